@@ -1,0 +1,75 @@
+"""Every error and warning that ``sm_alsgls`` raises, in one tree.
+
+Errors about what the caller passed derive from ``ValueError`` as well, because that is what a
+statsmodels user catches; warnings derive from ``UserWarning`` through statsmodels'
+``ModelWarning``, so that filters written for statsmodels keep working.
+"""
+
+from __future__ import annotations
+
+from statsmodels.tools.sm_exceptions import ConvergenceWarning as _SMConvergenceWarning
+from statsmodels.tools.sm_exceptions import ModelWarning
+
+
+class AlsglsError(Exception):
+    """Root of every error of this package."""
+
+
+class SystemInputError(AlsglsError, ValueError):
+    """The data or an argument cannot be used; the message says which and what to do."""
+
+
+class ShapeError(SystemInputError):
+    """Rows, columns or numbers of equations do not fit together."""
+
+
+class NonFiniteError(SystemInputError):
+    """NaN or infinity where numbers are needed."""
+
+
+class RankDeficientError(SystemInputError):
+    """A design matrix has linearly dependent columns."""
+
+
+class DegenerateResponseError(SystemInputError):
+    """A response is constant, or its own regressors fit it exactly."""
+
+
+class DuplicateEquationError(SystemInputError):
+    """Two equations carry the same residual, so their covariance is singular."""
+
+
+class IllegalRankError(SystemInputError):
+    """The number of factors is not identified; the message gives the largest legal one."""
+
+
+class InsufficientRowsError(SystemInputError):
+    """Too few observations for an equation's regressors (and the factors)."""
+
+
+class OptionError(SystemInputError):
+    """A fitting option is outside its range."""
+
+
+class FormulaError(SystemInputError):
+    """A formula cannot be read, or names something that the data do not have."""
+
+
+class UnbalancedPanelError(SystemInputError):
+    """A long panel lacks, or repeats, some (group, time) cells."""
+
+
+class UnseenLevelError(SystemInputError):
+    """New data hold a level, group or column that the training data did not have."""
+
+
+class AlsglsWarning(ModelWarning):
+    """Root of every warning of this package."""
+
+
+class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):
+    """The fit stopped before it was stationary; the message gives the reason and the remedy."""
+
+
+class HeywoodWarning(AlsglsWarning):
+    """A unique variance sits at its lower bound: that equation is fitted by the factors alone."""
