@@ -1,0 +1,446 @@
+"""The loop: alternate the beta-step and the Sigma-step, accelerate, stop, trace.
+
+Let psi(gamma) be the negative log-likelihood per row minimised over (F, d). By the envelope
+theorem its gradient is minus the GLS score at the Sigma of the Sigma-step, and a GLS step from
+gamma is exactly -H^-1 grad psi. So alternation is preconditioned steepest descent on psi, and a
+limited-memory BFGS with H^-1 (conjugate gradients) in the middle accelerates it: where beta and
+Sigma are nearly orthogonal the secant pairs change nothing and it is plain alternation; where
+factors and omitted regressors compete it turns hundreds of sweeps into tens. A sweep is
+
+    1. beta-step    direction p from H p = score and the secant pairs; gamma + p
+    2. Sigma-step   (F, d) <- factor analysis of the new residuals, started at the old d
+    3. accept       if psi fell (Armijo); else keep the old point, forget the pairs, and take
+                    the plain GLS step next, which cannot rise.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from sm_alsgls.core.design import Design, Ridge, compress_rows
+from sm_alsgls.core.factor import FactorSolution, fit_factor
+from sm_alsgls.core.gls import CGSolution, NormalEquations, conjugate_gradients, gls
+from sm_alsgls.core.secant import SecantMemory
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import OptionError
+
+Array = np.ndarray
+
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class ALSOptions:
+    """Knobs of the loop; validated here, once.
+
+    Attributes
+    ----------
+    lam_F, lam_B : float
+        Ridges per observation on D^-1/2 F, and on slopes in units of (residual standard
+        deviation of OLS) / (root mean square of the regressor); constants are not penalised.
+        Without units, so that rescaling data never changes a fit. Default 0.
+    d_floor : float
+        Lower bound of d_j as a share of equation j's OLS residual variance.
+    rel_tol : float
+        Largest relative fall of the NLL per row in the last sweep.
+    gtol : float
+        Largest gradient in log d per row, and largest GLS score in its standard errors.
+    max_sweeps : int
+    cg_tol : float
+        Largest relative residual of a beta-step's linear system. The absolute tolerance follows
+        gtol, so this sets the cost of early sweeps, not the accuracy of the last.
+    cg_maxit : int
+        Most CG iterations in one beta-step.
+    """
+
+    lam_F: float = 0.0
+    lam_B: float = 0.0
+    d_floor: float = 1e-8
+    rel_tol: float = 1e-6
+    gtol: float = 1e-6
+    max_sweeps: int = 500
+    cg_tol: float = 0.05
+    cg_maxit: int = 500
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            whole = knob.name in ("max_sweeps", "cg_maxit")
+            if isinstance(value, bool) or not isinstance(
+                value, (int, np.integer) if whole else (int, float, np.integer, np.floating)
+            ):
+                kind = "a whole number" if whole else "a number"
+                raise OptionError(f"{knob.name} must be {kind}, got {value!r}")
+        for name in ("lam_F", "lam_B", "rel_tol"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        for name in ("d_floor", "cg_tol"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise OptionError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}")
+        if not 0.0 < self.gtol < math.inf:
+            raise OptionError(f"gtol must be positive, got {self.gtol!r}")
+        if self.max_sweeps < 1 or self.cg_maxit < 1:
+            raise OptionError(
+                f"max_sweeps and cg_maxit must be at least 1, got {self.max_sweeps!r} and "
+                f"{self.cg_maxit!r}"
+            )
+
+
+class Sweep(NamedTuple):
+    """One row of the trace; every NLL is per row and includes ridges, if any."""
+
+    sweep: int
+    nll_beta: float
+    nll: float
+    accept_t: float
+    cg_iterations: int
+    sigma_iterations: int
+    gradient_d: float
+    score_beta: float
+    seconds: float
+
+
+class Problem:
+    """A system as the loop sees it: compressed rows, bases, OLS, bounds and ridges.
+
+    Parameters
+    ----------
+    blocks : sequence of ndarray
+        K designs (N, p_j).
+    Y : ndarray, shape (N, K)
+    options : ALSOptions
+
+    Attributes
+    ----------
+    design : Design
+    Y : ndarray, shape (n, K)
+        Responses on n <= N rows, Fortran-ordered.
+    n_obs : int
+        N.
+    gamma_ols, E_ols : ndarray
+        OLS coefficients (P,) and residuals (n, K).
+    s_ols : ndarray, shape (K,)
+        OLS residual variances |e_j|^2 / N.
+    floor : ndarray, shape (K,)
+        Lower bounds of d.
+    ridge : Ridge or None
+    """
+
+    def __init__(self, blocks: Sequence[Array], Y: Array, options: ALSOptions) -> None:
+        self.options = options
+        self.n_obs, self.K = Y.shape
+        rows, Y = compress_rows(blocks, Y)
+        self.design = Design(rows)
+        self.Y = np.asfortranarray(Y)
+        self.gamma_ols = self.design.project(self.Y)
+        self.E_ols = self.Y - self.design.fitted(self.gamma_ols)
+        self.s_ols = np.einsum("kn,kn->k", self.E_ols.T, self.E_ols.T) / self.n_obs
+        self.floor = options.d_floor * self.s_ols
+        self.ridge = self._ridge(blocks) if options.lam_B > 0.0 else None
+
+    def _ridge(self, blocks: Sequence[Array]) -> Ridge:
+        weights = []
+        for X, s in zip(blocks, self.s_ols, strict=True):
+            varies = (X != X[0]).any(axis=0)
+            weights.append(self.options.lam_B / s * varies * np.mean(np.square(X), axis=0))
+        return self.design.ridge(weights)
+
+    def residuals(self, gamma: Array) -> Array:
+        """Y minus fitted values, (n, K)."""
+        return self.Y - self.design.fitted(gamma)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: a Sigma for the first beta-step, or coefficients, or both.
+
+    Attributes
+    ----------
+    label : str
+    gamma : ndarray, shape (P,), optional
+        Coefficients; default OLS.
+    cov : LowRankDiag, optional
+        When given, the run opens with a beta-step under it.
+    d : ndarray, shape (K,), optional
+        Uniquenesses that the first Sigma-step starts from; default those of ``cov``, else
+        half the residual variances.
+    """
+
+    label: str = "ols"
+    gamma: Array | None = None
+    cov: LowRankDiag | None = None
+    d: Array | None = None
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a run returns, converged or not.
+
+    Attributes
+    ----------
+    gamma : ndarray, shape (P,)
+    E : ndarray, shape (n, K)
+        Residuals on the problem's rows.
+    cov : LowRankDiag
+    nll : float
+        Per row, with K log(2 pi) / 2 and ridges.
+    converged : bool
+    status : str
+        Why it stopped and, if not converged, what to do.
+    trace : tuple of Sweep
+    at_bound : ndarray of bool, shape (K,)
+        Heywood cases.
+    gradient_d, score_beta : float
+        The two stationarity measures at this point.
+    label : str
+        Of the start.
+    """
+
+    gamma: Array
+    E: Array = field(repr=False)
+    cov: LowRankDiag
+    nll: float
+    converged: bool
+    status: str
+    trace: tuple[Sweep, ...] = field(repr=False)
+    at_bound: Array = field(repr=False)
+    gradient_d: float
+    score_beta: float
+    label: str
+    block: Array | None = field(default=None, repr=False)
+
+
+@dataclass
+class _Point:
+    """One (gamma, F, d) with everything the next sweep needs."""
+
+    gamma: Array
+    E: Array
+    factor: FactorSolution
+    cov: LowRankDiag
+    normal: NormalEquations
+    score: Array
+    score_beta: float
+    nll: float
+
+
+def als(
+    problem: Problem,
+    rank: int,
+    start: Start | None = None,
+    *,
+    max_sweeps: int | None = None,
+    callback: Callable[[Sweep], object] | None = None,
+) -> Solution:
+    """Maximise the likelihood over (beta, F, d) from one start.
+
+    Parameters
+    ----------
+    problem : Problem
+    rank : int
+        Number of factors r.
+    start : Start, optional
+        Default: OLS residuals.
+    max_sweeps : int, optional
+        Overrides the options'.
+    callback : callable, optional
+        Called with each `Sweep`; a true return value stops the run, and a string among them
+        becomes its status.
+
+    Returns
+    -------
+    Solution
+        The NLL never rises from one accepted sweep to the next.
+    """
+    options = problem.options
+    start = start or Start()
+    limit = options.max_sweeps if max_sweeps is None else max_sweeps
+    began = time.perf_counter()
+    gamma, E, d, opening = _open(problem, start)
+    # The first Sigma-step need not be exact: beta moves next.
+    point = _sigma_step(problem, rank, gamma, E, d, None, 1e-3)
+    rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
+    memory = SecantMemory(20)
+    status = _asked_to_stop(callback, rows[0])
+    drop, stalled = math.inf, 0
+    while not status:
+        at_rest = point.score_beta <= options.gtol and point.factor.gradient <= options.gtol
+        if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
+            status = "stationary"
+            break
+        if len(rows) > limit:
+            status = f"max_sweeps={limit} reached; raise max_sweeps"
+            break
+        direction, iterations = _direction(problem, point, memory)
+        slope = -float(point.score @ direction) / problem.n_obs
+        E = point.E - problem.design.fitted(direction)
+        gamma = point.gamma + direction
+        nll_beta = point.cov.nll(E, problem.n_obs) + _penalty(problem, gamma, point.factor)
+        trial = _sigma_step(
+            problem, rank, gamma, E, point.factor.d, point.factor.block, _sigma_tol(problem, point)
+        )
+        fresh = len(memory) == 0
+        gain = _gain(point, trial, 0.0 if fresh else 1e-4 * slope)
+        stalled = 0 if gain == "descent" else stalled + 1
+        if gain == "descent" or gain == "rounding" and (fresh or stalled < 4):
+            drop = point.nll - trial.nll
+            memory.push(direction, point.score - trial.score)
+            point, accept_t = trial, 1.0
+        else:
+            memory.clear()
+            accept_t = 0.0
+            drop = math.inf
+        rows.append(
+            _row(len(rows), nll_beta, point, accept_t, iterations, time.perf_counter() - began)
+        )
+        status = _asked_to_stop(callback, rows[-1])
+        if (accept_t == 0.0 and fresh) or stalled > 10:
+            status = (
+                "no further descent is possible in double precision; "
+                "raise gtol, or look at the Heywood cases"
+            )
+    return Solution(
+        point.gamma,
+        point.E,
+        point.cov,
+        point.nll,
+        status == "stationary",
+        status,
+        tuple(rows),
+        point.factor.at_bound,
+        point.factor.gradient,
+        point.score_beta,
+        start.label,
+        point.factor.block,
+    )
+
+
+def _gain(point: _Point, trial: _Point, asked: float) -> str:
+    """How a trial compares: "descent" by what was asked (<= 0), equal to "rounding", or "none".
+
+    Close to the maximum, and sooner where a d_j is on its bound, the NLL no longer resolves
+    progress that the gradient still does (Hager and Zhang 2005, SIAM J. Optim. 16, section 4).
+    """
+    rounding = 1e-12 * max(1.0, abs(point.nll))
+    if trial.nll <= point.nll + asked and trial.nll < point.nll - rounding:
+        return "descent"
+    if trial.nll > point.nll + rounding:
+        return "none"
+    return "descent" if trial.score_beta < 0.9 * point.score_beta else "rounding"
+
+
+def _asked_to_stop(callback: Callable[[Sweep], object] | None, sweep: Sweep) -> str:
+    answer = callback(sweep) if callback is not None else None
+    return answer if isinstance(answer, str) else "stopped by the callback" if answer else ""
+
+
+def _open(problem: Problem, start: Start) -> tuple[Array, Array, Array | None, int]:
+    """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
+    d, iterations = start.d, 0
+    if start.gamma is None:
+        gamma, E = problem.gamma_ols, problem.E_ols
+    else:
+        gamma, E = start.gamma, problem.residuals(start.gamma)
+    if start.cov is not None:
+        step = gls(
+            problem.design,
+            problem.Y,
+            start.cov,
+            gamma=gamma,
+            n_obs=problem.n_obs,
+            ridge=problem.ridge,
+            cg_tol=1e-2,
+            cg_maxit=problem.options.cg_maxit,
+        )
+        gamma, E, iterations = step.gamma, step.E, step.cg.iterations
+        d = start.cov.uniquenesses if d is None else d
+    return gamma, E, d, iterations
+
+
+def _sigma_tol(problem: Problem, point: _Point) -> float:
+    """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and
+    so sqrt(2 / N) in a row's log d."""
+    return max(
+        0.5 * problem.options.gtol,
+        min(1e-3, 0.05 * point.score_beta / math.sqrt(2.0 * problem.n_obs)),
+    )
+
+
+def _sigma_step(
+    problem: Problem,
+    rank: int,
+    gamma: Array,
+    E: Array,
+    d: Array | None,
+    block: Array | None,
+    tol: float,
+) -> _Point:
+    options = problem.options
+    factor = fit_factor(
+        E,
+        rank,
+        n_obs=problem.n_obs,
+        d=d,
+        floor=problem.floor,
+        lam_F=options.lam_F,
+        gtol=tol,
+        block=block,
+    )
+    cov = LowRankDiag._trusted(factor.F, factor.d)
+    normal = NormalEquations(problem.design, cov, problem.n_obs, problem.ridge)
+    score = normal.score(E, gamma)
+    nll = factor.nll + 0.5 * problem.K * _LOG_2PI
+    if problem.ridge is not None:
+        nll += problem.ridge.value(gamma)
+    return _Point(gamma, E, factor, cov, normal, score, normal.score_size(score), nll)
+
+
+def _penalty(problem: Problem, gamma: Array, factor: FactorSolution) -> float:
+    value = 0.0 if problem.ridge is None else problem.ridge.value(gamma)
+    if problem.options.lam_F > 0.0:
+        value += 0.5 * problem.options.lam_F * float(np.sum(factor.F**2 / factor.d[:, None]))
+    return value
+
+
+def _direction(problem: Problem, point: _Point, memory: SecantMemory) -> tuple[Array, int]:
+    """The (accelerated) beta-step and its CG iterations."""
+    options = problem.options
+    solved: list[CGSolution] = []
+
+    def solve(q: Array) -> Array:
+        size = math.sqrt(float(q @ (q / point.normal.diagonal)))
+        solved.append(
+            conjugate_gradients(
+                point.normal.apply,
+                q,
+                point.normal.diagonal,
+                tol=max(options.cg_tol * size, 0.05 * options.gtol),
+                max_iter=options.cg_maxit,
+            )
+        )
+        return solved[0].x
+
+    direction = memory.direction(-point.score, solve)
+    return direction, solved[0].iterations
+
+
+def _row(
+    sweep: int, nll_beta: float, point: _Point, accept_t: float, cg: int, seconds: float
+) -> Sweep:
+    return Sweep(
+        sweep,
+        nll_beta,
+        point.nll,
+        accept_t,
+        cg,
+        point.factor.evaluations,
+        point.factor.gradient,
+        point.score_beta,
+        seconds,
+    )

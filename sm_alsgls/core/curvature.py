@@ -1,0 +1,147 @@
+"""Second-order check: the lowest curvature of the likelihood at a stationary point.
+
+Factor analysis has saddles, and a gradient does not see them. The Hessian of the negative
+log-likelihood per row in (gamma, F, x = log d) is applied, never formed. With P = Sigma^-1,
+W = E P and Delta = P - W'W/N the gradient is
+
+    g_gamma = -Q' vec(W) / N,      g_F = Delta F,      g_x = d o diag(Delta) / 2,
+
+and along (gamma', F', x'), with S' = F' F^T + F F'^T + diag(d o x') the change of Sigma,
+
+    W'     = (E' - W S') P,                    E' = -Q gamma'
+    Delta' = -P S' P - (W'^T W + W^T W') / N.
+
+Coordinates are scaled by (gamma) the standard error, (F) d_j^1/2, (x) 2^1/2, in which the
+spectrum lies near [0, 2] and a dozen Lanczos steps find a negative end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from sm_alsgls.core.design import Design
+from sm_alsgls.covariance import LowRankDiag
+
+Array = np.ndarray
+
+
+class LikelihoodHessian:
+    """The scaled Hessian at one (E, Sigma) as an operator on flat vectors (P + K r + K,).
+
+    Parameters
+    ----------
+    design : Design
+    E : ndarray, shape (n, K)
+        Residuals.
+    cov : LowRankDiag
+    n_obs : int
+        N.
+    free : ndarray of bool, shape (K,), optional
+        False where d_j sits on its bound and does not move.
+    """
+
+    def __init__(
+        self, design: Design, E: Array, cov: LowRankDiag, n_obs: int, free: Array | None = None
+    ) -> None:
+        self.design, self.cov, self.n_obs = design, cov, n_obs
+        self._F, self._d = cov.loadings, cov.uniquenesses
+        self._K, self._r = self._F.shape
+        self._W = cov.solve(E)
+        self._PF = cov.solve(self._F.T).T
+        self._WF = self._W @ self._F
+        self._G = cov.precision_factor
+        self._delta_diag = cov.precision_diag() - np.einsum("nk,nk->k", self._W, self._W) / n_obs
+        self._scale = np.concatenate(
+            [
+                np.sqrt(n_obs / design.expand(cov.precision_diag())),
+                np.repeat(np.sqrt(self._d), self._r),
+                np.sqrt(2.0) * (np.ones(self._K) if free is None else free),
+            ]
+        )
+        self.size = len(self._scale)
+
+    def split(self, v: Array) -> tuple[Array, Array, Array]:
+        """Unscaled (gamma', F', x') of a scaled flat vector."""
+        v = v * self._scale
+        P = self.design.P
+        return v[:P], v[P : -self._K].reshape(self._K, self._r), v[-self._K :]
+
+    def apply(self, v: Array) -> Array:
+        """H v in scaled coordinates."""
+        gamma, dF, x = self.split(v)
+        N, F, d, W = self.n_obs, self._F, self._d, self._W
+        dD = d * x
+        WdF = W @ dF
+        # Built transposed, where an equation is contiguous.
+        T = F @ WdF.T
+        T += dF @ self._WF.T
+        T += dD[:, None] * W.T
+        T += self.design.fitted(gamma).T
+        dW = self.cov.solve(-T.T)
+        PdF = self.cov.solve(dF.T).T
+        dS_PF = dF @ (F.T @ self._PF) + F @ (dF.T @ self._PF) + dD[:, None] * self._PF
+        g_F = -self.cov.solve(dS_PF.T).T - (dW.T @ self._WF + W.T @ (dW @ F)) / N
+        g_F += PdF - W.T @ WdF / N
+        # diag(P S' P): the diagonal part of S' meets P o P = diag parts + (G G') o (G G').
+        G = self._G
+        inner = np.einsum("ka,ab,kb->k", G, G.T @ (dD[:, None] * G), G)
+        squares = dD / d**2 - 2.0 * dD / d * np.einsum("ka,ka->k", G, G) + inner
+        diag = -squares - 2.0 * np.einsum("kr,kr->k", PdF, self._PF)
+        diag -= 2.0 * np.einsum("nk,nk->k", dW, W) / N
+        g_x = 0.5 * (dD * self._delta_diag + d * diag)
+        g_gamma = -self.design.project(dW) / N
+        return np.concatenate([g_gamma, g_F.ravel(), g_x]) * self._scale
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The lowest curvature that Lanczos found, and where it points.
+
+    Attributes
+    ----------
+    lowest : float
+        Smallest Ritz value of the scaled Hessian, an upper bound of its smallest eigenvalue.
+        Rotations of F contribute r (r - 1) / 2 zeros.
+    gamma, F, x : ndarray
+        Its direction, in the units of the parameters.
+    """
+
+    lowest: float
+    gamma: Array
+    F: Array
+    x: Array
+
+    @property
+    def is_saddle(self) -> bool:
+        """True where the likelihood rises along the direction: not a maximum."""
+        return self.lowest < -1e-5
+
+
+def lowest_curvature(hessian: LikelihoodHessian, steps: int = 20) -> Curvature:
+    """Lanczos with full reorthogonalisation from a fixed irregular vector.
+
+    Cost: ``steps`` applications, each O(n K r).
+    """
+    steps = min(steps, hessian.size)
+    v = np.random.default_rng(20).standard_normal(hessian.size)
+    v /= np.linalg.norm(v)
+    basis = np.empty((steps, hessian.size))
+    alpha, beta = np.zeros(steps), np.zeros(steps)
+    for k in range(steps):
+        basis[k] = v
+        w = hessian.apply(v)
+        alpha[k] = v @ w
+        for _ in range(2):
+            w -= basis[: k + 1].T @ (basis[: k + 1] @ w)
+        beta[k] = np.linalg.norm(w)
+        if beta[k] < 1e-10:
+            steps = k + 1
+            break
+        v = w / beta[k]
+    values, vectors = scipy.linalg.eigh_tridiagonal(
+        alpha[:steps], beta[: steps - 1], select="i", select_range=(0, 0)
+    )
+    return Curvature(float(values[0]), *hessian.split(vectors[:, 0] @ basis[:steps]))

@@ -1,0 +1,407 @@
+"""The K design blocks: orthonormal bases, fitted values, projections, row compression.
+
+Arrays of residuals and fitted values are (n, K), one column an equation. They are kept as the
+transposed view of a C-contiguous (K, n) array, because every kernel walks along an equation:
+``M.T`` is then free, and BLAS sees contiguous memory in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from sm_alsgls.exceptions import RankDeficientError, ShapeError
+
+Array = np.ndarray
+
+# Bytes of one chunk of equations while bases are made: copy, Gram matrix, Cholesky and
+# multiplication then all run in cache.
+_CHUNK_BYTES = 2**21
+# Smallest eigenvalue of the Gram matrix of unit columns from which one Cholesky-QR pass leaves
+# Q'Q = I to about 1e-13, and from which two passes do (Yamamoto et al. 2015, ETNA 44: any
+# condition number below 1e7 or so). Below the second, Householder.
+_ONE_PASS, _TWO_PASS = 1e-2, 1e-9
+
+
+class DependentColumnsError(RankDeficientError):
+    """A design lost rank; carries positions so that a caller can print labels.
+
+    Attributes
+    ----------
+    equation : int
+        Position of the equation.
+    columns : tuple of int
+        Positions of columns that are combinations of the others (a zero column is one).
+    others : tuple of int
+        Positions of the columns they are combinations of.
+    """
+
+    def __init__(self, equation: int, columns: tuple[int, ...], others: tuple[int, ...]) -> None:
+        self.equation, self.columns, self.others = equation, columns, others
+        super().__init__(
+            f"the design of equation {equation} is rank deficient: columns {list(columns)} are "
+            f"linear combinations of columns {list(others)}; drop one or the other"
+        )
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Equations with the same number of regressors p, each with a basis of its own.
+
+    ``basis`` is (m, p, n): Q_j' of equation ``equations[j]``; ``to_beta`` is (m, p, p) with
+    beta_j = to_beta_j gamma_j, so X_j to_beta_j = Q_j; ``gamma`` is the slice of the flat
+    coefficient vector that holds the group.
+    """
+
+    equations: Array
+    basis: Array
+    to_beta: Array
+    gamma: slice
+
+    @property
+    def p(self) -> int:
+        return int(self.basis.shape[1])
+
+    def coefficients(self, g: Array) -> Array:
+        return g[self.gamma].reshape(len(self.equations), self.p)
+
+    def fitted(self, g: Array) -> Array:
+        return np.matmul(self.coefficients(g)[:, None, :], self.basis)[:, 0, :]
+
+    def project(self, Mt: Array) -> Array:
+        return np.matmul(self.basis, Mt[:, :, None])[:, :, 0]
+
+    def block(self, i: int) -> Array:
+        return self.basis[i]
+
+
+@dataclass(frozen=True)
+class _Shared(_Stack):
+    """Every equation has the same design: one basis (1, p, n), all products single GEMMs."""
+
+    def fitted(self, g: Array) -> Array:
+        return self.coefficients(g) @ self.basis[0]
+
+    def project(self, Mt: Array) -> Array:
+        return Mt @ self.basis[0].T
+
+    def block(self, i: int) -> Array:
+        return self.basis[0]
+
+
+class Design:
+    """Bases Q_j of the K design blocks, X_j = Q_j R_j, and the products the beta-step needs.
+
+    Coefficients live in ``gamma_j = R_j beta_j``, one flat vector of length P ordered by number
+    of regressors, then equation; `to_beta` and `from_beta` translate. In gamma the normal matrix
+    of GLS has the blocks ``(Sigma^-1)_jl Q_j' Q_l``, so its diagonal blocks are multiples of
+    the identity and badly scaled columns cost nothing.
+
+    Parameters
+    ----------
+    blocks : sequence of ndarray
+        K arrays (n, p_j), finite, p_j >= 1. Never changed.
+
+    Attributes
+    ----------
+    n, K, P : int
+        Rows, equations, coefficients.
+    p : ndarray of int, shape (K,)
+        Regressors per equation.
+
+    Raises
+    ------
+    DependentColumnsError
+        When a block has not full column rank. Columns are scaled first, so scale alone never
+        causes it; the tolerance is 10 max(n, p_j) machine epsilons on the unit-column R factor.
+    ShapeError
+        When blocks have different numbers of rows.
+
+    Notes
+    -----
+    Bases come from the Cholesky factor of each Gram matrix of unit columns, taken twice where
+    the condition number asks for it and replaced by Householder QR beyond that; cost about
+    4 n p^2 flops per equation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal((20, 2)), rng.standard_normal((20, 3))]
+    >>> design = Design(X)
+    >>> beta = [np.array([1.0, 2.0]), np.array([0.0, -1.0, 1.0])]
+    >>> fitted = design.fitted(design.from_beta(beta))
+    >>> np.allclose(fitted[:, 1], X[1] @ beta[1])
+    True
+    """
+
+    def __init__(self, blocks: Sequence[Array]) -> None:
+        self.K = len(blocks)
+        self.n = blocks[0].shape[0]
+        self.p = np.array([X.shape[1] for X in blocks])
+        self.P = int(self.p.sum())
+        if any(X.shape[0] != self.n for X in blocks):
+            raise ShapeError("every design block needs the same number of rows")
+        self._groups: list[_Stack] = []
+        start = 0
+        if _all_equal(blocks):
+            basis, to_beta = _bases(blocks[:1], np.array([0]))
+            self._groups.append(_Shared(np.arange(self.K), basis, to_beta, slice(0, self.P)))
+        else:
+            for p in np.unique(self.p):
+                equations = np.flatnonzero(self.p == p)
+                basis, to_beta = _bases([blocks[j] for j in equations], equations)
+                stop = start + int(p) * len(equations)
+                self._groups.append(_Stack(equations, basis, to_beta, slice(start, stop)))
+                start = stop
+        self._slices: list[tuple[_Stack, int]] = [None] * self.K  # type: ignore[list-item]
+        for group in self._groups:
+            for i, j in enumerate(group.equations):
+                self._slices[j] = (group, i)
+
+    @property
+    def shared(self) -> bool:
+        """True when all K designs are equal, so that GLS is OLS."""
+        return isinstance(self._groups[0], _Shared)
+
+    def fitted(self, g: Array) -> Array:
+        """Fitted values Q_j gamma_j, (n, K) Fortran-ordered, from flat ``g`` (P,)."""
+        if len(self._groups) == 1:
+            return self._groups[0].fitted(g).T
+        out = np.empty((self.K, self.n))
+        for group in self._groups:
+            out[group.equations] = group.fitted(g)
+        return out.T
+
+    def project(self, M: Array) -> Array:
+        """The transpose of `fitted`: flat (P,) vector of Q_j' m_j for ``M`` (n, K)."""
+        if len(self._groups) == 1:
+            return self._groups[0].project(M.T).reshape(-1)
+        out = np.empty(self.P)
+        for group in self._groups:
+            out[group.gamma] = group.project(M.T[group.equations]).reshape(-1)
+        return out
+
+    def expand(self, v: Array) -> Array:
+        """Repeat one value an equation (K,) for each of its coefficients, (P,)."""
+        if len(self._groups) == 1:
+            return np.repeat(v, self._groups[0].p)
+        return np.concatenate([np.repeat(v[g.equations], g.p) for g in self._groups])
+
+    def to_beta(self, g: Array) -> list[Array]:
+        """Coefficients beta_j of the columns of X_j, in the order of the equations."""
+        out: list[Array] = [None] * self.K  # type: ignore[list-item]
+        for group in self._groups:
+            beta = np.matmul(group.to_beta, group.coefficients(g)[:, :, None])[:, :, 0]
+            for i, j in enumerate(group.equations):
+                out[j] = beta[i]
+        return out
+
+    def from_beta(self, beta: Sequence[Array]) -> Array:
+        """The flat gamma (P,) of coefficients given equation by equation."""
+        out = np.empty(self.P)
+        for group in self._groups:
+            stacked = np.stack([np.asarray(beta[j], dtype=float) for j in group.equations])
+            to_beta = np.broadcast_to(group.to_beta, (len(stacked), group.p, group.p))
+            out[group.gamma] = np.linalg.solve(to_beta, stacked[:, :, None]).reshape(-1)
+        return out
+
+    def equation_slice(self, j: int) -> slice:
+        """Where gamma_j sits in the flat vector."""
+        group, i = self._slices[j]
+        start = group.gamma.start + i * group.p
+        return slice(start, start + group.p)
+
+    def basis(self, j: int) -> Array:
+        """Q_j as (n, p_j)."""
+        group, i = self._slices[j]
+        return group.block(i).T
+
+    def beta_map(self, j: int) -> Array:
+        """R_j^-1, (p_j, p_j): beta_j = R_j^-1 gamma_j."""
+        group, i = self._slices[j]
+        return np.asarray(group.to_beta[0 if isinstance(group, _Shared) else i])
+
+    def cross_block(self, j: int, el: int) -> Array:
+        """Q_j' Q_l, (p_j, p_l)."""
+        return self.basis(j).T @ self.basis(el)
+
+    def ridge(self, weights: Sequence[Array]) -> Ridge:
+        """The quadratic form sum_j beta_j' diag(weights_j) beta_j / 2, as an operator on gamma."""
+        maps, slices = [], []
+        for group in self._groups:
+            w = np.stack([weights[j] for j in group.equations])
+            to_beta = np.broadcast_to(group.to_beta, (len(w), group.p, group.p))
+            maps.append(np.matmul(to_beta.transpose(0, 2, 1) * w[:, None, :], to_beta))
+            slices.append(group.gamma)
+        return Ridge(tuple(maps), tuple(slices), self.P)
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A block-diagonal penalty gamma' A gamma / 2 on the coefficients."""
+
+    blocks: tuple[Array, ...]
+    slices: tuple[slice, ...]
+    P: int
+
+    def apply(self, g: Array) -> Array:
+        """A g, flat (P,)."""
+        out = np.empty(self.P)
+        for A, where in zip(self.blocks, self.slices, strict=True):
+            v = g[where].reshape(A.shape[0], A.shape[1], 1)
+            out[where] = np.matmul(A, v).reshape(-1)
+        return out
+
+    def diagonal(self) -> Array:
+        """Diagonal of A, flat (P,)."""
+        return np.concatenate([np.diagonal(A, axis1=1, axis2=2).reshape(-1) for A in self.blocks])
+
+    def value(self, g: Array) -> float:
+        """gamma' A gamma / 2."""
+        return 0.5 * float(g @ self.apply(g))
+
+
+def compress_rows(blocks: Sequence[Array], Y: Array) -> tuple[list[Array], Array]:
+    """Replace N rows by as few as the likelihood can tell apart.
+
+    Let M hold the q distinct columns of [X_1 .. X_K] and R be the triangular factor of [M Y].
+    Then ``E'E`` of any residual E = Y - [X_j b_j] is unchanged when every column is replaced by
+    its column of R, which has q + K rows. One Householder QR, never a Gram matrix: at an offset
+    of 1e8 the Gram matrix loses the slope altogether, QR loses 1e-10.
+
+    Parameters
+    ----------
+    blocks : sequence of ndarray
+        K arrays (N, p_j).
+    Y : ndarray, shape (N, K)
+
+    Returns
+    -------
+    blocks, Y
+        The arguments themselves when q + K >= N, else arrays with q + K rows. The number of
+        observations stays N: pass it on beside them.
+    """
+    N, K = Y.shape
+    if N <= K or N <= 2:
+        return list(blocks), Y
+    columns, order = _distinct_columns(blocks, N - K)
+    if columns is None:
+        return list(blocks), Y
+    q = len(columns)
+    R = np.linalg.qr(np.column_stack([*columns, Y]), mode="r")
+    return [R[:, index] for index in order], R[:, q:]
+
+
+def _distinct_columns(
+    blocks: Sequence[Array], limit: int
+) -> tuple[list[Array] | None, list[Array]]:
+    """The distinct columns by value and each block's positions in them; None from ``limit`` on."""
+    N = blocks[0].shape[0]
+    probe = np.concatenate([X[[0, N // 2, N - 1]] for X in blocks], axis=1)
+    # A lower bound of the count from three rows saves the pass over the data when it is hopeless.
+    if len(np.unique(probe.T, axis=0)) >= limit:
+        return None, []
+    seen: dict[bytes, int] = {}
+    columns: list[Array] = []
+    order: list[Array] = []
+    known: dict[int, Array] = {}
+    for X in blocks:
+        if id(X) in known:
+            order.append(known[id(X)])
+            continue
+        index = np.empty(X.shape[1], dtype=np.intp)
+        for i in range(X.shape[1]):
+            column = np.ascontiguousarray(X[:, i])
+            index[i] = seen.setdefault(column.tobytes(), len(columns))
+            if index[i] == len(columns):
+                columns.append(column)
+                if len(columns) >= limit:
+                    return None, []
+        known[id(X)] = index
+        order.append(index)
+    return columns, order
+
+
+def _all_equal(blocks: Sequence[Array]) -> bool:
+    first = blocks[0]
+    return all(
+        X is first
+        or (X.shape == first.shape and X[0, -1] == first[0, -1] and np.array_equal(X, first))
+        for X in blocks
+    )
+
+
+def _bases(blocks: Sequence[Array], equations: Array) -> tuple[Array, Array]:
+    """Q_j' stacked (m, p, n) and R_j^-1 stacked (m, p, p) of blocks with equal p."""
+    n, p = blocks[0].shape
+    m = len(blocks)
+    basis = np.empty((m, p, n))
+    to_beta = np.empty((m, p, p))
+    chunk = max(1, _CHUNK_BYTES // (8 * n * p))
+    for start in range(0, m, chunk):
+        stop = min(m, start + chunk)
+        for i in range(start, stop):
+            basis[i] = blocks[i].T
+        _orthonormalise(basis[start:stop], to_beta[start:stop], equations[start:stop])
+    return basis, to_beta
+
+
+def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:
+    """Turn the rows of each Xt_j (p, n) into an orthonormal basis, in place."""
+    gram = np.matmul(Xt, Xt.transpose(0, 2, 1))
+    norm = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
+    if not (np.all(norm > 1e-150) and np.all(norm < 1e150)):
+        # Squares would leave the range of doubles, or a column is zero: Householder scales.
+        smallest = np.zeros(len(Xt))
+    else:
+        gram /= norm[:, :, None] * norm[:, None, :]
+        smallest = np.linalg.eigvalsh(gram)[:, 0]
+    good = smallest >= _TWO_PASS
+    if good.all():
+        chosen: Array | slice = slice(None)
+    else:
+        chosen = np.flatnonzero(good)
+        for i in np.flatnonzero(~good):
+            Xt[i], to_beta[i] = _householder(Xt[i], int(equations[i]))
+        if not good.any():
+            return
+    T = np.linalg.inv(np.linalg.cholesky(gram[chosen])) / norm[chosen][:, None, :]
+    Q = np.matmul(T, Xt[chosen])
+    poor = np.flatnonzero(smallest[chosen] < _ONE_PASS)
+    if len(poor):
+        again = np.linalg.inv(np.linalg.cholesky(np.matmul(Q[poor], Q[poor].transpose(0, 2, 1))))
+        Q[poor] = np.matmul(again, Q[poor])
+        T[poor] = np.matmul(again, T[poor])
+    Xt[chosen] = Q
+    to_beta[chosen] = T.transpose(0, 2, 1)
+
+
+def _householder(Xt: Array, equation: int) -> tuple[Array, Array]:
+    """Q' (p, n) and R^-1 of one design by Householder QR, after a pivoted rank check."""
+    p, n = Xt.shape
+    scale = np.abs(Xt).max(axis=1)
+    if not scale.all():
+        raise DependentColumnsError(equation, tuple(int(i) for i in np.flatnonzero(scale == 0)), ())
+    unit = Xt / scale[:, None]
+    length = np.sqrt(np.einsum("pn,pn->p", unit, unit))
+    unit /= length[:, None]
+    R, pivot = scipy.linalg.qr(unit.T, mode="r", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diagonal(R))
+    full = np.zeros(p, dtype=bool)
+    full[: len(diagonal)] = diagonal > 10 * max(n, p) * np.finfo(float).eps * diagonal[0]
+    if not full.all():
+        k = int(full.sum())
+        weights = scipy.linalg.solve_triangular(R[:k, :k], R[:k, k:], check_finite=False)
+        used = np.abs(weights).max(axis=1) > np.sqrt(np.finfo(float).eps)
+        raise DependentColumnsError(
+            equation,
+            tuple(sorted(int(i) for i in pivot[~full])),
+            tuple(sorted(int(i) for i in pivot[:k][used])),
+        )
+    Q, R = np.linalg.qr(unit.T)
+    inverse = scipy.linalg.solve_triangular(R, np.eye(p), check_finite=False)
+    return Q.T, inverse / (scale * length)[:, None]

@@ -1,0 +1,262 @@
+"""Many starts: the likelihood has many local maxima, and the obvious start often misses the best.
+
+Starts of four kinds are run, each to convergence, because where equations omit different
+regressors the early sweeps do not tell a good basin from a poor one:
+
+    ols       OLS residuals
+    union     Sigma of the residuals on all regressors of all equations, where rows allow
+    grow      the best fit with a factor fewer, given one more
+    random    coefficients far from OLS, or an asymmetric (F, d)
+
+Random starts end when Bayes' rule expects no unseen maximum: n starts that found w different
+ones leave w (n - 1) / (n - w - 2) in expectation (Boender and Rinnooy Kan 1987, Mathematical
+Programming 37), and fewer than w + 1/2 is taken as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from sm_alsgls.core.als import Problem, Solution, Start, Sweep, als
+from sm_alsgls.core.curvature import Curvature, LikelihoodHessian, lowest_curvature
+from sm_alsgls.core.factor import fit_factor
+from sm_alsgls.covariance import LowRankDiag
+
+Array = np.ndarray
+
+# Up to this many elements of residuals the curvature at the best point belongs to the search;
+# beyond, a dozen Hessian products would cost as much as the fit, and `curvature_at` is there
+# for who wants it.
+CURVATURE_LIMIT = 200_000
+
+# Two runs that end within this NLL per row of one another found the same maximum.
+SAME = 1e-6
+_JOINED = "joined the best"
+
+
+class Run(NamedTuple):
+    """One row of the table of starts; ``gap`` is its NLL per row above the best."""
+
+    start: str
+    nll: float
+    gap: float
+    sweeps: int
+    ended: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """The best solution, how the others ended, and the curvature at the best."""
+
+    best: Solution
+    runs: tuple[Run, ...]
+    curvature: Curvature | None = field(default=None, repr=False)
+
+
+def auto_starts(problem: Problem, rank: int) -> int:
+    """How many starts are worth their time: many where each costs milliseconds.
+
+    At most 32 up to 10,000 elements of residuals (n K, after row compression), then in inverse
+    proportion, 2 for the largest. The rule looks at sizes only, so a fit is reproducible.
+    """
+    if rank == 0:
+        return 1
+    return int(np.clip(32 * 10_000 / (problem.design.n * problem.K), 2, 32))
+
+
+def search(
+    problem: Problem,
+    rank: int,
+    *,
+    n_starts: int | None = None,
+    rng: np.random.Generator | None = None,
+    first: Start | None = None,
+    callback: Callable[[Sweep], object] | None = None,
+) -> Search:
+    """Maximise the likelihood from several starts.
+
+    Parameters
+    ----------
+    problem : Problem
+    rank : int
+    n_starts : int, optional
+        Most starts to run; with None `auto_starts`, and then Bayes' rule may stop earlier.
+        1 runs ``first`` alone.
+    rng : numpy Generator, optional
+        Default: a generator of its own with a fixed seed.
+    first : Start, optional
+        Replaces the OLS start.
+    callback : callable, optional
+        Gets every `Sweep` of every run; a true return value ends the search.
+
+    Returns
+    -------
+    Search
+    """
+    limit = auto_starts(problem, rank) if n_starts is None else n_starts
+    rng = np.random.default_rng(0) if rng is None else rng
+    watch = _Watch(callback)
+    solutions = [als(problem, rank, first, callback=watch)]
+    levels = [solutions[0].nll]
+
+    def run(start: Start) -> None:
+        watch.best = min(levels)
+        solutions.append(als(problem, rank, start, callback=watch))
+        joined = solutions[-1].status == _JOINED
+        levels.append(watch.best if joined else solutions[-1].nll)
+
+    if rank > 0:
+        for make in (_union_start, _grown_start):
+            start = make(problem, rank) if limit > 2 and len(solutions) < limit else None
+            if start is not None and not watch.stopped:
+                run(start)
+        constructed = len(levels)
+        while len(solutions) < limit and not watch.stopped:
+            # A single random start is one near enough to be cheap.
+            index = len(levels) - constructed if limit > 2 else 2
+            run(random_start(problem, rank, rng, index))
+            if n_starts is None and _all_seen(levels[constructed:], min(levels)):
+                break
+    best = _winner(solutions)
+    curvature = None
+    if rank > 0 and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
+        watch.best = None
+        best, curvature = _leave_saddles(problem, rank, best, solutions, watch)
+        levels += [s.nll for s in solutions[len(levels) :]]
+    runs = tuple(
+        Run(s.label, level, max(0.0, level - best.nll), len(s.trace) - 1, s.status)
+        for s, level in zip(solutions, levels, strict=True)
+    )
+    return Search(best, runs, curvature)
+
+
+def _winner(solutions: list[Solution]) -> Solution:
+    """The lowest NLL; among runs that found the same maximum, a converged and a short one."""
+    lowest = min(s.nll for s in solutions)
+    tie = 1e-9 * max(1.0, abs(lowest))
+    converged = [s for s in solutions if s.converged and s.nll <= lowest + SAME]
+    pool = converged or solutions
+    floor = min(s.nll for s in pool)
+    return min((s for s in pool if s.nll <= floor + tie), key=lambda s: len(s.trace))
+
+
+def _all_seen(found: list[float], best: float) -> bool:
+    n = len(found)
+    levels = np.sort(found)
+    if levels[0] > best + SAME:
+        # A constructed start is best and no random one has found its basin: keep looking.
+        return False
+    w = 1 + int(np.sum(np.diff(levels) > SAME))
+    return n > w + 2 and w * (n - 1) / (n - w - 2) < w + 0.5
+
+
+def random_start(problem: Problem, rank: int, rng: np.random.Generator, index: int) -> Start:
+    """The ``index``-th kind of random start: coefficients far off, near, or a random Sigma."""
+    s, K = problem.s_ols, problem.K
+    kind = index % 3
+    if kind < 2:
+        width = (10.0, 1.0)[kind]
+        noise = problem.design.expand(np.sqrt(s * problem.n_obs))
+        gamma = problem.gamma_ols + width * noise * rng.standard_normal(problem.design.P)
+        return Start("random beta", gamma=gamma)
+    share = 1.0 - 10.0 ** rng.uniform(-3.0, -0.3, K)
+    F = rng.standard_normal((K, rank))
+    F *= np.sqrt(s * share / np.einsum("kr,kr->k", F, F))[:, None]
+    return Start("random Sigma", cov=LowRankDiag.from_factors(F, s * (1.0 - share)))
+
+
+def _union_start(problem: Problem, rank: int) -> Start | None:
+    """Sigma of the residuals of Y on every regressor of the system; None without rows for it."""
+    n, K = problem.Y.shape
+    total = problem.design.P if not problem.design.shared else int(problem.design.p[0])
+    if problem.design.shared or n * min(total, n) * K > 5e7:
+        return None
+    Q = np.concatenate([problem.design.basis(j) for j in range(K)], axis=1)
+    U, size, _ = np.linalg.svd(Q, full_matrices=False)
+    U = U[:, size > 1e-8 * size[0]]
+    E = problem.Y - U @ (U.T @ problem.Y)
+    s = np.einsum("nk,nk->k", E, E) / problem.n_obs
+    if n - U.shape[1] <= rank or np.any(s < 1e-10 * problem.s_ols):
+        return None
+    factor = fit_factor(np.asfortranarray(E), rank, n_obs=problem.n_obs, gtol=1e-3)
+    return Start("union", cov=LowRankDiag.from_factors(factor.F, factor.d))
+
+
+def _grown_start(problem: Problem, rank: int) -> Start | None:
+    """The fit of rank - 1, itself grown from rank 1; the Sigma-step adds the factor."""
+    if rank == 1:
+        return None
+    solution = als(problem, 1)
+    for r in range(2, rank):
+        solution = als(problem, r, _continued(solution))
+    return _continued(solution)
+
+
+def _continued(solution: Solution) -> Start:
+    return Start("grow", gamma=solution.gamma, d=solution.cov.uniquenesses)
+
+
+def _leave_saddles(
+    problem: Problem, rank: int, best: Solution, solutions: list[Solution], watch: _Watch
+) -> tuple[Solution, Curvature]:
+    """Step off along negative curvature, both ways, until there is none (three times at most)."""
+    for _ in range(3):
+        curvature = curvature_at(problem, best)
+        if not curvature.is_saddle:
+            break
+        tried = [best]
+        for sign in (1.0, -1.0):
+            x = sign * curvature.x / max(1.0, float(np.abs(curvature.x).max(initial=0.0)))
+            scale = sign / max(1.0, float(np.abs(curvature.gamma).max(initial=0.0)))
+            start = Start(
+                "off a saddle",
+                gamma=best.gamma + scale * curvature.gamma,
+                d=np.maximum(best.cov.uniquenesses * np.exp(x), problem.floor),
+            )
+            tried.append(als(problem, rank, start, callback=watch))
+        solutions.extend(tried[1:])
+        lowest = min(tried, key=lambda s: s.nll)
+        if lowest.nll >= best.nll - 1e-12 * max(1.0, abs(best.nll)):
+            break
+        best = lowest
+    return best, curvature
+
+
+def curvature_at(problem: Problem, solution: Solution) -> Curvature:
+    """The lowest curvature at a solution; fewer Lanczos steps where each is expensive."""
+    hessian = LikelihoodHessian(
+        problem.design,
+        solution.E,
+        solution.cov,
+        problem.n_obs,
+        solution.cov.uniquenesses > 1.5 * problem.floor,
+    )
+    steps = 24 if problem.design.n * problem.K <= 50_000 else 10
+    return lowest_curvature(hessian, steps)
+
+
+class _Watch:
+    """Passes sweeps to the caller, and ends runs: at its wish, or when they join the best.
+
+    A run has joined when it is within ten times ``SAME`` of the best NLL known and hardly falls:
+    finishing it would only find the same maximum again.
+    """
+
+    def __init__(self, callback: Callable[[Sweep], object] | None) -> None:
+        self._callback, self.stopped = callback, False
+        self.best: float | None = None
+        self._previous = np.inf
+
+    def __call__(self, sweep: Sweep) -> str:
+        if self._callback is not None and self._callback(sweep):
+            self.stopped = True
+            return "stopped by the callback"
+        fell = self._previous - sweep.nll if sweep.sweep > 0 else np.inf
+        self._previous = sweep.nll
+        if self.best is not None and abs(sweep.nll - self.best) < 10 * SAME and fell < 100 * SAME:
+            return _JOINED
+        return ""
