@@ -153,7 +153,7 @@ class Design:
         else:
             for p in np.unique(self.p):
                 equations = np.flatnonzero(self.p == p)
-                basis, to_beta = _bases([blocks[j] for j in equations], equations)
+                basis, to_beta = _bases([blocks[int(j)] for j in equations], equations)
                 stop = start + int(p) * len(equations)
                 self._groups.append(_Stack(equations, basis, to_beta, slice(start, stop)))
                 start = stop
@@ -292,7 +292,7 @@ def compress_rows(blocks: Sequence[Array], Y: Array) -> tuple[list[Array], Array
     if columns is None:
         return list(blocks), Y
     q = len(columns)
-    R = np.linalg.qr(np.column_stack([*columns, Y]), mode="r")
+    R: Array = np.linalg.qr(np.column_stack([*columns, Y]), mode="r")  # type: ignore[assignment]
     return [R[:, index] for index in order], R[:, q:]
 
 
@@ -352,7 +352,8 @@ def _bases(blocks: Sequence[Array], equations: Array) -> tuple[Array, Array]:
 
 def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:
     """Turn the rows of each Xt_j (p, n) into an orthonormal basis, in place."""
-    gram = np.matmul(Xt, Xt.transpose(0, 2, 1))
+    with np.errstate(over="ignore", invalid="ignore"):  # found out two lines on
+        gram = np.matmul(Xt, Xt.transpose(0, 2, 1))
     norm = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     if not (np.all(norm > 1e-150) and np.all(norm < 1e150)):
         # Squares would leave the range of doubles, or a column is zero: Householder scales.

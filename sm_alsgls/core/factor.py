@@ -33,8 +33,6 @@ from sm_alsgls.exceptions import IllegalRankError
 
 Array = np.ndarray
 
-_LOG_2PI = math.log(2.0 * math.pi)
-
 
 def largest_rank(K: int, n_obs: int | None = None, p: int = 0) -> int:
     """The largest identified number of factors of K equations.
@@ -63,6 +61,11 @@ def auto_rank(K: int, n_obs: int | None = None, p: int = 0) -> int:
     [0, 1, 2, 5, 8]
     """
     return min(max(1, min(8, math.ceil(K / 10))), largest_rank(K, n_obs, p))
+
+
+def sigma_parameters(K: int, r: int) -> int:
+    """Free parameters of F F' + D: K r + K less the r (r - 1) / 2 rotations of F."""
+    return K * r + K - r * (r - 1) // 2
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,7 @@ def _objective(
             quadratic = ratio.sum() - explained.sum()
         else:
             gradient, quadratic = _without_cancellation(E, d, V, lam, N)
+            gradient -= 0.5 * lam_F * (np.square(V) @ (lam - 1.0))
         nll = 0.5 * float(x.sum() + np.log(lam).sum() + quadratic + lam_F * (lam - 1.0).sum())
         return _Point(x, d, nll, gradient, theta, lam, V, residual)
 

@@ -1,0 +1,182 @@
+"""Covariance of the GLS coefficients, H^-1, exactly and by the cheapest route.
+
+Three routes to the same numbers, chosen by predicted cost:
+
+    dense   Cholesky of H, P^3 / 3 flops and P^2 numbers
+    dual    with Sigma^-1 = D^-1 - G G' and rows g_j of G,
+                T = I - sum_j d_j (g_j g_j') x (Q_j Q_j')               (n r x n r)
+                (H^-1)_jj = d_j I + d_j^2 (g_j x Q_j)' T^-1 (g_j x Q_j)
+            which does not grow with P (Woodbury 1950)
+    cg      conjugate gradients for the columns that were asked for
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+
+from sm_alsgls.core.design import Design, Ridge
+from sm_alsgls.core.gls import NormalEquations, conjugate_gradients
+from sm_alsgls.covariance import LowRankDiag
+
+Array = np.ndarray
+
+# A dense factor of this many rows is 0.5 GB.
+_DENSE_LIMIT = 8_000
+_CG_TOL = 1e-12
+
+
+class CoefficientCovariance:
+    """V = H^-1 of the coefficients beta, equation by equation, formed only as far as asked.
+
+    Parameters
+    ----------
+    design : Design
+    cov : LowRankDiag
+        Error covariance; pass ``cov.scaled(c)`` for a degrees-of-freedom correction.
+    n_obs : int
+        Observations behind the rows; used by the ridge only.
+    ridge : Ridge, optional
+
+    Notes
+    -----
+    beta is ordered by equation, then column: P = sum_j p_j.
+    """
+
+    def __init__(
+        self, design: Design, cov: LowRankDiag, n_obs: int, ridge: Ridge | None = None
+    ) -> None:
+        self.design, self.cov = design, cov
+        self.normal = NormalEquations(design, cov, n_obs, ridge)
+        self._n_obs, self._ridge = n_obs, ridge
+        self._stop = np.cumsum(design.p)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, P)."""
+        return self.design.P, self.design.P
+
+    def _columns(self, j: int) -> slice:
+        return slice(int(self._stop[j] - self.design.p[j]), int(self._stop[j]))
+
+    @cached_property
+    def route(self) -> str:
+        """The route that `block` and `variances` take for all equations: dense, dual or cg."""
+        P, dual = self.design.P, self.design.n * self.cov.rank
+        if P <= _DENSE_LIMIT and (P <= 2 * dual or self._ridge is not None):
+            return "dense"
+        return "dual" if dual <= _DENSE_LIMIT and self._ridge is None else "cg"
+
+    @cached_property
+    def _dense_gamma(self) -> Array:
+        """H^-1 in gamma, (P, P)."""
+        H = self._normal_matrix()
+        if self._ridge is not None:
+            for A, where in zip(self._ridge.blocks, self._ridge.slices, strict=True):
+                p = A.shape[1]
+                for i in range(len(A)):
+                    at = slice(where.start + i * p, where.start + (i + 1) * p)
+                    H[at, at] += self._n_obs * A[i]
+        scale = 1.0 / np.sqrt(self.normal.diagonal)
+        H *= scale[:, None]
+        H *= scale
+        factor = scipy.linalg.cholesky(H, lower=True, overwrite_a=True, check_finite=False)
+        inverse, info = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
+        assert info == 0, "a Cholesky factor has no zero on its diagonal"
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        inverse *= scale[:, None]
+        inverse *= scale
+        return inverse
+
+    def _normal_matrix(self) -> Array:
+        """H, (P, P), block column by block column, never a second P x P array."""
+        design, P = self.design, self.design.P
+        Q = np.empty((design.n, P))
+        owner = np.empty(P, dtype=np.intp)
+        for j in range(design.K):
+            at = design.equation_slice(j)
+            Q[:, at], owner[at] = design.basis(j), j
+        H = Q.T @ Q
+        precision = self.cov.solve(np.eye(design.K))
+        for start in range(0, P, 256):
+            at = slice(start, start + 256)
+            H[:, at] *= precision[owner[:, None], owner[at]]
+        return H
+
+    @cached_property
+    def _dual_factor(self) -> tuple[Array, Array]:
+        """G = rows g_j, and the lower Cholesky factor of T."""
+        design, d = self.design, self.cov.uniquenesses
+        G, n, r = self.cov.precision_factor, self.design.n, self.cov.rank
+        T = np.zeros((r, n, r, n))
+        for j in range(design.K):
+            Q = design.basis(j)
+            T -= np.multiply.outer(d[j] * np.outer(G[j], G[j]), Q @ Q.T).transpose(0, 2, 1, 3)
+        T = T.reshape(n * r, n * r)
+        T.ravel()[:: n * r + 1] += 1.0
+        return G, scipy.linalg.cholesky(T, lower=True, overwrite_a=True, check_finite=False)
+
+    def _gamma_block(self, j: int) -> Array:
+        """(H^-1)_jj by the chosen route."""
+        at = self.design.equation_slice(j)
+        if self.cov.rank == 0 and self._ridge is None:
+            return np.eye(int(self.design.p[j])) * self.cov.uniquenesses[j]
+        if self.route == "dense":
+            return self._dense_gamma[at, at]
+        if self.route == "dual":
+            G, factor = self._dual_factor
+            d = self.cov.uniquenesses[j]
+            Z = scipy.linalg.solve_triangular(
+                factor, np.kron(G[j][:, None], self.design.basis(j)), lower=True, check_finite=False
+            )
+            return d * np.eye(Z.shape[1]) + d**2 * (Z.T @ Z)
+        return self._solve_gamma(np.eye(self.design.P)[:, at])[at]
+
+    def _solve_gamma(self, B: Array) -> Array:
+        """H^-1 B for a few columns B (P, m)."""
+        if "_dense_gamma" in self.__dict__ or (self.route == "dense" and B.shape[1] > 20):
+            return self._dense_gamma @ B
+        out = np.empty_like(B)
+        for i in range(B.shape[1]):
+            b = B[:, i]
+            size = np.sqrt(float(b @ (b / self.normal.diagonal)))
+            out[:, i] = conjugate_gradients(
+                self.normal.apply,
+                b,
+                self.normal.diagonal,
+                tol=_CG_TOL * size,
+                max_iter=10 * self.design.P,
+            ).x
+        return out
+
+    def block(self, j: int) -> Array:
+        """Covariance of beta_j, (p_j, p_j)."""
+        M = self.design.beta_map(j)
+        return M @ self._gamma_block(j) @ M.T
+
+    def variances(self) -> Array:
+        """Diagonal of V, (P,), without the rest of it."""
+        return np.concatenate([np.diagonal(self.block(j)) for j in range(self.design.K)])
+
+    def combinations(self, R: Array, other: Array | None = None) -> Array:
+        """R V other' for rows R (m, P) of linear combinations; ``other`` defaults to R."""
+        left = self._to_gamma(R)
+        right = left if other is None else self._to_gamma(other)
+        return left.T @ self._solve_gamma(right)
+
+    def dense(self) -> Array:
+        """V, (P, P)."""
+        half = self._to_gamma(np.eye(self.design.P))
+        return half.T @ self._dense_gamma @ half
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
+        return self.dense()
+
+    def _to_gamma(self, R: Array) -> Array:
+        """The combinations R beta as columns on gamma, (P, m)."""
+        out = np.empty((self.design.P, len(R)))
+        for j in range(self.design.K):
+            out[self.design.equation_slice(j)] = self.design.beta_map(j).T @ R[:, self._columns(j)].T
+        return out

@@ -1,0 +1,121 @@
+"""A system as the loop sees it, and the knobs of the loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from sm_alsgls.core.design import Design, Ridge, compress_rows
+from sm_alsgls.exceptions import OptionError
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class ALSOptions:
+    """Knobs of the loop; validated here, once.
+
+    Attributes
+    ----------
+    lam_F, lam_B : float
+        Ridges per observation on D^-1/2 F, and on slopes in units of (residual standard
+        deviation of OLS) / (root mean square of the regressor); constants are not penalised.
+        Without units, so that rescaling data never changes a fit. Default 0.
+    d_floor : float
+        Lower bound of d_j as a share of equation j's OLS residual variance.
+    rel_tol : float
+        Largest relative fall of the NLL per row in the last sweep.
+    gtol : float
+        Largest gradient in log d per row, and largest GLS score in its standard errors.
+    max_sweeps : int
+    cg_tol : float
+        Largest relative residual of a beta-step's linear system. The absolute tolerance follows
+        gtol, so this sets the cost of early sweeps, not the accuracy of the last.
+    cg_maxit : int
+        Most CG iterations in one beta-step.
+    """
+
+    lam_F: float = 0.0
+    lam_B: float = 0.0
+    d_floor: float = 1e-8
+    rel_tol: float = 1e-6
+    gtol: float = 1e-6
+    max_sweeps: int = 500
+    cg_tol: float = 0.05
+    cg_maxit: int = 500
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            whole = knob.name in ("max_sweeps", "cg_maxit")
+            if isinstance(value, bool) or not isinstance(
+                value, (int, np.integer) if whole else (int, float, np.integer, np.floating)
+            ):
+                kind = "a whole number" if whole else "a number"
+                raise OptionError(f"{knob.name} must be {kind}, got {value!r}")
+        for name in ("lam_F", "lam_B", "rel_tol"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        for name in ("d_floor", "cg_tol"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise OptionError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}")
+        if not 0.0 < self.gtol < math.inf:
+            raise OptionError(f"gtol must be positive, got {self.gtol!r}")
+        if self.max_sweeps < 1 or self.cg_maxit < 1:
+            raise OptionError(
+                f"max_sweeps and cg_maxit must be at least 1, got {self.max_sweeps!r} and "
+                f"{self.cg_maxit!r}"
+            )
+
+
+class Problem:
+    """A system as the loop sees it: compressed rows, bases, OLS, bounds and ridges.
+
+    Parameters
+    ----------
+    blocks : sequence of ndarray
+        K designs (N, p_j).
+    Y : ndarray, shape (N, K)
+    options : ALSOptions
+
+    Attributes
+    ----------
+    design : Design
+    Y : ndarray, shape (n, K)
+        Responses on n <= N rows, Fortran-ordered.
+    n_obs : int
+        N.
+    gamma_ols, E_ols : ndarray
+        OLS coefficients (P,) and residuals (n, K).
+    s_ols : ndarray, shape (K,)
+        OLS residual variances |e_j|^2 / N.
+    floor : ndarray, shape (K,)
+        Lower bounds of d.
+    ridge : Ridge or None
+    """
+
+    def __init__(self, blocks: Sequence[Array], Y: Array, options: ALSOptions) -> None:
+        self.options = options
+        self.n_obs, self.K = Y.shape
+        rows, Y = compress_rows(blocks, Y)
+        self.design = Design(rows)
+        self.Y = np.asfortranarray(Y)
+        self.gamma_ols = self.design.project(self.Y)
+        self.E_ols = self.Y - self.design.fitted(self.gamma_ols)
+        self.s_ols = np.einsum("kn,kn->k", self.E_ols.T, self.E_ols.T) / self.n_obs
+        self.floor = options.d_floor * self.s_ols
+        self.ridge = self._ridge(blocks) if options.lam_B > 0.0 else None
+
+    def _ridge(self, blocks: Sequence[Array]) -> Ridge:
+        weights = []
+        for X, s in zip(blocks, self.s_ols, strict=True):
+            varies = (X != X[0]).any(axis=0)
+            weights.append(self.options.lam_B / s * varies * np.mean(np.square(X), axis=0))
+        return self.design.ridge(weights)
+
+    def residuals(self, gamma: Array) -> Array:
+        """Y minus fitted values, (n, K)."""
+        return self.Y - self.design.fitted(gamma)

@@ -1,0 +1,110 @@
+"""What only the factorised system shows: dependent columns, exact fits, twin equations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sm_alsgls.core.design import DependentColumnsError
+from sm_alsgls.core.factor import auto_rank, largest_rank
+from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.exceptions import (
+    DegenerateResponseError,
+    DuplicateEquationError,
+    IllegalRankError,
+    RankDeficientError,
+)
+from sm_alsgls.models.system import System
+
+
+def build_problem(system: System, options: ALSOptions) -> Problem:
+    """Factorise the system; errors name equations and columns by their labels.
+
+    Raises
+    ------
+    RankDeficientError, DegenerateResponseError, DuplicateEquationError
+    """
+    try:
+        problem = Problem(system.blocks, system.Y, options)
+    except DependentColumnsError as error:
+        raise RankDeficientError(_dependent(system, error)) from None
+    _exact_fits(system, problem)
+    _twins(system, problem)
+    return problem
+
+
+def resolve_rank(rank: int | str, system: System) -> int:
+    """The number of factors behind ``rank``, checked.
+
+    Raises
+    ------
+    IllegalRankError
+    """
+    N, K = system.Y.shape
+    p = max(X.shape[1] for X in system.blocks)
+    if rank == "auto":
+        return auto_rank(K, N, p)
+    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
+        raise IllegalRankError(f"rank must be a whole number or 'auto', got {rank!r}")
+    largest = largest_rank(K, N, p)
+    if not 0 <= rank <= largest:
+        why = (
+            f"{K} equations identify no more, (K - r)^2 >= K + r"
+            if largest == largest_rank(K)
+            else f"{N} rows less {p} regressors leave no more degrees of freedom"
+        )
+        raise IllegalRankError(
+            f"rank={rank} is not possible; the largest legal rank is {largest} ({why})"
+        )
+    return int(rank)
+
+
+def _dependent(system: System, error: DependentColumnsError) -> str:
+    labels = system.columns[error.equation]
+    bad = ", ".join(repr(labels[i]) for i in error.columns)
+    name = system.names[error.equation]
+    if not error.others:
+        return f"equation {name!r}: column {bad} of exog is zero in every row; drop it"
+    others = ", ".join(repr(labels[i]) for i in error.others)
+    return (
+        f"equation {name!r}: the columns of exog are linearly dependent; {bad} is a combination "
+        f"of {others}: drop one of them"
+    )
+
+
+def _exact_fits(system: System, problem: Problem) -> None:
+    """Residuals at the level of rounding mean that the regressors reproduce the response."""
+    Y = problem.Y
+    total = np.sqrt(np.einsum("kn,kn->k", Y.T, Y.T) / problem.n_obs)
+    rounding = 100 * np.finfo(float).eps * np.sqrt(problem.design.n) * total
+    exact = np.flatnonzero(np.sqrt(problem.s_ols) <= rounding)
+    if len(exact):
+        name = system.names[exact[0]]
+        raise DegenerateResponseError(
+            f"the response of equation {name!r} is fitted exactly by its own regressors"
+            + (f" (and so are {len(exact) - 1} more)" if len(exact) > 1 else "")
+            + "; its error variance is zero: drop the equation or the regressor that defines it"
+        )
+
+
+def _twins(system: System, problem: Problem) -> None:
+    """Two equations with proportional OLS residuals make Sigma singular.
+
+    Residuals of unit length are compared through two random projections, sorted: O(n K), no
+    K x K correlation matrix.
+    """
+    if problem.K < 2:
+        return
+    E = problem.E_ols.T / np.sqrt(problem.s_ols * problem.n_obs)[:, None]
+    z = np.random.default_rng(7).standard_normal((problem.design.n, 2))
+    key = E @ z
+    key *= np.where(key[:, :1] < 0, -1.0, 1.0)
+    order = np.argsort(key[:, 0], kind="stable")
+    close = np.abs(np.diff(key[order], axis=0)).max(axis=1) < 1e-9
+    for i in np.flatnonzero(close):
+        j, el = sorted((int(order[i]), int(order[i + 1])))
+        if 1.0 - abs(float(E[j] @ E[el])) < 1e-12:
+            raise DuplicateEquationError(
+                f"equations {system.names[j]!r} and {system.names[el]!r} have the same residuals "
+                "up to scale (perfectly correlated errors), so their covariance is singular; "
+                "drop one of them"
+            )

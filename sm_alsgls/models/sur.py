@@ -1,0 +1,383 @@
+"""``LowRankSUR``: seemingly unrelated regressions with Sigma = F F' + D."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.model import LikelihoodModel
+
+from sm_alsgls.core.als import Start, Sweep
+from sm_alsgls.core.factor import sigma_parameters
+from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.search import Search, search
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, OptionError, ShapeError
+from sm_alsgls.formula import FormulaSystem, caller_scope
+from sm_alsgls.formula import build_system as build_formula
+from sm_alsgls.models.checks import build_problem, resolve_rank
+from sm_alsgls.models.system import build_system
+from sm_alsgls.results.sur import (
+    LowRankSURResults,
+    LowRankSURResultsWrapper,
+    heywood_message,
+)
+
+
+class LowRankSUR(LikelihoodModel):
+    """Seemingly unrelated regressions whose error covariance is low rank plus diagonal.
+
+    K equations on N rows,
+
+        y_j = X_j beta_j + e_j,    e_n = (e_n1 .. e_nK)' ~ N(0, Sigma),    Sigma = F F' + D,
+
+    with loadings F (K, r) and uniquenesses D = diag(d) > 0, estimated by maximum likelihood:
+    GLS for beta alternates with factor analysis of the residuals for (F, d). The fit exists at
+    any K, also K > N, where an unrestricted covariance is singular.
+
+    Parameters
+    ----------
+    endog : array_like (N, K), DataFrame, or mapping {equation: vector}
+        Responses. Equations are named by the columns or the keys, else y1, y2, ...
+    exog : array_like (N, p), list of K designs, or mapping {equation: design}
+        Regressors. A single array is shared by all equations; designs may differ in their number
+        of columns. No constant is added.
+    rank : int or "auto"
+        Number of factors r. "auto" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
+        0 makes Sigma diagonal, so that the fit is OLS equation by equation.
+    missing : {"none", "drop", "raise"}
+        "drop" removes every row in which any equation misses a value; otherwise such a value is
+        an error.
+
+    Attributes
+    ----------
+    equations : list of str
+        Equation names.
+    neqs, nobs : int
+        K and N.
+    rank : int
+        r.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, IllegalRankError
+        All are ValueErrors; each names equation, column and row. Dependent columns, exactly
+        fitted responses and twin equations are found, and raised, by `fit`.
+
+    See Also
+    --------
+    from_formula : formulas and a DataFrame.
+    from_system : pairs of response and design.
+
+    Notes
+    -----
+    The likelihood has many local maxima on real data (Anderson and Rubin 1956 for factor
+    analysis alone); `fit` explores, and says how many of its starts ended where.
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankSUR
+    >>> from sm_alsgls.datasets import load_grunfeld
+    >>> data = load_grunfeld()
+    >>> model = LowRankSUR.from_formula(
+    ...     "invest ~ value + capital", data, groups="firm", time="year", rank=2
+    ... )
+    >>> res = model.fit()
+    >>> res.converged
+    True
+    >>> res.params[["General Motors_value", "US Steel_value"]].round(3).to_dict()
+    {'General Motors_value': 0.109, 'US Steel_value': 0.171}
+    """
+
+    _formula_max_endog = None
+
+    def __init__(
+        self,
+        endog: Any,
+        exog: Any,
+        rank: int | str = "auto",
+        *,
+        missing: str = "none",
+        _formula: FormulaSystem | None = None,
+    ) -> None:
+        self._system = build_system(endog, exog, missing)
+        self._set_up(rank, _formula)
+
+    def _set_up(self, rank: int | str, formula: FormulaSystem | None) -> None:
+        system = self._system
+        self.rank = resolve_rank(rank, system)
+        self.equations = list(system.names)
+        self.formula_system = formula
+        names = system.param_names
+        if len(set(names)) < len(names):
+            twice = next(n for n in names if names.count(n) > 1)
+            raise ShapeError(
+                f"two coefficients would both be called {twice!r} (equation_variable); "
+                "rename an equation or a column"
+            )
+        # statsmodels' data machinery assumes one equation, so it holds the responses only.
+        frame = pd.DataFrame(system.Y, index=system.index, columns=system.names, copy=False)
+        super().__init__(frame)
+        self.endog = system.Y
+        self.exog = system.blocks
+        self.data.param_names = names
+        self.data.cov_names = names
+        self.k_constant = 0
+        self.nobs, self.neqs = system.Y.shape
+        self.df_model = float(len(names) + sigma_parameters(self.neqs, self.rank))
+
+    # -- construction ----------------------------------------------------------------------
+
+    @classmethod
+    def from_system(
+        cls, equations: Mapping[str, tuple[Any, Any]], rank: int | str = "auto", **kwargs: Any
+    ) -> LowRankSUR:
+        """Model from pairs, ``{"equation": (y, X), ...}``.
+
+        Parameters
+        ----------
+        equations : mapping of str to (array_like, array_like)
+            Response (N,) and design (N, p_j) of each equation.
+        rank : int or "auto"
+        **kwargs
+            Passed to the constructor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> y, X = rng.standard_normal((3, 50)), np.ones((50, 1))
+        >>> LowRankSUR.from_system({"a": (y[0], X), "b": (y[1], X), "c": (y[2], X)}).neqs
+        3
+        """
+        if not isinstance(equations, Mapping) or not equations:
+            raise ShapeError('from_system takes a mapping {"equation": (y, X), ...}')
+        for name, pair in equations.items():
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ShapeError(f"equation {name!r}: expected a pair (y, X), got {type(pair)}")
+        return cls(
+            {name: pair[0] for name, pair in equations.items()},
+            {name: pair[1] for name, pair in equations.items()},
+            rank,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str | list[str] | Mapping[str, str],
+        data: pd.DataFrame,
+        rank: int | str = "auto",
+        *,
+        groups: str | None = None,
+        time: str | None = None,
+        subset: Any = None,
+        missing: str = "drop",
+        eval_env: int | Mapping[str, Any] = 0,
+    ) -> LowRankSUR:
+        """Model from formulas and a DataFrame.
+
+        Parameters
+        ----------
+        formula : str, list of str or mapping {equation: formula}
+            * a mapping ``{"GM": "inv_gm ~ val_gm", "US": "inv_us ~ val_us"}``;
+            * a list of formulas, named by their left sides;
+            * braces, ``"{GM: inv_gm ~ val_gm} {US: inv_us ~ val_us}"``;
+            * several responses of the same regressors, ``"y1 + y2 + y3 ~ x1 + x2"``;
+            * one formula over a long panel, with ``groups`` (and ``time``): an equation a group.
+        data : DataFrame
+        rank : int or "auto"
+        groups, time : str, optional
+            Columns of a long panel that hold the equation and the row.
+        subset : array_like, optional
+            Rows of ``data`` to use, as ``data.loc[subset]``.
+        missing : {"drop", "raise", "none"}
+            "drop" removes every row in which any equation misses a value. A long panel must
+            stay balanced.
+        eval_env : int or mapping
+            Where names that are not columns are looked up: frames above the caller (0 is the
+            caller, -1 nowhere), or a mapping.
+
+        Raises
+        ------
+        FormulaError, UnbalancedPanelError, NonFiniteError
+            And what the constructor raises.
+        """
+        if isinstance(eval_env, Mapping):
+            scope = dict(eval_env)
+        else:
+            scope = {} if eval_env < 0 else caller_scope(1 + eval_env, formula)
+        built = build_formula(
+            formula,
+            data,
+            groups=groups,
+            time=time,
+            subset=subset,
+            missing=missing,
+            scope=scope,
+        )
+        model = cls(built.endog, list(built.exog), rank, _formula=built)
+        model.formula = formula
+        model.data.frame = data
+        return model
+
+    # -- names statsmodels looks up --------------------------------------------------------
+
+    @property
+    def endog_names(self) -> str:
+        """One name for tables that compare models; `equations` lists the responses."""
+        return f"SUR of {self.neqs} equations" if self.neqs > 3 else ", ".join(self.equations)
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the coefficients, ``equation_variable``."""
+        return self.data.param_names
+
+    # -- estimation ------------------------------------------------------------------------
+
+    def fit(
+        self,
+        start_params: Any = None,
+        *,
+        n_starts: int | str = "auto",
+        rng: np.random.Generator | int | None = None,
+        debiased: bool = True,
+        lam_F: float = 0.0,
+        lam_B: float = 0.0,
+        d_floor: float = 1e-8,
+        rel_tol: float = 1e-6,
+        gtol: float = 1e-6,
+        max_sweeps: int = 500,
+        cg_tol: float = 0.05,
+        cg_maxit: int = 500,
+        callback: Callable[[Sweep], object] | None = None,
+        disp: bool = False,
+    ) -> LowRankSURResultsWrapper:
+        """Maximise the likelihood over the coefficients and Sigma.
+
+        Parameters
+        ----------
+        start_params : array_like (P,), optional
+            Coefficients of the first start, in the order of ``exog_names``. Default OLS.
+        n_starts : int or "auto"
+            Starts to run. "auto" spends where the risk is: up to 32 on small systems, 2 on the
+            largest, and stops once Bayes' rule expects no unseen maximum. 1 trusts the first.
+        rng : numpy Generator or int, optional
+            Draws the random starts. Default: a fixed seed, so a fit is reproducible.
+        debiased : bool
+            Standard errors with N - p_j - r degrees of freedom and t quantiles (default), or
+            the plain maximum-likelihood plug-in with normal quantiles.
+        lam_F, lam_B : float
+            Ridges on loadings and slopes, per observation, without units. 0 is none.
+        d_floor : float
+            Lower bound of a uniqueness as a share of its equation's OLS residual variance.
+        rel_tol, gtol : float
+            Converged means both: the NLL fell by less than ``rel_tol`` (relative) in the last
+            sweep, and gradients are below ``gtol`` (log d per row; coefficients in units of the
+            score's standard error).
+        max_sweeps : int
+            Sweeps of one start.
+        cg_tol, cg_maxit : float, int
+            Relative residual and most iterations of a beta-step's conjugate gradients.
+        callback : callable, optional
+            Called with every `Sweep` of every start; a true return value stops the fit.
+        disp : bool
+            Print how it ended.
+
+        Returns
+        -------
+        LowRankSURResultsWrapper
+
+        Warns
+        -----
+        ConvergenceWarning
+            The best point is not stationary; the message says why and what to do.
+        HeywoodWarning
+            Some uniqueness ended on its lower bound.
+
+        Raises
+        ------
+        RankDeficientError, DegenerateResponseError, DuplicateEquationError, OptionError
+        """
+        options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
+        starts = _number_of_starts(n_starts)
+        problem = build_problem(self._system, options)
+        found = search(
+            problem,
+            self.rank,
+            n_starts=starts,
+            rng=_generator(rng),
+            first=self._first_start(problem, start_params),
+            callback=callback,
+        )
+        self._warn(found)
+        results = LowRankSURResults(self, problem, found, debiased=debiased)
+        if disp:
+            print(
+                f"{results.mle_retvals['message']}\n"
+                f"         Current function value: {results.nll_per_row:.6f} (per row)\n"
+                f"         Sweeps: {results.mle_retvals['iterations']}\n"
+                f"         Starts: {len(found.runs)}"
+            )
+        return LowRankSURResultsWrapper(results)
+
+    def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
+        if start_params is None:
+            return None
+        values = np.asarray(start_params, dtype=float).ravel()
+        total = len(self.exog_names)
+        if values.shape != (total,) or not np.isfinite(values).all():
+            raise OptionError(
+                f"start_params must hold {total} finite coefficients (one for each of "
+                f"exog_names), got {values.size}"
+            )
+        stops = np.cumsum([X.shape[1] for X in self.exog])[:-1]
+        return Start("start_params", gamma=problem.design.from_beta(np.split(values, stops)))
+
+    def _warn(self, found: Search) -> None:
+        best = found.best
+        if not best.converged:
+            warnings.warn(
+                f"LowRankSUR did not converge: {best.status} (gradient in log d "
+                f"{best.gradient_d:.1e}, score of beta {best.score_beta:.1e})",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if best.at_bound.any():
+            warnings.warn(heywood_message(self.equations, best.at_bound), HeywoodWarning, 3)
+
+    # -- likelihood ------------------------------------------------------------------------
+
+    def loglike(self, params: Any, sigma: LowRankDiag) -> float:
+        """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance."""
+        return -self.nobs * sigma.nll(self._residuals(np.asarray(params, dtype=float)))
+
+    def _residuals(self, params: np.ndarray) -> np.ndarray:
+        """Y - X beta on the rows of the data, (N, K) Fortran-ordered."""
+        fitted = np.empty((self.neqs, self.nobs))
+        start = 0
+        for j, X in enumerate(self.exog):
+            stop = start + X.shape[1]
+            fitted[j] = X @ params[start:stop]
+            start = stop
+        return self.endog - fitted.T
+
+
+def _number_of_starts(n_starts: int | str) -> int | None:
+    if n_starts == "auto":
+        return None
+    whole = isinstance(n_starts, (int, np.integer)) and not isinstance(n_starts, bool)
+    if not whole or n_starts < 1:  # type: ignore[operator]
+        raise OptionError(f"n_starts must be 'auto' or a whole number >= 1, got {n_starts!r}")
+    return int(n_starts)
+
+
+def _generator(rng: np.random.Generator | int | None) -> np.random.Generator | None:
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        return np.random.default_rng(int(rng))
+    raise OptionError(f"rng must be a numpy Generator, a seed or None, got {rng!r}")

@@ -1,0 +1,122 @@
+"""One equation of a fitted system."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.results.summary import SystemSummary, equation_summary
+
+
+class EquationResults:
+    """A view of one equation; coefficients carry the names of their columns.
+
+    Attributes
+    ----------
+    name : str
+    system : LowRankSURResults
+        The system the equation belongs to.
+    nobs, df_resid : int
+        Rows N, and N - p_j - r.
+    """
+
+    def __init__(self, system: Any, position: int) -> None:
+        self.system, self._j = system, position
+        self.name: str = system.model.equations[position]
+        self.nobs: int = system.nobs
+        self.df_resid = float(system._df_equation[position])
+        self.use_t: bool = system.use_t
+        self._at = system._columns(self.name)
+        self._labels = pd.Index(system.model._system.columns[position])
+
+    def __repr__(self) -> str:
+        return f"<EquationResults {self.name!r}: {len(self._labels)} coefficients>"
+
+    def _series(self, values: np.ndarray) -> pd.Series:
+        return pd.Series(values, index=self._labels, name=self.name)
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients (p_j,)."""
+        return self._series(self.system.params[self._at])
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors (p_j,); only this equation's block of the covariance is computed."""
+        if "bse" in self.system.__dict__:
+            return self._series(self.system.bse[self._at])
+        return self._series(np.sqrt(np.diagonal(self.system._covariance.block(self._j))))
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Coefficients over standard errors (p_j,)."""
+        return self.params / self.bse
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values (p_j,)."""
+        return self._series(2.0 * self._distribution().sf(np.abs(self.tvalues)))
+
+    def _distribution(self) -> Any:
+        return self.system._distribution_of(self._j)
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Confidence intervals (p_j, 2)."""
+        half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
+        return pd.DataFrame({0: self.params - half, 1: self.params + half})
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the equation's coefficients (p_j, p_j)."""
+        block = self.system._covariance.block(self._j)
+        return pd.DataFrame(block, index=self._labels, columns=self._labels)
+
+    @property
+    def resid(self) -> pd.Series:
+        """Residuals (N,)."""
+        return pd.Series(
+            self.system._residuals[:, self._j], index=self.system._rows, name=self.name
+        )
+
+    @property
+    def fittedvalues(self) -> pd.Series:
+        """Fitted values (N,)."""
+        return self.system.model.endog[:, self._j] - self.resid
+
+    @property
+    def rsquared(self) -> float:
+        """1 - SSR/SST of the GLS fit; SST about the mean where the design spans a constant."""
+        return float(self.system._rsquared[self._j])
+
+    @property
+    def rsquared_adj(self) -> float:
+        """R-squared with N - p_j degrees of freedom."""
+        p = len(self._labels)
+        spans = bool(self.system._spans_constant[self._j])
+        return 1.0 - (self.nobs - spans) / (self.nobs - p) * (1.0 - self.rsquared)
+
+    @property
+    def std_error(self) -> float:
+        """Standard deviation of the error, the root of sigma_jj."""
+        return float(np.sqrt(self.system.sigma.diag()[self._j]))
+
+    @property
+    def loadings(self) -> pd.Series:
+        """Loadings f_j (r,)."""
+        return self.system.loadings.loc[self.name]
+
+    @property
+    def uniqueness(self) -> float:
+        """The variance d_j that the factors leave."""
+        return float(self.system.sigma.uniquenesses[self._j])
+
+    @property
+    def communality(self) -> float:
+        """Share of the error variance that the factors explain."""
+        return float(self.system.communalities.iloc[self._j])
+
+    def summary(self, title: str | None = None, alpha: float = 0.05) -> SystemSummary:
+        """A statsmodels Summary of this equation."""
+        return equation_summary(self, title, alpha)

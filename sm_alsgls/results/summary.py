@@ -1,0 +1,236 @@
+"""Summary tables of a fitted system; tables only, every number comes from the results."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from statsmodels.iolib.summary import Summary, forg, summary_return, summary_top
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_params
+
+from sm_alsgls.exceptions import OptionError
+
+# Nobody reads a thousand tables: beyond this the text has one line an equation.
+COMPACT_FROM = 21
+
+
+class SystemSummary(Summary):
+    """A Summary whose notes are escaped in LaTeX and HTML as its tables are."""
+
+    def as_latex(self) -> str:
+        """Tables and notes as LaTeX."""
+        notes = _latex(self.extra_txt or "").replace("\n", " \\newline\n ")
+        return "\n\n".join([summary_return(self.tables, return_fmt="latex"), notes])
+
+    def as_html(self) -> str:
+        """Tables and notes as HTML."""
+        notes = _html(self.extra_txt or "").replace("\n", "<br/>")
+        return summary_return(self.tables, return_fmt="html") + "<br/><br/>" + notes
+
+
+def system_summary(
+    results: Any,
+    yname: str | None,
+    xname: list[str] | None,
+    title: str | None,
+    alpha: float,
+    equations: Any,
+) -> SystemSummary:
+    """The summary of a system; see `LowRankSURResults.summary`."""
+    names = results.model.equations
+    shown = _chosen(names, equations)
+    if xname is not None and len(xname) != len(results.params):
+        raise OptionError(f"xname must list {len(results.params)} names, got {len(xname)}")
+    summary = SystemSummary()
+    summary.tables.append(_header(results, yname, title))
+    labels = _labels(results, xname)
+    width = max((len(label) for name in shown for label in labels[name]), default=0)
+    interval = results.conf_int(alpha) if shown else None
+    for name in shown:
+        summary.tables.append(
+            _coefficients(results, name, labels[name], interval, alpha, max(width, 14))
+        )
+    summary.tables.append(_equation_lines(results, names))
+    summary.add_extra_txt(_notes(results, shown))
+    return summary
+
+
+def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummary:
+    """The summary of one equation; see `EquationResults.summary`."""
+    results = view.system
+    labels = list(view.params.index)
+    summary = SystemSummary()
+    left = [
+        ("Dep. Variable:", [view.name]),
+        ("Model:", ["LowRankSUR, one equation"]),
+        ("No. Observations:", [f"{view.nobs:d}"]),
+        ("Df Residuals:", [f"{view.df_resid:.0f}"]),
+    ]
+    right = [
+        ("R-squared:", [f"{view.rsquared:.3f}"]),
+        ("Adj. R-squared:", [f"{view.rsquared_adj:.3f}"]),
+        ("Std. Error of Reg.:", [f"{view.std_error:.4g}"]),
+        ("Communality:", [f"{view.communality:.3f}"]),
+    ]
+    summary.tables.append(
+        summary_top(results, title=title or f"Equation: {view.name}", gleft=left, gright=right)
+    )
+    width = max(14, *(len(label) for label in labels))
+    summary.tables.append(
+        _coefficients(results, view.name, labels, results.conf_int(alpha), alpha, width, title="")
+    )
+    summary.add_extra_txt(_notes(results, [view.name]))
+    return summary
+
+
+def _chosen(names: list[str], equations: Any) -> list[str]:
+    if equations is None:
+        return names if len(names) < COMPACT_FROM else []
+    if isinstance(equations, str):
+        if equations == "all":
+            return names
+        equations = [equations]
+    unknown = [name for name in equations if name not in names]
+    if unknown:
+        raise OptionError(
+            f"equations: the system has no equation {unknown[0]!r}; it has "
+            f"{', '.join(map(repr, names[:8]))}{', ...' if len(names) > 8 else ''}"
+        )
+    return list(equations)
+
+
+def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
+    fit = results.mle_retvals
+    now = time.localtime()
+    left = [
+        ("Dep. Variables:", [yname or results.model.endog_names]),
+        ("Model:", ["LowRankSUR"]),
+        ("Method:", ["ALS, max. likelihood"]),
+        ("Rank r:", [f"{results.rank:d}"]),
+        ("Date:", [time.strftime("%a, %d %b %Y", now)]),
+        ("Time:", [time.strftime("%H:%M:%S", now)]),
+        ("Converged:", ["yes" if results.converged else "NO"]),
+        ("Sweeps:", [f"{fit['iterations']:d}"]),
+        ("Covariance Type:", [results.cov_type]),
+    ]
+    at_best = f"{fit['starts_at_best']} of {len(fit['starts'])}"
+    right = [
+        ("No. Observations N:", [f"{results.nobs:d}"]),
+        ("No. Equations K:", [f"{results.neqs:d}"]),
+        ("No. Coefficients P:", [f"{len(results.params):d}"]),
+        ("Df Model:", [f"{results.df_model:.0f}"]),
+        ("Log-Likelihood:", [_fixed(results.llf)]),
+        ("NLL per Row:", [_fixed(results.nll_per_row)]),
+        ("AIC:", [_fixed(results.aic)]),
+        ("BIC:", [_fixed(results.bic)]),
+        ("Starts at the Best:", [at_best]),
+    ]
+    return summary_top(
+        results,
+        title=title or "Low-Rank Seemingly Unrelated Regressions",
+        gleft=left,
+        gright=right,
+    )
+
+
+def _fixed(value: float) -> str:
+    return f"{value:.2f}" if abs(value) >= 1e4 else f"{value:.4f}"
+
+
+def _labels(results: Any, xname: list[str] | None) -> dict[str, list[str]]:
+    columns = results.model._system.columns
+    if xname is None:
+        return dict(zip(results.model.equations, columns, strict=True))
+    stops = np.cumsum([len(c) for c in columns])[:-1]
+    parts = np.split(np.array(xname, dtype=object), stops)
+    return {name: list(p) for name, p in zip(results.model.equations, parts, strict=True)}
+
+
+def _coefficients(
+    results: Any,
+    name: str,
+    labels: list[str],
+    interval: np.ndarray,
+    alpha: float,
+    width: int,
+    title: str | None = None,
+) -> SimpleTable:
+    at = results._columns(name)
+    letter = "t" if results.use_t else "z"
+    rows = [
+        [
+            forg(coef, prec=4),
+            forg(error),
+            forg(t),
+            f"{p:#6.3f}",
+            forg(low),
+            forg(high),
+        ]
+        for coef, error, t, p, (low, high) in zip(
+            results.params[at],
+            results.bse[at],
+            results.tvalues[at],
+            results.pvalues[at],
+            interval[at],
+            strict=True,
+        )
+    ]
+    header = ["coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
+    stubs = [label.ljust(width) for label in labels]
+    heading = f"Equation: {name}" if title is None else title or None
+    return SimpleTable(rows, header, stubs, title=heading, txt_fmt=fmt_params)
+
+
+def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
+    """One line an equation: fit, and how much of its error the factors share."""
+    sigma = results.sigma
+    r2 = results._rsquared
+    communality = results.communalities.to_numpy()
+    spread = np.sqrt(sigma.diag())
+    floor = set(results.heywood)
+    rows = [
+        [
+            f"{p:d}",
+            f"{r2[j]:#6.3f}",
+            forg(spread[j]),
+            forg(np.sqrt(sigma.uniquenesses[j])),
+            f"{communality[j]:#6.3f}" + (" *" if name in floor else ""),
+        ]
+        for j, (name, p) in enumerate(zip(names, results._p, strict=True))
+    ]
+    header = ["p", "R-sq.", "std(e)", "std(unique)", "communality"]
+    width = min(32, max(14, *(len(name) for name in names)))
+    stubs = [name.ljust(width) for name in names]
+    return SimpleTable(rows, header, stubs, title="Equations", txt_fmt=fmt_params)
+
+
+def _notes(results: Any, shown: list[str]) -> list[str]:
+    notes = [results.cov_kwds["description"]]
+    notes.append(
+        "Communality is the share of an equation's error variance that the factors explain."
+    )
+    fit = results.mle_retvals
+    if len(fit["starts"]) > 1:
+        notes.append(
+            f"{fit['starts_at_best']} of {len(fit['starts'])} starts reached this likelihood; "
+            f"the worst ended {results.nobs * fit['worst_gap']:.4g} log-likelihood units below."
+        )
+    if not shown:
+        notes.append(
+            "Coefficients are not shown; summary(equations=[...]) or summary(equations='all') "
+            "prints them, equations[name] is one equation's results."
+        )
+    notes += results.warnings
+    return ["Notes:"] + [f"[{i}] {note}" for i, note in enumerate(notes, start=1)]
+
+
+def _latex(text: str) -> str:
+    for symbol in "\\&%$#_{}":
+        text = text.replace(symbol, "\\" + symbol if symbol != "\\" else r"\textbackslash ")
+    return text.replace("^", r"\^{}").replace("|", r"\textbar{}")
+
+
+def _html(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

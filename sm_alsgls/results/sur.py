@@ -1,0 +1,412 @@
+"""``LowRankSURResults``: estimates, standard errors and likelihood of a fitted system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import statsmodels.base.wrapper as wrap
+from scipy import stats
+from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
+
+from sm_alsgls.core.als import Sweep
+from sm_alsgls.core.curvature import Curvature
+from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.search import SAME, Search, curvature_at
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.equation import EquationResults
+from sm_alsgls.results.prediction import predict_system
+from sm_alsgls.results.summary import system_summary
+
+
+class LowRankSURResults(LikelihoodModelResults):
+    """Results of `LowRankSUR.fit`.
+
+    Attributes
+    ----------
+    params : Series (P,)
+        Coefficients, named ``equation_variable``.
+    sigma : LowRankDiag
+        Error covariance F F' + D in canonical form.
+    nll_per_row, llf, aic, bic : float
+        Negative log-likelihood per row, log-likelihood, and criteria that count the P
+        coefficients and the K r + K - r (r - 1) / 2 parameters of Sigma; bic uses log N.
+    nobs, neqs, rank : int
+        Rows N, equations K, factors r.
+    df_model, df_resid : float
+        Parameters, and N K less parameters.
+    debiased, use_t : bool
+        Standard errors with N - p_j - r degrees of freedom and t quantiles.
+    mle_retvals : dict
+        converged, message, iterations (sweeps of the winning start), nll_trace, nll_beta_trace,
+        accept_t, cg, gradient_d, score_beta, heywood, starts (DataFrame).
+    """
+
+    def __init__(self, model: Any, problem: Problem, found: Search, *, debiased: bool) -> None:
+        best = found.best
+        beta = problem.design.to_beta(best.gamma)
+        super().__init__(model, np.concatenate(beta))
+        self._beta = beta
+        self.nobs, self.neqs, self.rank = model.nobs, model.neqs, model.rank
+        self.sigma = best.cov.canonical()
+        self.converged = best.converged
+        self.df_model = model.df_model
+        self.df_resid = float(self.nobs * self.neqs) - self.df_model
+        self.debiased = debiased
+        self.use_t = debiased
+        self.cov_type = "nonrobust"
+        self.cov_kwds = {"description": _DESCRIPTION[debiased]}
+        self._p = problem.design.p
+        self._stop = np.cumsum(self._p)
+        self._df_equation = self.nobs - self._p - self.rank
+        # t tests over several equations use the fewest degrees of freedom among all.
+        self.df_resid_inference = float(self._df_equation.min())
+        self._problem, self._found = problem, found
+        # An operator, not an array: statsmodels only asks whether there is one.
+        self.normalized_cov_params = self._covariance
+        self.nll_per_row = (
+            best.nll
+            if problem.ridge is None and problem.options.lam_F == 0.0
+            else self.sigma.nll(best.E, self.nobs)
+        )
+        self.mle_settings = {"optimizer": "als", **vars(problem.options)}
+        self.mle_retvals = _retvals(found)
+
+    # -- coefficients ----------------------------------------------------------------------
+
+    @cached_property
+    def _covariance(self) -> CoefficientCovariance:
+        sigma = self.sigma
+        if self.debiased:
+            sigma = sigma.scaled(np.sqrt(self.nobs / self._df_equation))
+        return CoefficientCovariance(self._problem.design, sigma, self.nobs, self._problem.ridge)
+
+    @cached_property
+    def bse(self) -> np.ndarray:
+        """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
+        return np.sqrt(self._covariance.variances())
+
+    @cached_property
+    def tvalues(self) -> np.ndarray:
+        """Coefficients over their standard errors (P,)."""
+        return self.params / self.bse
+
+    @cached_property
+    def pvalues(self) -> np.ndarray:
+        """Two-sided p-values (P,), t(N - p_j - r) or normal."""
+        return 2.0 * self._distribution().sf(np.abs(self.tvalues))
+
+    def _distribution(self) -> Any:
+        return stats.t(np.repeat(self._df_equation, self._p)) if self.use_t else stats.norm
+
+    def _distribution_of(self, j: int) -> Any:
+        return stats.t(self._df_equation[j]) if self.use_t else stats.norm
+
+    def _columns(self, name: str) -> slice:
+        """Where the coefficients of an equation sit in ``params``."""
+        j = self._position[name]
+        return slice(int(self._stop[j] - self._p[j]), int(self._stop[j]))
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: j for j, name in enumerate(self.model.equations)}
+
+    def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
+        """Confidence intervals (P, 2) of level 1 - ``alpha``; ``cols`` selects positions."""
+        if not 0.0 < alpha < 1.0:
+            raise OptionError(f"alpha must lie between 0 and 1, got {alpha!r}")
+        half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
+        interval = np.column_stack([self.params - half, self.params + half])
+        return interval if cols is None else interval[np.asarray(cols)]
+
+    def cov_params(
+        self,
+        r_matrix: Any = None,
+        column: Any = None,
+        scale: float | None = None,
+        cov_p: Any = None,
+        other: Any = None,
+    ) -> np.ndarray:
+        """Covariance of the coefficients, or of combinations of them.
+
+        Parameters
+        ----------
+        r_matrix : array_like (m, P), optional
+            Combinations; only their covariance is computed.
+        column : int or array_like, optional
+            Positions of coefficients; only their block is computed.
+        scale, cov_p : optional
+            A factor, and another (P, P) covariance to use, as in statsmodels.
+        other : array_like (q, P), optional
+            Second set of combinations.
+        """
+        if cov_p is not None:
+            return super().cov_params(r_matrix, column, scale, cov_p, other)
+        if column is not None and (r_matrix is not None or other is not None):
+            raise ValueError("column must be given without r_matrix and other")
+        if other is not None and r_matrix is None:
+            raise ValueError("other can only be given with r_matrix")
+        factor = 1.0 if scale is None else scale
+        if column is not None:
+            at = np.atleast_1d(column)
+            block = self._covariance.combinations(np.eye(len(self.params))[at])
+            return factor * (block[0, 0] if np.ndim(column) == 0 else block)
+        if r_matrix is None:
+            return factor * self._covariance.dense()
+        rows = np.asarray(r_matrix, dtype=float)
+        second = None if other is None else np.atleast_2d(np.asarray(other, dtype=float))
+        V = factor * self._covariance.combinations(np.atleast_2d(rows), second)
+        return V[0, 0] if rows.ndim == 1 and second is None else V
+
+    # -- likelihood ------------------------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of all rows, without ridges."""
+        return -self.nobs * self.nll_per_row
+
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 df_model."""
+        return -2.0 * self.llf + 2.0 * self.df_model
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(N) df_model."""
+        return -2.0 * self.llf + np.log(self.nobs) * self.df_model
+
+    def curvature(self) -> Curvature:
+        """Lowest curvature of the likelihood at the estimate; part of the fit on small systems."""
+        return self._found.curvature or curvature_at(self._problem, self._found.best)
+
+    # -- covariance of the errors ----------------------------------------------------------
+
+    def _by_equation(self, values: np.ndarray, name: str) -> pd.Series:
+        return pd.Series(values, index=pd.Index(self.model.equations, name="equation"), name=name)
+
+    @property
+    def loadings(self) -> pd.DataFrame:
+        """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
+        return pd.DataFrame(
+            self.sigma.loadings,
+            index=pd.Index(self.model.equations, name="equation"),
+            columns=self._factor_names,
+        )
+
+    @property
+    def _factor_names(self) -> list[str]:
+        return [f"factor{i}" for i in range(1, self.rank + 1)]
+
+    @property
+    def uniquenesses(self) -> pd.Series:
+        """The variances d (K,) that the factors leave."""
+        return self._by_equation(self.sigma.uniquenesses, "uniqueness")
+
+    @property
+    def communalities(self) -> pd.Series:
+        """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
+        return self._by_equation(1.0 - self.sigma.uniquenesses / self.sigma.diag(), "communality")
+
+    @cached_property
+    def factor_scores(self) -> pd.DataFrame:
+        """Posterior means E Sigma^-1 F of the factors (N, r)."""
+        scores = self.sigma.solve(self._residuals) @ self.sigma.loadings
+        return pd.DataFrame(scores, index=self._rows, columns=self._factor_names)
+
+    @property
+    def heywood(self) -> list[str]:
+        """Equations whose uniqueness is on its lower bound."""
+        return [self.model.equations[j] for j in np.flatnonzero(self._found.best.at_bound)]
+
+    # -- fit -------------------------------------------------------------------------------
+
+    @property
+    def _rows(self) -> pd.Index:
+        return self.model._system.index
+
+    @cached_property
+    def _residuals(self) -> np.ndarray:
+        return self.model._residuals(self.params)
+
+    @property
+    def resid(self) -> pd.DataFrame:
+        """Residuals y - X beta (N, K)."""
+        return pd.DataFrame(self._residuals, index=self._rows, columns=self.model.equations)
+
+    @property
+    def fittedvalues(self) -> pd.DataFrame:
+        """Fitted values X beta (N, K)."""
+        return pd.DataFrame(
+            self.model.endog - self._residuals, index=self._rows, columns=self.model.equations
+        )
+
+    @cached_property
+    def _spans_constant(self) -> np.ndarray:
+        """Whether each design spans a constant (K,), explicitly or through dummies."""
+        known: dict[int, bool] = {}
+        for X in self.model.exog:
+            if id(X) not in known:
+                varies = (X[0] != X).any(axis=0)
+                known[id(X)] = bool((~varies & (X[0] != 0.0)).any()) or _spans_ones(X)
+        return np.array([known[id(X)] for X in self.model.exog])
+
+    @cached_property
+    def _rsquared(self) -> np.ndarray:
+        Y = self.model.endog
+        center = np.where(self._spans_constant, Y.mean(axis=0), 0.0)
+        return 1.0 - np.square(self._residuals).sum(axis=0) / np.square(Y - center).sum(axis=0)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the estimates must know, as the summary prints it."""
+        best, found = self._found.best, []
+        if not best.converged:
+            found.append(f"NOT CONVERGED: {best.status}.")
+        if best.at_bound.any():
+            found.append(heywood_message(self.model.equations, best.at_bound) + " (*).")
+        if self._found.curvature is not None and self._found.curvature.is_saddle:
+            found.append("The likelihood still rises in some direction: a saddle, not a maximum.")
+        return found
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """One row per sweep of the winning start."""
+        return pd.DataFrame(self._found.best.trace, columns=Sweep._fields).set_index("sweep")
+
+    @cached_property
+    def equations(self) -> Mapping[str, EquationResults]:
+        """``equations[name]``: the results of one equation."""
+        return _Equations(self)
+
+    def predict(self, exog: Any = None, transform: bool = True) -> pd.DataFrame | pd.Series:
+        """Fitted values at new regressors.
+
+        Parameters
+        ----------
+        exog : optional
+            None for the estimation rows. For a model made from formulas: a DataFrame with its
+            variables (a long panel gives a Series on its rows). Otherwise regressors in any
+            form the constructor takes.
+        transform : bool
+            False takes design matrices although the model has formulas.
+
+        Raises
+        ------
+        UnseenLevelError, FormulaError, ShapeError
+        """
+        return predict_system(self, exog, transform)
+
+    # -- tables ----------------------------------------------------------------------------
+
+    def summary(
+        self,
+        yname: str | None = None,
+        xname: list[str] | None = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+        *,
+        equations: Any = None,
+    ) -> Any:
+        """Tables of the system and of its equations.
+
+        Parameters
+        ----------
+        yname, xname : optional
+            Other names for the responses (one string for the header) and the coefficients.
+        title : str, optional
+        alpha : float
+            Level of the intervals.
+        equations : list of str, "all" or None
+            Equations whose coefficients to print. Default: all up to 20 equations; beyond, one
+            compact line per equation.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        return system_summary(self, yname, xname, title, alpha, equations)
+
+
+_DESCRIPTION = {
+    True: "Standard errors assume that Sigma = F F' + D is correctly specified; "
+    "N - p - r degrees of freedom.",
+    False: "Standard errors assume that Sigma = F F' + D is correctly specified and known.",
+}
+
+
+class _Equations(Mapping[str, EquationResults]):
+    """The equations of a system by name, each view made when asked for."""
+
+    def __init__(self, results: LowRankSURResults) -> None:
+        self._results = results
+        self._position = results._position
+
+    def __getitem__(self, name: str) -> EquationResults:
+        if name not in self._position:
+            raise KeyError(
+                f"no equation {name!r}; the system has "
+                f"{', '.join(repr(n) for n in list(self._position)[:8])}"
+                + (", ..." if len(self._position) > 8 else "")
+            )
+        return EquationResults(self._results, self._position[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._position)
+
+    def __len__(self) -> int:
+        return len(self._position)
+
+
+def _spans_ones(X: np.ndarray) -> bool:
+    """Whether some combination of columns is constant, to 1e-8 of its length."""
+    ones = np.ones(len(X))
+    scale = np.abs(X).max(axis=0)
+    fitted = X / scale @ np.linalg.lstsq(X / scale, ones, rcond=None)[0]
+    return bool(np.abs(fitted - ones).max() < 1e-8)
+
+
+def _retvals(found: Search) -> dict[str, Any]:
+    best = found.best
+    starts = pd.DataFrame(found.runs)
+    starts.columns = ["start", "nll", "gap", "sweeps", "ended"]
+    return {
+        "converged": best.converged,
+        "message": best.status,
+        "iterations": len(best.trace) - 1,
+        "nll_trace": [row.nll for row in best.trace],
+        "nll_beta_trace": [row.nll_beta for row in best.trace[1:]],
+        "accept_t": [row.accept_t for row in best.trace[1:]],
+        "cg": [row.cg_iterations for row in best.trace[1:]],
+        "gradient_d": best.gradient_d,
+        "score_beta": best.score_beta,
+        "starts": starts,
+        "starts_at_best": int((starts["gap"] <= SAME).sum()),
+        "worst_gap": float(starts["gap"].max()),
+        "lowest_curvature": found.curvature.lowest if found.curvature else None,
+    }
+
+
+def heywood_message(equations: list[str], at_bound: np.ndarray) -> str:
+    """Which equations have a uniqueness on its bound, and what to do."""
+    named = [equations[j] for j in np.flatnonzero(at_bound)]
+    listed = ", ".join(repr(name) for name in named[:8])
+    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+    return (
+        f"Heywood case: the uniqueness of {listed}{more} is at its lower bound, so the factors "
+        "fit it exactly; lower the rank, or raise d_floor"
+    )
+
+
+class LowRankSURResultsWrapper(LikelihoodResultsWrapper):
+    """Labels arrays of `LowRankSURResults` with the names of the coefficients."""
+
+    # Everything else comes labelled from the results themselves.
+    _wrap_attrs: ClassVar = dict.fromkeys(("params", "bse", "tvalues", "pvalues"), "columns")
+    _wrap_methods: ClassVar = LikelihoodResultsWrapper._wrap_methods
+
+
+wrap.populate_wrapper(LowRankSURResultsWrapper, LowRankSURResults)
