@@ -9,8 +9,8 @@ factors and omitted regressors compete it turns hundreds of sweeps into tens. A 
 
     1. beta-step    direction p from H p = score and the secant pairs; gamma + p
     2. Sigma-step   (F, d) <- factor analysis of the new residuals, started at the old d
-    3. accept       if psi fell (Armijo); else keep the old point, forget the pairs, and take
-                    the plain GLS step next, which cannot rise.
+    3. accept       if psi did not rise; else keep the old point, forget the pairs, and take the
+                    plain GLS step next, which cannot rise.
 """
 
 from __future__ import annotations
@@ -27,12 +27,20 @@ from sm_alsgls.core.factor import FactorSolution, fit_factor
 from sm_alsgls.core.gls import CGSolution, NormalEquations, conjugate_gradients, gls
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.secant import SecantMemory
+from sm_alsgls.core.stationarity import stationarity
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
 
 __all__ = ["ALSOptions", "Problem", "Solution", "Start", "Sweep", "als"]
 
+_ROUNDED = (
+    "no further descent is possible in double precision; raise gtol, or look at the Heywood cases"
+)
+# Sweeps in a row that move the NLL by rounding only.
+_MOST_FLAT = 40
+# The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
+_GLS_SCORE = 1e-11
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -63,13 +71,16 @@ class Start:
         When given, the run opens with a beta-step under it.
     d : ndarray, shape (K,), optional
         Uniquenesses that the first Sigma-step starts from; default those of ``cov``, else
-        half the residual variances.
+        shares of the residual variances.
+    block : ndarray, optional
+        Basis for the first eigen-iteration, from an earlier solution.
     """
 
     label: str = "ols"
     gamma: Array | None = None
     cov: LowRankDiag | None = None
     d: Array | None = None
+    block: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -158,13 +169,14 @@ def als(
     began = time.perf_counter()
     gamma, E, d, opening = _open(problem, start)
     # The first Sigma-step need not be exact: beta moves next.
-    point = _sigma_step(problem, rank, gamma, E, d, None, 1e-3)
+    point = _sigma_step(problem, rank, gamma, E, d, start.block, 1e-2)
     rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
     memory = SecantMemory(20)
     status = _asked_to_stop(callback, rows[0])
-    drop, stalled = math.inf, 0
+    drop, flat = math.inf, 0
     while not status:
-        at_rest = point.score_beta <= options.gtol and point.factor.gradient <= options.gtol
+        # Half: the last beta-step of `_settle` moves the gradient in d a little.
+        at_rest = max(point.score_beta, 2.0 * point.factor.gradient) <= options.gtol
         if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
             status = "stationary"
             break
@@ -172,61 +184,72 @@ def als(
             status = f"max_sweeps={limit} reached; raise max_sweeps"
             break
         direction, iterations = _direction(problem, point, memory)
-        slope = -float(point.score @ direction) / problem.n_obs
         E = point.E - problem.design.fitted(direction)
         gamma = point.gamma + direction
         nll_beta = point.cov.nll(E, problem.n_obs) + _penalty(problem, gamma, point.factor)
         trial = _sigma_step(
             problem, rank, gamma, E, point.factor.d, point.factor.block, _sigma_tol(problem, point)
         )
-        fresh = len(memory) == 0
-        gain = _gain(point, trial, 0.0 if fresh else 1e-4 * slope)
-        stalled = 0 if gain == "descent" else stalled + 1
-        if gain == "descent" or (gain == "rounding" and (fresh or stalled < 4)):
+        # Below this the NLL no longer resolves progress that the score still does (Hager and
+        # Zhang 2005, SIAM J. Optim. 16, section 4).
+        rounding = 1e-12 * max(1.0, abs(point.nll))
+        plain = len(memory) == 0
+        flat = 0 if trial.nll < point.nll - rounding else flat + 1
+        accept_t = float(trial.nll <= point.nll + rounding)
+        if accept_t:
             drop = point.nll - trial.nll
             memory.push(direction, point.score - trial.score)
-            point, accept_t = trial, 1.0
+            point = trial
         else:
             memory.clear()
-            accept_t = 0.0
             drop = math.inf
         rows.append(
             _row(len(rows), nll_beta, point, accept_t, iterations, time.perf_counter() - began)
         )
         status = _asked_to_stop(callback, rows[-1])
-        if (accept_t == 0.0 and fresh) or stalled > 10:
-            status = (
-                "no further descent is possible in double precision; "
-                "raise gtol, or look at the Heywood cases"
-            )
+        if (not accept_t and plain) or flat > _MOST_FLAT:
+            status = _ROUNDED
+    return _settle(problem, point, status, tuple(rows), start.label)
+
+
+def _settle(
+    problem: Problem, point: _Point, status: str, trace: tuple[Sweep, ...], label: str
+) -> Solution:
+    """Make beta the GLS of the returned Sigma, and measure stationarity there afresh.
+
+    The sweep ends on a Sigma-step, so the score is within gtol but not zero; a few more
+    iterations at the same Sigma can only lower the NLL, and make standard errors and
+    coefficients belong to one another.
+    """
+    gamma, E, nll = point.gamma, point.E, point.nll
+    options = problem.options
+    if status == "stationary" and point.score_beta > _GLS_SCORE:
+        cg = conjugate_gradients(
+            point.normal.apply,
+            point.score,
+            point.normal.diagonal,
+            tol=_GLS_SCORE,
+            max_iter=options.cg_maxit,
+        )
+        gamma = gamma + cg.x
+        E = problem.residuals(gamma)
+        nll = point.cov.nll(E, problem.n_obs) + _penalty(problem, gamma, point.factor)
+    measures = stationarity(problem, gamma, E, point.cov, point.factor.at_bound)
+    converged = status == "stationary" and max(measures) <= options.gtol
     return Solution(
-        point.gamma,
-        point.E,
+        gamma,
+        E,
         point.cov,
-        point.nll,
-        status == "stationary",
-        status,
-        tuple(rows),
+        nll,
+        converged,
+        status if converged or status != "stationary" else _ROUNDED,
+        trace,
         point.factor.at_bound,
-        point.factor.gradient,
-        point.score_beta,
-        start.label,
+        measures.gradient_d,
+        measures.score_beta,
+        label,
         point.factor.block,
     )
-
-
-def _gain(point: _Point, trial: _Point, asked: float) -> str:
-    """How a trial compares: "descent" by what was asked (<= 0), equal to "rounding", or "none".
-
-    Close to the maximum, and sooner where a d_j is on its bound, the NLL no longer resolves
-    progress that the gradient still does (Hager and Zhang 2005, SIAM J. Optim. 16, section 4).
-    """
-    rounding = 1e-12 * max(1.0, abs(point.nll))
-    if trial.nll <= point.nll + asked and trial.nll < point.nll - rounding:
-        return "descent"
-    if trial.nll > point.nll + rounding:
-        return "none"
-    return "descent" if trial.score_beta < 0.9 * point.score_beta else "rounding"
 
 
 def _asked_to_stop(callback: Callable[[Sweep], object] | None, sweep: Sweep) -> str:
@@ -262,8 +285,8 @@ def _sigma_tol(problem: Problem, point: _Point) -> float:
     so sqrt(2 / N) in a row's log d.
     """
     return max(
-        0.5 * problem.options.gtol,
-        min(1e-3, 0.05 * point.score_beta / math.sqrt(2.0 * problem.n_obs)),
+        0.25 * problem.options.gtol,
+        min(1e-2, 0.05 * point.score_beta / math.sqrt(2.0 * problem.n_obs)),
     )
 
 

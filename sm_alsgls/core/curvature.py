@@ -51,8 +51,11 @@ class LikelihoodHessian:
         self._K, self._r = self._F.shape
         self._W = cov.solve(E)
         self._PF = cov.solve(self._F.T).T
+        self._FPF = self._F.T @ self._PF
         self._WF = self._W @ self._F
         self._G = cov.precision_factor
+        # P o P = diag(1/d^2 - 2 |g|^2 / d) + (G G') o (G G'), written with diag(P) = 1/d - |g|^2.
+        self._square_diag = (2.0 * cov.precision_diag() - 1.0 / self._d) / self._d
         self._delta_diag = cov.precision_diag() - np.einsum("nk,nk->k", self._W, self._W) / n_obs
         self._scale = np.concatenate(
             [
@@ -82,15 +85,13 @@ class LikelihoodHessian:
         T += self.design.fitted(gamma).T
         dW = self.cov.solve(-T.T)
         PdF = self.cov.solve(dF.T).T
-        dS_PF = dF @ (F.T @ self._PF) + F @ (dF.T @ self._PF) + dD[:, None] * self._PF
-        g_F = -self.cov.solve(dS_PF.T).T - (dW.T @ self._WF + W.T @ (dW @ F)) / N
-        g_F += PdF - W.T @ WdF / N
-        # diag(P S' P): the diagonal part of S' meets P o P = diag parts + (G G') o (G G').
+        dS_PF = dF @ self._FPF + F @ (dF.T @ self._PF) + dD[:, None] * self._PF
+        g_F = PdF - self.cov.solve(dS_PF.T).T
+        g_F -= (dW.T @ self._WF + W.T @ (dW @ F + WdF)) / N
         G = self._G
-        inner = np.einsum("ka,ab,kb->k", G, G.T @ (dD[:, None] * G), G)
-        squares = dD / d**2 - 2.0 * dD / d * np.einsum("ka,ka->k", G, G) + inner
-        diag = -squares - 2.0 * np.einsum("kr,kr->k", PdF, self._PF)
-        diag -= 2.0 * np.einsum("nk,nk->k", dW, W) / N
+        inner = ((G @ (G.T @ (dD[:, None] * G))) * G).sum(axis=1)
+        diag = -dD * self._square_diag - inner - 2.0 * (PdF * self._PF).sum(axis=1)
+        diag -= (2.0 / N) * np.einsum("kn,kn->k", dW.T, W.T)
         g_x = 0.5 * (dD * self._delta_diag + d * diag)
         g_gamma = -self.design.project(dW) / N
         return np.concatenate([g_gamma, g_F.ravel(), g_x]) * self._scale
@@ -120,7 +121,7 @@ class Curvature:
         return self.lowest < -1e-5
 
 
-def lowest_curvature(hessian: LikelihoodHessian, steps: int = 20) -> Curvature:
+def lowest_curvature(hessian: LikelihoodHessian, steps: int = 12) -> Curvature:
     """Lanczos with full reorthogonalisation from a fixed irregular vector.
 
     Cost: ``steps`` applications, each O(n K r).

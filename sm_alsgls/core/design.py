@@ -303,7 +303,7 @@ def _distinct_columns(
     N = blocks[0].shape[0]
     probe = np.concatenate([X[[0, N // 2, N - 1]] for X in blocks], axis=1)
     # A lower bound of the count from three rows saves the pass over the data when it is hopeless.
-    if len(np.unique(probe.T, axis=0)) >= limit:
+    if len(set(map(bytes, np.ascontiguousarray(probe.T)))) >= limit:
         return None, []
     seen: dict[bytes, int] = {}
     columns: list[Array] = []
@@ -314,8 +314,7 @@ def _distinct_columns(
             order.append(known[id(X)])
             continue
         index = np.empty(X.shape[1], dtype=np.intp)
-        for i in range(X.shape[1]):
-            column = np.ascontiguousarray(X[:, i])
+        for i, column in enumerate(np.ascontiguousarray(X.T)):
             index[i] = seen.setdefault(column.tobytes(), len(columns))
             if index[i] == len(columns):
                 columns.append(column)

@@ -209,8 +209,11 @@ def _irregular(K: int) -> Array:
     return 0.4 + 0.2 * np.modf(golden * np.arange(1.0, K + 1.0))[0]
 
 
+# Steps in a row that change f by rounding only: the gradient still shrinks for a few of them, then
+# it is rounding itself.
+_MOST_FLAT = 12
 # Above this ratio s_j / d_j the trace of S Sigma^-1 loses too many digits as a difference.
-_NEAR_HEYWOOD = 1e4
+_NEAR_HEYWOOD = 1e2
 
 
 def _objective(
@@ -268,12 +271,13 @@ def _minimise(
     point = evaluate(x, 1e-2)
     evaluations = 1
     snapped_at = np.full(len(x), np.inf)
+    flat = 0
     while True:
         at_bound = (point.x <= low) & (point.gradient > 0.0)
         free = ~at_bound
         gradient = np.where(free, point.gradient, 0.0)
         size = float(np.abs(gradient).max())
-        tol = max(0.1 * gtol, 0.02 * size)
+        tol = max(0.1 * gtol, 0.1 * size)
         done = size <= gtol
         if done and point.residual > gtol:
             point = evaluate(point.x, 0.5 * gtol)
@@ -290,13 +294,14 @@ def _minimise(
             point = trial
             memory.clear()
             continue
-        if done or evaluations >= max_iter:
+        if done or evaluations >= max_iter or flat > _MOST_FLAT:
             return point, evaluations, done, at_bound
         direction = _direction(memory, gradient, free)
         slope = float(direction @ gradient)
         step = 1.0
-        # Below this the difference of two values of f is rounding.
-        noise = 1e-15 * (len(x) + abs(point.nll))
+        # Below this the difference of two values of f is rounding, of s_j/d_j too where it enters.
+        share = s / point.d
+        noise = 1e-15 * (len(x) + abs(point.nll) + np.minimum(share, _NEAR_HEYWOOD).sum())
         while True:
             trial = evaluate(np.maximum(point.x + step * direction, low), tol)
             evaluations += 1
@@ -311,6 +316,7 @@ def _minimise(
             step *= min(0.5, max(0.1, -slope * step / curvature))
         if trial is not None:
             memory.push(trial.x - point.x, trial.gradient - point.gradient)
+            flat = flat + 1 if trial.nll >= point.nll - noise else 0
             point = trial
         elif len(memory):
             memory.clear()

@@ -178,5 +178,7 @@ class CoefficientCovariance:
         """The combinations R beta as columns on gamma, (P, m)."""
         out = np.empty((self.design.P, len(R)))
         for j in range(self.design.K):
-            out[self.design.equation_slice(j)] = self.design.beta_map(j).T @ R[:, self._columns(j)].T
+            out[self.design.equation_slice(j)] = (
+                self.design.beta_map(j).T @ R[:, self._columns(j)].T
+            )
         return out

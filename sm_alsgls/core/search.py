@@ -99,7 +99,7 @@ def search(
     """
     limit = auto_starts(problem, rank) if n_starts is None else n_starts
     rng = np.random.default_rng(0) if rng is None else rng
-    watch = _Watch(callback)
+    watch = _Watch(callback, problem.K)
     solutions = [als(problem, rank, first, callback=watch)]
     levels = [solutions[0].nll]
 
@@ -116,9 +116,13 @@ def search(
                 run(start)
         constructed = len(levels)
         while len(solutions) < limit and not watch.stopped:
-            # A single random start is one near enough to be cheap.
-            index = len(levels) - constructed if limit > 2 else 2
-            run(random_start(problem, rank, rng, index))
+            index = len(levels) - constructed
+            large = limit == 2
+            run(
+                nearby_start(problem, rank, rng, solutions[0].block)
+                if large
+                else random_start(problem, rank, rng, index)
+            )
             if n_starts is None and _all_seen(levels[constructed:], min(levels)):
                 break
     best = _winner(solutions)
@@ -167,6 +171,21 @@ def random_start(problem: Problem, rank: int, rng: np.random.Generator, index: i
     F = rng.standard_normal((K, rank))
     F *= np.sqrt(s * share / np.einsum("kr,kr->k", F, F))[:, None]
     return Start("random Sigma", cov=LowRankDiag.from_factors(F, s * (1.0 - share)))
+
+
+def nearby_start(
+    problem: Problem, rank: int, rng: np.random.Generator, block: Array | None
+) -> Start:
+    """A random Sigma near enough to be cheap, for systems where a start takes seconds.
+
+    Factors lean on random directions and uniquenesses on random shares; ``block`` only saves
+    eigen-iterations.
+    """
+    s, K = problem.s_ols, problem.K
+    share = rng.uniform(0.2, 0.8, K)
+    F = rng.standard_normal((K, rank))
+    F *= np.sqrt(s * share / np.einsum("kr,kr->k", F, F))[:, None]
+    return Start("random Sigma", cov=LowRankDiag.from_factors(F, s * (1.0 - share)), block=block)
 
 
 def _union_start(problem: Problem, rank: int) -> Start | None:
@@ -227,7 +246,7 @@ def _leave_saddles(
 
 
 def curvature_at(problem: Problem, solution: Solution) -> Curvature:
-    """The lowest curvature at a solution; fewer Lanczos steps where each is expensive."""
+    """The lowest curvature at a solution, uniquenesses on their bound held there."""
     hessian = LikelihoodHessian(
         problem.design,
         solution.E,
@@ -235,19 +254,19 @@ def curvature_at(problem: Problem, solution: Solution) -> Curvature:
         problem.n_obs,
         solution.cov.uniquenesses > 1.5 * problem.floor,
     )
-    steps = 24 if problem.design.n * problem.K <= 50_000 else 10
-    return lowest_curvature(hessian, steps)
+    return lowest_curvature(hessian)
 
 
 class _Watch:
     """Passes sweeps to the caller, and ends runs: at its wish, or when they join the best.
 
-    A run has joined when it is within ten times ``SAME`` of the best NLL known and hardly falls:
-    finishing it would only find the same maximum again.
+    A run has joined when it is within ten times ``SAME`` of the best NLL known (for each hundred
+    equations) and hardly falls: finishing it would only find the same maximum again.
     """
 
-    def __init__(self, callback: Callable[[Sweep], object] | None) -> None:
+    def __init__(self, callback: Callable[[Sweep], object] | None, K: int) -> None:
         self._callback, self.stopped = callback, False
+        self._near = 10 * SAME * max(1.0, K / 100)
         self.best: float | None = None
         self._previous = np.inf
 
@@ -257,6 +276,6 @@ class _Watch:
             return "stopped by the callback"
         fell = self._previous - sweep.nll if sweep.sweep > 0 else np.inf
         self._previous = sweep.nll
-        if self.best is not None and abs(sweep.nll - self.best) < 10 * SAME and fell < 100 * SAME:
+        if self.best is not None and abs(sweep.nll - self.best) < self._near > 0.1 * fell:
             return _JOINED
         return ""

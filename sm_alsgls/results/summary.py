@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import Any
 
@@ -20,9 +21,14 @@ class SystemSummary(Summary):
     """A Summary whose notes are escaped in LaTeX and HTML as its tables are."""
 
     def as_latex(self) -> str:
-        """Tables and notes as LaTeX."""
+        """Tables with their titles, and notes, as LaTeX."""
+        parts = []
+        for table in self.tables:
+            title = rf"\textbf{{{_latex(table.title)}}}" + "\\\\\n" if table.title else ""
+            tabular = table.as_latex_tabular(center=False)
+            parts.append(f"\\begin{{center}}\n{title}{tabular}\n\\end{{center}}")
         notes = _latex(self.extra_txt or "").replace("\n", " \\newline\n ")
-        return "\n\n".join([summary_return(self.tables, return_fmt="latex"), notes])
+        return "\n".join([*parts, "", notes])
 
     def as_html(self) -> str:
         """Tables and notes as HTML."""
@@ -52,8 +58,9 @@ def system_summary(
         summary.tables.append(
             _coefficients(results, name, labels[name], interval, alpha, max(width, 14))
         )
-    summary.tables.append(_equation_lines(results, names))
-    summary.add_extra_txt(_notes(results, shown))
+    everything = equations is None or equations == "all"
+    summary.tables.append(_equation_lines(results, names if everything else shown))
+    summary.add_extra_txt(_notes(results, bool(shown)))
     return summary
 
 
@@ -81,7 +88,7 @@ def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummar
     summary.tables.append(
         _coefficients(results, view.name, labels, results.conf_int(alpha), alpha, width, title="")
     )
-    summary.add_extra_txt(_notes(results, [view.name]))
+    summary.add_extra_txt(_notes(results, True))
     return summary
 
 
@@ -192,13 +199,13 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
     floor = set(results.heywood)
     rows = [
         [
-            f"{p:d}",
+            f"{results._p[j]:d}",
             f"{r2[j]:#6.3f}",
             forg(spread[j]),
             forg(np.sqrt(sigma.uniquenesses[j])),
             f"{communality[j]:#6.3f}" + (" *" if name in floor else ""),
         ]
-        for j, (name, p) in enumerate(zip(names, results._p, strict=True))
+        for name, j in ((name, results._position[name]) for name in names)
     ]
     header = ["p", "R-sq.", "std(e)", "std(unique)", "communality"]
     width = min(32, max(14, *(len(name) for name in names)))
@@ -206,16 +213,21 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
     return SimpleTable(rows, header, stubs, title="Equations", txt_fmt=fmt_params)
 
 
-def _notes(results: Any, shown: list[str]) -> list[str]:
+def _notes(results: Any, shown: bool) -> list[str]:
     notes = [results.cov_kwds["description"]]
     notes.append(
         "Communality is the share of an equation's error variance that the factors explain."
     )
     fit = results.mle_retvals
-    if len(fit["starts"]) > 1:
+    tried, reached = len(fit["starts"]), fit["starts_at_best"]
+    if tried == 1:
+        notes.append("One start: a better maximum elsewhere would not have been seen.")
+    elif reached == tried:
+        notes.append(f"All {tried} starts reached this likelihood.")
+    else:
         notes.append(
-            f"{fit['starts_at_best']} of {len(fit['starts'])} starts reached this likelihood; "
-            f"the worst ended {results.nobs * fit['worst_gap']:.4g} log-likelihood units below."
+            f"{reached} of {tried} starts reached this likelihood; the worst ended "
+            f"{results.nobs * fit['worst_gap']:.4g} log-likelihood units below."
         )
     if not shown:
         notes.append(
@@ -223,7 +235,10 @@ def _notes(results: Any, shown: list[str]) -> list[str]:
             "prints them, equations[name] is one equation's results."
         )
     notes += results.warnings
-    return ["Notes:"] + [f"[{i}] {note}" for i, note in enumerate(notes, start=1)]
+    lines = ["Notes:"]
+    for i, note in enumerate(notes, start=1):
+        lines += textwrap.wrap(note, 80, initial_indent=f"[{i}] ", subsequent_indent="    ")
+    return lines
 
 
 def _latex(text: str) -> str:

@@ -74,7 +74,6 @@ class LowRankSURResults(LikelihoodModelResults):
             else self.sigma.nll(best.E, self.nobs)
         )
         self.mle_settings = {"optimizer": "als", **vars(problem.options)}
-        self.mle_retvals = _retvals(found)
 
     # -- coefficients ----------------------------------------------------------------------
 
@@ -163,6 +162,11 @@ class LowRankSURResults(LikelihoodModelResults):
         return V[0, 0] if rows.ndim == 1 and second is None else V
 
     # -- likelihood ------------------------------------------------------------------------
+
+    @cached_property
+    def mle_retvals(self) -> dict[str, Any]:
+        """How the fit went; see the class."""
+        return _retvals(self._found)
 
     @property
     def llf(self) -> float:
