@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
-from sm_alsgls import covariance
+from sm_alsgls import closest, covariance
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
@@ -452,10 +452,10 @@ class TestFromDense:
         Y /= np.sqrt(np.square(Y).sum(axis=0))
         Y = np.linalg.qr(Y, mode="r")
         x, h = np.log(rng.uniform(0.05, 0.5, 6)), 1e-5
-        _, g, theta, V, top = covariance._concentrated(x, Y, 2)
-        H = covariance._hessian(theta, V, top)
+        _, g, theta, V, top = closest.concentrated(x, Y, 2)
+        H = closest.hessian(theta, V, top)
         ends = [
-            (covariance._concentrated(x + h * e, Y, 2), covariance._concentrated(x - h * e, Y, 2))
+            (closest.concentrated(x + h * e, Y, 2), closest.concentrated(x - h * e, Y, 2))
             for e in np.eye(6)
         ]
         # Central differences: error h^2 plus eps / h.

@@ -71,7 +71,7 @@ class Start:
         When given, the run opens with a beta-step under it.
     d : ndarray, shape (K,), optional
         Uniquenesses that the first Sigma-step starts from; default those of ``cov``, else
-        shares of the residual variances.
+        half the residual variances.
     block : ndarray, optional
         Basis for the first eigen-iteration, from an earlier solution.
     """
@@ -198,7 +198,7 @@ def als(
         accept_t = float(trial.nll <= point.nll + rounding)
         if accept_t:
             drop = point.nll - trial.nll
-            memory.push(direction, point.score - trial.score)
+            memory.push(direction, point.score - trial.score, float(point.score @ direction))
             point = trial
         else:
             memory.clear()
@@ -257,7 +257,7 @@ def _asked_to_stop(callback: Callable[[Sweep], object] | None, sweep: Sweep) -> 
     return answer if isinstance(answer, str) else "stopped by the callback" if answer else ""
 
 
-def _open(problem: Problem, start: Start) -> tuple[Array, Array, Array | None, int]:
+def _open(problem: Problem, start: Start) -> tuple[Array, Array, Array, int]:
     """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
     d, iterations = start.d, 0
     if start.gamma is None:
@@ -277,6 +277,10 @@ def _open(problem: Problem, start: Start) -> tuple[Array, Array, Array | None, i
         )
         gamma, E, iterations = step.gamma, step.E, step.cg.iterations
         d = start.cov.uniquenesses if d is None else d
+    if d is None:
+        # Equal shares commute with permuting equations; a saddle they end on shows in the
+        # curvature, and other starts are not symmetric.
+        d = 0.5 * np.einsum("kn,kn->k", E.T, E.T) / problem.n_obs
     return gamma, E, d, iterations
 
 

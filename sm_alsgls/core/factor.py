@@ -315,7 +315,7 @@ def _minimise(
             curvature = 2.0 * (trial.nll - point.nll - step * slope)
             step *= min(0.5, max(0.1, -slope * step / curvature))
         if trial is not None:
-            memory.push(trial.x - point.x, trial.gradient - point.gradient)
+            memory.push(trial.x - point.x, trial.gradient - point.gradient, step * slope)
             flat = flat + 1 if trial.nll >= point.nll - noise else 0
             point = trial
         elif len(memory):

@@ -83,9 +83,9 @@ class CoefficientCovariance:
         H *= scale[:, None]
         H *= scale
         factor = scipy.linalg.cholesky(H, lower=True, overwrite_a=True, check_finite=False)
-        inverse, info = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
-        assert info == 0, "a Cholesky factor has no zero on its diagonal"
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        # info is not needed: a Cholesky factor has no zero on its diagonal.
+        lower, _ = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
+        inverse: Array = np.tril(lower) + np.tril(lower, -1).T
         inverse *= scale[:, None]
         inverse *= scale
         return inverse
@@ -110,11 +110,11 @@ class CoefficientCovariance:
         """G = rows g_j, and the lower Cholesky factor of T."""
         design, d = self.design, self.cov.uniquenesses
         G, n, r = self.cov.precision_factor, self.design.n, self.cov.rank
-        T = np.zeros((r, n, r, n))
+        blocks = np.zeros((r, n, r, n))
         for j in range(design.K):
             Q = design.basis(j)
-            T -= np.multiply.outer(d[j] * np.outer(G[j], G[j]), Q @ Q.T).transpose(0, 2, 1, 3)
-        T = T.reshape(n * r, n * r)
+            blocks -= np.multiply.outer(d[j] * np.outer(G[j], G[j]), Q @ Q.T).transpose(0, 2, 1, 3)
+        T = blocks.reshape(n * r, n * r)
         T.ravel()[:: n * r + 1] += 1.0
         return G, scipy.linalg.cholesky(T, lower=True, overwrite_a=True, check_finite=False)
 

@@ -16,7 +16,7 @@ Programming 37), and fewer than w + 1/2 is taken as none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -126,6 +126,12 @@ def search(
             if n_starts is None and _all_seen(levels[constructed:], min(levels)):
                 break
     best = _winner(solutions)
+    if best.status == _JOINED and not watch.stopped:
+        # It joined one maximum and was on its way to another, just below: let it finish.
+        watch.best = None
+        best = als(problem, rank, _continued(best), callback=watch)
+        solutions.append(best)
+        levels.append(best.nll)
     curvature = None
     if rank > 0 and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
         watch.best = None
@@ -139,13 +145,11 @@ def search(
 
 
 def _winner(solutions: list[Solution]) -> Solution:
-    """The lowest NLL; among runs that found the same maximum, a converged and a short one."""
+    """The first to find the lowest NLL, converged if any is that found the same maximum."""
     lowest = min(s.nll for s in solutions)
-    tie = 1e-9 * max(1.0, abs(lowest))
-    converged = [s for s in solutions if s.converged and s.nll <= lowest + SAME]
-    pool = converged or solutions
-    floor = min(s.nll for s in pool)
-    return min((s for s in pool if s.nll <= floor + tie), key=lambda s: len(s.trace))
+    pool = [s for s in solutions if s.converged and s.nll <= lowest + SAME] or solutions
+    best = min(s.nll for s in pool)
+    return next(s for s in pool if s.nll <= best + 1e-9 * max(1.0, abs(best)))
 
 
 def _all_seen(found: list[float], best: float) -> bool:
@@ -212,11 +216,11 @@ def _grown_start(problem: Problem, rank: int) -> Start | None:
     solution = als(problem, 1)
     for r in range(2, rank):
         solution = als(problem, r, _continued(solution))
-    return _continued(solution)
+    return replace(_continued(solution), label="grow")
 
 
 def _continued(solution: Solution) -> Start:
-    return Start("grow", gamma=solution.gamma, d=solution.cov.uniquenesses)
+    return Start(solution.label, gamma=solution.gamma, d=solution.cov.uniquenesses)
 
 
 def _leave_saddles(

@@ -31,11 +31,14 @@ class SecantMemory:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def push(self, step: Array, change: Array) -> bool:
-        """Store a pair; False (and nothing stored) where the curvature is not positive."""
+    def push(self, step: Array, change: Array, slope: float) -> bool:
+        """Store a pair; False (and nothing stored) where the curvature is not safely positive.
+
+        ``slope`` is gradient'step where the step began. It and s'y are free of the units of the
+        coordinates, which |s| |y| is not.
+        """
         curvature = float(step @ change)
-        size = np.sqrt(float(step @ step) * float(change @ change))
-        if not curvature > 1e-10 * size:
+        if not curvature > 1e-10 * abs(slope):
             return False
         self._pairs.append((step, change, 1.0 / curvature))
         return True

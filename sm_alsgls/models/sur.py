@@ -89,7 +89,7 @@ class LowRankSUR(LikelihoodModel):
     >>> res.converged
     True
     >>> res.params[["General Motors_value", "US Steel_value"]].round(3).to_dict()
-    {'General Motors_value': 0.109, 'US Steel_value': 0.171}
+    {'General Motors_value': 0.107, 'US Steel_value': 0.149}
     """
 
     _formula_max_endog = None

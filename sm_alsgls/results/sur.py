@@ -410,7 +410,24 @@ class LowRankSURResultsWrapper(LikelihoodResultsWrapper):
 
     # Everything else comes labelled from the results themselves.
     _wrap_attrs: ClassVar = dict.fromkeys(("params", "bse", "tvalues", "pvalues"), "columns")
-    _wrap_methods: ClassVar = LikelihoodResultsWrapper._wrap_methods
+    _wrap_methods: ClassVar = {}
+
+    def cov_params(self, *args: Any, **kwargs: Any) -> Any:
+        """Covariance of the coefficients; labelled where it is that of coefficients."""
+        V = self._results.cov_params(*args, **kwargs)
+        names = pd.Index(self._results.model.exog_names)
+        column = args[1] if len(args) > 1 else kwargs.get("column")
+        if column is not None:
+            names = names[np.atleast_1d(column)]
+        elif (args and args[0] is not None) or kwargs.get("r_matrix") is not None:
+            return V
+        return pd.DataFrame(V, index=names, columns=names) if np.ndim(V) == 2 else V
+
+    def conf_int(self, alpha: float = 0.05, cols: Any = None) -> pd.DataFrame:
+        """Confidence intervals of level 1 - ``alpha``, labelled."""
+        names = pd.Index(self._results.model.exog_names)
+        names = names if cols is None else names[np.asarray(cols)]
+        return pd.DataFrame(self._results.conf_int(alpha, cols), index=names)
 
 
 wrap.populate_wrapper(LowRankSURResultsWrapper, LowRankSURResults)

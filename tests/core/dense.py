@@ -27,7 +27,9 @@ def gls(blocks, Y, Sigma, weights=None, n_obs=None):
 
 
 def residuals(blocks, Y, beta):
-    return np.column_stack([Y[:, j] - X @ b for j, (X, b) in enumerate(zip(blocks, beta, strict=True))])
+    return np.column_stack(
+        [Y[:, j] - X @ b for j, (X, b) in enumerate(zip(blocks, beta, strict=True))]
+    )
 
 
 def nll(E, Sigma, n_obs=None, with_constant=True):

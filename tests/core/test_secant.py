@@ -32,7 +32,7 @@ def test_is_the_bfgs_matrix(rng, pairs):
     memory, kept = SecantMemory(10), []
     for _ in range(pairs):
         s = rng.standard_normal(m)
-        assert memory.push(s, A @ s)
+        assert memory.push(s, A @ s, -1.0)
         kept.append((s, A @ s))
     g = rng.standard_normal(m)
     expected = -dense_bfgs(H0, kept) @ g
@@ -46,7 +46,7 @@ def test_keeps_only_the_last_pairs(rng):
     memory, kept = SecantMemory(3), []
     for _ in range(8):
         s = rng.standard_normal(m)
-        memory.push(s, A @ s)
+        memory.push(s, A @ s, -1.0)
         kept.append((s, A @ s))
     g = rng.standard_normal(m)
     expected = -dense_bfgs(np.eye(m), kept[-3:]) @ g
@@ -59,7 +59,7 @@ def test_the_newest_secant_equation_holds(rng):
     memory = SecantMemory(10)
     for _ in range(4):
         s = rng.standard_normal(m)
-        memory.push(s, A @ s)
+        memory.push(s, A @ s, -1.0)
     np.testing.assert_allclose(memory.direction(A @ s, np.copy), -s, rtol=1e-9)
 
 
@@ -67,8 +67,8 @@ def test_the_newest_secant_equation_holds(rng):
 def test_pairs_without_positive_curvature_are_refused(change):
     memory = SecantMemory(5)
     s = np.array([1.0, 0.0])
-    assert not memory.push(s, np.array([change, 1.0]))
-    assert not memory.push(np.zeros(2), np.zeros(2))
+    assert not memory.push(s, np.array([change, 1.0]), -1.0)
+    assert not memory.push(np.zeros(2), np.zeros(2), -1.0)
     assert len(memory) == 0
     np.testing.assert_array_equal(memory.direction(s, np.copy), -s)
 
@@ -76,8 +76,8 @@ def test_pairs_without_positive_curvature_are_refused(change):
 def test_the_refusal_has_no_units(rng):
     s, y = rng.standard_normal(4), rng.standard_normal(4)
     y = y if s @ y > 0 else -y
-    assert SecantMemory(5).push(1e-150 * s, 1e-150 * y)
-    assert not SecantMemory(5).push(1e150 * s, -1e150 * y)
+    assert SecantMemory(5).push(1e-150 * s, 1e-150 * y, -1e-300)
+    assert not SecantMemory(5).push(1e150 * s, -1e150 * y, -1e300)
 
 
 def test_frozen_coordinates_leave_the_problem(rng):
@@ -87,7 +87,7 @@ def test_frozen_coordinates_leave_the_problem(rng):
     memory, kept = SecantMemory(10), []
     for _ in range(3):
         s = rng.standard_normal(m)
-        memory.push(s, A @ s)
+        memory.push(s, A @ s, -1.0)
         restricted = (s[free], (A @ s)[free])
         if restricted[0] @ restricted[1] > 0:
             kept.append(restricted)
@@ -102,7 +102,7 @@ def test_frozen_coordinates_leave_the_problem(rng):
 def test_restricted_pairs_that_curve_down_are_skipped():
     memory = SecantMemory(5)
     # Positive curvature in all coordinates, negative in the first alone.
-    assert memory.push(np.array([1.0, 2.0]), np.array([-1.0, 2.0]))
+    assert memory.push(np.array([1.0, 2.0]), np.array([-1.0, 2.0]), -1.0)
     step = memory.direction(np.array([1.0, 0.0]), np.copy, np.array([True, False]))
     np.testing.assert_array_equal(step, [-1.0, 0.0])
 
@@ -113,7 +113,7 @@ def test_clear_and_inputs(rng):
     s = rng.standard_normal(4)
     y = A @ s
     copies = s.copy(), y.copy()
-    memory.push(s, y)
+    memory.push(s, y, -1.0)
     g = rng.standard_normal(4)
     kept = g.copy()
     memory.direction(g, lambda q: q, np.array([True, True, False, True]))
@@ -133,6 +133,6 @@ def test_solves_a_quadratic_in_as_many_exact_steps_as_dimensions(rng):
         p = memory.direction(g, np.copy)
         assert p @ g < 0
         p = -(g @ p) / (p @ A @ p) * p
-        memory.push(p, A @ p)
+        memory.push(p, A @ p, float(g @ p))
         x = x + p
-    np.testing.assert_allclose(A @ x, b, atol=1e-8 * np.abs(b).max())
+    np.testing.assert_allclose(A @ x, b, rtol=0, atol=1e-8 * np.abs(b).max())

@@ -1,0 +1,145 @@
+"""One formula at a time through patsy or formulaic, and again on new data.
+
+The engine is reached through statsmodels' ``FormulaManager``, but for one call that it cannot make.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from statsmodels.formula._manager import FormulaManager
+
+from sm_alsgls import exceptions as exc
+from sm_alsgls.formula_errors import engine_error, first_line, listed
+from sm_alsgls.formula_text import mentioned
+
+
+@dataclass(frozen=True)
+class EquationSpec:
+    """What one equation's design was made from, enough to make it again from new data."""
+
+    name: str  #: equation label
+    formula: str  #: as given
+    rhs: Any  #: the engine's right-hand side: a patsy DesignInfo or a formulaic ModelSpec
+    engine: str  #: "patsy" or "formulaic"
+    columns: tuple[str, ...]  #: names of the design's columns
+
+
+class Data(NamedTuple):
+    """What the caller passed, as the engines want it."""
+
+    frame: pd.DataFrame  # rows numbered 0..n-1: labels may repeat, and engines drop rows
+    labels: pd.Index
+    scope: dict[str, Any]
+
+
+class Part(NamedTuple):
+    """What one formula makes of the data."""
+
+    lhs: pd.DataFrame  # the complete rows; the index holds their positions
+    rhs: pd.DataFrame
+    complete: np.ndarray  # (n,) bool
+    text: str
+    rhs_spec: Any
+    engine: str
+
+    def spec(self, name: str) -> EquationSpec:
+        """Describe the equation ``name`` of this formula."""
+        return EquationSpec(name, self.text, self.rhs_spec, self.engine, tuple(self.rhs.columns))
+
+
+def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
+    """Evaluate the formula of equation ``name`` on all rows, and keep the complete ones.
+
+    Raises FormulaError where the engine fails or a response is not numeric, NonFiniteError where
+    something is missing and ``missing`` is not "drop".
+    """
+    label = text.partition("~")[0].strip() if name is None else name
+    manager = FormulaManager()
+
+    def matrices(frame: pd.DataFrame, **how: Any) -> Any:
+        action = manager.get_na_action("drop", **how)
+        return manager.get_matrices(text, frame, eval_env=data.scope, na_action=action)
+
+    try:
+        lhs, rhs = matrices(data.frame)
+    except Exception as error:
+        raise engine_error(label, text, error, data.frame, matrices) from error
+    left = manager.get_model_spec(lhs)
+    if manager.engine == "patsy":
+        categorical = any(info.type == "categorical" for info in left.factor_infos.values())
+    else:
+        categorical = bool(left.factor_contrasts)
+    if categorical or not lhs.shape[1]:
+        what = "not numeric; convert the response" if categorical else "empty"
+        raise exc.FormulaError(f"Equation {label!r}: the left side of {text!r} is {what}.")
+    complete = np.isin(np.arange(len(data.frame)), rhs.index)
+    if missing != "drop" and not complete.all():
+        gaps = data.frame.loc[~complete]
+        named = [c for c in mentioned(text, gaps) if gaps[c].isna().any()]
+        raise exc.NonFiniteError(
+            f"Equation {label!r}: {len(gaps)} rows have missing values in "
+            f"{listed(named) or f'what {text!r} computes from complete columns'}, first rows "
+            f"{listed(data.labels[~complete])}; fill them, or use missing='drop'."
+        )
+    return Part(_floats(lhs), _floats(rhs), complete, text, manager.spec, manager.engine)
+
+
+def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
+    """Make the design of a spec from new data; rows that miss something are NaN throughout."""
+
+    def matrices(frame: pd.DataFrame) -> Any:
+        if spec.engine == "formulaic":
+            # Not through FormulaManager: it cannot read a ModelSpec unless options.ordering is
+            # "legacy". A level that is not known must be an error: it would become a row of zeros.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message="Data has categories outside")
+                warnings.filterwarnings("error", message="Constructing a Categorical")
+                return spec.rhs.get_model_matrix(frame, context=data.scope, na_action="drop")
+        manager = FormulaManager("patsy")
+        action = manager.get_na_action("drop")
+        return manager.get_matrices(spec.rhs, frame, eval_env=data.scope, na_action=action)
+
+    frame = data.frame
+    try:
+        try:
+            made = matrices(frame)
+        except Exception as error:
+            # Both engines dislike a Categorical that declares other levels, even if its values are
+            # known ones: try again with the values alone.
+            if not re.search("levels|categor", str(error), re.IGNORECASE):
+                raise
+            declared = frame.select_dtypes("category").columns
+            made = matrices(frame.astype(dict.fromkeys(declared, object)))
+    except Exception as error:
+        if re.search("expected levels|outside of the nominated levels", str(error)):
+            raise exc.UnseenLevelError(
+                f"Equation {spec.name!r}: levels that the model's own data do not have: "
+                f"{'; '.join(_unseen(spec, frame)) or first_line(error)}."
+            ) from error
+        raise engine_error(spec.name, spec.formula, error, frame, matrices) from error
+    return _floats(made).reindex(frame.index).set_axis(data.labels)
+
+
+def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:
+    if spec.engine == "patsy":
+        levels = {f.name(): info.categories for f, info in spec.rhs.factor_infos.items()}
+    else:
+        levels = {str(f): s.get("categories") for f, (_, s) in spec.rhs.encoder_state.items()}
+    for code, known in levels.items():
+        for column in mentioned(code, frame) if known is not None else ():
+            new = [value for value in frame[column].dropna().unique() if value not in known]
+            if new:
+                yield f"{column!r} {listed(map(repr, new))} (known: {listed(map(repr, known))})"
+
+
+def _floats(matrix: Any) -> pd.DataFrame:
+    # A plain frame: formulaic's is a proxy with integer columns, patsy's carries its DesignInfo.
+    columns = [str(column) for column in matrix.columns]
+    return pd.DataFrame(np.array(matrix, dtype=float), index=matrix.index, columns=columns)

@@ -1,0 +1,73 @@
+"""What to say when a formula cannot be evaluated: the names it lacks, and their likely spelling."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls import exceptions as exc
+
+# Two spellings of an unknown name that do not fill in NameError.name: Q() of patsy, formulaic.
+_UNKNOWN = re.compile(r"no data named ['\"](?P<q>.+)['\"] found|`(?P<f>.+)` is not present")
+
+
+def listed(items: Iterable[Any]) -> str:
+    """Name the first eight, and how many more there are."""
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
+
+
+def candidates(name: Any, frame: pd.DataFrame) -> str:
+    """Columns that may have been meant by a name that is none."""
+    columns = {str(column).lower(): repr(column) for column in reversed(frame.columns)}
+    close = difflib.get_close_matches(str(name).lower(), columns, n=5)
+    if close:
+        return f" (did you mean {' or '.join(columns[key] for key in close)}?)"
+    return f" (the data have {listed(map(repr, frame.columns))})"
+
+
+def first_line(error: BaseException) -> str:
+    """First line of what an engine said."""
+    # formulaic colours its messages with terminal escapes.
+    return re.sub(r"\x1b\[[\d;]*m|[⧛⧚]", "", str(error)).strip().partition("\n")[0]
+
+
+def engine_error(
+    label: str, text: str, error: Exception, frame: pd.DataFrame, matrices: Callable[..., Any]
+) -> exc.FormulaError:
+    """Name every unknown variable or, if there is none, repeat what the engine said."""
+    unknown: list[str] = []
+    trial = frame.copy(deep=False)
+    name = _unknown_name(error, frame.columns)
+    while name is not None and name not in unknown:
+        # Engines stop at the first unknown name; a column of NaN in its place shows the next.
+        unknown.append(name)
+        trial[name] = np.nan
+        name = None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                matrices(trial)
+        except Exception as next_error:
+            name = _unknown_name(next_error, trial.columns)
+    if not unknown:
+        return exc.FormulaError(f"Equation {label!r}: {text!r} fails: {first_line(error)}")
+    what = ", ".join(f"{name!r}{candidates(name, frame)}" for name in sorted(unknown))
+    return exc.FormulaError(f"Equation {label!r}: {text!r} uses unknown variables: {what}.")
+
+
+def _unknown_name(error: BaseException | None, columns: pd.Index) -> str | None:
+    while error is not None:
+        if isinstance(error, NameError):
+            match = _UNKNOWN.search(str(error))
+            return (match["q"] or match["f"]) if match else error.name
+        if isinstance(error, KeyError) and error.args and error.args[0] not in columns:
+            return str(error.args[0])  # formulaic's Q()
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,75 @@
+"""Formulas as text: the forms a system may be given in, and the words in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sm_alsgls import exceptions as exc
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_BRACED = re.compile(r"\s*\{.*\}\s*", re.DOTALL)
+_QUOTE_OR_BRACE = re.compile(r"\"[^\"]*\"|'[^']*'|[{}]")
+_LABEL = re.compile(r"\s*([^~:()\[\]\"'`]+?)\s*:(.*~.*)", re.DOTALL)
+
+
+def is_one(formula: Any) -> bool:
+    """Whether this is a single formula, 'y ~ x', and not a dict, a list or braces."""
+    return isinstance(formula, str) and not _BRACED.fullmatch(formula)
+
+
+def read_equations(formula: Any) -> list[tuple[str | None, str]]:
+    """(name or None, formula) per equation."""
+    pairs: list[tuple[str | None, Any]]
+    if isinstance(formula, Mapping):
+        pairs = [(str(name), text) for name, text in formula.items()]
+    elif isinstance(formula, list | tuple):
+        pairs = [(None, text) for text in formula]
+    elif isinstance(formula, str) and _BRACED.fullmatch(formula):
+        pairs = list(_braced(formula))
+    else:
+        pairs = [(None, formula)]
+    if not pairs:
+        raise exc.FormulaError("formula has no equations.")
+    for name, text in pairs:
+        what = f"The formula {text!r}" + ("" if name is None else f" of equation {name!r}")
+        if not isinstance(text, str):
+            raise exc.FormulaError(f"{what} must be a string, got {type(text).__name__}.")
+        left, tilde, _ = text.partition("~")
+        if not tilde or not left.strip():
+            raise exc.FormulaError(f"{what} has no left side; write 'response ~ regressors'.")
+    return [(name, re.sub(r"\s*\n\s*", " ", text.strip())) for name, text in pairs]
+
+
+def _braced(formula: str) -> Iterator[tuple[str | None, str]]:
+    depth, start, end = 0, 0, 0
+    for match in _QUOTE_OR_BRACE.finditer(formula):
+        if match[0] not in "{}":
+            continue
+        if depth == 0 and (match[0] == "}" or formula[end : match.start()].strip()):
+            break
+        if depth == 0:
+            start = match.end()
+        depth, end = depth + (1 if match[0] == "{" else -1), match.end()
+        if depth == 0:
+            chunk = formula[start : match.start()]
+            label = _LABEL.fullmatch(chunk)
+            yield (label[1], label[2]) if label else (None, chunk)
+    if depth != 0 or formula[end:].strip():
+        raise exc.FormulaError(
+            "Braces do not pair up, or text stands outside of them, near "
+            f"{formula[end:].strip()!r}; write '{{name: y1 ~ x1}} {{name: y2 ~ x2}}'."
+        )
+
+
+def words(text: str) -> set[str]:
+    """Everything in the text that may be a name."""
+    return set(_WORD.findall(text))
+
+
+def mentioned(text: str, columns: Iterable[Any]) -> list[str]:
+    """Those of the columns that the text mentions."""
+    found = words(text)
+    names = (name for name in columns if isinstance(name, str))
+    return [name for name in names if (name in found if name.isidentifier() else name in text)]

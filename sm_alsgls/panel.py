@@ -1,0 +1,84 @@
+"""A long panel: which row of the data holds each (group, time) cell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls import exceptions as exc
+from sm_alsgls.formula_errors import candidates, listed
+
+
+class Cells(NamedTuple):
+    """The cells of a balanced panel of K groups and N periods."""
+
+    names: list[str]  # K, in order of first appearance
+    times: pd.Index  # (N,), sorted; 0..N-1 without a time column
+    rows: np.ndarray  # (K, N) positions in the data
+    n_dropped: int  # periods that were missing in every group
+
+
+def arrange(
+    frame: pd.DataFrame, labels: pd.Index, complete: np.ndarray, groups: str, time: str | None
+) -> Cells:
+    """Find the row of each cell, leaving out periods that no group has complete.
+
+    ``frame`` (n rows, named ``labels`` in messages) holds the columns ``groups`` and ``time``;
+    ``complete`` (n,) tells which rows miss nothing, and does so of one at least.  Raises
+    UnbalancedPanelError where a cell is absent, incomplete or there twice, FormulaError or
+    NonFiniteError where a column cannot tell rows apart.
+    """
+    g, values = pd.factorize(key(frame, labels, groups, "groups"))
+    names = [str(value) for value in values]
+    if len(set(names)) < len(names):
+        raise exc.FormulaError(f"groups={groups!r} has two values that print alike: {names}.")
+    if time is None:
+        # Counted before rows are dropped: dropping first would match rows that do not belong.
+        t = pd.Series(g).groupby(g).cumcount().to_numpy()
+        times = pd.RangeIndex(t.max() + 1)
+    else:
+        t, values = pd.factorize(key(frame, labels, time, "time"), sort=True)
+        times = pd.Index(values, name=time)
+    again = pd.DataFrame({"g": g, "t": t}).duplicated().to_numpy()
+    if again.any():
+        raise exc.UnbalancedPanelError(
+            f"{again.sum()} rows repeat a (group, time) cell, first {groups}={names[g[again][0]]!r}"
+            f", {time}={times[t[again][0]]}; keep one row per cell."
+        )
+    at = np.full((len(names), len(times)), -1)  # the row of the data that fills a cell
+    at[g, t] = np.arange(g.size)
+    full = (at >= 0) & complete[at]
+    kept = np.flatnonzero(full.any(axis=0))
+    at, full = at[:, kept], full[:, kept]
+    if not full.all():
+        absent = (at < 0).sum(axis=1)
+        gaps = (~full).sum(axis=1) - absent
+        each = [
+            f"{name} ({a} absent, {m} with missing values)"
+            for name, a, m in zip(names, absent, gaps, strict=True)
+            if a + m
+        ]
+        raise exc.UnbalancedPanelError(
+            f"The panel is not balanced: of {len(names)} groups x {kept.size} periods, "
+            f"{absent.sum()} cells are absent and {gaps.sum()} have missing values: "
+            f"{listed(each)}. {full.all(axis=0).sum()} periods are complete in all groups and "
+            f"{full.all(axis=1).sum()} groups in all periods: restrict the data to either with "
+            f"subset=, e.g. subset=data[{time or groups!r}].isin([...])."
+        )
+    return Cells(names, times[kept], at, len(times) - kept.size)
+
+
+def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.Series:
+    """Return the column ``name``, which the caller passed as ``argument``; it may miss nothing."""
+    if name not in frame:
+        near = candidates(name, frame)
+        raise exc.FormulaError(f"{argument}={name!r} is not a column of the data{near}.")
+    gaps = frame[name].isna().to_numpy()
+    if gaps.any():
+        raise exc.NonFiniteError(
+            f"{argument}={name!r} has {gaps.sum()} missing values, first rows "
+            f"{listed(labels[gaps])}; every row of a long panel needs one."
+        )
+    return frame[name]

@@ -1,0 +1,27 @@
+"""Every example in a docstring runs and prints what it says."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import sm_alsgls
+
+MODULES = sorted(
+    found.name
+    for found in pkgutil.walk_packages(sm_alsgls.__path__, "sm_alsgls.")
+    if not found.name.endswith("__main__")  # importing it is fine, but it has no examples
+)
+
+
+@pytest.mark.parametrize("name", ["sm_alsgls", *MODULES])
+def test_examples_run(name):
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module)
+    assert failed == 0, "the report above says which example"
+
+
+def test_the_walk_finds_examples():
+    assert {"sm_alsgls.covariance", "sm_alsgls.models.sur", "sm_alsgls.core.gls"} <= set(MODULES)
+    assert doctest.testmod(importlib.import_module("sm_alsgls.covariance")).attempted > 10
