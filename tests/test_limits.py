@@ -1,12 +1,15 @@
 """Where the estimator must coincide with others: OLS, stacked GLS, unrestricted SUR, peers."""
 
+import warnings
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from linearmodels.system import SUR
 from scipy.linalg import block_diag
+from sklearn.decomposition import FactorAnalysis
 
-from sm_alsgls import LowRankSUR
+from sm_alsgls import LowRankDiag, LowRankSUR
 from tests.systems import simulate, wide_grunfeld
 
 
@@ -119,3 +122,36 @@ def test_grunfeld_given_sigma_equals_stacked_gls():
     gls = stacked(X, Y, res.sigma.to_dense())
     np.testing.assert_allclose(res.params, gls.params, rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(res.bse, gls.bse, rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_intercepts_only_is_factor_analysis_at_least_as_good_as_the_peers(seed):
+    rng = np.random.default_rng(seed)
+    N, K, r = 150, 10, 2
+    Y = rng.standard_normal((N, r)) @ rng.standard_normal((r, K)) + rng.standard_normal((N, K))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        res = LowRankSUR(Y, np.ones((N, 1)), rank=r).fit()
+        peer = FactorAnalysis(r, tol=1e-12, max_iter=20_000, svd_method="lapack").fit(Y)
+        corr = np.corrcoef(Y.T)
+        fa = sm.Factor(corr=corr, n_factor=r, method="ml", nobs=N)
+        np.random.seed(0)  # noqa: NPY002  statsmodels' Factor starts from the global generator
+        load = fa.fit(opt={"maxiter": 2000}).loadings
+    assert res.nll_per_row <= -peer.score(Y) + 1e-6
+    spread = Y.std(axis=0)
+    centered = (Y - Y.mean(axis=0)) / spread
+    theirs = LowRankDiag.from_factors(load, 1.0 - (load**2).sum(1)).nll(centered)
+    assert res.nll_per_row <= theirs + np.log(spread).sum() + 1e-6
+
+
+def test_the_toeplitz_saddle_is_escaped():
+    """DESIGN 5: with equal starting shares the first factor of 0.4^|i-j| ends on a saddle."""
+    corr = 0.4 ** np.abs(np.subtract.outer(range(4), range(4)))
+    Q = np.linalg.qr(np.column_stack([np.ones(50), np.random.default_rng(0).normal(size=(50, 4))]))
+    Y = np.sqrt(50) * Q[0][:, 1:] @ np.linalg.cholesky(corr).T
+    for n_starts in (1, "auto"):
+        res = LowRankSUR(Y, np.ones((50, 1)), rank=1).fit(n_starts=n_starts)
+        # DESIGN's -3.60362148 is twice f - trace: f = (log|Sigma| + 4) / 2 here.
+        f = res.nll_per_row - 2 * np.log(2 * np.pi)
+        assert 2 * f == pytest.approx(3.60362148, abs=1e-7)
+        assert res.curvature().lowest > 0

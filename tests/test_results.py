@@ -41,7 +41,7 @@ class TestNumbers:
         np.testing.assert_allclose(res.resid, Y - fitted, rtol=1e-12)
 
     def test_likelihood(self, arrays):
-        _, Y, res = arrays
+        *_, res = arrays
         sigma = res.sigma.to_dense()
         llf = stats.multivariate_normal(np.zeros(8), sigma).logpdf(res.resid).sum()
         assert res.llf == pytest.approx(llf, rel=1e-12)
@@ -130,7 +130,7 @@ class TestHabits:
 
     def test_equations_are_a_mapping(self, res):
         assert len(res.equations) == 11
-        assert list(res.equations)[0] == "General Motors"
+        assert next(iter(res.equations)) == "General Motors"
         with pytest.raises(KeyError, match="no equation 'Ford'.*'General Motors'"):
             res.equations["Ford"]
         eq = res.equations["IBM"]
@@ -213,8 +213,18 @@ class TestSummary:
         text = str(res.summary())
         for eq in res.equations:
             assert f"Equation: {eq}" in text
-        for word in ("Log-Likelihood", "NLL per Row", "AIC", "BIC", "Sweeps", "Rank r", "Converged",
-                     "Covariance Type", "communality", "No. Coefficients P:                 33"):  # fmt: skip
+        for word in (
+            "Log-Likelihood",
+            "NLL per Row",
+            "AIC",
+            "BIC",
+            "Sweeps",
+            "Rank r",
+            "Converged",
+            "Covariance Type",
+            "communality",
+            "No. Coefficients P:                 33",
+        ):
             assert word in text
         assert f"{res.params['IBM_value']:.4f}" in text
         assert max(len(line) for line in text.splitlines()) <= 90
