@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sm_alsgls.core.design import Design, Ridge, compress_rows
+from sm_alsgls.core.compress import compress_rows
+from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray

@@ -16,8 +16,9 @@ from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.search import SAME, Search, curvature_at
+from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.prediction import predict_system
 from sm_alsgls.results.summary import system_summary
@@ -166,7 +167,7 @@ class LowRankSURResults(LikelihoodModelResults):
     @cached_property
     def mle_retvals(self) -> dict[str, Any]:
         """How the fit went; see the class."""
-        return _retvals(self._found)
+        return retvals(self._found)
 
     @property
     def llf(self) -> float:
@@ -267,14 +268,7 @@ class LowRankSURResults(LikelihoodModelResults):
     @property
     def warnings(self) -> list[str]:
         """What a reader of the estimates must know, as the summary prints it."""
-        best, found = self._found.best, []
-        if not best.converged:
-            found.append(f"NOT CONVERGED: {best.status}.")
-        if best.at_bound.any():
-            found.append(heywood_message(self.model.equations, best.at_bound) + " (*).")
-        if self._found.curvature is not None and self._found.curvature.is_saddle:
-            found.append("The likelihood still rises in some direction: a saddle, not a maximum.")
-        return found
+        return reader_warnings(self._found, self.model.equations)
 
     @property
     def trace(self) -> pd.DataFrame:
@@ -371,38 +365,6 @@ def _spans_ones(X: np.ndarray) -> bool:
     scale = np.abs(X).max(axis=0)
     fitted = X / scale @ np.linalg.lstsq(X / scale, ones, rcond=None)[0]
     return bool(np.abs(fitted - ones).max() < 1e-8)
-
-
-def _retvals(found: Search) -> dict[str, Any]:
-    best = found.best
-    starts = pd.DataFrame(found.runs)
-    starts.columns = ["start", "nll", "gap", "sweeps", "ended"]
-    return {
-        "converged": best.converged,
-        "message": best.status,
-        "iterations": len(best.trace) - 1,
-        "nll_trace": [row.nll for row in best.trace],
-        "nll_beta_trace": [row.nll_beta for row in best.trace[1:]],
-        "accept_t": [row.accept_t for row in best.trace[1:]],
-        "cg": [row.cg_iterations for row in best.trace[1:]],
-        "gradient_d": best.gradient_d,
-        "score_beta": best.score_beta,
-        "starts": starts,
-        "starts_at_best": int((starts["gap"] <= SAME).sum()),
-        "worst_gap": float(starts["gap"].max()),
-        "lowest_curvature": found.curvature.lowest if found.curvature else None,
-    }
-
-
-def heywood_message(equations: list[str], at_bound: np.ndarray) -> str:
-    """Which equations have a uniqueness on its bound, and what to do."""
-    named = [equations[j] for j in np.flatnonzero(at_bound)]
-    listed = ", ".join(repr(name) for name in named[:8])
-    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
-    return (
-        f"Heywood case: the uniqueness of {listed}{more} is at its lower bound, so the factors "
-        "fit it exactly; lower the rank, or raise d_floor"
-    )
 
 
 class LowRankSURResultsWrapper(LikelihoodResultsWrapper):

@@ -6,7 +6,8 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_alsgls.core.design import DependentColumnsError, Design, compress_rows
+from sm_alsgls.core.compress import compress_rows
+from sm_alsgls.core.design import DependentColumnsError, Design
 from sm_alsgls.exceptions import ShapeError
 
 RAGGED = (1, 4, 2, 4, 3, 1)

@@ -1,0 +1,55 @@
+"""How a fit went: what `mle_retvals` holds, and what a reader must be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.core.search import SAME, Search
+
+
+def retvals(found: Search) -> dict[str, Any]:
+    """The dictionary of `LowRankSURResults.mle_retvals`."""
+    best = found.best
+    starts = pd.DataFrame(found.runs)
+    starts.columns = ["start", "nll", "gap", "sweeps", "ended"]
+    return {
+        "converged": best.converged,
+        "message": best.status,
+        "iterations": len(best.trace) - 1,
+        "nll_trace": [row.nll for row in best.trace],
+        "nll_beta_trace": [row.nll_beta for row in best.trace[1:]],
+        "accept_t": [row.accept_t for row in best.trace[1:]],
+        "cg": [row.cg_iterations for row in best.trace[1:]],
+        "gradient_d": best.gradient_d,
+        "score_beta": best.score_beta,
+        "starts": starts,
+        "starts_at_best": int((starts["gap"] <= SAME).sum()),
+        "worst_gap": float(starts["gap"].max()),
+        "lowest_curvature": found.curvature.lowest if found.curvature else None,
+    }
+
+
+def heywood_message(equations: list[str], at_bound: np.ndarray) -> str:
+    """Which equations have a uniqueness on its bound, and what to do."""
+    named = [equations[j] for j in np.flatnonzero(at_bound)]
+    listed = ", ".join(repr(name) for name in named[:8])
+    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+    return (
+        f"Heywood case: the uniqueness of {listed}{more} is at its lower bound, so the factors "
+        "fit it exactly; lower the rank, or raise d_floor"
+    )
+
+
+def reader_warnings(found: Search, equations: list[str]) -> list[str]:
+    """What a reader of the estimates must know, as the summary prints it."""
+    best, notes = found.best, []
+    if not best.converged:
+        notes.append(f"NOT CONVERGED: {best.status}.")
+    if best.at_bound.any():
+        notes.append(heywood_message(equations, best.at_bound) + " (*).")
+    if found.curvature is not None and found.curvature.is_saddle:
+        notes.append("The likelihood still rises in some direction: a saddle, not a maximum.")
+    return notes
