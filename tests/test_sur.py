@@ -150,15 +150,15 @@ class TestErrors:
         with pytest.raises(ShapeError, match="row labels of exog.*1901"):
             LowRankSUR(y, pd.DataFrame(X[0], index=range(1901, 1921)))
 
-    @pytest.mark.parametrize("bad", [np.nan, np.inf])
-    def test_not_finite(self, bad):
+    @pytest.mark.parametrize(("bad", "kind"), [(np.nan, "missing"), (np.inf, "infinite")])
+    def test_not_finite(self, bad, kind):
         X, Y, _ = simulate(20, 3, 2, 1)
         frame = pd.DataFrame(X[1], columns=["const", "price"], index=range(100, 120))
         frame.iloc[4:6, 1] = bad
-        with pytest.raises(NonFiniteError, match="'price' of equation 'y2' has 2.*row 104"):
+        with pytest.raises(NonFiniteError, match=f"'price' of equation 'y2' has 2 {kind}.*row 104"):
             LowRankSUR(Y, [X[0], frame, X[2]], rank=0)
         Y[7, 2] = bad
-        with pytest.raises(NonFiniteError, match="endog: equation 'y3' has 1 .*row 7"):
+        with pytest.raises(NonFiniteError, match=f"endog: equation 'y3' has 1 {kind} .*row 7"):
             LowRankSUR(Y, X[0])
 
     def test_text_is_not_a_number(self):

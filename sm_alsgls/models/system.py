@@ -73,7 +73,7 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
             raise ShapeError(f"equation {name!r}: exog has no columns; give at least a constant")
     index = _common_index(y_index, x_index, names, N)
     if missing == "drop":
-        keep = np.isfinite(Y).all(axis=1)
+        keep = ~np.isnan(Y).any(axis=1)
         for X in _distinct(blocks):
             keep &= ~np.isnan(X).any(axis=1)
         if not keep.all():
@@ -97,7 +97,8 @@ def _check(system: System) -> None:
     if not np.isfinite(system.Y).all():
         j = int(np.flatnonzero(~np.isfinite(system.Y).all(axis=0))[0])
         bad = ~np.isfinite(system.Y[:, j])
-        raise NonFiniteError(_where(system, "endog", system.names[j], None, bad))
+        values = system.Y[bad, j]
+        raise NonFiniteError(_where(system, "endog", system.names[j], None, bad, values))
     seen: set[int] = set()
     for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
         if id(X) in seen:
@@ -107,7 +108,7 @@ def _check(system: System) -> None:
         if not np.isfinite(X.sum()) and not np.isfinite(X).all():
             i = int(np.flatnonzero(~np.isfinite(X).all(axis=0))[0])
             bad = ~np.isfinite(X[:, i])
-            raise NonFiniteError(_where(system, "exog", name, columns[i], bad))
+            raise NonFiniteError(_where(system, "exog", name, columns[i], bad, X[bad, i]))
         if X.shape[1] >= N:
             raise InsufficientRowsError(
                 f"equation {name!r} has {X.shape[1]} regressors but only {N} rows; it needs at "
@@ -122,13 +123,23 @@ def _check(system: System) -> None:
         )
 
 
-def _where(system: System, argument: str, name: str, column: str | None, bad: np.ndarray) -> str:
+def _where(
+    system: System,
+    argument: str,
+    name: str,
+    column: str | None,
+    bad: np.ndarray,
+    values: np.ndarray,
+) -> str:
     first = system.index[int(np.flatnonzero(bad)[0])]
     what = f"column {column!r} of equation {name!r}" if column else f"equation {name!r}"
-    count = int(bad.sum())
+    count = len(values)
+    missing = bool(np.isnan(values).all())
+    kind = "missing" if missing else "infinite" if np.isinf(values).all() else "missing or infinite"
+    remedy = "drop or fill such rows" + (", or pass missing='drop'" if missing else "")
     return (
-        f"{argument}: {what} has {count} missing or infinite value{'s' if count > 1 else ''}, "
-        f"the first in row {first!r}; drop or fill such rows, or pass missing='drop'"
+        f"{argument}: {what} has {count} {kind} value{'s' if count > 1 else ''}, the first in row "
+        f"{first!r}; {remedy}"
     )
 
 
