@@ -37,6 +37,9 @@ __all__ = ["ALSOptions", "Problem", "Solution", "Start", "Sweep", "als"]
 _ROUNDED = (
     "no further descent is possible in double precision; raise gtol, or look at the Heywood cases"
 )
+# Rounding of the NLL, relative; where a d_j is on its bound of 1e-8 of s_j, that equation's residual
+# after the factors has lost four digits and its share of the NLL too.
+_ROUNDING = {False: 1e-12, True: 2e-11}
 # Sweeps in a row that move the NLL by rounding only.
 _MOST_FLAT = 40
 # The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
@@ -192,7 +195,7 @@ def als(
         )
         # Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
-        rounding = 1e-12 * max(1.0, abs(point.nll))
+        rounding = _ROUNDING[bool(point.factor.at_bound.any())] * max(1.0, abs(point.nll))
         plain = len(memory) == 0
         flat = 0 if trial.nll < point.nll - rounding else flat + 1
         accept_t = float(trial.nll <= point.nll + rounding)

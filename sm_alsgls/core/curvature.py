@@ -12,7 +12,7 @@ and along (gamma', F', x'), with S' = F' F^T + F F'^T + diag(d o x') the change 
     Delta' = -P S' P - (W'^T W + W^T W') / N.
 
 Coordinates are scaled by (gamma) the standard error, (F) d_j^1/2, (x) 2^1/2, in which the
-spectrum lies near [0, 2] and a dozen Lanczos steps find a negative end.
+spectrum lies near [0, 2] and eight Lanczos steps find a negative end.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Curvature:
         return self.lowest < -1e-5
 
 
-def lowest_curvature(hessian: LikelihoodHessian, steps: int = 12) -> Curvature:
+def lowest_curvature(hessian: LikelihoodHessian, steps: int = 8) -> Curvature:
     """Lanczos with full reorthogonalisation from a fixed irregular vector.
 
     Cost: ``steps`` applications, each O(n K r).

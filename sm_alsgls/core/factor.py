@@ -105,10 +105,11 @@ class _Point:
     d: Array
     nll: float
     gradient: Array
-    theta: Array
     lam: Array
     V: Array
     residual: float
+    rounding: float
+    near_heywood: bool
 
 
 def fit_factor(
@@ -194,8 +195,8 @@ def fit_factor(
         evaluate, np.log(np.maximum(start, floor)), np.log(floor), s, gtol, max_iter
     )
     F = np.sqrt(point.d)[:, None] * point.V * np.sqrt(point.lam - 1.0)
-    free = np.abs(point.gradient[~at_bound])
-    gradient = max(float(free.max(initial=0.0)), point.residual)
+    size = np.abs(np.where(at_bound, 0.0, point.gradient))
+    gradient = max(float(size.max()), point.residual)
     kept = source.block if isinstance(source, BlockSpectrum) else None
     return FactorSolution(F, point.d, point.nll, gradient, at_bound, evaluations, converged, kept)
 
@@ -229,15 +230,20 @@ def _objective(
             lam = 2.0 * theta / (1.0 + np.sqrt(1.0 + 4.0 * lam_F * theta))
         lam = np.maximum(lam, 1.0)
         ratio = s / d
-        if ratio.max() < _NEAR_HEYWOOD:
-            explained = (1.0 - 1.0 / lam) * theta
-            gradient = 0.5 * (1.0 - ratio + np.square(V) @ explained)
-            quadratic = ratio.sum() - explained.sum()
-        else:
+        total = float(ratio.sum())
+        near_heywood = bool(ratio.max() >= _NEAR_HEYWOOD)
+        if near_heywood:
             gradient, quadratic = _without_cancellation(E, d, V, lam, N)
             gradient -= 0.5 * lam_F * (np.square(V) @ (lam - 1.0))
-        nll = 0.5 * float(x.sum() + np.log(lam).sum() + quadratic + lam_F * (lam - 1.0).sum())
-        return _Point(x, d, nll, gradient, theta, lam, V, residual)
+            total = float(np.minimum(ratio, _NEAR_HEYWOOD).sum())
+        else:
+            explained = theta - theta / lam
+            gradient = 0.5 - 0.5 * ratio + np.square(V) @ (0.5 * explained)
+            quadratic = total - float(explained.sum())
+        penalty = lam_F * float((lam - 1.0).sum()) if lam_F > 0.0 else 0.0
+        nll = 0.5 * (float(x.sum()) + float(np.log(lam).sum()) + quadratic + penalty)
+        rounding = 1e-15 * (len(x) + abs(nll) + total)
+        return _Point(x, d, nll, gradient, lam, V, residual, rounding, near_heywood)
 
     return evaluate
 
@@ -273,9 +279,12 @@ def _minimise(
     snapped_at = np.full(len(x), np.inf)
     flat = 0
     while True:
-        at_bound = (point.x <= low) & (point.gradient > 0.0)
-        free = ~at_bound
-        gradient = np.where(free, point.gradient, 0.0)
+        at_bound = point.x <= low
+        gradient, free = point.gradient, None
+        if at_bound.any():
+            at_bound &= gradient > 0.0
+            free = ~at_bound
+            gradient = np.where(free, gradient, 0.0)
         size = float(np.abs(gradient).max())
         tol = max(0.1 * gtol, 0.1 * size)
         done = size <= gtol
@@ -285,27 +294,25 @@ def _minimise(
             if point.residual > gtol:
                 return point, evaluations, False, at_bound
             continue
-        trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol)
-        evaluations += spent
-        if trial is None and done:
-            trial, spent = _off_bounds(evaluate, point, low, s, tol)
+        if point.near_heywood:
+            trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol)
             evaluations += spent
-        if trial is not None:
-            point = trial
-            memory.clear()
-            continue
+            if trial is None and done:
+                trial, spent = _off_bounds(evaluate, point, low, s, tol)
+                evaluations += spent
+            if trial is not None:
+                point = trial
+                memory.clear()
+                continue
         if done or evaluations >= max_iter or flat > _MOST_FLAT:
             return point, evaluations, done, at_bound
         direction = _direction(memory, gradient, free)
         slope = float(direction @ gradient)
         step = 1.0
-        # Below this the difference of two values of f is rounding, of s_j/d_j too where it enters.
-        share = s / point.d
-        noise = 1e-15 * (len(x) + abs(point.nll) + np.minimum(share, _NEAR_HEYWOOD).sum())
         while True:
             trial = evaluate(np.maximum(point.x + step * direction, low), tol)
             evaluations += 1
-            if trial.nll <= point.nll + 1e-4 * step * slope + noise:
+            if trial.nll <= point.nll + 1e-4 * step * slope + point.rounding:
                 break
             if evaluations >= max_iter or step < 1e-6:
                 trial = None
@@ -316,7 +323,7 @@ def _minimise(
             step *= min(0.5, max(0.1, -slope * step / curvature))
         if trial is not None:
             memory.push(trial.x - point.x, trial.gradient - point.gradient, step * slope)
-            flat = flat + 1 if trial.nll >= point.nll - noise else 0
+            flat = flat + 1 if trial.nll >= point.nll - point.rounding else 0
             point = trial
         elif len(memory):
             memory.clear()
@@ -324,12 +331,13 @@ def _minimise(
             return point, evaluations, False, at_bound
 
 
-def _direction(memory: SecantMemory, gradient: Array, free: Array) -> Array:
+def _direction(memory: SecantMemory, gradient: Array, free: Array | None) -> Array:
     """A descent direction of at most 3 units of log d."""
     direction = gradient
     if len(memory):
-        direction = memory.direction(gradient, lambda q: 2.0 * q, None if free.all() else free)
-        direction = np.where(free, direction, 0.0)
+        direction = memory.direction(gradient, lambda q: 2.0 * q, free)
+        if free is not None:
+            direction = np.where(free, direction, 0.0)
     if not float(direction @ gradient) < 0.0:
         memory.clear()
         # The classical fixed point, kept from leaping where s_j - |f_j|^2 is near or below 0.
@@ -346,7 +354,7 @@ def _towards_bounds(
     snapped_at: Array,
     tol: float,
 ) -> tuple[_Point | None, int]:
-    """Put every d_j that is small and still falling on its bound, if that lowers f.
+    """Put every d_j below 1 % of s_j that is still falling on its bound, if that lowers f.
 
     f is smooth in d_j at 0, so its slope in log d_j vanishes with d_j: a Heywood case crawls,
     and looks stationary long before the bound, at a place that depends on the path. Tried again

@@ -91,10 +91,9 @@ def conjugate_gradients(
 
     Hestenes and Stiefel (1952); Golub and Van Loan (2013), algorithm 11.5.1.
     """
-    inverse = 1.0 / diagonal
     x = np.zeros_like(b)
     r = b
-    z = inverse * r
+    z = r / diagonal
     rho = float(r @ z)
     direction = z
     for iteration in range(max_iter):
@@ -108,7 +107,7 @@ def conjugate_gradients(
         alpha = rho / curvature
         x += alpha * direction
         r = r - alpha * H_direction
-        z = inverse * r
+        z = r / diagonal
         previous, rho = rho, float(r @ z)
         direction = z + (rho / previous) * direction
     return CGSolution(x, max_iter, rho**0.5, rho <= tol * tol)

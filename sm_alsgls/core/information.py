@@ -25,6 +25,8 @@ Array = np.ndarray
 
 # A dense factor of this many rows is 0.5 GB.
 _DENSE_LIMIT = 8_000
+# Up to here H^-1 is cheaper than a few dozen solves with H.
+_SMALL = 2_000
 _CG_TOL = 1e-12
 
 
@@ -136,7 +138,8 @@ class CoefficientCovariance:
 
     def _solve_gamma(self, B: Array) -> Array:
         """H^-1 B for a few columns B (P, m)."""
-        if "_dense_gamma" in self.__dict__ or (self.route == "dense" and B.shape[1] > 20):
+        small = self.design.P <= _SMALL and B.shape[1] > 20
+        if "_dense_gamma" in self.__dict__ or small:
             return self._dense_gamma @ B
         out = np.empty_like(B)
         for i in range(B.shape[1]):
@@ -165,6 +168,22 @@ class CoefficientCovariance:
         left = self._to_gamma(R)
         right = left if other is None else self._to_gamma(other)
         return left.T @ self._solve_gamma(right)
+
+    def solve_combinations(self, R: Array) -> Array:
+        """H^-1 in gamma times the combinations R beta, as columns (P, m)."""
+        return self._solve_gamma(self._to_gamma(R))
+
+    def times(self, R: Array) -> Array:
+        """V R' for rows R (m, P), in beta: (P, m)."""
+        gamma = self.solve_combinations(R)
+        out = np.empty_like(gamma)
+        for j in range(self.design.K):
+            out[self._columns(j)] = self.design.beta_map(j) @ gamma[self.design.equation_slice(j)]
+        return out
+
+    def selector(self, j: int) -> Array:
+        """The rows (p_j, P) that pick beta_j."""
+        return np.eye(self.design.P)[self._columns(j)]
 
     def dense(self) -> Array:
         """V, (P, P)."""

@@ -29,7 +29,7 @@ from sm_alsgls.covariance import LowRankDiag
 Array = np.ndarray
 
 # Up to this many elements of residuals the curvature at the best point belongs to the search;
-# beyond, a dozen Hessian products would cost as much as the fit, and `curvature_at` is there
+# beyond, its Hessian products would cost as much as the fit, and `curvature_at` is there
 # for who wants it.
 CURVATURE_LIMIT = 200_000
 
@@ -280,6 +280,10 @@ class _Watch:
             return "stopped by the callback"
         fell = self._previous - sweep.nll if sweep.sweep > 0 else np.inf
         self._previous = sweep.nll
-        if self.best is not None and abs(sweep.nll - self.best) < self._near > 0.1 * fell:
+        if self.best is None:
+            return ""
+        # A run below the best is on its way to another maximum, however close.
+        above = sweep.nll - self.best
+        if -1e-9 < above < self._near and fell < 10 * self._near:
             return _JOINED
         return ""

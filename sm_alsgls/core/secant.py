@@ -60,6 +60,8 @@ class SecantMemory:
         free : ndarray of bool, optional
             Coordinates that may move; pairs are restricted to them.
         """
+        if not self._pairs:
+            return -inverse(gradient)
         q = gradient.copy()
         used = []
         for step, change, rho in reversed(self._pairs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dsyevd
 
 Array = np.ndarray
 
@@ -27,10 +28,10 @@ class DenseSpectrum:
         u = 1.0 / np.sqrt(d)
         r = self._rank
         if self._S is not None:
-            values, vectors = np.linalg.eigh(self._S * u * u[:, None])
+            values, vectors = _eigh(self._S * u * u[:, None])
             return values[: -r - 1 : -1], vectors[:, : -r - 1 : -1], 0.0
         Z = self._E * u
-        values, left = np.linalg.eigh(Z @ Z.T)
+        values, left = _eigh(Z @ Z.T)
         values, left = values[: -r - 1 : -1], left[:, : -r - 1 : -1]
         return values, (Z.T @ left) / np.sqrt(np.maximum(values, 1e-300)), 0.0
 
@@ -70,7 +71,7 @@ class BlockSpectrum:
         for _ in range(30):
             V = self.block
             AV = self._apply(V, u)
-            values, W = np.linalg.eigh(V.T @ AV)
+            values, W = _eigh(V.T @ AV)
             values, W = values[::-1], W[:, ::-1]
             wanted = V @ W[:, :r]
             product = AV @ W[:, :r]
@@ -95,6 +96,20 @@ class BlockSpectrum:
         for _ in range(degree - 1):
             before, now = now, 2.0 * (self._apply(now, u) - half * now) / half - before
         return now
+
+
+def _eigh(A: Array) -> tuple[Array, Array]:
+    """Eigenvalues, ascending, and eigenvectors; LAPACK without NumPy's 6 microseconds around it.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        When the iteration does not end, which needs a NaN.
+    """
+    values, vectors, info = dsyevd(A.T, overwrite_a=1)
+    if info != 0:
+        raise np.linalg.LinAlgError(f"eigenvalues of a {len(A)} x {len(A)} matrix: info={info}")
+    return values, vectors
 
 
 def _orthonormal(V: Array) -> Array:

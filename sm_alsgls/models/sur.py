@@ -19,6 +19,7 @@ from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, OptionError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.models.checks import build_problem, resolve_rank
+from sm_alsgls.models.data import SystemData
 from sm_alsgls.models.system import build_system
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
@@ -115,16 +116,16 @@ class LowRankSUR(LikelihoodModel):
                 f"two coefficients would both be called {twice!r} (equation_variable); "
                 "rename an equation or a column"
             )
-        # statsmodels' data machinery assumes one equation, so it holds the responses only.
-        frame = pd.DataFrame(system.Y, index=system.index, columns=system.names, copy=False)
-        super().__init__(frame)
-        self.endog = system.Y
+        super().__init__(system)
         self.exog = system.blocks
-        self.data.param_names = names
-        self.data.cov_names = names
         self.k_constant = 0
         self.nobs, self.neqs = system.Y.shape
         self.df_model = float(len(names) + sigma_parameters(self.neqs, self.rank))
+
+    def _handle_data(
+        self, endog: System, exog: None, missing: str, hasconst: bool | None, **kwargs: Any
+    ) -> SystemData:
+        return SystemData(endog)
 
     # -- construction ----------------------------------------------------------------------
 
