@@ -37,8 +37,8 @@ __all__ = ["ALSOptions", "Problem", "Solution", "Start", "Sweep", "als"]
 _ROUNDED = (
     "no further descent is possible in double precision; raise gtol, or look at the Heywood cases"
 )
-# Rounding of the NLL, relative; where a d_j is on its bound of 1e-8 of s_j, that equation's residual
-# after the factors has lost four digits and its share of the NLL too.
+# Rounding of the NLL, relative; where a d_j is on its bound of 1e-8 of s_j, that equation's
+# residual after the factors has lost four digits, and its share of the NLL too.
 _ROUNDING = {False: 1e-12, True: 2e-11}
 # Sweeps in a row that move the NLL by rounding only.
 _MOST_FLAT = 40

@@ -20,7 +20,7 @@ from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.models.checks import build_problem, resolve_rank
 from sm_alsgls.models.data import SystemData
-from sm_alsgls.models.system import build_system
+from sm_alsgls.models.system import System, build_system
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
