@@ -22,6 +22,7 @@ from sm_alsgls.models.checks import build_problem, resolve_rank
 from sm_alsgls.models.data import SystemData
 from sm_alsgls.models.system import System, build_system
 from sm_alsgls.results.convergence import heywood_message
+from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -243,6 +244,9 @@ class LowRankSUR(LikelihoodModel):
         n_starts: int | str = "auto",
         rng: np.random.Generator | int | None = None,
         debiased: bool = True,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        use_t: bool | None = None,
         lam_F: float = 0.0,
         lam_B: float = 0.0,
         d_floor: float = 1e-8,
@@ -268,6 +272,9 @@ class LowRankSUR(LikelihoodModel):
         debiased : bool
             Standard errors with N - p_j - r degrees of freedom and t quantiles (default), or
             the plain maximum-likelihood plug-in with normal quantiles.
+        cov_type, cov_kwds, use_t : str, mapping, bool
+            Standard errors; see `LowRankSURResults.get_robustcov_results`, which changes them
+            without refitting. ``use_t`` defaults to ``debiased``.
         lam_F, lam_B : float
             Ridges on loadings and slopes, per observation, without units. 0 is none.
         d_floor : float
@@ -302,6 +309,7 @@ class LowRankSUR(LikelihoodModel):
         """
         options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         starts = _number_of_starts(n_starts)
+        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
         problem = build_problem(self._system, options)
         found = search(
             problem,
@@ -312,7 +320,9 @@ class LowRankSUR(LikelihoodModel):
             callback=callback,
         )
         self._warn(found)
-        results = LowRankSURResults(self, problem, found, debiased=debiased)
+        results = LowRankSURResults(
+            self, problem, found, debiased=debiased, cov=choice, use_t=use_t
+        )
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"

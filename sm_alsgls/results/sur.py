@@ -14,11 +14,11 @@ from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrap
 
 from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
-from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.convergence import reader_warnings, retvals
+from sm_alsgls.results.covariance import CovarianceChoice, ParameterCovariance, build, choose
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.prediction import predict_system
 from sm_alsgls.results.summary import system_summary
@@ -47,7 +47,16 @@ class LowRankSURResults(LikelihoodModelResults):
         accept_t, cg, gradient_d, score_beta, heywood, starts (DataFrame).
     """
 
-    def __init__(self, model: Any, problem: Problem, found: Search, *, debiased: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        problem: Problem,
+        found: Search,
+        *,
+        debiased: bool,
+        cov: CovarianceChoice,
+        use_t: bool | None = None,
+    ) -> None:
         best = found.best
         beta = problem.design.to_beta(best.gamma)
         super().__init__(model, np.concatenate(beta))
@@ -58,17 +67,17 @@ class LowRankSURResults(LikelihoodModelResults):
         self.df_model = model.df_model
         self.df_resid = float(self.nobs * self.neqs) - self.df_model
         self.debiased = debiased
-        self.use_t = debiased
-        self.cov_type = "nonrobust"
-        self.cov_kwds = {"description": _DESCRIPTION[debiased]}
+        self.use_t = debiased if use_t is None else use_t
+        self._choice = cov
+        self.cov_type = cov.cov_type
+        self.cov_kwds = {"description": cov.description, **cov.kwds}
         self._p = problem.design.p
         self._stop = np.cumsum(self._p)
         self._df_equation = self.nobs - self._p - self.rank
         # t tests over several equations use the fewest degrees of freedom among all.
-        self.df_resid_inference = float(self._df_equation.min())
+        self._df_t = self._df_equation if cov.df is None else np.full(self.neqs, cov.df)
+        self.df_resid_inference = float(self._df_t.min())
         self._problem, self._found = problem, found
-        # An operator, not an array: statsmodels only asks whether there is one.
-        self.normalized_cov_params = self._covariance
         self.nll_per_row = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
@@ -79,16 +88,60 @@ class LowRankSURResults(LikelihoodModelResults):
     # -- coefficients ----------------------------------------------------------------------
 
     @cached_property
-    def _covariance(self) -> CoefficientCovariance:
-        sigma = self.sigma
-        if self.debiased:
-            sigma = sigma.scaled(np.sqrt(self.nobs / self._df_equation))
-        return CoefficientCovariance(self._problem.design, sigma, self.nobs, self._problem.ridge)
+    def _covariance(self) -> ParameterCovariance:
+        return build(self, self._choice)
+
+    @property
+    def normalized_cov_params(self) -> ParameterCovariance:
+        """An operator, not an array: statsmodels only asks whether there is one."""
+        return self._covariance
+
+    @normalized_cov_params.setter
+    def normalized_cov_params(self, value: None) -> None:
+        """statsmodels' constructor sets None."""
+
+    def get_robustcov_results(
+        self, cov_type: str = "HC1", use_t: bool | None = None, **cov_kwds: Any
+    ) -> LowRankSURResultsWrapper:
+        """The same estimates with other standard errors, without refitting.
+
+        Parameters
+        ----------
+        cov_type : str
+            "nonrobust": Sigma correctly specified. "KH": and corrected for its estimation
+            (Kackar and Harville 1984). "sandwich": Sigma as a working covariance. "HC0", "HC1":
+            heteroscedasticity and any correlation within a row. "cluster": rows of a group are
+            dependent. "HAC": rows are dependent over time (Driscoll and Kraay 1998).
+        use_t : bool, optional
+            t or normal quantiles; default as the fit.
+        **cov_kwds
+            groups: (N,) or (N, 2) labels of the rows, for "cluster". maxlags, kernel
+            ("bartlett", "parzen", "quadratic-spectral"): for "HAC"; the default number of lags
+            is Newey and West's (1994). use_correction (True): small-sample factors
+            N / (N - p_j - r), and G / (G - 1) for clusters. dof: "p+r" or, as linearmodels'
+            ``debiased``, "p".
+
+        Raises
+        ------
+        OptionError, ShapeError, NonFiniteError
+        """
+        choice = choose(cov_type, cov_kwds, self.debiased, self._rows)
+        again = LowRankSURResults(
+            self.model,
+            self._problem,
+            self._found,
+            debiased=self.debiased,
+            cov=choice,
+            use_t=self.use_t if use_t is None else use_t,
+        )
+        return LowRankSURResultsWrapper(again)
 
     @cached_property
     def bse(self) -> np.ndarray:
         """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
-        return np.sqrt(self._covariance.variances())
+        variances = self._covariance.variances()
+        # A two-way clustered variance can come out negative: no standard error then.
+        return np.sqrt(np.where(variances >= 0.0, variances, np.nan))
 
     @cached_property
     def tvalues(self) -> np.ndarray:
@@ -101,10 +154,10 @@ class LowRankSURResults(LikelihoodModelResults):
         return 2.0 * self._distribution().sf(np.abs(self.tvalues))
 
     def _distribution(self) -> Any:
-        return stats.t(np.repeat(self._df_equation, self._p)) if self.use_t else stats.norm
+        return stats.t(np.repeat(self._df_t, self._p)) if self.use_t else stats.norm
 
     def _distribution_of(self, j: int) -> Any:
-        return stats.t(self._df_equation[j]) if self.use_t else stats.norm
+        return stats.t(self._df_t[j]) if self.use_t else stats.norm
 
     def _columns(self, name: str) -> slice:
         """Where the coefficients of an equation sit in ``params``."""
@@ -327,13 +380,6 @@ class LowRankSURResults(LikelihoodModelResults):
         statsmodels.iolib.summary.Summary
         """
         return system_summary(self, yname, xname, title, alpha, equations)
-
-
-_DESCRIPTION = {
-    True: "Standard errors assume that Sigma = F F' + D is correctly specified; "
-    "N - p - r degrees of freedom.",
-    False: "Standard errors assume that Sigma = F F' + D is correctly specified and known.",
-}
 
 
 class _Equations(Mapping[str, EquationResults]):

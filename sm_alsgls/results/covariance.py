@@ -1,0 +1,230 @@
+"""The covariance of the coefficients behind a ``cov_type``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.core.inference import (
+    Clusters,
+    Kernel,
+    SandwichCovariance,
+    White,
+    WorkingCovariance,
+    kernel_weights,
+)
+from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.core.kackar_harville import KackarHarville
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+
+COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "cluster", "HAC", "KH")
+
+_KWDS = {
+    "nonrobust": set(),
+    "sandwich": {"dof"},
+    "HC0": set(),
+    "HC1": {"dof"},
+    "cluster": {"groups", "use_correction", "dof"},
+    "HAC": {"maxlags", "kernel", "use_correction", "dof"},
+    "KH": set(),
+}
+
+_KERNELS = {
+    "bartlett": "bartlett",
+    "newey-west": "bartlett",
+    "parzen": "parzen",
+    "quadratic-spectral": "quadratic-spectral",
+    "qs": "quadratic-spectral",
+}
+
+
+class ParameterCovariance(Protocol):
+    """What results ask of a covariance of the coefficients."""
+
+    def variances(self) -> np.ndarray:
+        """Diagonal, (P,)."""
+        ...
+
+    def block(self, j: int) -> np.ndarray:
+        """Block of one equation, (p_j, p_j)."""
+        ...
+
+    def combinations(self, R: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        """R V other', (m, q)."""
+        ...
+
+    def dense(self) -> np.ndarray:
+        """The whole, (P, P)."""
+        ...
+
+
+@dataclass(frozen=True)
+class CovarianceChoice:
+    """A validated ``cov_type`` with its options.
+
+    Attributes
+    ----------
+    cov_type : str
+    kwds : dict
+        Options with defaults filled in.
+    description : str
+        For the summary.
+    df : float or None
+        Degrees of freedom of t where they do not follow from the equations (clusters: G - 1).
+    """
+
+    cov_type: str
+    kwds: dict[str, Any]
+    description: str
+    df: float | None = None
+
+
+def choose(
+    cov_type: str, cov_kwds: dict[str, Any] | None, debiased: bool, index: pd.Index
+) -> CovarianceChoice:
+    """Check a covariance type and its options against the rows ``index``.
+
+    Raises
+    ------
+    OptionError, ShapeError, NonFiniteError
+    """
+    if cov_type not in COV_TYPES:
+        raise OptionError(
+            f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}; got {cov_type!r}"
+        )
+    kwds = dict(cov_kwds or {})
+    unknown = sorted(set(kwds) - _KWDS[cov_type])
+    if unknown:
+        allowed = ", ".join(sorted(_KWDS[cov_type])) or "none"
+        raise OptionError(
+            f"cov_type={cov_type!r} does not take {unknown[0]!r}; its options are: {allowed}"
+        )
+    if "dof" in _KWDS[cov_type]:
+        kwds.setdefault("dof", "p+r")
+        if kwds["dof"] not in ("p", "p+r"):
+            raise OptionError(f"dof must be 'p' or 'p+r', got {kwds['dof']!r}")
+    if cov_type == "cluster":
+        return _clustered(kwds, index)
+    if cov_type == "HAC":
+        return _kernel(kwds, len(index))
+    return CovarianceChoice(cov_type, kwds, _DESCRIPTIONS[cov_type][debiased])
+
+
+def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
+    """The covariance operator of a choice at the estimates of ``results``."""
+    problem, sigma, N = results._problem, results.sigma, results.nobs
+    if choice.cov_type in ("nonrobust", "KH"):
+        if results.debiased:
+            sigma = sigma.scaled(np.sqrt(N / results._df_equation))
+        bread = CoefficientCovariance(problem.design, sigma, N, problem.ridge)
+        if choice.cov_type == "nonrobust" or results.rank == 0:
+            return bread
+        return KackarHarville(bread, N, ~results._found.best.at_bound)
+    bread = CoefficientCovariance(problem.design, sigma, N, problem.ridge)
+    p = results._p
+    factor = np.ones(len(p))
+    corrected = choice.kwds.get("use_correction", choice.cov_type != "HC0")
+    if choice.cov_type == "sandwich":
+        corrected = results.debiased
+    if corrected:
+        factor = np.sqrt(N / (N - p - (results.rank if choice.kwds["dof"] == "p+r" else 0)))
+    factor = np.repeat(factor, p)
+    if choice.cov_type == "sandwich":
+        W = sigma.solve(results._found.best.E)
+        return WorkingCovariance(bread, W, N, factor)
+    W = sigma.solve(results._residuals)
+    if choice.cov_type == "cluster":
+        weights: Any = Clusters(choice.kwds["codes"], debias=corrected)
+    elif choice.cov_type == "HAC":
+        weights = Kernel(kernel_weights(choice.kwds["kernel"], choice.kwds["maxlags"], N))
+    else:
+        weights = White()
+    return SandwichCovariance(bread, results.model.exog, W, weights, factor)
+
+
+_ASSUMES = "Standard errors assume that Sigma = F F' + D is correctly specified"
+_DESCRIPTIONS = {
+    "nonrobust": {
+        True: f"{_ASSUMES}; N - p - r degrees of freedom.",
+        False: f"{_ASSUMES} and known.",
+    },
+    "KH": {
+        True: f"{_ASSUMES}, corrected for its estimation (Kackar-Harville); N - p - r degrees "
+        "of freedom.",
+        False: f"{_ASSUMES}, corrected for its estimation (Kackar-Harville).",
+    },
+    "sandwich": dict.fromkeys(
+        (True, False),
+        "Sigma is a working covariance; standard errors use the residuals' own covariance.",
+    ),
+    "HC0": dict.fromkeys(
+        (True, False),
+        "Standard errors are robust to heteroscedasticity and to any correlation within a row "
+        "(HC0).",
+    ),
+    "HC1": dict.fromkeys(
+        (True, False),
+        "Standard errors are robust to heteroscedasticity and to any correlation within a row "
+        "(HC1).",
+    ),
+}
+
+
+def _clustered(kwds: dict[str, Any], index: pd.Index) -> CovarianceChoice:
+    if "groups" not in kwds:
+        raise OptionError("cov_type='cluster' needs groups=: one or two labels for each row")
+    groups = kwds["groups"]
+    if isinstance(groups, (pd.Series, pd.DataFrame)) and not groups.index.equals(index):
+        if not index.is_unique or not groups.index.is_unique:
+            raise ShapeError(
+                "groups: row labels repeat, so they cannot be aligned; pass a plain array"
+            )
+        lacking = index.difference(groups.index)
+        if len(lacking):
+            raise ShapeError(f"groups has no label for row {lacking[0]!r}")
+        groups = groups.loc[index]
+    frame = pd.DataFrame(np.asarray(groups))
+    if len(frame) != len(index):
+        raise ShapeError(f"groups has {len(frame)} rows, the system has {len(index)}")
+    if frame.shape[1] > 2:
+        raise ShapeError(f"groups may hold one or two groupings, got {frame.shape[1]}")
+    if frame.isna().any(axis=None):
+        row = index[int(np.flatnonzero(frame.isna().any(axis=1))[0])]
+        raise NonFiniteError(f"groups is missing in row {row!r}")
+    codes = [pd.factorize(frame[column])[0] for column in frame]
+    sizes = [int(code.max()) + 1 for code in codes]
+    if min(sizes) < 2:
+        raise OptionError("groups: one cluster only; clustered errors need two or more")
+    kwds.setdefault("use_correction", True)
+    ways = "two-way " if len(codes) == 2 else ""
+    counts = " and ".join(map(str, sizes))
+    return CovarianceChoice(
+        "cluster",
+        {**kwds, "codes": codes},
+        f"Standard errors are robust to {ways}cluster correlation ({counts} clusters of rows).",
+        float(min(sizes) - 1),
+    )
+
+
+def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
+    name = str(kwds.get("kernel", "bartlett")).lower()
+    if name not in _KERNELS:
+        raise OptionError(f"kernel must be one of {', '.join(_KERNELS)}; got {kwds['kernel']!r}")
+    name = _KERNELS[name]
+    lags = kwds.get("maxlags")
+    if lags is None:
+        # Newey and West (1994, Review of Economic Studies 61), the non-random part of their rule.
+        power = {"bartlett": 2 / 9, "parzen": 4 / 25, "quadratic-spectral": 2 / 25}[name]
+        lags = int(np.floor(4.0 * (N / 100.0) ** power))
+    if isinstance(lags, bool) or not np.isscalar(lags) or not 0 <= lags < N:
+        raise OptionError(f"maxlags must lie between 0 and N - 1 = {N - 1}, got {lags!r}")
+    kwds.setdefault("use_correction", True)
+    return CovarianceChoice(
+        "HAC",
+        {**kwds, "kernel": name, "maxlags": lags},
+        "Standard errors are heteroscedasticity, autocorrelation and cross-equation robust "
+        f"(Driscoll-Kraay, {name} kernel, {lags:g} lags).",
+    )

@@ -1,0 +1,281 @@
+"""Covariance types: dense definitions, linearmodels given the same Sigma, and options."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from linearmodels.system import SUR
+from scipy.linalg import block_diag
+
+from sm_alsgls import LowRankSUR
+from sm_alsgls.core.inference import kernel_weights
+from sm_alsgls.core.kackar_harville import sigma_information
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from tests.systems import simulate
+
+N, K, R = 60, 8, 2
+
+
+@pytest.fixture(scope="module")
+def system():
+    X, Y, _ = simulate(N, K, 4, R, seed=3)
+    return [x[:, : 2 + j % 3] for j, x in enumerate(X)], Y
+
+
+@pytest.fixture(scope="module")
+def res(system):
+    X, Y = system
+    return LowRankSUR(Y, X, rank=R).fit()
+
+
+@pytest.fixture(scope="module")
+def groups():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 12, N), rng.integers(0, 7, N)
+
+
+def peer(system, res, **kwds):
+    X, Y = system
+    eqs = {f"e{j}": {"dependent": Y[:, j], "exog": X[j]} for j in range(K)}
+    return SUR(eqs, sigma=res.sigma.to_dense()).fit(method="gls", **kwds)
+
+
+def scores(system, res):
+    """u_n = [w_nj x_nj]_j, (N, P)."""
+    X, _ = system
+    W = res.resid.to_numpy() @ np.linalg.inv(res.sigma.to_dense())
+    return np.column_stack([W[:, [j]] * X[j] for j in range(K)])
+
+
+def bread(system, res, sigma=None):
+    Z = block_diag(*system[0])
+    sigma = res.sigma.to_dense() if sigma is None else sigma
+    return np.linalg.inv(Z.T @ np.kron(np.linalg.inv(sigma), np.eye(N)) @ Z)
+
+
+PEERS = {
+    "HC0": ({}, {"cov_type": "robust"}),
+    "HC1": ({"dof": "p"}, {"cov_type": "robust", "debiased": True}),
+}
+
+
+@pytest.mark.parametrize("cov_type", ["HC0", "HC1"])
+def test_robust_equals_linearmodels(system, res, cov_type):
+    ours, theirs = PEERS[cov_type]
+    got = res.get_robustcov_results(cov_type, **ours)
+    V = peer(system, res, **theirs).cov.to_numpy()
+    np.testing.assert_allclose(got.cov_params(), V, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(got.bse, np.sqrt(np.diag(V)), rtol=1e-8)
+
+
+def test_sandwich_is_linearmodels_unadjusted_with_the_final_residuals(system):
+    """linearmodels takes the meat from OLS residuals when it is given a sigma, we from ours."""
+    X, Y = system
+    res = LowRankSUR(Y, X, rank=R).fit(debiased=False, cov_type="sandwich")
+    Z, P = block_diag(*X), np.linalg.inv(res.sigma.to_dense())
+    V = bread(system, res)
+
+    def sandwich(E):
+        S = E.T @ E / N
+        return V @ Z.T @ np.kron(P @ S @ P, np.eye(N)) @ Z @ V
+
+    ols = np.column_stack(
+        [Y[:, j] - X[j] @ np.linalg.lstsq(X[j], Y[:, j], rcond=None)[0] for j in range(K)]
+    )
+    theirs = peer(system, res, cov_type="unadjusted").cov.to_numpy()
+    np.testing.assert_allclose(theirs, sandwich(ols), rtol=1e-8, atol=1e-12)
+    expected = sandwich(res.resid.to_numpy())
+    np.testing.assert_allclose(res.cov_params(), expected, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(res.bse, np.sqrt(np.diag(expected)), rtol=1e-8)
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_clustered_equals_linearmodels(system, res, groups, ways):
+    labels = np.column_stack(groups[:ways])
+    got = res.get_robustcov_results("cluster", groups=labels, use_correction=False)
+    V = peer(system, res, cov_type="clustered", clusters=labels).cov.to_numpy()
+    np.testing.assert_allclose(got.cov_params(), V, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name"),
+    [("bartlett", "bartlett"), ("parzen", "parzen"), ("qs", "qs"), ("newey-west", "newey-west")],
+)
+def test_hac_equals_linearmodels(system, res, kernel, name):
+    got = res.get_robustcov_results("HAC", kernel=kernel, maxlags=4, use_correction=False)
+    V = peer(system, res, cov_type="kernel", kernel=name, bandwidth=4).cov.to_numpy()
+    np.testing.assert_allclose(got.cov_params(), V, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(got.bse**2, np.diag(V), rtol=1e-8)
+
+
+class TestDefinitions:
+    def test_hc0_and_hc1(self, system, res):
+        U, V = scores(system, res), bread(system, res)
+        expected = V @ U.T @ U @ V
+        np.testing.assert_allclose(
+            res.get_robustcov_results("HC0").cov_params(), expected, rtol=1e-8, atol=1e-12
+        )
+        c = np.concatenate([np.full(x.shape[1], N / (N - x.shape[1] - R)) for x in system[0]])
+        np.testing.assert_allclose(
+            res.get_robustcov_results("HC1").bse, np.sqrt(c * np.diag(expected)), rtol=1e-8
+        )
+
+    def test_clusters_with_corrections(self, system, res, groups):
+        U, V = scores(system, res), bread(system, res)
+        c = np.concatenate([np.full(x.shape[1], N / (N - x.shape[1] - R)) for x in system[0]])
+        sums = pd.DataFrame(U).groupby(groups[0]).sum().to_numpy()
+        G = len(sums)
+        expected = G / (G - 1) * V @ sums.T @ sums @ V * np.sqrt(np.outer(c, c))
+        got = res.get_robustcov_results("cluster", groups=groups[0])
+        np.testing.assert_allclose(got.cov_params(), expected, rtol=1e-8, atol=1e-12)
+        assert got.df_resid_inference == G - 1
+
+    def test_hac_is_hc_without_lags(self, res):
+        none = res.get_robustcov_results("HAC", maxlags=0)
+        np.testing.assert_allclose(none.bse, res.get_robustcov_results("HC1").bse, rtol=1e-12)
+
+    def test_sandwich_is_nonrobust_where_sigma_is_the_residual_covariance(self):
+        """Saturated rank: F F' + D reaches S."""
+        X, Y, _ = simulate(300, 3, 3, 1, seed=1)
+        res = LowRankSUR(Y, X, rank=1).fit(gtol=1e-9)
+        S = res.resid.to_numpy().T @ res.resid.to_numpy() / 300
+        np.testing.assert_allclose(res.sigma.to_dense(), S, atol=1e-7)
+        np.testing.assert_allclose(res.get_robustcov_results("sandwich").bse, res.bse, rtol=1e-6)
+
+    @pytest.mark.parametrize("cov_type", ["HC1", "cluster", "HAC", "sandwich", "KH"])
+    def test_parts_agree_with_the_whole(self, res, groups, cov_type):
+        kwds = {"groups": groups[0]} if cov_type == "cluster" else {}
+        got = res.get_robustcov_results(cov_type, **kwds)
+        one = res.get_robustcov_results(cov_type, **kwds).equations["y3"].cov_params()
+        V = got.cov_params()
+        names = [n for n in V.columns if n.startswith("y3_")]
+        np.testing.assert_allclose(one, V.loc[names, names], rtol=1e-8, atol=1e-14)
+        np.testing.assert_allclose(np.sqrt(np.diag(V)), got.bse, rtol=1e-9)
+        C = np.random.default_rng(0).standard_normal((2, len(V)))
+        np.testing.assert_allclose(
+            got.cov_params(r_matrix=C), C @ V.to_numpy() @ C.T, rtol=1e-8, atol=1e-12
+        )
+        np.testing.assert_allclose(
+            got.t_test(C).sd, np.sqrt(np.diag(C @ V.to_numpy() @ C.T)), rtol=1e-8
+        )
+        assert cov_type in str(got.summary())
+
+    def test_kernel_weights(self):
+        np.testing.assert_allclose(kernel_weights("bartlett", 3, 10), [1, 0.75, 0.5, 0.25])
+        z = np.arange(4) / 4
+        parzen = np.where(z <= 0.5, 1 - 6 * z**2 + 6 * z**3, 2 * (1 - z) ** 3)
+        np.testing.assert_allclose(kernel_weights("parzen", 3, 10), parzen)
+        assert len(kernel_weights("quadratic-spectral", 0, 10)) == 1
+        assert len(kernel_weights("bartlett", 3, 2)) == 2
+
+
+class TestKackarHarville:
+    def test_information_of_sigma_by_its_definition(self, res):
+        F, d = res.sigma.loadings, res.sigma.uniquenesses
+        P = np.linalg.inv(res.sigma.to_dense())
+        S = []
+        for j in range(K):
+            for a in range(R):
+                e = np.zeros((K, K))
+                e[j] = F[:, a]
+                S.append(e + e.T)
+        for j in range(K):
+            e = np.zeros((K, K))
+            e[j, j] = d[j]
+            S.append(e)
+        expected = [[N / 2 * np.trace(P @ a @ P @ b) for b in S] for a in S]
+        np.testing.assert_allclose(sigma_information(res.sigma, N), expected, rtol=1e-9, atol=1e-9)
+
+    def test_equals_the_double_sum(self, system):
+        X, Y = system
+        res = LowRankSUR(Y, X, rank=R).fit(debiased=False)
+        sigma, F, d = res.sigma.to_dense(), res.sigma.loadings, res.sigma.uniquenesses
+        P = np.linalg.inv(sigma)
+        Z = block_diag(*X)
+        big = lambda A: np.kron(A, np.eye(N))  # noqa: E731
+        V = bread(system, res)
+        S = []
+        for j in range(K):
+            for a in range(R):
+                e = np.zeros((K, K))
+                e[j] = F[:, a]
+                S.append(e + e.T)
+        S += [np.diag(d * (np.arange(K) == j)) for j in range(K)]
+        W = np.linalg.pinv(sigma_information(res.sigma, N), rcond=1e-10)
+        dP = [-P @ s @ P for s in S]
+        PX = [Z.T @ big(a) @ Z for a in dP]
+        middle = np.zeros_like(V)
+        for a in range(len(S)):
+            for b in range(len(S)):
+                Q = Z.T @ big(dP[a] @ sigma @ dP[b]) @ Z
+                middle += W[a, b] * (Q - PX[a] @ V @ PX[b])
+        expected = V + V @ middle @ V
+        got = res.get_robustcov_results("KH")
+        np.testing.assert_allclose(got.cov_params(), expected, rtol=1e-7, atol=1e-12)
+        assert (got.bse > res.bse).all()
+
+    def test_without_factors_or_with_equal_designs_there_is_nothing_to_add(self, system):
+        X, Y = system
+        for model in (LowRankSUR(Y, X, rank=0), LowRankSUR(Y, X[1], rank=1)):
+            res = model.fit()
+            np.testing.assert_allclose(res.get_robustcov_results("KH").bse, res.bse, rtol=1e-8)
+
+
+class TestOptions:
+    def test_fit_takes_them(self, system, res):
+        X, Y = system
+        direct = LowRankSUR(Y, X, rank=R).fit(cov_type="HAC", cov_kwds={"maxlags": 3}, use_t=False)
+        later = res.get_robustcov_results("HAC", maxlags=3, use_t=False)
+        np.testing.assert_array_equal(direct.bse, later.bse)
+        np.testing.assert_array_equal(direct.pvalues, later.pvalues)
+        assert direct.cov_type == "HAC"
+        assert direct.cov_kwds["maxlags"] == 3
+        assert not direct.use_t
+        assert res.cov_type == "nonrobust"
+
+    def test_automatic_lags(self, res):
+        assert res.get_robustcov_results("HAC").cov_kwds["maxlags"] == int(4 * 0.6 ** (2 / 9))
+
+    def test_groups_are_aligned_by_label(self, system):
+        X, Y = system
+        index = pd.Index(range(100, 100 + N))
+        res = LowRankSUR(pd.DataFrame(Y, index=index), X, rank=R).fit(n_starts=1)
+        labels = pd.Series(np.arange(N) // 5, index=index)
+        straight = res.get_robustcov_results("cluster", groups=labels.to_numpy())
+        shuffled = res.get_robustcov_results(
+            "cluster", groups=labels.sample(frac=1, random_state=1)
+        )
+        np.testing.assert_array_equal(straight.bse, shuffled.bse)
+        with pytest.raises(ShapeError, match="no label for row 100"):
+            res.get_robustcov_results("cluster", groups=labels.iloc[1:])
+
+    @pytest.mark.parametrize(
+        ("cov_type", "kwds", "error", "message"),
+        [
+            ("robust", {}, OptionError, "'HC1'"),
+            ("HC0", {"maxlags": 3}, OptionError, "'maxlags'.*none"),
+            ("HC1", {"dof": "n"}, OptionError, "dof"),
+            ("cluster", {}, OptionError, "groups="),
+            ("cluster", {"groups": np.zeros(5)}, ShapeError, "5 rows, the system has 60"),
+            ("cluster", {"groups": np.zeros((N, 3))}, ShapeError, "one or two"),
+            ("cluster", {"groups": np.zeros(N)}, OptionError, "one cluster"),
+            ("cluster", {"groups": np.r_[np.nan, np.arange(N - 1)]}, NonFiniteError, "row 0"),
+            ("HAC", {"kernel": "flat"}, OptionError, "'flat'"),
+            ("HAC", {"maxlags": N}, OptionError, "maxlags"),
+            ("HAC", {"maxlags": -1}, OptionError, "maxlags"),
+        ],
+    )
+    def test_errors(self, res, cov_type, kwds, error, message):
+        with pytest.raises(error, match=message):
+            res.get_robustcov_results(cov_type, **kwds)
+
+    def test_large_systems_never_form_p_by_p(self):
+        """P = 3,000 and N = 60: a P x P array is 72 MB."""
+        import tracemalloc
+
+        X, Y, _ = simulate(60, 1500, 2, 1, seed=1)
+        res = LowRankSUR(Y, X, rank=1).fit(n_starts=1, cov_type="HC1")
+        tracemalloc.start()
+        assert np.isfinite(res.bse).all()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 30e6
