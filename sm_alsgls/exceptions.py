@@ -63,8 +63,16 @@ class UnseenLevelError(SystemInputError):
     """New data hold a level, group or column that the training data did not have."""
 
 
+class DataRemovedError(AlsglsError, AttributeError):
+    """Something needs the data, but ``remove_data()`` was called; ``hasattr`` says False."""
+
+
 class AlsglsWarning(ModelWarning):
     """Root of every warning of this package."""
+
+
+class RankWarning(AlsglsWarning):
+    """The default rank is 0: errors are taken as uncorrelated between equations."""
 
 
 class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):

@@ -6,9 +6,10 @@ Formulas are read by statsmodels' ``FormulaManager`` alone: whatever the engine 
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls import panel
-from sm_alsgls.formula_engine import Data, EquationSpec, Part, evaluate, redesign
+from sm_alsgls.formula_engine import Data, EquationSpec, Part, evaluate, redesign, respond
 from sm_alsgls.formula_errors import listed
+from sm_alsgls.formula_pickle import Names, pack, used_names
 from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "caller_scope",
     "replay",
     "replay_panel",
+    "replay_responses",
 ]
 
 
@@ -40,6 +43,34 @@ class FormulaSystem:
     n_dropped: int  #: rows of the system (periods, for a long panel) dropped for missing values
     groups: str | None  #: column that tells the equations of a long panel apart
     time: str | None  #: column that labels the rows of a long panel
+    scope: Names = field(default_factory=Names)  #: values of the caller's that formulas use
+
+    def recipe(self) -> FormulaSystem:
+        """This without its matrices: what new data need."""
+        return replace(self, endog=self.endog.iloc[:0].copy(), exog=())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FormulaSystem:
+        matrices = copy.deepcopy((self.endog, self.exog), memo)
+        return replace(self, endog=matrices[0], exog=matrices[1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        if "_packed" not in state:
+            # One pack for all, so that right-hand sides that equations share stay shared.
+            specs = tuple(tuple(vars(spec).items()) for spec in state.pop("specs"))
+            state["_packed"] = pack((specs, state.pop("scope")))
+        return state
+
+    def __getattr__(self, name: str) -> Any:
+        # After unpickling, what engines memorised is opened when it is first needed: where it
+        # cannot be, everything but the formulas still works.
+        packed = vars(self).get("_packed")
+        if packed is None or name not in ("specs", "scope"):
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        specs, scope = packed.open()
+        vars(self).update(specs=tuple(EquationSpec(**dict(spec)) for spec in specs), scope=scope)
+        del vars(self)["_packed"]
+        return vars(self)[name]
 
 
 def build_system(
@@ -134,7 +165,8 @@ def build_system(
             "remove such rows first, with data.dropna()."
         )
     if groups is not None:
-        return _long(parts[0], used, groups, time)
+        names = used_names(scope, [parts[0].text], used.frame.columns)
+        return replace(_long(parts[0], used, groups, time), scope=names)
     kept = np.flatnonzero(complete)
     index = used.labels[kept]
     endog, exog, specs = {}, [], []
@@ -150,8 +182,9 @@ def build_system(
             exog.append(design)
             specs.append(part.spec(label))
     n_dropped = len(complete) - kept.size
+    names = used_names(scope, (part.text for part in parts), used.frame.columns)
     return FormulaSystem(
-        pd.DataFrame(endog, index), tuple(exog), tuple(specs), n_dropped, None, None
+        pd.DataFrame(endog, index), tuple(exog), tuple(specs), n_dropped, None, None, names
     )
 
 
@@ -252,6 +285,23 @@ def replay_panel(
     design = redesign(specs[0], new)  # all groups of a panel share one right-hand side
     found = ((spec.name, np.flatnonzero(names == spec.name)) for spec in specs)
     return [(name, rows, design.iloc[rows]) for name, rows in found if rows.size]
+
+
+def replay_responses(
+    specs: Sequence[EquationSpec], data: Any, scope: dict[str, Any]
+) -> list[np.ndarray | None]:
+    """Responses of new data, one (n,) a spec; None where the data do not have its variables.
+
+    For a long panel pass one spec: groups share the left side.
+    """
+    new = _read(data, " ".join({spec.formula for spec in specs}), scope)
+    out: list[np.ndarray | None] = []
+    for spec in specs:
+        try:
+            out.append(respond(spec, new))
+        except exc.FormulaError:
+            out.append(None)
+    return out
 
 
 def caller_scope(depth: int, formula: Any) -> dict[str, Any]:

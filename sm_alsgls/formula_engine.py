@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,10 @@ class EquationSpec:
     rhs: Any  #: the engine's right-hand side: a patsy DesignInfo or a formulaic ModelSpec
     engine: str  #: "patsy" or "formulaic"
     columns: tuple[str, ...]  #: names of the design's columns
+    lhs: Any = None  #: the engine's left-hand side, as `rhs`
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EquationSpec:
+        return self  # what engines memorised is never changed, and patsy's cannot be copied
 
 
 class Data(NamedTuple):
@@ -47,11 +51,13 @@ class Part(NamedTuple):
     complete: np.ndarray  # (n,) bool
     text: str
     rhs_spec: Any
+    lhs_spec: Any
     engine: str
 
     def spec(self, name: str) -> EquationSpec:
         """Describe the equation ``name`` of this formula."""
-        return EquationSpec(name, self.text, self.rhs_spec, self.engine, tuple(self.rhs.columns))
+        columns = tuple(self.rhs.columns)
+        return EquationSpec(name, self.text, self.rhs_spec, self.engine, columns, self.lhs_spec)
 
 
 def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
@@ -88,7 +94,7 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
             f"{listed(named) or f'what {text!r} computes from complete columns'}, first rows "
             f"{listed(data.labels[~complete])}; fill them, or use missing='drop'."
         )
-    return Part(_floats(lhs), _floats(rhs), complete, text, manager.spec, manager.engine)
+    return Part(_floats(lhs), _floats(rhs), complete, text, manager.spec, left, manager.engine)
 
 
 def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
@@ -125,6 +131,13 @@ def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
             ) from error
         raise engine_error(spec.name, spec.formula, error, frame, matrices) from error
     return _floats(made).reindex(frame.index).set_axis(data.labels)
+
+
+def respond(spec: EquationSpec, data: Data) -> np.ndarray:
+    """Make the response (n,) of a spec from new data, NaN where it misses something."""
+    left = redesign(replace(spec, rhs=spec.lhs), data)
+    several = left.shape[1] > 1  # "y1 + y2 ~ x": equations are named by their responses
+    return (left[spec.name] if several else left.iloc[:, 0]).to_numpy()
 
 
 def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:

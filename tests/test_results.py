@@ -145,7 +145,7 @@ class TestHabits:
         assert list(eq.params.index) == ["Intercept", "value", "capital"]
         assert eq.uniqueness == res.uniquenesses["IBM"]
         assert eq.communality == res.communalities["IBM"]
-        assert eq.std_error == pytest.approx(np.sqrt(res.sigma.to_dense()[5, 5]))
+        assert eq.std_error == pytest.approx(np.sqrt(res.sigma.to_dense()[5, 5] * 20 / 15))
         pd.testing.assert_series_equal(eq.resid, res.resid["IBM"])
         pd.testing.assert_series_equal(eq.fittedvalues, res.fittedvalues["IBM"])
 
@@ -178,7 +178,7 @@ class TestPredict:
         rng = np.random.default_rng(0)
         frame = pd.DataFrame(rng.uniform(1, 2, (40, 3)), columns=["a", "b", "x"])
         frame["g"] = np.where(np.arange(40) % 3, "p", "q")
-        model = LowRankSUR.from_formula({"A": "a ~ center(x) + g", "B": "np.log(b) ~ x"}, frame)
+        model = LowRankSUR.from_formula({"A": "a ~ center(x) + g", "B": "np.log(b) ~ x"}, frame, 0)
         res = model.fit()
         got = res.predict(frame.iloc[5:9])
         np.testing.assert_allclose(got, res.fittedvalues.iloc[5:9], rtol=1e-10)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.design import Design
+from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -41,11 +41,22 @@ class LikelihoodHessian:
         N.
     free : ndarray of bool, shape (K,), optional
         False where d_j sits on its bound and does not move.
+    ridge, lam_F : Ridge, float, optional
+        Penalties of the objective, whose Hessian is gamma's A and that of
+        lam_F sum F^2 / d / 2.
     """
 
     def __init__(
-        self, design: Design, E: Array, cov: LowRankDiag, n_obs: int, free: Array | None = None
+        self,
+        design: Design,
+        E: Array,
+        cov: LowRankDiag,
+        n_obs: int,
+        free: Array | None = None,
+        ridge: Ridge | None = None,
+        lam_F: float = 0.0,
     ) -> None:
+        self._ridge, self._lam_F = ridge, lam_F
         self.design, self.cov, self.n_obs = design, cov, n_obs
         self._F, self._d = cov.loadings, cov.uniquenesses
         self._K, self._r = self._F.shape
@@ -94,6 +105,12 @@ class LikelihoodHessian:
         diag -= (2.0 / N) * np.einsum("kn,kn->k", dW.T, W.T)
         g_x = 0.5 * (dD * self._delta_diag + d * diag)
         g_gamma = -self.design.project(dW) / N
+        if self._ridge is not None:
+            g_gamma += self._ridge.apply(gamma)
+        if self._lam_F > 0.0:
+            share = F / d[:, None]
+            g_F = g_F + self._lam_F * (dF / d[:, None] - share * x[:, None])
+            g_x += self._lam_F * (share * (0.5 * F * x[:, None] - dF)).sum(axis=1)
         return np.concatenate([g_gamma, g_F.ravel(), g_x]) * self._scale
 
 

@@ -20,6 +20,7 @@ import scipy.linalg
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.gls import NormalEquations, conjugate_gradients
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
@@ -120,21 +121,23 @@ class CoefficientCovariance:
         T.ravel()[:: n * r + 1] += 1.0
         return G, scipy.linalg.cholesky(T, lower=True, overwrite_a=True, check_finite=False)
 
-    def _gamma_block(self, j: int) -> Array:
-        """(H^-1)_jj by the chosen route."""
+    def _gamma_block(self, j: int, all_of_them: bool) -> Array:
+        """(H^-1)_jj by the chosen route; by conjugate gradients where the others are not asked."""
         at = self.design.equation_slice(j)
         if self.cov.rank == 0 and self._ridge is None:
             return np.eye(int(self.design.p[j])) * self.cov.uniquenesses[j]
-        if self.route == "dense":
+        if "_dense_gamma" in self.__dict__ or (self.route == "dense" and all_of_them):
             return self._dense_gamma[at, at]
-        if self.route == "dual":
+        if self.route == "dual" and (all_of_them or "_dual_factor" in self.__dict__):
             G, factor = self._dual_factor
             d = self.cov.uniquenesses[j]
             Z = scipy.linalg.solve_triangular(
                 factor, np.kron(G[j][:, None], self.design.basis(j)), lower=True, check_finite=False
             )
             return d * np.eye(Z.shape[1]) + d**2 * (Z.T @ Z)
-        return self._solve_gamma(np.eye(self.design.P)[:, at])[at]
+        unit = np.zeros((self.design.P, at.stop - at.start))
+        unit[np.arange(at.start, at.stop), np.arange(at.stop - at.start)] = 1.0
+        return self._solve_gamma(unit)[at]
 
     def _solve_gamma(self, B: Array) -> Array:
         """H^-1 B for a few columns B (P, m)."""
@@ -155,13 +158,16 @@ class CoefficientCovariance:
         return out
 
     def block(self, j: int) -> Array:
-        """Covariance of beta_j, (p_j, p_j)."""
+        """Covariance of beta_j, (p_j, p_j); of a large system without the other equations'."""
+        return self._block(j, self.design.P <= _SMALL)
+
+    def _block(self, j: int, all_of_them: bool) -> Array:
         M = self.design.beta_map(j)
-        return M @ self._gamma_block(j) @ M.T
+        return M @ self._gamma_block(j, all_of_them) @ M.T
 
     def variances(self) -> Array:
         """Diagonal of V, (P,), without the rest of it."""
-        return np.concatenate([np.diagonal(self.block(j)) for j in range(self.design.K)])
+        return np.concatenate([np.diagonal(self._block(j, True)) for j in range(self.design.K)])
 
     def combinations(self, R: Array, other: Array | None = None) -> Array:
         """R V other' for rows R (m, P) of linear combinations; ``other`` defaults to R."""
@@ -183,7 +189,10 @@ class CoefficientCovariance:
 
     def selector(self, j: int) -> Array:
         """The rows (p_j, P) that pick beta_j."""
-        return np.eye(self.design.P)[self._columns(j)]
+        at = self._columns(j)
+        rows = np.zeros((at.stop - at.start, self.design.P))
+        rows[np.arange(at.stop - at.start), np.arange(at.start, at.stop)] = 1.0
+        return rows
 
     def dense(self) -> Array:
         """V, (P, P)."""
@@ -195,6 +204,10 @@ class CoefficientCovariance:
 
     def _to_gamma(self, R: Array) -> Array:
         """The combinations R beta as columns on gamma, (P, m)."""
+        if R.shape[1] != self.design.P:
+            raise ShapeError(
+                f"combinations of coefficients need {self.design.P} columns, got {R.shape[1]}"
+            )
         out = np.empty((self.design.P, len(R)))
         for j in range(self.design.K):
             out[self.design.equation_slice(j)] = (

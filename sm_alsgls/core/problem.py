@@ -65,11 +65,9 @@ class ALSOptions:
                 raise OptionError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}")
         if not 0.0 < self.gtol < math.inf:
             raise OptionError(f"gtol must be positive, got {self.gtol!r}")
-        if self.max_sweeps < 1 or self.cg_maxit < 1:
-            raise OptionError(
-                f"max_sweeps and cg_maxit must be at least 1, got {self.max_sweeps!r} and "
-                f"{self.cg_maxit!r}"
-            )
+        for name in ("max_sweeps", "cg_maxit"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} must be at least 1, got {getattr(self, name)!r}")
 
 
 class Problem:

@@ -129,7 +129,8 @@ def search(
     if best.status == _JOINED and not watch.stopped:
         # It joined one maximum and was on its way to another, just below: let it finish.
         watch.best = None
-        best = als(problem, rank, _continued(best), callback=watch)
+        finished = als(problem, rank, _continued(best), callback=watch)
+        best = replace(finished, trace=_joined(best.trace, finished.trace))
         solutions.append(best)
         levels.append(best.nll)
     curvature = None
@@ -223,6 +224,15 @@ def _continued(solution: Solution) -> Start:
     return Start(solution.label, gamma=solution.gamma, d=solution.cov.uniquenesses)
 
 
+def _joined(first: tuple[Sweep, ...], then: tuple[Sweep, ...]) -> tuple[Sweep, ...]:
+    """One trace of a run and its continuation, whose sweep 0 repeats the last point."""
+    last = first[-1]
+    return first + tuple(
+        row._replace(sweep=row.sweep + last.sweep, seconds=row.seconds + last.seconds)
+        for row in then[1:]
+    )
+
+
 def _leave_saddles(
     problem: Problem, rank: int, best: Solution, solutions: list[Solution], watch: _Watch
 ) -> tuple[Solution, Curvature]:
@@ -257,6 +267,8 @@ def curvature_at(problem: Problem, solution: Solution) -> Curvature:
         solution.cov,
         problem.n_obs,
         solution.cov.uniquenesses > 1.5 * problem.floor,
+        problem.ridge,
+        problem.options.lam_F,
     )
     return lowest_curvature(hessian)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from sm_alsgls.core.design import DependentColumnsError
@@ -12,6 +14,7 @@ from sm_alsgls.exceptions import (
     DuplicateEquationError,
     IllegalRankError,
     RankDeficientError,
+    RankWarning,
 )
 from sm_alsgls.models.system import System
 
@@ -42,16 +45,31 @@ def resolve_rank(rank: int | str, system: System) -> int:
     N, K = system.Y.shape
     p = max(X.shape[1] for X in system.blocks)
     if rank == "auto":
-        return auto_rank(K, N, p)
-    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
-        raise IllegalRankError(f"rank must be a whole number or 'auto', got {rank!r}")
+        chosen = auto_rank(K, N, p)
+        if chosen == 0 and K > 1:
+            why = (
+                "two equations identify no factor; an unrestricted SUR fits them"
+                if K == 2
+                else f"{N} rows less {p} regressors leave no degree of freedom for a factor"
+            )
+            warnings.warn(
+                f"rank='auto' is 0, so errors are taken as uncorrelated and the fit is OLS "
+                f"equation by equation: {why}",
+                RankWarning,
+                stacklevel=5,
+            )
+        return chosen
+    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or rank < 0:
+        raise IllegalRankError(f"rank must be 'auto' or a whole number >= 0, got {rank!r}")
     largest = largest_rank(K, N, p)
-    if not 0 <= rank <= largest:
+    if rank > largest:
         why = (
-            f"{K} equations identify no more, (K - r)^2 >= K + r"
+            f"{K} equation{'s' * (K > 1)} identify no more, (K - r)^2 >= K + r"
             if largest == largest_rank(K)
             else f"{N} rows less {p} regressors leave no more degrees of freedom"
         )
+        if K == 1:
+            why += "; a long panel needs groups="
         raise IllegalRankError(
             f"rank={rank} is not possible; the largest legal rank is {largest} ({why})"
         )
@@ -60,15 +78,23 @@ def resolve_rank(rank: int | str, system: System) -> int:
 
 def _dependent(system: System, error: DependentColumnsError) -> str:
     labels = system.columns[error.equation]
-    bad = ", ".join(repr(labels[i]) for i in error.columns)
+    bad = _listed([labels[i] for i in error.columns])
     name = system.names[error.equation]
     if not error.others:
-        return f"equation {name!r}: column {bad} of exog is zero in every row; drop it"
-    others = ", ".join(repr(labels[i]) for i in error.others)
+        what = (
+            f"columns {bad} of exog are" if len(error.columns) > 1 else f"column {bad} of exog is"
+        )
+        return f"equation {name!r}: {what} zero in every row; drop what is zero"
+    others = _listed([labels[i] for i in error.others])
     return (
         f"equation {name!r}: the columns of exog are linearly dependent; {bad} is a combination "
         f"of {others}: drop one of them"
     )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:8]))
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _exact_fits(system: System, problem: Problem) -> None:

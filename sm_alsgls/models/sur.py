@@ -59,6 +59,8 @@ class LowRankSUR(LikelihoodModel):
         K and N.
     rank : int
         r.
+    n_dropped : int
+        Rows dropped for missing values.
 
     Raises
     ------
@@ -103,13 +105,17 @@ class LowRankSUR(LikelihoodModel):
         _formula: FormulaSystem | None = None,
     ) -> None:
         self._system = build_system(endog, exog, missing)
+        rows = len(self._system.Y) + (_formula.n_dropped if _formula is not None else 0)
+        if _formula is None and missing == "drop":
+            rows = len(next(iter(endog.values())) if isinstance(endog, Mapping) else endog)
+        self.n_dropped = rows - len(self._system.Y)
         self._set_up(rank, _formula)
 
     def _set_up(self, rank: int | str, formula: FormulaSystem | None) -> None:
         system = self._system
         self.rank = resolve_rank(rank, system)
         self.equations = list(system.names)
-        self.formula_system = formula
+        self.formula_system = None if formula is None else formula.recipe()
         names = system.param_names
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
@@ -335,13 +341,10 @@ class LowRankSUR(LikelihoodModel):
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:
             return None
-        values = np.asarray(start_params, dtype=float).ravel()
-        total = len(self.exog_names)
-        if values.shape != (total,) or not np.isfinite(values).all():
-            raise OptionError(
-                f"start_params must hold {total} finite coefficients (one for each of "
-                f"exog_names), got {values.size}"
-            )
+        names = self.exog_names
+        if isinstance(start_params, pd.Series) and set(start_params.index) == set(names):
+            start_params = start_params[names]
+        values = self._coefficients(start_params, "start_params")
         stops = np.cumsum([X.shape[1] for X in self.exog])[:-1]
         return Start("start_params", gamma=problem.design.from_beta(np.split(values, stops)))
 
@@ -361,7 +364,24 @@ class LowRankSUR(LikelihoodModel):
 
     def loglike(self, params: Any, sigma: LowRankDiag) -> float:
         """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance."""
-        return -self.nobs * sigma.nll(self._residuals(np.asarray(params, dtype=float)))
+        return -self.nobs * sigma.nll(self._residuals(self._coefficients(params, "params")))
+
+    def _coefficients(self, params: Any, argument: str) -> np.ndarray:
+        """``params`` as P finite numbers."""
+        total = len(self.exog_names)
+        try:
+            values = np.asarray(params, dtype=float).ravel()
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"{argument} must be numbers ({error})") from error
+        if values.shape != (total,):
+            raise OptionError(
+                f"{argument} must hold {total} coefficients, one for each of exog_names; got "
+                f"{values.size}"
+            )
+        if not np.isfinite(values).all():
+            first = self.exog_names[int(np.flatnonzero(~np.isfinite(values))[0])]
+            raise OptionError(f"{argument} is not finite for {first!r}")
+        return values
 
     def _residuals(self, params: np.ndarray) -> np.ndarray:
         """Y - X beta on the rows of the data, (N, K) Fortran-ordered."""

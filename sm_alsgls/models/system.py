@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionDtype
+from pandas.api.types import is_complex_dtype, is_numeric_dtype, is_object_dtype
 
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
@@ -160,7 +162,7 @@ def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
                     f"equation {name!r}: endog must be one vector, got shape "
                     f"{np.shape(np.asarray(value))}"
                 )
-            index = index if index is not None else getattr(value, "index", None)
+            index = index if index is not None else _index_of(value)
             if isinstance(value, (pd.Series, pd.DataFrame)) and index is not None:
                 _same_index(value.index, index, f"endog of equation {name!r}")
         lengths = {len(v) for v in vectors.values()}
@@ -232,20 +234,37 @@ def _designs(
         X, labels = known[id(value)]
         blocks.append(X)
         columns.append(labels)
-    return blocks, columns, [getattr(v, "index", None) for v in values]
+    return blocks, columns, [_index_of(value) for value in values]
 
 
 def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
-    """A float array; no copy when it is one already."""
+    """A float array, missing values as NaN; no copy when it is a float array already."""
+    where = f"{argument} of equation {name!r}" if name else argument
+    if isinstance(value, (pd.Series, pd.DataFrame)):
+        frame = value.to_frame() if isinstance(value, pd.Series) else value
+        for label, dtype in zip(frame.columns, frame.dtypes, strict=True):
+            if not (is_numeric_dtype(dtype) or is_object_dtype(dtype)) or is_complex_dtype(dtype):
+                raise ShapeError(
+                    f"{where}: column {label!r} is {dtype}, not numeric; encode it, for example "
+                    "with C() through from_formula"
+                )
+        # na_value makes a copy, which numpy's own dtypes do not need.
+        nullable = any(isinstance(dtype, ExtensionDtype) for dtype in frame.dtypes)
+        kwds = {"na_value": np.nan} if nullable else {}
+    else:
+        value = np.ma.filled(value.astype(float), np.nan) if np.ma.isMaskedArray(value) else value
+        if np.asarray(value).dtype.kind not in "fiubO":
+            raise ShapeError(f"{where} holds {np.asarray(value).dtype}, not real numbers")
     try:
-        array = np.asarray(value, dtype=float)
+        if isinstance(value, (pd.Series, pd.DataFrame)):
+            return value.to_numpy(dtype=float, **kwds)
+        return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
-        where = f" of equation {name!r}" if name else ""
-        raise ShapeError(
-            f"{argument}{where} is not numeric ({error}); encode categoricals, for example "
-            "through from_formula"
-        ) from error
-    return array
+        raise ShapeError(f"{where} is not numeric ({error})") from error
+
+
+def _index_of(value: Any) -> pd.Index | None:
+    return value.index if isinstance(value, (pd.Series, pd.DataFrame)) else None
 
 
 def _column_names(value: Any, X: np.ndarray, name: str) -> list[str]:
@@ -277,7 +296,7 @@ def _common_index(
 ) -> pd.Index:
     index = y_index
     for name, other in zip(names, x_index, strict=True):
-        if isinstance(other, pd.Index):
+        if other is not None:
             if index is None:
                 index = other
             elif other is not index:
@@ -287,7 +306,7 @@ def _common_index(
 
 def _same_index(one: pd.Index, other: pd.Index, what: str) -> None:
     if len(one) == len(other) and not one.equals(other):
-        i = int(np.flatnonzero(np.asarray(one != other))[0])
+        i = next(i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
         raise ShapeError(
             f"row labels of {what} differ from the others', first at position {i} "
             f"({one[i]!r} against {other[i]!r}); align them before, for example with reindex"

@@ -23,6 +23,7 @@ def retvals(found: Search) -> dict[str, Any]:
         "nll_beta_trace": [row.nll_beta for row in best.trace[1:]],
         "accept_t": [row.accept_t for row in best.trace[1:]],
         "cg": [row.cg_iterations for row in best.trace[1:]],
+        "heywood": np.flatnonzero(best.at_bound).tolist(),
         "gradient_d": best.gradient_d,
         "score_beta": best.score_beta,
         "starts": starts,

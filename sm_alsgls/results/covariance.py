@@ -41,6 +41,12 @@ _KERNELS = {
 }
 
 
+def check_alpha(alpha: float) -> None:
+    """An interval's level must lie between 0 and 1."""
+    if not 0.0 < alpha < 1.0:
+        raise OptionError(f"alpha must lie between 0 and 1, got {alpha!r}")
+
+
 class ParameterCovariance(Protocol):
     """What results ask of a covariance of the coefficients."""
 
@@ -118,7 +124,7 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     problem, sigma, N = results._problem, results.sigma, results.nobs
     if choice.cov_type in ("nonrobust", "KH"):
         if results.debiased:
-            sigma = sigma.scaled(np.sqrt(N / results._df_equation))
+            sigma = sigma.scaled(results._df_correction)
         bread = CoefficientCovariance(problem.design, sigma, N, problem.ridge)
         if choice.cov_type == "nonrobust" or results.rank == 0:
             return bread

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.summary import SystemSummary, equation_summary
 
 
@@ -65,6 +66,7 @@ class EquationResults:
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Confidence intervals (p_j, 2)."""
+        check_alpha(alpha)
         half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
         return pd.DataFrame({0: self.params - half, 1: self.params + half})
 
@@ -91,6 +93,11 @@ class EquationResults:
         return float(self.system._rsquared[self._j])
 
     @property
+    def rsquared_label(self) -> str:
+        """How statsmodels labels it: centered only where the design spans a constant."""
+        return "R-squared" if self.system._spans_constant[self._j] else "R-squared (uncent.)"
+
+    @property
     def rsquared_adj(self) -> float:
         """R-squared with N - p_j degrees of freedom."""
         p = len(self._labels)
@@ -99,8 +106,11 @@ class EquationResults:
 
     @property
     def std_error(self) -> float:
-        """Standard deviation of the error, the root of sigma_jj."""
-        return float(np.sqrt(self.system.sigma.diag()[self._j]))
+        """Standard error of the regression: the root of sigma_jj, times N / (N - p_j - r) where
+        the fit is ``debiased``, so that rank 0 gives OLS's.
+        """
+        sigma = np.sqrt(self.system.sigma.diag()[self._j])
+        return float(self.system._df_correction[self._j] * sigma)
 
     @property
     def loadings(self) -> pd.Series:

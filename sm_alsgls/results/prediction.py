@@ -20,12 +20,12 @@ def predict_system(results: Any, exog: Any, transform: bool) -> pd.DataFrame | p
     if formula is None or not transform:
         return _from_designs(results, exog)
     if formula.groups is None:
-        designs = replay(formula.specs, exog)
+        designs = replay(formula.specs, exog, formula.scope)
         values = [X.to_numpy() @ b for X, b in zip(designs, results._beta, strict=True)]
         return pd.DataFrame(
             dict(zip(results.model.equations, values, strict=True)), index=designs[0].index
         )
-    parts = replay_panel(formula.specs, exog, formula.groups)
+    parts = replay_panel(formula.specs, exog, formula.groups, formula.scope)
     position = {name: j for j, name in enumerate(results.model.equations)}
     out = np.full(len(exog), np.nan)
     for name, rows, X in parts:

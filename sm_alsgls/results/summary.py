@@ -76,7 +76,7 @@ def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummar
         ("Df Residuals:", [f"{view.df_resid:.0f}"]),
     ]
     right = [
-        ("R-squared:", [f"{view.rsquared:.3f}"]),
+        (view.rsquared_label + ":", [f"{view.rsquared:.3f}"]),
         ("Adj. R-squared:", [f"{view.rsquared_adj:.3f}"]),
         ("Std. Error of Reg.:", [f"{view.std_error:.4g}"]),
         ("Communality:", [f"{view.communality:.3f}"]),
@@ -195,14 +195,16 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
     sigma = results.sigma
     r2 = results._rsquared
     communality = results.communalities.to_numpy()
-    spread = np.sqrt(sigma.diag())
+    correction = results._df_correction
+    spread = correction * np.sqrt(sigma.diag())
     floor = set(results.heywood)
+    centered = results._spans_constant
     rows = [
         [
             f"{results._p[j]:d}",
-            f"{r2[j]:#6.3f}",
+            f"{r2[j]:#6.3f}" + ("" if centered[j] else "u"),
             forg(spread[j]),
-            forg(np.sqrt(sigma.uniquenesses[j])),
+            forg(correction[j] * np.sqrt(sigma.uniquenesses[j])),
             f"{communality[j]:#6.3f}" + (" *" if name in floor else ""),
         ]
         for name, j in ((name, results._position[name]) for name in names)
@@ -219,8 +221,12 @@ def _notes(results: Any, shown: bool) -> list[str]:
         "Communality is the share of an equation's error variance that the factors explain."
     )
     fit = results.mle_retvals
+    if results.model.n_dropped:
+        notes.append(f"{results.model.n_dropped} rows with missing values were dropped.")
     tried, reached = len(fit["starts"]), fit["starts_at_best"]
-    if tried == 1:
+    if results.rank == 0:
+        notes.append("Rank 0: errors are uncorrelated between equations, OLS for each.")
+    elif tried == 1:
         notes.append("One start: a better maximum elsewhere would not have been seen.")
     elif reached == tried:
         notes.append(f"All {tried} starts reached this likelihood.")
@@ -234,6 +240,8 @@ def _notes(results: Any, shown: bool) -> list[str]:
             "Coefficients are not shown; summary(equations=[...]) or summary(equations='all') "
             "prints them, equations[name] is one equation's results."
         )
+    if not results._spans_constant.all():
+        notes.append("u: R-squared is uncentered, the equation has no constant.")
     notes += results.warnings
     lines = ["Notes:"]
     for i, note in enumerate(notes, start=1):

@@ -11,14 +11,21 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
+from statsmodels.formula._manager import FormulaManager
+from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
-from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.convergence import reader_warnings, retvals
-from sm_alsgls.results.covariance import CovarianceChoice, ParameterCovariance, build, choose
+from sm_alsgls.results.covariance import (
+    CovarianceChoice,
+    ParameterCovariance,
+    build,
+    check_alpha,
+    choose,
+)
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.prediction import predict_system
 from sm_alsgls.results.summary import system_summary
@@ -44,7 +51,9 @@ class LowRankSURResults(LikelihoodModelResults):
         Standard errors with N - p_j - r degrees of freedom and t quantiles.
     mle_retvals : dict
         converged, message, iterations (sweeps of the winning start), nll_trace, nll_beta_trace,
-        accept_t, cg, gradient_d, score_beta, heywood, starts (DataFrame).
+        accept_t, cg, gradient_d, score_beta, heywood (positions of equations on their bound),
+        starts (DataFrame: start, nll, gap above the best, sweeps, ended), starts_at_best,
+        worst_gap, lowest_curvature (None where it was not part of the fit).
     """
 
     def __init__(
@@ -153,6 +162,13 @@ class LowRankSURResults(LikelihoodModelResults):
         """Two-sided p-values (P,), t(N - p_j - r) or normal."""
         return 2.0 * self._distribution().sf(np.abs(self.tvalues))
 
+    @property
+    def _df_correction(self) -> np.ndarray:
+        """Root of N / (N - p_j - r) where the fit is debiased, else 1 (K,)."""
+        if not self.debiased:
+            return np.ones(self.neqs)
+        return np.sqrt(self.nobs / self._df_equation)
+
     def _distribution(self) -> Any:
         return stats.t(np.repeat(self._df_t, self._p)) if self.use_t else stats.norm
 
@@ -168,10 +184,24 @@ class LowRankSURResults(LikelihoodModelResults):
     def _position(self) -> dict[str, int]:
         return {name: j for j, name in enumerate(self.model.equations)}
 
+    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
+        """t tests of linear hypotheses, as in statsmodels.
+
+        A hypothesis about one equation has that equation's degrees of freedom, so that it agrees
+        with ``pvalues``; one about several has the fewest among them.
+        """
+        tested = super().t_test(r_matrix, cov_p, use_t)
+        if tested.distribution != "t" or (self._df_t == self._df_t[0]).all():
+            return tested
+        R = FormulaManager().get_linear_constraints(r_matrix, self.model.exog_names)
+        df = np.repeat(self._df_t, self._p)
+        used = np.where(R.constraint_matrix != 0.0, df, np.inf).min(axis=1)
+        used = used[0] if (used == used[0]).all() else used
+        return ContrastResults(effect=tested.effect, t=tested.tvalue, sd=tested.sd, df_denom=used)
+
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
         """Confidence intervals (P, 2) of level 1 - ``alpha``; ``cols`` selects positions."""
-        if not 0.0 < alpha < 1.0:
-            raise OptionError(f"alpha must lie between 0 and 1, got {alpha!r}")
+        check_alpha(alpha)
         half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
         interval = np.column_stack([self.params - half, self.params + half])
         return interval if cols is None else interval[np.asarray(cols)]
