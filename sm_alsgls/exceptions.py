@@ -43,6 +43,10 @@ class IllegalRankError(SystemInputError):
     """The number of factors is not identified; the message gives the largest legal one."""
 
 
+class RestrictionError(SystemInputError):
+    """Restrictions on coefficients cannot be read, repeat or contradict one another."""
+
+
 class InsufficientRowsError(SystemInputError):
     """Too few observations for an equation's regressors (and the factors)."""
 

@@ -46,7 +46,7 @@ class FormulaSystem:
     scope: Names = field(default_factory=Names)  #: values of the caller's that formulas use
 
     def recipe(self) -> FormulaSystem:
-        """This without its matrices: what new data need."""
+        """The same without matrices: what new data need."""
         return replace(self, endog=self.endog.iloc[:0].copy(), exog=())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FormulaSystem:

@@ -260,7 +260,7 @@ BAD = {
     "NaN": (on("nan.csv"), "The panel is not balanced"),
     "NaN, raise": (on("nan.csv", "--missing", "raise"), "missing values in value"),
     "illegal rank": (on("g.csv", "--rank", "7"), "largest legal rank is 6"),
-    "negative rank": (on("g.csv", "--rank", "-1"), "largest legal rank is 6"),
+    "negative rank": (on("g.csv", "--rank", "-1"), "whole number >= 0, got -1"),
     "rank": (on("g.csv", "--rank", "2.0"), "--rank: expected a whole number or auto, got '2.0'"),
     "dependent": (["g.csv", "--formula", "invest ~ value + I(2 * value)", "--groups", "firm"],
                   "linearly dependent"),

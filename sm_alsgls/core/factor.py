@@ -295,7 +295,7 @@ def _minimise(
                 return point, evaluations, False, at_bound
             continue
         if point.near_heywood:
-            trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol)
+            trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol, done)
             evaluations += spent
             if trial is None and done:
                 trial, spent = _off_bounds(evaluate, point, low, s, tol)
@@ -353,20 +353,21 @@ def _towards_bounds(
     s: Array,
     snapped_at: Array,
     tol: float,
+    last: bool,
 ) -> tuple[_Point | None, int]:
     """Put every d_j below 1 % of s_j that is still falling on its bound, if that lowers f.
 
     f is smooth in d_j at 0, so its slope in log d_j vanishes with d_j: a Heywood case crawls,
     and looks stationary long before the bound, at a place that depends on the path. Tried again
-    for a d_j only after it fell to a tenth (``snapped_at`` remembers where).
+    for a d_j only after it fell to a tenth (``snapped_at`` remembers where), and at the ``last``.
     """
     falling = (point.gradient > 0.0) & (point.x > low) & (point.d < 1e-2 * s)
-    falling &= point.d < 0.1 * snapped_at
+    falling &= last | (point.d < 0.1 * snapped_at)
     if not falling.any():
         return None, 0
     snapped_at[falling] = point.d[falling]
     trial = evaluate(np.where(falling, low, point.x), tol)
-    return (trial if trial.nll < point.nll else None), 1
+    return (trial if trial.nll < point.nll + last * point.rounding else None), 1
 
 
 def _off_bounds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,7 +10,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from sm_alsgls.core.compress import compress_rows
-from sm_alsgls.core.design import Design, Ridge
+from sm_alsgls.core.design import Design
+from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
@@ -100,20 +103,42 @@ class Problem:
         self.options = options
         self.n_obs, self.K = Y.shape
         rows, Y = compress_rows(blocks, Y)
-        self.design = Design(rows)
-        self.Y = np.asfortranarray(Y)
-        self.gamma_ols = self.design.project(self.Y)
-        self.E_ols = self.Y - self.design.fitted(self.gamma_ols)
-        self.s_ols = np.einsum("kn,kn->k", self.E_ols.T, self.E_ols.T) / self.n_obs
-        self.floor = options.d_floor * self.s_ols
-        self.ridge = self._ridge(blocks) if options.lam_B > 0.0 else None
+        self._set(Design(rows), Y)
+        self._weights = self._ridge_weights(blocks) if options.lam_B > 0.0 else None
+        self.ridge = None if self._weights is None else self.design.ridge(self._weights)
 
-    def _ridge(self, blocks: Sequence[Array]) -> Ridge:
+    def with_responses(self, Y: Array, design: Design) -> Problem:
+        """The same regressors with other responses, for refits by the thousand.
+
+        Parameters
+        ----------
+        Y : ndarray, shape (N, K)
+        design : Design
+            Of the blocks on all N rows: compression would need the responses.
+        """
+        again = copy.copy(self)
+        again._set(design, Y)
+        again.ridge = None if self._weights is None else design.ridge(self._weights)
+        return again
+
+    def covariance(self, cov: LowRankDiag) -> CoefficientCovariance:
+        """Covariance of the coefficients when the errors have covariance ``cov``."""
+        return CoefficientCovariance(self.design, cov, self.n_obs, self.ridge)
+
+    def _set(self, design: Design, Y: Array) -> None:
+        self.design = design
+        self.Y = np.asfortranarray(Y)
+        self.gamma_ols = design.project(self.Y)
+        self.E_ols = self.Y - design.fitted(self.gamma_ols)
+        self.s_ols = np.einsum("kn,kn->k", self.E_ols.T, self.E_ols.T) / self.n_obs
+        self.floor = self.options.d_floor * self.s_ols
+
+    def _ridge_weights(self, blocks: Sequence[Array]) -> list[Array]:
         weights = []
         for X, s in zip(blocks, self.s_ols, strict=True):
             varies = (X != X[0]).any(axis=0)
             weights.append(self.options.lam_B / s * varies * np.mean(np.square(X), axis=0))
-        return self.design.ridge(weights)
+        return weights
 
     def residuals(self, gamma: Array) -> Array:
         """Y minus fitted values, (n, K)."""

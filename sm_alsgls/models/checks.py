@@ -9,17 +9,22 @@ import numpy as np
 from sm_alsgls.core.design import DependentColumnsError
 from sm_alsgls.core.factor import auto_rank, largest_rank
 from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.restriction import InconsistentRestrictionsError, RestrictedProblem
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
     DuplicateEquationError,
     IllegalRankError,
     RankDeficientError,
     RankWarning,
+    RestrictionError,
 )
+from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
 
 
-def build_problem(system: System, options: ALSOptions) -> Problem:
+def build_problem(
+    system: System, options: ALSOptions, restrictions: Restrictions | None = None
+) -> Problem:
     """Factorise the system; errors name equations and columns by their labels.
 
     Raises
@@ -27,9 +32,16 @@ def build_problem(system: System, options: ALSOptions) -> Problem:
     RankDeficientError, DegenerateResponseError, DuplicateEquationError
     """
     try:
-        problem = Problem(system.blocks, system.Y, options)
+        if restrictions is None:
+            problem = Problem(system.blocks, system.Y, options)
+        else:
+            problem = RestrictedProblem(
+                system.blocks, system.Y, options, restrictions.R, restrictions.q
+            )
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
+    except InconsistentRestrictionsError as error:
+        raise RestrictionError(restrictions.explain(error, system.param_names)) from None
     _exact_fits(system, problem)
     _twins(system, problem)
     return problem

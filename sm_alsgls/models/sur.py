@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,14 @@ from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, OptionError, ShapeError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
+from sm_alsgls.models import likelihood
 from sm_alsgls.models.checks import build_problem, resolve_rank
 from sm_alsgls.models.data import SystemData
+from sm_alsgls.models.restrictions import (
+    Restrictions,
+    common_restrictions,
+    parse_restrictions,
+)
 from sm_alsgls.models.system import System, build_system
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.covariance import choose
@@ -50,6 +57,9 @@ class LowRankSUR(LikelihoodModel):
     missing : {"none", "drop", "raise"}
         "drop" removes every row in which any equation misses a value; otherwise such a value is
         an error.
+    common : list of str or True, optional
+        Regressors whose coefficients are equal in all equations that have them; True is every
+        regressor that equations share.
 
     Attributes
     ----------
@@ -102,6 +112,7 @@ class LowRankSUR(LikelihoodModel):
         rank: int | str = "auto",
         *,
         missing: str = "none",
+        common: Iterable[str] | bool = False,
         _formula: FormulaSystem | None = None,
     ) -> None:
         self._system = build_system(endog, exog, missing)
@@ -110,6 +121,7 @@ class LowRankSUR(LikelihoodModel):
             rows = len(next(iter(endog.values())) if isinstance(endog, Mapping) else endog)
         self.n_dropped = rows - len(self._system.Y)
         self._set_up(rank, _formula)
+        self._restrict(common_restrictions(common, self._system))
 
     def _set_up(self, rank: int | str, formula: FormulaSystem | None) -> None:
         system = self._system
@@ -127,7 +139,12 @@ class LowRankSUR(LikelihoodModel):
         self.exog = system.blocks
         self.k_constant = 0
         self.nobs, self.neqs = system.Y.shape
-        self.df_model = float(len(names) + sigma_parameters(self.neqs, self.rank))
+
+    def _restrict(self, restrictions: Restrictions | None) -> None:
+        """Bind the coefficients; the parameters counted are the free ones."""
+        self.restrictions = restrictions
+        free = len(self.exog_names) - (0 if restrictions is None else len(restrictions.q))
+        self.df_model = float(free + sigma_parameters(self.neqs, self.rank))
 
     def _handle_data(
         self, endog: System, exog: None, missing: str, hasconst: bool | None, **kwargs: Any
@@ -181,6 +198,7 @@ class LowRankSUR(LikelihoodModel):
         time: str | None = None,
         subset: Any = None,
         missing: str = "drop",
+        common: Iterable[str] | bool = False,
         eval_env: int | Mapping[str, Any] = 0,
     ) -> LowRankSUR:
         """Model from formulas and a DataFrame.
@@ -202,6 +220,8 @@ class LowRankSUR(LikelihoodModel):
         missing : {"drop", "raise", "none"}
             "drop" removes every row in which any equation misses a value. A long panel must
             stay balanced.
+        common : list of str or True, optional
+            Regressors whose coefficients are equal in all equations.
         eval_env : int or mapping
             Where names that are not columns are looked up: frames above the caller (0 is the
             caller, -1 nowhere), or a mapping.
@@ -224,7 +244,7 @@ class LowRankSUR(LikelihoodModel):
             missing=missing,
             scope=scope,
         )
-        model = cls(built.endog, list(built.exog), rank, _formula=built)
+        model = cls(built.endog, list(built.exog), rank, common=common, _formula=built)
         model.formula = formula
         model.data.frame = data
         return model
@@ -316,7 +336,7 @@ class LowRankSUR(LikelihoodModel):
         options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         starts = _number_of_starts(n_starts)
         choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
-        problem = build_problem(self._system, options)
+        problem = build_problem(self._system, options, self.restrictions)
         found = search(
             problem,
             self.rank,
@@ -337,6 +357,31 @@ class LowRankSUR(LikelihoodModel):
                 f"         Starts: {len(found.runs)}"
             )
         return LowRankSURResultsWrapper(results)
+
+    def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRankSURResultsWrapper:
+        """Maximise the likelihood under linear restrictions on the coefficients.
+
+        Parameters
+        ----------
+        constraints : str, list of str, ndarray or tuple
+            ``"GM_value = US_value, GM_capital = 0"``, a matrix R (of R beta = 0), or (R, q), as
+            in statsmodels' GLM.
+        **kwds
+            Passed to `fit`.
+
+        Returns
+        -------
+        LowRankSURResultsWrapper
+            Its ``model`` is a copy that knows the restrictions.
+
+        Raises
+        ------
+        RestrictionError
+            Unreadable, redundant or contradictory restrictions, which are named.
+        """
+        model = copy.copy(self)
+        model._restrict(parse_restrictions(constraints, self._system) + self.restrictions)
+        return model.fit(**kwds)
 
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:
@@ -362,9 +407,29 @@ class LowRankSUR(LikelihoodModel):
 
     # -- likelihood ------------------------------------------------------------------------
 
-    def loglike(self, params: Any, sigma: LowRankDiag) -> float:
-        """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance."""
-        return -self.nobs * sigma.nll(self._residuals(self._coefficients(params, "params")))
+    def loglike(self, params: Any, sigma: LowRankDiag | None = None) -> float:
+        """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance.
+
+        Neither this nor its derivatives in the coefficients have a default for ``sigma``: it is
+        not part of ``params``, and an OptionError says so. Ridges are not included.
+        """
+        return likelihood.loglike(self, params, sigma)
+
+    def score(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Derivative (P,) of the log-likelihood in the coefficients, given Sigma."""
+        return likelihood.score(self, params, sigma)
+
+    def score_obs(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Rows' contributions (N, P) to the score."""
+        return likelihood.score_obs(self, params, sigma)
+
+    def information(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Fisher information (P, P) of the coefficients given Sigma; up to P = 4,000."""
+        return likelihood.information(self, params, sigma)
+
+    def hessian(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Minus the information: given Sigma the log-likelihood is quadratic."""
+        return -self.information(params, sigma)
 
     def _coefficients(self, params: Any, argument: str) -> np.ndarray:
         """``params`` as P finite numbers."""

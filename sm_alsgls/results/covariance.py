@@ -16,7 +16,6 @@ from sm_alsgls.core.inference import (
     WorkingCovariance,
     kernel_weights,
 )
-from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.core.kackar_harville import KackarHarville
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
 
@@ -125,11 +124,11 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     if choice.cov_type in ("nonrobust", "KH"):
         if results.debiased:
             sigma = sigma.scaled(results._df_correction)
-        bread = CoefficientCovariance(problem.design, sigma, N, problem.ridge)
+        bread = problem.covariance(sigma)
         if choice.cov_type == "nonrobust" or results.rank == 0:
             return bread
         return KackarHarville(bread, N, ~results._found.best.at_bound)
-    bread = CoefficientCovariance(problem.design, sigma, N, problem.ridge)
+    bread = problem.covariance(sigma)
     p = results._p
     factor = np.ones(len(p))
     corrected = choice.kwds.get("use_correction", choice.cov_type != "HC0")

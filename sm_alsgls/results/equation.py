@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.results.new_rows import rows_of_equation
+from sm_alsgls.results.overall import Overall
+from sm_alsgls.results.prediction import SystemPrediction, predict_rows, prediction
 from sm_alsgls.results.summary import SystemSummary, equation_summary
 
 
-class EquationResults:
+class EquationResults(Overall):
     """A view of one equation; coefficients carry the names of their columns.
 
     Attributes
@@ -126,6 +129,23 @@ class EquationResults:
     def communality(self) -> float:
         """Share of the error variance that the factors explain."""
         return float(self.system.communalities.iloc[self._j])
+
+    def predict(self, exog: Any = None, transform: bool = True) -> pd.Series:
+        """Fitted values of this equation in every row of ``exog``.
+
+        Parameters
+        ----------
+        exog : optional
+            None for the estimation rows, a DataFrame with the formula's variables (a long
+            panel's group column is not looked at), or a design (n, p_j) or one row of it.
+        transform : bool
+            False takes a design matrix although the model has formulas.
+        """
+        return predict_rows(self.system, rows_of_equation(self.system, self._j, exog, transform))
+
+    def get_prediction(self, exog: Any = None, transform: bool = True) -> SystemPrediction:
+        """Fitted values with standard errors and intervals; arguments as those of `predict`."""
+        return prediction(self.system, rows_of_equation(self.system, self._j, exog, transform))
 
     def summary(self, title: str | None = None, alpha: float = 0.05) -> SystemSummary:
         """A statsmodels Summary of this equation."""

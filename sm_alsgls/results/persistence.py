@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.exceptions import DataRemovedError
+from sm_alsgls.results.overall import constants
 
 # Up to this many coefficients the whole covariance is kept (32 MB), beyond it the block of each
 # equation.
@@ -139,13 +140,14 @@ class Removable:
 
         Examples
         --------
-        >>> import numpy as np
         >>> from sm_alsgls import LowRankSUR
-        >>> rng = np.random.default_rng(0)
-        >>> res = LowRankSUR(rng.standard_normal((50, 4)), np.ones((50, 1)), rank=1).fit()
+        >>> from sm_alsgls.datasets import load_grunfeld
+        >>> res = LowRankSUR.from_formula(
+        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=2
+        ... ).fit()
         >>> res.remove_data()
         >>> res.bse.shape
-        (4,)
+        (33,)
         >>> hasattr(res, "resid")
         False
         """
@@ -153,7 +155,10 @@ class Removable:
 
 
 # Computed before the data go: numbers that have no rows.
-_NEEDED = ("bse", "tvalues", "pvalues", "mle_retvals", "_rsquared", "_constants")
+_NEEDED = ("bse", "tvalues", "pvalues", "mle_retvals")
+_OF_THE_MODEL = ("_spans_constant", "_rsquared", "_constants", "system_rsquared")
+# Like the whole covariance, only up to DENSE_LIMIT coefficients: some types cost as much.
+_OF_SMALL_SYSTEMS = ("_slopes_test",)
 
 
 def _remove(results: Any) -> None:
@@ -162,20 +167,21 @@ def _remove(results: Any) -> None:
         return
     with_data = not isinstance(model.endog, Removed)
     for name in _NEEDED:
-        # Where another result of this model removed its data, what needs them is lost.
-        if with_data or name not in ("_rsquared", "_constants"):
+        getattr(results, name)
+    if with_data:  # else other results of this model removed them before
+        constants(results)
+        small = len(results.params) <= DENSE_LIMIT
+        for name in _OF_THE_MODEL + (_OF_SMALL_SYSTEMS if small else ()):
             getattr(results, name)
     kept = KeptCovariance.of(results._covariance, results._p)
     for name in [name for name, value in vars(results).items() if _has_rows(value, N)]:
-        if isinstance(getattr(type(results), name, None), cached_property):
-            if name not in _NEEDED:
-                del vars(results)[name]
+        cached = isinstance(getattr(type(results), name, None), cached_property)
+        if cached and name not in _NEEDED + _OF_THE_MODEL:
+            del vars(results)[name]
     results.__dict__["_covariance"] = kept
     problem, best = results._problem, results._found.best
     results._problem = Removed("design", options=problem.options, K=problem.K, n_obs=problem.n_obs)
-    results._found = replace(
-        results._found, best=replace(best, E=Removed("residuals"), block=None)
-    )
+    results._found = replace(results._found, best=replace(best, E=Removed("residuals"), block=None))
     results.cov_kwds = _without_rows(results.cov_kwds, N)
     results._choice = replace(results._choice, kwds=_without_rows(results._choice.kwds, N))
     if with_data:
@@ -199,7 +205,7 @@ def _remove_from_model(model: Any) -> None:
 
 def _has_rows(value: Any, N: int) -> bool:
     if isinstance(value, (np.ndarray, pd.DataFrame, pd.Series)):
-        return N in value.shape
+        return value.shape[:1] == (N,)
     if isinstance(value, (list, tuple)):
         return any(_has_rows(item, N) for item in value)
     return False

@@ -1,61 +1,256 @@
-"""Fitted values at new regressors."""
+"""Predictions with standard errors of the mean and of an observation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from sm_alsgls.exceptions import ShapeError
-from sm_alsgls.formula import replay, replay_panel
+from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.results.new_rows import NewRows, rows_of_system
 
 
-def predict_system(results: Any, exog: Any, transform: bool) -> pd.DataFrame | pd.Series:
+def predict_system(
+    results: Any, exog: Any, transform: bool, equations: Any = None
+) -> pd.DataFrame | pd.Series:
     """See `LowRankSURResults.predict`."""
-    if exog is None:
+    if exog is None and equations is None:
         return results.fittedvalues
-    formula = results.model.formula_system
-    if formula is None or not transform:
-        return _from_designs(results, exog)
-    if formula.groups is None:
-        designs = replay(formula.specs, exog, formula.scope)
-        values = [X.to_numpy() @ b for X, b in zip(designs, results._beta, strict=True)]
-        return pd.DataFrame(
-            dict(zip(results.model.equations, values, strict=True)), index=designs[0].index
+    return predict_rows(results, rows_of_system(results, exog, transform, equations))
+
+
+def predict_rows(results: Any, rows: NewRows) -> pd.DataFrame | pd.Series:
+    """X_j beta_j in the layout of ``rows``."""
+    return rows.label(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces))
+
+
+def prediction(results: Any, rows: NewRows) -> SystemPrediction:
+    """Predictions of ``rows`` with the covariance of the coefficients that ``results`` use."""
+    V, N = results._covariance, results.nobs
+    at = [piece.j for piece in rows.pieces]
+    resid = results.sigma.diag()
+    if results.debiased:
+        resid = resid * (N / results._df_equation)
+
+    def variances() -> Any:
+        for j, _, X in rows.pieces:
+            # x'Vx of every row; a two-way clustered V can make it negative.
+            yield np.einsum("np,np->n", X @ V.block(j), X)
+
+    return SystemPrediction(
+        rows,
+        _frozen(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces)),
+        _frozen(rows.fill(variances())),
+        _frozen(resid[at]),
+        _frozen(results._df_t[at].astype(float)) if results.use_t else None,
+        V,
+        results.model.equations,
+        results._stop,
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SystemPrediction:
+    """Predicted means, their standard errors, and intervals for means and observations.
+
+    Made by `LowRankSURResults.get_prediction` and `EquationResults.get_prediction`.
+
+    Attributes
+    ----------
+    predicted_mean : DataFrame or Series
+        x'beta_j.
+    var_pred_mean, se_mean : DataFrame or Series
+        x' V_j x with V_j the equation's block of the covariance of the coefficients, of whatever
+        ``cov_type`` the results have, and its root.
+    var_resid : DataFrame or Series
+        Error variance sigma_jj of the equation, times N / (N - p_j - r) where the results are
+        debiased.
+    var_obs, se_obs : DataFrame or Series
+        var_pred_mean + var_resid, and its root: a new observation's error is independent of the
+        coefficients.
+
+    Notes
+    -----
+    Three layouts. A system of rows (n x K): DataFrames, rows by equations, and a
+    `summary_frame` in long form, indexed by (row, equation). New data of a long panel: Series on
+    the rows of the data. One equation: Series on its rows. Predictions are NaN in a row that
+    misses something.
+
+    Quantiles are those of the results: t with N - p_j - r degrees of freedom (clustered: one less
+    than clusters), or normal.
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankSUR
+    >>> from sm_alsgls.datasets import load_grunfeld
+    >>> data = load_grunfeld()
+    >>> res = LowRankSUR.from_formula(
+    ...     "invest ~ value + capital", data, groups="firm", time="year", rank=2
+    ... ).fit()
+    >>> new = data[data["year"] == 1954]
+    >>> made = res.get_prediction(new, equations=["IBM", "Goodyear"])
+    >>> made.summary_frame().round(1)[["mean", "mean_se", "obs_ci_lower", "obs_ci_upper"]]
+          mean  mean_se  obs_ci_lower  obs_ci_upper
+    119  129.1      4.9         106.8         151.4
+    179   62.8      4.8          39.3          86.3
+    >>> made.cov_mean(1954).shape
+    (2, 2)
+    """
+
+    _rows: NewRows
+    _mean: np.ndarray
+    _variance: np.ndarray
+    _resid: np.ndarray  # of each piece
+    _df: np.ndarray | None  # of each piece; None: normal quantiles
+    _covariance: Any
+    _equations: list[str]
+    _stop: np.ndarray
+
+    def __repr__(self) -> str:
+        what = "equations" if len(self._rows.pieces) > 1 else "equation"
+        return f"<SystemPrediction: {len(self._rows.index)} rows, {len(self._rows.pieces)} {what}>"
+
+    @property
+    def predicted_mean(self) -> pd.DataFrame | pd.Series:
+        """x'beta_j."""
+        return self._labelled(self._mean, "predicted_mean")
+
+    @property
+    def var_pred_mean(self) -> pd.DataFrame | pd.Series:
+        """Variance x' V_j x of the predicted mean."""
+        return self._labelled(self._variance, "var_pred_mean")
+
+    @property
+    def var_resid(self) -> pd.DataFrame | pd.Series:
+        """Variance of an observation about its mean."""
+        return self._labelled(self._rows.fill(self._resid), "var_resid")
+
+    @property
+    def var_obs(self) -> pd.DataFrame | pd.Series:
+        """Variance of a new observation about the predicted mean."""
+        return self._labelled(self._variances(obs=True), "var_obs")
+
+    @property
+    def se_mean(self) -> pd.DataFrame | pd.Series:
+        """Standard error of the predicted mean."""
+        return self._labelled(_root(self._variance), "se_mean")
+
+    @property
+    def se_obs(self) -> pd.DataFrame | pd.Series:
+        """Standard error of a new observation."""
+        return self._labelled(_root(self._variances(obs=True)), "se_obs")
+
+    def conf_int(self, obs: bool = False, alpha: float = 0.05) -> pd.DataFrame:
+        """Intervals of level 1 - ``alpha`` for the means or, with ``obs``, for new observations.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper; under each equation where equations are columns.
+
+        Raises
+        ------
+        OptionError
+        """
+        lower, upper = self._interval(obs, alpha)
+        if self._rows.columns is None:
+            return pd.DataFrame({"lower": lower, "upper": upper}, index=self._rows.index)
+        columns = pd.MultiIndex.from_product(
+            [self._rows.columns, ["lower", "upper"]], names=["equation", None]
         )
-    parts = replay_panel(formula.specs, exog, formula.groups, formula.scope)
-    position = {name: j for j, name in enumerate(results.model.equations)}
-    out = np.full(len(exog), np.nan)
-    for name, rows, X in parts:
-        out[rows] = X.to_numpy() @ results._beta[position[name]]
-    return pd.Series(out, index=exog.index, name="predicted")
+        values = np.stack([lower, upper], axis=2).reshape(len(lower), -1)
+        return pd.DataFrame(values, index=self._rows.index, columns=columns)
 
+    def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Means, standard errors and intervals under statsmodels' column names.
 
-def _from_designs(results: Any, exog: Any) -> pd.DataFrame:
-    names = results.model.equations
-    if isinstance(exog, Mapping):
-        given = {str(key): value for key, value in exog.items()}
-        lacking = [name for name in names if name not in given]
-        if lacking:
-            raise ShapeError(f"exog lacks equations {lacking[:5]}")
-        values = [given[name] for name in names]
-    elif isinstance(exog, (list, tuple)) and len(exog) and np.ndim(exog[0]) > 1:
-        values = list(exog)
-    else:
-        values = [exog] * len(names)
-    if len(values) != len(names):
-        raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
-    fitted: dict[str, np.ndarray] = {}
-    columns = results.model._system.columns
-    for name, X, beta, labels in zip(names, values, results._beta, columns, strict=True):
-        design = np.atleast_2d(np.asarray(X, dtype=float))
-        if design.shape[1] != len(beta):
-            raise ShapeError(
-                f"equation {name!r}: exog has {design.shape[1]} columns, the model has "
-                f"{len(beta)} ({', '.join(labels[:8])})"
+        Returns
+        -------
+        DataFrame
+            mean, mean_se, mean_ci_lower, mean_ci_upper, obs_ci_lower, obs_ci_upper; indexed by
+            (row, equation) where equations are columns elsewhere, else by row.
+        """
+        mean, obs = self._interval(False, alpha), self._interval(True, alpha)
+        index = self._rows.index
+        if self._rows.columns is not None:
+            K = len(self._rows.columns)
+            index = pd.MultiIndex.from_arrays(
+                [index.to_flat_index().repeat(K), np.tile(self._rows.columns, len(index))],
+                names=[index.name if index.nlevels == 1 else None, "equation"],
             )
-        fitted[name] = design @ beta
-    index = next((X.index for X in values if isinstance(X, pd.DataFrame)), None)
-    return pd.DataFrame(fitted, index=index)
+        return pd.DataFrame(
+            {
+                "mean": self._mean.ravel(),
+                "mean_se": _root(self._variance).ravel(),
+                "mean_ci_lower": mean[0].ravel(),
+                "mean_ci_upper": mean[1].ravel(),
+                "obs_ci_lower": obs[0].ravel(),
+                "obs_ci_upper": obs[1].ravel(),
+            },
+            index=index,
+        )
+
+    def cov_mean(self, row: Any) -> pd.DataFrame:
+        """Covariance between equations of the predicted means of one row.
+
+        Parameters
+        ----------
+        row : label
+            A label of the rows; of a long panel, a value of its time column.
+
+        Returns
+        -------
+        DataFrame (m, m)
+            x_j' V_jl x_l for the m equations predicted in that row; its diagonal is
+            ``var_pred_mean``. Equations that miss something are NaN.
+
+        Raises
+        ------
+        OptionError
+            The label does not exist or is not unique.
+
+        Notes
+        -----
+        Only m combinations of the coefficients are computed. Add ``res.sigma.to_dense()`` for the
+        covariance of the observations.
+        """
+        cells = self._rows.of_system(row)
+        names = [self._equations[j] for j, _ in cells]
+        R = np.zeros((len(cells), int(self._stop[-1])))
+        for line, (j, x) in zip(R, cells, strict=True):
+            line[self._stop[j] - len(x) : self._stop[j]] = x
+        complete = np.flatnonzero(np.isfinite(R).all(axis=1))
+        V = np.full((len(cells), len(cells)), np.nan)
+        if complete.size:
+            V[np.ix_(complete, complete)] = self._covariance.combinations(R[complete])
+        return pd.DataFrame(V, index=names, columns=names)
+
+    def _labelled(self, values: np.ndarray, name: str) -> pd.DataFrame | pd.Series:
+        return self._rows.label(values.copy(), name)
+
+    def _variances(self, obs: bool) -> np.ndarray:
+        return self._variance + self._rows.fill(self._resid) if obs else self._variance
+
+    def _interval(self, obs: bool, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        check_alpha(alpha)
+        level = 1.0 - alpha / 2.0
+        if self._df is None:
+            quantile: Any = stats.norm.ppf(level)
+        else:
+            quantile = self._rows.fill(stats.t.ppf(level, self._df))
+        half = quantile * _root(self._variances(obs))
+        return self._mean - half, self._mean + half
+
+
+def _root(variance: np.ndarray) -> np.ndarray:
+    """Standard errors; NaN where a two-way clustered variance is negative."""
+    return np.sqrt(np.where(variance >= 0.0, variance, np.nan))
+
+
+def _frozen(values: np.ndarray) -> np.ndarray:
+    values = np.array(values)
+    values.flags.writeable = False
+    return values

@@ -223,6 +223,9 @@ def _notes(results: Any, shown: bool) -> list[str]:
     fit = results.mle_retvals
     if results.model.n_dropped:
         notes.append(f"{results.model.n_dropped} rows with missing values were dropped.")
+    bound = results.model.restrictions
+    if bound is not None:
+        notes.append(f"{len(bound.q)} linear restrictions hold exactly.")
     tried, reached = len(fit["starts"]), fit["starts_at_best"]
     if results.rank == 0:
         notes.append("Rank 0: errors are uncorrelated between equations, OLS for each.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,9 +15,11 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.als import Sweep
+from sm_alsgls.core.bootstrap import Replicate
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
+from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import (
     CovarianceChoice,
@@ -27,11 +29,16 @@ from sm_alsgls.results.covariance import (
     choose,
 )
 from sm_alsgls.results.equation import EquationResults
-from sm_alsgls.results.prediction import predict_system
+from sm_alsgls.results.hypotheses import Hypotheses
+from sm_alsgls.results.new_rows import rows_of_system
+from sm_alsgls.results.persistence import Removable
+from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
 from sm_alsgls.results.summary import system_summary
+from sm_alsgls.results.system_fit import SystemFit
+from sm_alsgls.results.tables import Tables
 
 
-class LowRankSURResults(LikelihoodModelResults):
+class LowRankSURResults(Tables, Hypotheses, SystemFit, Removable, LikelihoodModelResults):
     """Results of `LowRankSUR.fit`.
 
     Attributes
@@ -145,6 +152,50 @@ class LowRankSURResults(LikelihoodModelResults):
         )
         return LowRankSURResultsWrapper(again)
 
+    @property
+    def _nonrobust_bse(self) -> np.ndarray:
+        """Standard errors of the model itself, whatever ``cov_type`` is."""
+        if self.cov_type == "nonrobust":
+            return np.asarray(self.bse)
+        plain = choose("nonrobust", None, self.debiased, self._rows)
+        return np.sqrt(build(self, plain).variances())
+
+    def bootstrap(
+        self,
+        reps: int = 999,
+        method: str = "parametric",
+        *,
+        rng: np.random.Generator | int | None = None,
+        n_jobs: int = 1,
+        block_length: int | None = None,
+        statistic: Callable[[Replicate], Any] | None = None,
+        progress: bool = False,
+    ) -> BootstrapResults:
+        """Refit everything to data made like these, from the fit's own maximum.
+
+        Parameters
+        ----------
+        reps : int
+        method : {"parametric", "residual", "wild", "block"}
+            Errors drawn from N(0, Sigma); residual rows drawn, multiplied by random signs, or
+            drawn in blocks of ``block_length`` consecutive rows (default N^(1/3)). Whole rows:
+            correlation between equations is kept. Regressors are fixed.
+        rng : numpy Generator or int, optional
+            Default: a fixed seed.
+        n_jobs : int
+            Processes; the answer is the same for any number.
+        statistic : callable, optional
+            Evaluated on each `Replicate` (params, bse, sigma, nll); picklable if n_jobs > 1.
+        progress : bool
+            A progress bar (needs tqdm).
+
+        Returns
+        -------
+        BootstrapResults
+            std_errors, conf_int (percentile-t), pvalues, and every replicate.
+        """
+        return bootstrap_results(self, reps, method, rng, n_jobs, block_length, statistic, progress)
+
     @cached_property
     def bse(self) -> np.ndarray:
         """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
@@ -154,8 +205,9 @@ class LowRankSURResults(LikelihoodModelResults):
 
     @cached_property
     def tvalues(self) -> np.ndarray:
-        """Coefficients over their standard errors (P,)."""
-        return self.params / self.bse
+        """Coefficients over their standard errors (P,); NaN where a restriction fixes one."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.bse > 0.0, self.params / self.bse, np.nan)
 
     @cached_property
     def pvalues(self) -> np.ndarray:
@@ -363,7 +415,9 @@ class LowRankSURResults(LikelihoodModelResults):
         """``equations[name]``: the results of one equation."""
         return _Equations(self)
 
-    def predict(self, exog: Any = None, transform: bool = True) -> pd.DataFrame | pd.Series:
+    def predict(
+        self, exog: Any = None, transform: bool = True, equations: Any = None
+    ) -> pd.DataFrame | pd.Series:
         """Fitted values at new regressors.
 
         Parameters
@@ -371,15 +425,23 @@ class LowRankSURResults(LikelihoodModelResults):
         exog : optional
             None for the estimation rows. For a model made from formulas: a DataFrame with its
             variables (a long panel gives a Series on its rows). Otherwise regressors in any
-            form the constructor takes.
+            form the constructor takes; a list holds one design for each of ``equations``.
         transform : bool
             False takes design matrices although the model has formulas.
+        equations : str or list of str, optional
+            Only these, in this order; of a long panel's data, only the rows of these groups.
 
         Raises
         ------
-        UnseenLevelError, FormulaError, ShapeError
+        UnseenLevelError, FormulaError, ShapeError, OptionError
         """
-        return predict_system(self, exog, transform)
+        return predict_system(self, exog, transform, equations)
+
+    def get_prediction(
+        self, exog: Any = None, transform: bool = True, equations: Any = None
+    ) -> SystemPrediction:
+        """Fitted values with standard errors and intervals; arguments as those of `predict`."""
+        return prediction(self, rows_of_system(self, exog, transform, equations))
 
     # -- tables ----------------------------------------------------------------------------
 

@@ -385,3 +385,16 @@ def test_inputs_are_not_changed():
     for now, old in zip((E, d, floor), kept, strict=True):
         np.testing.assert_array_equal(now, old)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_a_heywood_case_ends_on_its_bound_and_is_reported():
+    """Its slope in log d vanishes with d, so it may look stationary a decade above the bound."""
+    from tests.systems import simulate
+
+    _, Y, _ = simulate(60, 3, 2, 1, seed=3)
+    Z = np.column_stack([np.ones(60), np.arange(60.0)])
+    E = Y - Z @ np.linalg.lstsq(Z, Y, rcond=None)[0]
+    for start in (0.2, 0.5, 0.9):
+        fit = fit_factor(E, 1, d=start * (E**2).mean(0), gtol=1e-6)
+        assert list(np.flatnonzero(fit.at_bound)) == [1]
+        assert fit.d[1] == pytest.approx(1e-8 * (E[:, 1] ** 2).mean(), rel=1e-9)

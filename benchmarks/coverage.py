@@ -1,0 +1,191 @@
+"""Coverage of nominal 95 % intervals for slopes, and size of joint tests, by Monte Carlo.
+
+    python benchmarks/coverage.py [--reps 400] [--boot 200] [--quick] [--json FILE]
+
+Systems: N rows, K equations, a constant and two N(0, 1) regressors each, F ~ N(0, 1), d ~ U(.5,
+1.5), the true rank 2, parameters drawn anew in every replication. A cell of the table is the share
+of all slopes of all replications that their interval covers. Slopes of one replication share
+their errors, so the Monte Carlo standard error is that of the mean over replications. One start:
+these systems have one maximum (benchmarks/global_optimum.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+# isort: split
+import one_thread  # noqa: F401  before NumPy
+
+# isort: split
+import numpy as np
+from scipy import stats
+
+from sm_alsgls import LowRankSUR
+
+RANK, P = 2, 3
+CELLS = [(40, 10), (40, 50), (100, 10), (100, 50), (100, 200), (300, 10), (300, 50), (300, 200)]
+
+
+def draw(N: int, K: int, rng: np.random.Generator, rows: str = "iid"):
+    """Designs, responses and true coefficients; ``rows`` tells how rows depend."""
+    X = [np.column_stack([np.ones(N), rng.standard_normal((N, P - 1))]) for _ in range(K)]
+    F, d = rng.standard_normal((K, RANK)), rng.uniform(0.5, 1.5, K)
+    E = rng.standard_normal((N, RANK)) @ F.T + rng.standard_normal((N, K)) * np.sqrt(d)
+    if rows == "heteroskedastic":
+        # Errors grow with a regressor that all equations share in the second column.
+        z = rng.standard_normal(N)
+        for x in X:
+            x[:, 1] = z + 0.3 * rng.standard_normal(N)
+        E *= np.sqrt(0.2 + z**2)[:, None]
+    elif rows == "clustered":
+        group = np.arange(N) // 5
+        common = rng.standard_normal(N // 5 + 1)[group]
+        for x in X:
+            x[:, 1] = common + 0.3 * rng.standard_normal(N)
+        G = rng.standard_normal((N // 5 + 1, K))[group]
+        E = 0.5 * E + 1.2 * G * np.abs(F).mean()
+    elif rows == "autocorrelated":
+        for x in X:
+            x[:, 1] = _ar(rng, N, 1)[:, 0]
+        E = _ar(rng, N, RANK) @ F.T + _ar(rng, N, K) * np.sqrt(d)
+    beta = rng.standard_normal((K, P))
+    Y = np.column_stack([x @ b for x, b in zip(X, beta, strict=True)]) + E
+    return X, Y, beta.ravel()
+
+
+def _ar(rng: np.random.Generator, N: int, m: int, rho: float = 0.6) -> np.ndarray:
+    shocks = rng.standard_normal((N + 50, m)) * np.sqrt(1 - rho**2)
+    out = np.zeros((N + 50, m))
+    for t in range(1, N + 50):
+        out[t] = rho * out[t - 1] + shocks[t]
+    return out[50:]
+
+
+def covered(interval, beta, which) -> float:
+    """Share of the chosen coefficients that their interval covers."""
+    interval = np.asarray(interval)
+    inside = (interval[:, 0] <= beta) & (beta <= interval[:, 1])
+    return float(inside.reshape(-1, P)[:, which].mean())
+
+
+def fit(X, Y, **kwds):
+    """One start, warnings off: Heywood cases belong to the experiment."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return LowRankSUR(Y, X, rank=RANK).fit(n_starts=1, **kwds)
+
+
+def cell(N: int, K: int, reps: int, seed: int) -> dict[str, np.ndarray]:
+    """Coverage and rejections of every replication."""
+    rng = np.random.default_rng([seed, N, K])
+    names = ("default", "plug-in", "KH", "HC1", "wald", "wald chi2")
+    out = {name: np.full(reps, np.nan) for name in names}
+    for i in range(reps):
+        X, Y, beta = draw(N, K, rng)
+        res = fit(X, Y)
+        out["default"][i] = covered(res.conf_int(), beta, slice(1, None))
+        plain = fit(X, Y, debiased=False)
+        out["plug-in"][i] = covered(plain.conf_int(), beta, slice(1, None))
+        if K <= 50:
+            kh = res.get_robustcov_results("KH")
+            out["KH"][i] = covered(kh.conf_int(), beta, slice(1, None))
+        hc = res.get_robustcov_results("HC1")
+        out["HC1"][i] = covered(hc.conf_int(), beta, slice(1, None))
+        # A true joint hypothesis: the first slope of the first five equations.
+        R = np.zeros((5, K * P))
+        R[np.arange(5), 1 + P * np.arange(5)] = 1.0
+        gap = R @ res.params.to_numpy() - R @ beta
+        W = float(gap @ np.linalg.solve(res.cov_params(r_matrix=R), gap))
+        out["wald"][i] = stats.f.sf(W / 5, 5, res.df_resid_inference) < 0.05
+        W = float(gap @ np.linalg.solve(plain.cov_params(r_matrix=R), gap))
+        out["wald chi2"][i] = stats.chi2.sf(W, 5) < 0.05
+    return out
+
+
+def bootstrap_cell(N: int, K: int, reps: int, boot: int, seed: int) -> np.ndarray:
+    """Coverage of parametric bootstrap-t intervals."""
+    rng = np.random.default_rng([seed, N, K, 7])
+    out = np.empty(reps)
+    for i in range(reps):
+        X, Y, beta = draw(N, K, rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            interval = fit(X, Y).bootstrap(boot, rng=i).conf_int()
+        out[i] = covered(interval, beta, slice(1, None))
+    return out
+
+
+def dependent_cell(rows: str, cov_type: str, kwds: dict, reps: int, seed: int, N=200, K=6):
+    """Coverage of the slope whose regressor shares the rows' dependence."""
+    rng = np.random.default_rng([seed, len(rows)])
+    plain, robust = np.empty(reps), np.empty(reps)
+    for i in range(reps):
+        X, Y, beta = draw(N, K, rng, rows)
+        res = fit(X, Y)
+        plain[i] = covered(res.conf_int(), beta, 1)
+        other = res.get_robustcov_results(cov_type, **kwds)
+        robust[i] = covered(other.conf_int(), beta, 1)
+    return plain, robust
+
+
+def shown(x: np.ndarray) -> str:
+    """Mean (standard error), or a dash."""
+    x = x[np.isfinite(x)]
+    return f"{x.mean():.3f} ({x.std() / np.sqrt(len(x)):.3f})" if len(x) else "-"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reps", type=int, default=400)
+    parser.add_argument("--boot", type=int, default=199, help="replicates of a bootstrap")
+    parser.add_argument("--quick", action="store_true", help="two cells, 40 replications")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    reps, cells = (40, CELLS[:2]) if options.quick else (options.reps, CELLS)
+    kept: dict[str, dict] = {}
+    verdicts = []
+    print("| N, K | default: N-p-r, t | plug-in, z | Kackar-Harville | HC1 | size F | size chi2 |")
+    print("|---|---|---|---|---|---|---|")
+    for N, K in cells:
+        out = cell(N, K, reps if K < 200 else max(50, reps // 4), 1)
+        kept[f"{N},{K}"] = {name: x.tolist() for name, x in out.items()}
+        columns = " | ".join(shown(x) for x in out.values())
+        print(f"| {N}, {K} | {columns} |", flush=True)
+        low, high = (0.935, 0.965) if N == 40 else (0.94, 0.96)
+        mean = out["default"].mean()
+        verdicts.append((low <= mean <= high, f"default covers {mean:.3f} at {N}, {K}"))
+        if (N, K) in ((100, 10), (100, 50)):
+            size = out["wald"].mean()
+            verdicts.append((0.035 <= size <= 0.065, f"F test rejects {size:.3f} at {N}, {K}"))
+    print("\n| N, K | bootstrap-t |\n|---|---|")
+    for N, K in [(40, 10)] if options.quick else [(40, 10), (40, 50)]:
+        x = bootstrap_cell(N, K, max(10, reps // 2), options.boot, 2)
+        print(f"| {N}, {K} | {shown(x)} |", flush=True)
+        verdicts.append(
+            (0.94 <= x.mean() <= 0.96, f"bootstrap-t covers {x.mean():.3f} at {N}, {K}")
+        )
+    print("\n| rows (N=200, K=6) | nonrobust | robust |\n|---|---|---|")
+    for rows, cov_type, kwds in (
+        ("heteroskedastic", "HC1", {}),
+        ("clustered", "cluster", {"groups": np.arange(200) // 5}),
+        ("autocorrelated", "HAC", {"maxlags": 12}),
+    ):
+        plain, robust = dependent_cell(rows, cov_type, kwds, reps, 3)
+        print(f"| {rows} | {shown(plain)} | {cov_type} {shown(robust)} |", flush=True)
+        verdicts.append(
+            (robust.mean() > plain.mean() + 0.02, f"{cov_type} repairs {rows} rows: "
+             f"{plain.mean():.3f} to {robust.mean():.3f}")
+        )  # fmt: skip
+    print(f"\n{reps} replications (a quarter of them at K=200, half for the bootstrap).")
+    for passed, text in verdicts:
+        print("PASS" if passed else "FAIL", text)
+    if options.json:
+        options.json.write_text(json.dumps(kept))
+    return 0 if all(passed for passed, _ in verdicts) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

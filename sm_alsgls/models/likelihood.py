@@ -1,0 +1,100 @@
+"""The Gaussian likelihood of a system and its derivatives in the coefficients, at any point.
+
+With W = (Y - X beta) Sigma^-1 (N, K) and Sigma given,
+
+    score_obs   row n:  [w_nj x_nj]_j                        (N, P)
+    score       [X_j' w_j]_j, its sum over rows              (P,)
+    information blocks (Sigma^-1)_jl X_j' X_l                (P, P)
+
+The log-likelihood is quadratic in beta, so the hessian is exactly minus the information, at any
+beta, and the expected information is the observed one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import OptionError
+
+#: Largest P of which a P x P matrix is made.
+LARGEST = 4_000
+# Rows of all designs, side by side, that are in memory at a time.
+_CHUNK = 2**22
+
+
+def loglike(model: Any, params: Any, sigma: Any) -> float:
+    """See `LowRankSUR.loglike`."""
+    beta, sigma = _point(model, params, sigma, "loglike")
+    return float(-model.nobs * sigma.nll(model._residuals(beta)))
+
+
+def score(model: Any, params: Any, sigma: Any) -> np.ndarray:
+    """See `LowRankSUR.score`."""
+    beta, sigma = _point(model, params, sigma, "score")
+    W = sigma.solve(model._residuals(beta))
+    return np.concatenate([X.T @ W[:, j] for j, X in enumerate(model.exog)])
+
+
+def score_obs(model: Any, params: Any, sigma: Any) -> np.ndarray:
+    """See `LowRankSUR.score_obs`."""
+    beta, sigma = _point(model, params, sigma, "score_obs")
+    W = sigma.solve(model._residuals(beta))
+    out = np.empty((model.nobs, len(beta)))
+    start = 0
+    for j, X in enumerate(model.exog):
+        stop = start + X.shape[1]
+        np.multiply(X, W[:, j : j + 1], out=out[:, start:stop])
+        start = stop
+    return out
+
+
+def information(model: Any, params: Any, sigma: Any) -> np.ndarray:
+    """See `LowRankSUR.information`."""
+    P = len(model.exog_names)
+    if P > LARGEST:
+        raise OptionError(
+            f"the information of {P} coefficients is a {P} x {P} matrix, {8e-9 * P * P:.1f} GB; it "
+            f"is made up to {LARGEST} only. Results do without it: bse, conf_int, and "
+            "cov_params(r_matrix=...) for combinations"
+        )
+    _, sigma = _point(model, params, sigma, "information")
+    # Columns of a design that several equations share are multiplied once.
+    distinct = {id(X): X for X in model.exog}
+    first = dict(
+        zip(distinct, np.cumsum([0, *(X.shape[1] for X in distinct.values())]), strict=False)
+    )
+    column = np.concatenate([first[id(X)] + np.arange(X.shape[1]) for X in model.exog])
+    owner = np.repeat(np.arange(model.neqs), [X.shape[1] for X in model.exog])
+    q = int(column.max()) + 1
+    gram = np.zeros((q, q))
+    step = max(1, _CHUNK // q)
+    for start in range(0, model.nobs, step):
+        Z = np.concatenate([X[start : start + step] for X in distinct.values()], axis=1)
+        gram += Z.T @ Z
+    precision = sigma.solve(np.eye(model.neqs))
+    out = gram[np.ix_(column, column)]
+    out *= ((precision + precision.T) / 2.0)[np.ix_(owner, owner)]
+    return out
+
+
+def _point(model: Any, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, LowRankDiag]:
+    """A coefficient vector and an error covariance that fit the model."""
+    if sigma is None:
+        raise OptionError(
+            f"{method}(params, sigma) needs the error covariance as well: pass res.sigma, or "
+            "LowRankDiag.from_factors(F, d)"
+        )
+    if not isinstance(sigma, LowRankDiag):
+        raise OptionError(
+            f"sigma must be a LowRankDiag, got {type(sigma).__name__}; make one with "
+            "LowRankDiag.from_factors(F, d) or LowRankDiag.from_dense(Sigma, r)"
+        )
+    if sigma.K != model.neqs:
+        raise OptionError(f"sigma is of {sigma.K} equations, the model has {model.neqs}")
+    if isinstance(params, pd.Series) and set(params.index) == set(model.exog_names):
+        params = params[model.exog_names]
+    return model._coefficients(params, "params"), sigma

@@ -1,0 +1,336 @@
+"""Tests across the equations of a system: a variable's coefficients, terms, nested systems."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.formula._manager import FormulaManager
+from statsmodels.regression.linear_model import CompareLRTestResult
+from statsmodels.stats.contrast import ContrastResults, WaldTestResults
+
+from sm_alsgls.exceptions import ConvergenceWarning, OptionError, ShapeError
+
+
+class Hypotheses:
+    """Mixin of `LowRankSURResults`."""
+
+    def test_across(self, variable: str, null: str = "zero") -> ContrastResults:
+        """Wald test of a variable's coefficients in all equations that contain it.
+
+        Parameters
+        ----------
+        variable : str
+            A column of the designs, such as "value", or a term of the formulas, such as
+            "C(region)", whose columns are then tested together.
+        null : {"zero", "equal"}
+            All its coefficients are zero; or each column has one coefficient in all equations
+            that contain it.
+
+        Returns
+        -------
+        statsmodels ContrastResults
+            F(m, `df_resid_inference`), or chi2(m) where ``use_t`` is False, for m restrictions.
+            Only the covariance of the tested combinations is computed.
+
+        Notes
+        -----
+        With m near N F errs on the safe side: at N=100 a true null is rejected by 5.7 % of 5 %
+        tests at m=10, by 2.5 % at m=50 (K=m, 500 and 200 draws); chi2 rejects too often.
+
+        Raises
+        ------
+        OptionError
+            No equation has the variable (the message lists those there are), or only one has it
+            and it is to be equal.
+
+        Examples
+        --------
+        >>> from sm_alsgls import LowRankSUR
+        >>> from sm_alsgls.datasets import load_grunfeld
+        >>> model = LowRankSUR.from_formula(
+        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
+        ... )
+        >>> test = model.fit().test_across("value", null="equal")
+        >>> round(float(test.fvalue), 3), test.df_num, test.df_denom
+        (3.415, 10.0, 16.0)
+        """
+        return variable_test(self, variable, null)
+
+    def wald_test_terms(
+        self,
+        skip_single: bool = False,
+        extra_constraints: Sequence[tuple[str, Any]] | None = None,
+        combine_terms: Sequence[str] | None = None,
+        scalar: bool = True,
+    ) -> WaldTestResults:
+        """Wald tests that each term is zero in all equations that contain it.
+
+        Parameters
+        ----------
+        skip_single : bool
+            Leave out terms with one coefficient in the whole system.
+        extra_constraints : list of (str, array_like (m, P)), optional
+            More hypotheses, each with its name.
+        combine_terms : list of str, optional
+            For each, one more joint test of all terms whose name contains it.
+        scalar : bool
+            Statistics as numbers, or as (1, 1) arrays.
+
+        Returns
+        -------
+        statsmodels WaldTestResults
+            ``table`` has a row for each term of the formulas (each variable of a model without
+            formulas), in order of first appearance, and columns statistic, pvalue,
+            df_constraint and, where ``use_t``, df_denom.
+
+        Raises
+        ------
+        OptionError
+            An entry of ``combine_terms`` is in no term.
+        """
+        return wald_test_terms(self, skip_single, extra_constraints, combine_terms, scalar)
+
+    def compare_lr(self, restricted: Any, debiased: bool | None = None) -> CompareLRTestResult:
+        """Likelihood-ratio test of a smaller model, nested in this one.
+
+            LR = 2 c (llf - llf_restricted) ~ chi2(df),    df the difference in parameters
+
+        with c = 1, or where ``debiased`` c = mean_j (N - p_j - r) / N, the correction that
+        standard errors and Wald tests have.
+
+        Parameters
+        ----------
+        restricted : LowRankSURResults
+            The fit of the smaller model: same responses, rows and rank; each of its designs
+            within the span of this one's, or coefficients constrained.
+        debiased : bool, optional
+            Default: as the fit. False is the plain statistic of statsmodels.
+
+        Returns
+        -------
+        statistic, pvalue, df_diff : float, float, int
+            A named tuple, as that of statsmodels' ``RegressionResults.compare_lr_test``.
+
+        Raises
+        ------
+        ShapeError, OptionError
+            Other responses, ranks, ridges, more parameters, or regressors not nested.
+
+        Warns
+        -----
+        ConvergenceWarning
+            The restricted fit has the higher likelihood: this one missed its maximum.
+
+        Notes
+        -----
+        Wilks (1938), Annals of Mathematical Statistics 9. c is Bartlett's idea (1937) with the
+        Wald test's degrees of freedom, not his exact factor: at N=100, K=10 and 50, 3 and K
+        restrictions, c LR rejects 3.3-6.7 % of true nulls at 5 %, LR 5-9 % (150-300 draws).
+        Not robust to heteroskedastic or dependent rows, whatever ``cov_type``.
+        """
+        return compare_lr(self, restricted, debiased)
+
+
+def columns_by_variable(results: Any) -> dict[str, np.ndarray]:
+    """Positions in ``params`` of each column name, over the equations that have it."""
+    found: dict[str, list[int]] = {}
+    names = (name for columns in results.model._system.columns for name in columns)
+    for position, name in enumerate(names):
+        found.setdefault(name, []).append(position)
+    return {name: np.array(at) for name, at in found.items()}
+
+
+def columns_by_term(results: Any) -> dict[str, np.ndarray]:
+    """Positions of each term of the formulas, all columns of a categorical together.
+
+    Columns of a model without formulas are terms of their own.
+    """
+    formula = results.model.formula_system
+    if formula is None:
+        return columns_by_variable(results)
+    found: dict[str, list[int]] = {}
+    start = 0
+    for spec, columns in zip(formula.specs, results.model._system.columns, strict=True):
+        owner = _owners(spec)
+        for i, column in enumerate(columns):
+            found.setdefault(owner.get(column, column), []).append(start + i)
+        start += len(columns)
+    return {name: np.array(at) for name, at in found.items()}
+
+
+def _owners(spec: Any) -> dict[str, str]:
+    """The term that each column of an equation's design belongs to."""
+    manager = FormulaManager(spec.engine)
+    names = list(spec.rhs.column_names)
+    return {
+        column: manager.get_term_name(term)
+        for term in spec.rhs.terms
+        for column in names[manager.get_slice(spec.rhs, term)]
+    }
+
+
+def variable_test(results: Any, variable: str, null: str = "zero") -> ContrastResults:
+    """See `Hypotheses.test_across`."""
+    if null not in ("zero", "equal"):
+        raise OptionError(f"null must be 'zero' or 'equal', got {null!r}")
+    columns, terms = columns_by_variable(results), columns_by_term(results)
+    if variable not in columns and variable not in terms:
+        known = list(dict.fromkeys([*terms, *columns]))
+        listed = ", ".join(repr(name) for name in known[:12]) + (", ..." if len(known) > 12 else "")
+        raise OptionError(f"no equation has a variable {variable!r}; the system has {listed}")
+    at = columns.get(variable, terms.get(variable))
+    if null == "zero":
+        return _zero_test(results, at)
+    if variable in columns:
+        parts = [at]
+    else:
+        inside = set(at.tolist())
+        parts = [np.array(c) for c in columns.values() if inside.issuperset(c.tolist())]
+    R = _contrasts(results, [part for part in parts if len(part) > 1])
+    if not len(R):
+        raise OptionError(
+            f"only one equation has {variable!r}, so there is nothing it could be equal to; "
+            "test null='zero'"
+        )
+    return results.wald_test(R, scalar=True)
+
+
+def _selectors(results: Any, at: np.ndarray) -> np.ndarray:
+    """Rows (m, P) that pick coefficients in units of their standard errors.
+
+    The units leave the statistic alone, and keep `wald_test` from calling the covariance of
+    equations in different units singular.
+    """
+    R = np.zeros((len(at), len(results.params)))
+    R[np.arange(len(at)), at] = 1.0 / np.asarray(results.bse)[at]
+    return R
+
+
+def _contrasts(results: Any, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows that compare each coefficient of a part with the part's first."""
+    rows = []
+    bse = np.asarray(results.bse)
+    for at in parts:
+        R = np.zeros((len(at) - 1, len(results.params)))
+        R[np.arange(len(at) - 1), at[1:]] = 1.0
+        R[:, at[0]] = -1.0
+        rows.append(R / np.hypot(bse[at[1:]], bse[at[0]])[:, None])
+    return np.vstack(rows) if rows else np.empty((0, len(results.params)))
+
+
+def _zero_test(results: Any, at: np.ndarray) -> ContrastResults:
+    return results.wald_test(_selectors(results, at), scalar=True)
+
+
+def wald_test_terms(
+    results: Any,
+    skip_single: bool = False,
+    extra_constraints: Sequence[tuple[str, Any]] | None = None,
+    combine_terms: Sequence[str] | None = None,
+    scalar: bool = True,
+) -> WaldTestResults:
+    """See `Hypotheses.wald_test_terms`."""
+    terms = columns_by_term(results)
+    tests = [
+        (name, _selectors(results, at))
+        for name, at in terms.items()
+        if not (skip_single and len(at) == 1)
+    ]
+    for pattern in combine_terms or ():
+        matched = [at for name, at in terms.items() if pattern in name]
+        if not matched:
+            raise OptionError(
+                f"combine_terms: no term contains {pattern!r}; the terms are "
+                + ", ".join(repr(name) for name in list(terms)[:12])
+            )
+        tests.append((pattern, _selectors(results, np.concatenate(matched))))
+    tests += list(extra_constraints or ())
+    rows = []
+    for _, R in tests:
+        wald = results.wald_test(R, scalar=scalar)
+        row = [wald.statistic, wald.pvalue]
+        rows.append(
+            [*row, int(wald.df_num), wald.df_denom] if results.use_t else [*row, int(wald.df_denom)]
+        )
+    names = ["statistic", "pvalue", "df_constraint"] + ["df_denom"] * bool(results.use_t)
+    table = pd.DataFrame(rows, index=[name for name, _ in tests], columns=names)
+    table[["statistic", "pvalue"]] = table[["statistic", "pvalue"]].astype(
+        float if scalar else object
+    )
+    return WaldTestResults(None, "F" if results.use_t else "chi2", None, table=table)
+
+
+def compare_lr(results: Any, restricted: Any, debiased: bool | None = None) -> CompareLRTestResult:
+    """See `Hypotheses.compare_lr`."""
+    restricted = getattr(restricted, "_results", restricted)
+    _check_nested(results, restricted)
+    statistic = 2.0 * (results.llf - restricted.llf)
+    df = round(results.df_model - restricted.df_model)
+    if statistic < -1e-6 * max(1.0, abs(results.llf)):
+        warnings.warn(
+            f"the restricted fit has the higher log-likelihood ({restricted.llf:.6g} against "
+            f"{results.llf:.6g}): the larger model stopped at a poorer local maximum; refit it "
+            "with more n_starts, or with start_params from the restricted fit",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    if results.debiased if debiased is None else debiased:
+        statistic *= float(np.mean(results._df_equation)) / results.nobs
+    return CompareLRTestResult(statistic, float(stats.chi2.sf(statistic, df)), df)
+
+
+def _check_nested(full: Any, restricted: Any) -> None:
+    for which, one in (("this", full), ("the restricted", restricted)):
+        if not hasattr(one, "_problem"):
+            raise OptionError(
+                f"restricted must be the results of LowRankSUR.fit, got {type(one).__name__}"
+            )
+        options = one._problem.options
+        if options.lam_F > 0.0 or options.lam_B > 0.0:
+            raise OptionError(
+                f"{which} fit has a ridge (lam_F={options.lam_F}, lam_B={options.lam_B}), so its "
+                "likelihood is not the maximum a likelihood ratio needs; fit without"
+            )
+    one, other = full.model.endog, restricted.model.endog
+    # Shapes first: removed data say so when asked for theirs.
+    if (
+        one.shape != other.shape
+        or restricted.model.equations != full.model.equations
+        or not np.array_equal(one, other)
+    ):
+        raise ShapeError(
+            "both fits must have the same responses, rows and order of equations; fit the "
+            "restricted model to the same data (missing='drop' may have removed other rows)"
+        )
+    if restricted.rank != full.rank:
+        raise OptionError(
+            f"the fits have ranks {full.rank} and {restricted.rank}; fix rank= to compare "
+            "coefficients, or test the rank with diagnostics.rank_test"
+        )
+    fewer = full.df_model - restricted.df_model
+    if fewer <= 0:
+        raise OptionError(
+            f"the restricted model has {restricted.df_model:.0f} parameters, this one "
+            f"{full.df_model:.0f}; call compare_lr on the larger of the two"
+        )
+    for name, X, small in zip(
+        full.model.equations, full.model.exog, restricted.model.exog, strict=True
+    ):
+        if X is not small and not _spans(X, small):
+            raise OptionError(
+                f"not nested: equation {name!r} of the restricted model has a regressor that is "
+                "no combination of this model's; their likelihoods are not comparable by a chi2"
+            )
+
+
+def _spans(X: np.ndarray, small: np.ndarray) -> bool:
+    """Whether every column of ``small`` is a combination of X's, to 1e-8 of its length."""
+    A, B = X / np.sqrt(np.square(X).sum(axis=0)), small / np.sqrt(np.square(small).sum(axis=0))
+    Q = np.linalg.qr(A)[0]
+    left = B - Q @ (Q.T @ B)
+    return bool(np.sqrt(np.square(left).sum(axis=0)).max() < 1e-8)

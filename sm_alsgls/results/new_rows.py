@@ -1,0 +1,211 @@
+"""The designs at which predictions are made: old rows, new data or new regressors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls import panel
+from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.formula import replay, replay_panel
+from sm_alsgls.formula_errors import listed
+
+
+class Piece(NamedTuple):
+    """What one equation is evaluated at."""
+
+    j: int  # position of the equation
+    at: Any  # index of its cells in the output array
+    X: np.ndarray  # (n_j, p_j); a row that misses something has a NaN
+
+
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """Rows to predict, in the layout of the answer.
+
+    A wide layout has one column per equation; the others are one series, on the rows of a long
+    panel's data or of a single equation.
+    """
+
+    pieces: tuple[Piece, ...]
+    index: pd.Index  #: (n,) labels of the answer
+    columns: tuple[str, ...] | None  #: equations, in the wide layout
+    name: str | None  #: of the series, in the others
+    systems: pd.Index | None  #: (n,) which rows belong to one row of the system; None: unknown
+
+    def fill(self, values: Iterable[Any]) -> np.ndarray:
+        """An array of the layout's shape from the values of each piece; NaN elsewhere."""
+        shape = (len(self.index),) if self.columns is None else (len(self.index), len(self.columns))
+        out = np.full(shape, np.nan)
+        for piece, value in zip(self.pieces, values, strict=True):
+            out[piece.at] = value
+        return out
+
+    def label(self, values: np.ndarray, name: str | None = None) -> pd.DataFrame | pd.Series:
+        """An array of the layout's shape with its labels."""
+        if self.columns is None:
+            return pd.Series(values, self.index, name=self.name if name is None else name)
+        return pd.DataFrame(values, self.index, list(self.columns), copy=True)
+
+    def of_system(self, row: Any) -> list[tuple[int, np.ndarray]]:
+        """Equation and regressors of each cell in the row of the system labelled ``row``."""
+        if self.systems is None:
+            raise OptionError(
+                "cov_mean: which rows of a long panel belong together is not known; make the model "
+                "with time=, and give that column in the data"
+            )
+        try:
+            found = self.systems.get_loc(row)
+        except (KeyError, TypeError, pd.errors.InvalidIndexError):
+            raise OptionError(
+                f"cov_mean: there is no row {row!r}; rows are {listed(map(repr, self.systems))}"
+            ) from None
+        at = np.atleast_1d(np.arange(len(self.systems))[found])
+        cells = []
+        for piece in self.pieces:
+            if self.columns is None and not isinstance(piece.at, slice):
+                cells += [(piece.j, piece.X[i]) for i in np.flatnonzero(np.isin(piece.at, at))]
+            else:
+                cells += [(piece.j, piece.X[i]) for i in at]
+        if len({j for j, _ in cells}) < len(cells):
+            raise OptionError(f"cov_mean: several rows are labelled {row!r}; make labels unique")
+        return cells
+
+
+def select(results: Any, equations: Any) -> list[int]:
+    """Positions of the equations named by a string or a list; None is all of them.
+
+    Raises
+    ------
+    OptionError
+    """
+    if equations is None:
+        return list(range(len(results.model.equations)))
+    names = [equations] if isinstance(equations, str) else [str(name) for name in equations]
+    unknown = [repr(name) for name in names if name not in results._position]
+    if unknown:
+        raise OptionError(
+            f"equations: the system has no equation {listed(unknown)}; it has "
+            f"{listed(map(repr, results.model.equations))}"
+        )
+    if not names or len(set(names)) < len(names):
+        what = "is empty" if not names else "names an equation twice"
+        raise OptionError(f"equations {what}; give each one that you want once")
+    return [results._position[name] for name in names]
+
+
+def rows_of_system(results: Any, exog: Any, transform: bool, equations: Any) -> NewRows:
+    """What `LowRankSURResults.predict` was given, as designs."""
+    chosen = select(results, equations)
+    model = results.model
+    formula = model.formula_system
+    if exog is None:
+        return _wide(results, chosen, [model.exog[j] for j in chosen], results._rows)
+    if formula is None or not transform:
+        return _from_arrays(results, exog, chosen)
+    specs = [formula.specs[j] for j in chosen]
+    if formula.groups is None:
+        designs = replay(specs, exog, formula.scope)
+        return _wide(results, chosen, [X.to_numpy() for X in designs], designs[0].index)
+    data = pd.DataFrame(exog) if isinstance(exog, Mapping) else exog
+    if equations is not None and isinstance(data, pd.DataFrame):
+        names = panel.key(data, data.index, formula.groups, "groups").map(str)
+        data = data.loc[names.isin([spec.name for spec in specs]).to_numpy()]
+        if data.empty:
+            raise ShapeError(
+                f"exog has no row of {listed(repr(spec.name) for spec in specs)} in "
+                f"{formula.groups!r}"
+            )
+    parts = replay_panel(specs, data, formula.groups, formula.scope)
+    pieces = tuple(Piece(results._position[name], at, X.to_numpy()) for name, at, X in parts)
+    known = formula.time is not None and formula.time in data
+    systems = pd.Index(data[formula.time]) if known else None
+    return NewRows(pieces, data.index, None, "predicted", systems)
+
+
+def rows_of_equation(results: Any, j: int, exog: Any, transform: bool) -> NewRows:
+    """What `EquationResults.predict` was given, as a design: every row with this equation."""
+    model = results.model
+    name, formula = model.equations[j], model.formula_system
+    index: pd.Index | None
+    if exog is None:
+        X, index = model.exog[j], results._rows
+    elif formula is None or not transform:
+        X, index = _design(exog, name, model._system.columns[j])
+    else:
+        (frame,) = replay([formula.specs[j]], exog, formula.scope)
+        X, index = frame.to_numpy(), frame.index
+    index = pd.RangeIndex(len(X)) if index is None else index
+    return NewRows((Piece(j, slice(None), X),), index, None, name, index)
+
+
+def _wide(
+    results: Any, chosen: list[int], designs: list[np.ndarray], index: pd.Index | None
+) -> NewRows:
+    index = pd.RangeIndex(len(designs[0])) if index is None else index
+    pieces = tuple(
+        Piece(j, (slice(None), i), X) for i, (j, X) in enumerate(zip(chosen, designs, strict=True))
+    )
+    columns = tuple(results.model.equations[j] for j in chosen)
+    return NewRows(pieces, index, columns, None, index)
+
+
+def _from_arrays(results: Any, exog: Any, chosen: list[int]) -> NewRows:
+    names = [results.model.equations[j] for j in chosen]
+    if isinstance(exog, Mapping):
+        given = {str(key): value for key, value in exog.items()}
+        lacking = [repr(name) for name in names if name not in given]
+        if lacking:
+            raise ShapeError(f"exog lacks equations {listed(lacking)}")
+        values = [given[name] for name in names]
+    elif isinstance(exog, (list, tuple)) and len(exog) and np.ndim(exog[0]) > 1:
+        values = list(exog)
+        if len(values) != len(names):
+            raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
+    else:
+        values = [exog] * len(names)
+    columns = results.model._system.columns
+    designs: list[np.ndarray] = []
+    index: pd.Index | None = None
+    for name, j, value in zip(names, chosen, values, strict=True):
+        X, labels = _design(value, name, columns[j])
+        if designs and len(X) != len(designs[0]):
+            raise ShapeError(
+                f"equation {name!r}: exog has {len(X)} rows, that of {names[0]!r} has "
+                f"{len(designs[0])}"
+            )
+        if index is not None and labels is not None and not labels.equals(index):
+            raise ShapeError(f"equation {name!r}: exog has other row labels than the ones before")
+        index = labels if index is None else index
+        designs.append(X)
+    return _wide(results, chosen, designs, index)
+
+
+def _design(value: Any, name: str, labels: list[str]) -> tuple[np.ndarray, pd.Index | None]:
+    """Regressors (n, p_j) of one equation, and row labels where they have some."""
+    index = value.index if isinstance(value, (pd.DataFrame, pd.Series)) else None
+    try:
+        if isinstance(value, pd.DataFrame):
+            # Columns go by name where the names are the model's, else by position.
+            where = {str(column): i for i, column in enumerate(value.columns)}
+            if len(where) == value.shape[1] and set(labels) <= set(where):
+                value = value.iloc[:, [where[label] for label in labels]]
+            X = value.to_numpy(dtype=float, na_value=np.nan)
+        else:
+            X = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"equation {name!r}: exog is not a numeric matrix ({error})") from error
+    if X.ndim == 1 and len(labels) == 1:
+        X = X[:, None]
+    elif X.ndim < 2:
+        X, index = np.atleast_2d(X), None
+    if X.ndim != 2 or X.shape[1] != len(labels):
+        got = f"{X.shape[1]} columns" if X.ndim == 2 else f"{X.ndim} dimensions"
+        raise ShapeError(
+            f"equation {name!r}: exog has {got}, the model has {len(labels)} ({listed(labels)})"
+        )
+    return X, index

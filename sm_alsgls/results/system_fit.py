@@ -1,0 +1,158 @@
+"""How well a system fits: R-squared of the whole, and F tests of all slopes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.linalg
+from statsmodels.stats.contrast import ContrastResults
+
+from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.results.overall import _restriction, constants
+
+
+class SystemFit:
+    """Mixin of `LowRankSURResults`."""
+
+    @cached_property
+    def system_rsquared(self) -> pd.Series:
+        """R-squared of the system by McElroy, Berndt, Judge and Dhrymes.
+
+        See `sm_alsgls.results.system_fit.system_rsquared` for the formulas.
+        """
+        return system_rsquared(self)
+
+    @cached_property
+    def _slopes_test(self) -> ContrastResults:
+        return slopes_test(self)
+
+    @property
+    def fvalue(self) -> float:
+        """F statistic of the system: every fitted value is constant, that is all slopes are zero.
+
+        The Wald statistic over the number of slopes of all equations; NaN without slopes. That
+        of an equation is ``equations[name].fvalue``.
+        """
+        test = self._slopes_test
+        return float(test.fvalue if test.distribution == "F" else test.statistic / test.df_denom)
+
+    @property
+    def f_pvalue(self) -> float:
+        """p-value of `fvalue`: F with `df_resid_inference`, or chi-squared where not use_t."""
+        return float(self._slopes_test.pvalue)
+
+
+def system_rsquared(results: Any) -> pd.Series:
+    """Four R-squared of a system.
+
+    With residuals E (N, K), responses about their means Yc (the residuals of a regression on
+    constants alone, whether or not the equations have one) and |.| the determinant,
+
+        mcelroy    1 - tr(E Sigma^-1 E') / tr(Yc Sigma^-1 Yc')         McElroy (1977)
+        berndt     1 - |Sigma| / |Yc'Yc / N|                           Berndt (1991)
+        judge      1 - sum_j |e_j|^2 / sum_j |yc_j|^2                  Judge et al. (1988)
+        dhrymes    sum_j w_j R2_j,  w_j = |yc_j|^2 / sum_l |yc_l|^2    Dhrymes (1974)
+
+    Returns
+    -------
+    Series
+        Indexed mcelroy, berndt, judge, dhrymes. Berndt's is NaN for K >= N, where Yc'Yc is
+        singular.
+
+    Notes
+    -----
+    Judge's and Dhrymes' add squares in the units of the responses, and are one where every
+    equation has a constant; McElroy's and Berndt's have no units. Sigma enters through its
+    Woodbury form, |Yc'Yc| through a QR factor: no K x K inverse. linearmodels'
+    ``system_rsquared`` has the same values at the same Sigma and residuals. Berndt's sets a
+    restricted Sigma against an unrestricted one, so it understates the fit, the more so the
+    larger K against N; McElroy's does not.
+
+    References
+    ----------
+    McElroy (1977), Journal of Econometrics 6; Berndt (1991), The Practice of Econometrics;
+    Judge, Hill, Griffiths, Lütkepohl and Lee (1988), Introduction to the Theory and Practice of
+    Econometrics; Dhrymes (1974), Econometrics.
+    """
+    E = results._residuals
+    centred = results.model.endog - results.model.endog.mean(axis=0)
+    total = np.square(centred).sum(axis=0)
+    N, K = E.shape
+    berndt = np.nan
+    if K < N:
+        R = np.linalg.qr(centred / np.sqrt(N), mode="r")
+        logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum())
+        berndt = -float(np.expm1(results.sigma.logdet() - logdet))
+    values = {
+        "mcelroy": 1.0 - results.sigma.quad(E) / results.sigma.quad(centred),
+        "berndt": berndt,
+        "judge": 1.0 - float(np.square(E).sum() / total.sum()),
+        "dhrymes": float(results._rsquared @ total / total.sum()),
+    }
+    return pd.Series(values, name="system_rsquared")
+
+
+def slopes_test(results: Any) -> ContrastResults:
+    """Wald test that all slopes of the system are zero.
+
+    The null is that fitted values are constant: an equation whose design spans a constant keeps
+    it, explicit or hidden among dummies; any other has all coefficients tested. With m
+    restrictions R beta = 0 and V the covariance of the coefficients,
+
+        F = (R b)' (R V R')^-1 (R b) / m ~ F(m, df),
+
+    df the fewest degrees of freedom among the equations; or m F ~ chi2(m) where ``use_t`` is
+    False. With m in the hundreds either is rough.
+
+    Returns
+    -------
+    statsmodels ContrastResults
+        NaN where there are no slopes.
+
+    Notes
+    -----
+    With the model-based covariance and no ridge nothing of the size of the coefficients is
+    needed. Eliminating the constants from the quadratic form leaves
+
+        tr(Fc Sigma^-1 Fc') + N f_U' (Sigma_UU)^-1 f_U,
+
+    Fc the fitted values about their means, f_U the means in equations without a constant, and
+    Sigma with its correction for degrees of freedom: O(N K r). Other covariances form R V R'.
+    """
+    m = int(np.sum(results._p - results._spans_constant))
+    covariance = results._covariance
+    if m == 0:
+        wald = np.nan
+    elif type(covariance) is CoefficientCovariance and results._problem.ridge is None:
+        wald = _explained(results, covariance.cov)
+    else:
+        wald = _wald(results)
+    if results.use_t:
+        df = float(results.df_resid_inference)
+        return ContrastResults(F=wald / m if m else np.nan, df_denom=df, df_num=m)
+    return ContrastResults(
+        chi2=wald, df_denom=m, statistic=wald, distribution="chi2", distargs=(m,)
+    )
+
+
+def _explained(results: Any, sigma: Any) -> float:
+    fitted = results.model.endog - results._residuals
+    mean = fitted.mean(axis=0)
+    spans = results._spans_constant
+    wald = sigma.quad(fitted - mean)
+    if not spans.all():
+        wald += results.nobs * sigma.marginal(~spans).quad(mean[~spans])
+    return float(wald)
+
+
+def _wald(results: Any) -> float:
+    parts = zip(constants(results), results._p, strict=True)
+    R = scipy.linalg.block_diag(*[_restriction(a, int(p)) for a, p in parts])
+    b, V = R @ results.params, results.cov_params(r_matrix=R)
+    # In units of standard errors: no equation's units matter. A clustered V can be singular.
+    scale = np.sqrt(np.diagonal(V))
+    solution = np.linalg.lstsq(V / np.outer(scale, scale), b / scale, rcond=None)[0]
+    return float(b / scale @ solution)

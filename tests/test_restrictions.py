@@ -1,0 +1,179 @@
+"""Restricted fits: the restricted maximum, linearmodels given Sigma, and what cannot be obeyed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.optimize
+from linearmodels.system import SUR
+
+from sm_alsgls import LowRankSUR
+from sm_alsgls.datasets import load_grunfeld
+from sm_alsgls.exceptions import OptionError, RestrictionError
+from tests.systems import simulate
+
+THREE = "y1_x1 = y2_x1, y3_x2 = 0.5, y4_x1 + y4_x2 = 1"
+
+
+@pytest.fixture(scope="module")
+def system():
+    X, Y, _ = simulate(60, 8, 3, 1, seed=4)
+    return X, Y
+
+
+@pytest.fixture(scope="module")
+def model(system):
+    X, Y = system
+    return LowRankSUR(Y, X, rank=1)
+
+
+@pytest.fixture(scope="module")
+def free(model):
+    return model.fit()
+
+
+@pytest.fixture(scope="module")
+def bound(model):
+    return model.fit_constrained(THREE, debiased=False)
+
+
+def test_restrictions_hold_exactly(bound, free):
+    b = bound.params
+    assert b["y1_x1"] == pytest.approx(b["y2_x1"], abs=1e-14)
+    assert b["y3_x2"] == pytest.approx(0.5, abs=1e-14)
+    assert b["y4_x1"] + b["y4_x2"] == pytest.approx(1.0, abs=1e-14)
+    assert bound.converged
+    assert bound.llf < free.llf
+    assert bound.df_model == free.df_model - 3
+    assert "3 linear restrictions" in str(bound.summary())
+    assert bound.bse["y3_x2"] == 0.0
+    assert np.isnan(bound.tvalues["y3_x2"])
+    assert bound.bse["y1_x1"] == pytest.approx(bound.bse["y2_x1"], rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("nonrobust", None), ("HC0", "robust"), ("HAC", "kernel")]
+)
+def test_equals_linearmodels_given_sigma(system, bound, ours, theirs):
+    X, Y = system
+    frames = [pd.DataFrame(x, columns=["const", "x1", "x2"]) for x in X]
+    peer = SUR(
+        {f"e{j}": {"dependent": Y[:, j], "exog": frames[j]} for j in range(8)},
+        sigma=bound.sigma.to_dense(),
+    )
+    r = bound.model.restrictions
+    peer.add_constraints(pd.DataFrame(r.R, columns=peer.param_names), pd.Series(r.q))
+    kwds = {"kernel": "bartlett", "bandwidth": 3} if theirs == "kernel" else {}
+    fit = peer.fit(method="gls", cov_type=theirs or "unadjusted", **kwds)
+    np.testing.assert_allclose(bound.params, fit.params, atol=1e-9)
+    if theirs is None:
+        # Dense: T (T'HT)^-1 T' with T a basis of the null space of R.
+        from scipy.linalg import block_diag, null_space
+
+        Z, T = block_diag(*X), null_space(r.R)
+        H = Z.T @ np.kron(np.linalg.inv(bound.sigma.to_dense()), np.eye(60)) @ Z
+        V = T @ np.linalg.inv(T.T @ H @ T) @ T.T
+        got = bound.cov_params()
+    else:
+        V = fit.cov.to_numpy()
+        options = {"maxlags": 3, "use_correction": False} if theirs == "kernel" else {}
+        got = bound.get_robustcov_results(ours, **options).cov_params()
+    np.testing.assert_allclose(got, V, atol=1e-10)
+
+
+def test_is_the_restricted_maximum():
+    """Against a general optimiser over free coefficients, loadings and log uniquenesses."""
+    X, Y, _ = simulate(60, 4, 2, 1, seed=8)
+    res = LowRankSUR(Y, X, rank=1).fit_constrained("y1_x1 = y2_x1")
+
+    def nll(v):
+        b = np.insert(v[:7], 3, v[1]).reshape(4, 2)
+        F, d = v[7:11], np.exp(v[11:])
+        S = np.outer(F, F) + np.diag(d)
+        E = Y - np.column_stack([x @ bj for x, bj in zip(X, b, strict=True)])
+        quadratic = np.einsum("nk,kl,nl->", E, np.linalg.inv(S), E) / 60
+        return 0.5 * (4 * np.log(2 * np.pi) + np.linalg.slogdet(S)[1] + quadratic)
+
+    start = np.concatenate(
+        [np.delete(res.params.to_numpy(), 3), res.sigma.loadings[:, 0],
+         np.log(res.sigma.uniquenesses)]
+    )  # fmt: skip
+    assert nll(start) == pytest.approx(res.nll_per_row, rel=1e-12)
+    rng = np.random.default_rng(0)
+    for scale in (0.0, 0.1, 0.3):
+        found = scipy.optimize.minimize(nll, start + scale * rng.standard_normal(len(start)))
+        assert res.nll_per_row <= found.fun + 1e-8
+
+
+def test_common_coefficients(system, free):
+    X, Y = system
+    res = LowRankSUR(Y, X, rank=1, common=["x1"]).fit()
+    slopes = res.params[[n for n in res.params.index if n.endswith("x1")]]
+    np.testing.assert_allclose(slopes, slopes.iloc[0], atol=1e-12)
+    assert res.df_model == free.df_model - 7
+    every = LowRankSUR(Y, X, rank=1, common=True).fit()
+    np.testing.assert_allclose(every.params.to_numpy().reshape(8, 3).std(axis=0), 0.0, atol=1e-12)
+    strings = LowRankSUR(Y, X, rank=1).fit_constrained(
+        [f"y1_x1 - y{j}_x1 = 0" for j in range(2, 9)]
+    )
+    assert strings.llf == pytest.approx(res.llf, abs=1e-6)
+
+
+def test_equal_designs_are_no_longer_ols(system):
+    X, Y = system
+    res = LowRankSUR(Y, X[0], rank=1, common=["x1"]).fit()
+    ols = np.linalg.lstsq(X[0], Y, rcond=None)[0]
+    assert np.abs(res.params.to_numpy().reshape(8, 3).T - ols).max() > 1e-3
+    assert res.mle_retvals["score_beta"] <= 1e-6
+
+
+def test_from_formula_and_a_panel():
+    kwds = {"groups": "firm", "time": "year", "rank": 1}
+    res = LowRankSUR.from_formula(
+        "invest ~ value + capital", load_grunfeld(), common=["capital"], **kwds
+    ).fit()
+    slopes = res.params[[n for n in res.params.index if n.endswith("capital")]]
+    assert slopes.std() < 1e-12
+    assert res.converged
+
+
+def test_restrictions_add_to_common_ones(system):
+    X, Y = system
+    model = LowRankSUR(Y, X, rank=1, common=["x1"])
+    res = model.fit_constrained("y1_x1 = 0.25")
+    slopes = res.params[[n for n in res.params.index if n.endswith("x1")]]
+    np.testing.assert_allclose(slopes, 0.25, atol=1e-12)
+    assert len(model.restrictions.q) == 7
+
+
+def test_bootstrap_obeys(bound):
+    boot = bound.bootstrap(5, rng=1)
+    np.testing.assert_allclose(boot.params["y3_x2"], 0.5, atol=1e-12)
+    np.testing.assert_allclose(boot.params["y1_x1"], boot.params["y2_x1"], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        (["y1_x1 = 0", "y1_x1 = 1"], "contradict.*'y1_x1 = 1'"),
+        (["y1_x1 = 0", "2*y1_x1 = 0"], "follow from the others: '2 y1_x1 = 0'"),
+        (["y1_x1 = y2_x1", "y2_x1 = y3_x1", "y1_x1 = y3_x1"], "follow from"),
+        ("y1_zz = 0", "cannot read.*y1_const"),
+        (np.ones((1, 3)), "3 columns for 24"),
+        ((np.full((1, 24), np.nan), 0.0), "missing or infinite"),
+        (np.zeros((1, 24)), "'0 = 0'"),
+    ],
+)
+def test_bad_restrictions_are_named(model, constraints, message):
+    with pytest.raises(RestrictionError, match=message):
+        model.fit_constrained(constraints)
+
+
+def test_common_needs_a_shared_regressor(system):
+    X, Y = system
+    with pytest.raises(RestrictionError, match="'wage'; shared are 'const', 'x1', 'x2'"):
+        LowRankSUR(Y, X, rank=1, common=["wage"])
+
+
+def test_slope_ridges_are_refused(model):
+    with pytest.raises(OptionError, match="lam_B"):
+        model.fit_constrained("y1_x1 = 0", lam_B=0.1)
