@@ -19,6 +19,7 @@ import pandas as pd
 
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.models.arguments import coefficients
 
 #: Largest P of which a P x P matrix is made.
 LARGEST = 4_000
@@ -97,4 +98,4 @@ def _point(model: Any, params: Any, sigma: Any, method: str) -> tuple[np.ndarray
         raise OptionError(f"sigma is of {sigma.K} equations, the model has {model.neqs}")
     if isinstance(params, pd.Series) and set(params.index) == set(model.exog_names):
         params = params[model.exog_names]
-    return model._coefficients(params, "params"), sigma
+    return coefficients(params, model.exog_names, "params"), sigma

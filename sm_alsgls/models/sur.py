@@ -16,10 +16,11 @@ from sm_alsgls.core.factor import sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.search import Search, search
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, OptionError, ShapeError
+from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, ShapeError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.models import likelihood
+from sm_alsgls.models.arguments import coefficients, generator, number_of_starts
 from sm_alsgls.models.checks import build_problem, resolve_rank
 from sm_alsgls.models.data import SystemData
 from sm_alsgls.models.restrictions import (
@@ -334,14 +335,14 @@ class LowRankSUR(LikelihoodModel):
         RankDeficientError, DegenerateResponseError, DuplicateEquationError, OptionError
         """
         options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
-        starts = _number_of_starts(n_starts)
+        starts = number_of_starts(n_starts)
         choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
         problem = build_problem(self._system, options, self.restrictions)
         found = search(
             problem,
             self.rank,
             n_starts=starts,
-            rng=_generator(rng),
+            rng=generator(rng),
             first=self._first_start(problem, start_params),
             callback=callback,
         )
@@ -389,7 +390,7 @@ class LowRankSUR(LikelihoodModel):
         names = self.exog_names
         if isinstance(start_params, pd.Series) and set(start_params.index) == set(names):
             start_params = start_params[names]
-        values = self._coefficients(start_params, "start_params")
+        values = coefficients(start_params, names, "start_params")
         stops = np.cumsum([X.shape[1] for X in self.exog])[:-1]
         return Start("start_params", gamma=problem.design.from_beta(np.split(values, stops)))
 
@@ -431,23 +432,6 @@ class LowRankSUR(LikelihoodModel):
         """Minus the information: given Sigma the log-likelihood is quadratic."""
         return -self.information(params, sigma)
 
-    def _coefficients(self, params: Any, argument: str) -> np.ndarray:
-        """``params`` as P finite numbers."""
-        total = len(self.exog_names)
-        try:
-            values = np.asarray(params, dtype=float).ravel()
-        except (TypeError, ValueError) as error:
-            raise OptionError(f"{argument} must be numbers ({error})") from error
-        if values.shape != (total,):
-            raise OptionError(
-                f"{argument} must hold {total} coefficients, one for each of exog_names; got "
-                f"{values.size}"
-            )
-        if not np.isfinite(values).all():
-            first = self.exog_names[int(np.flatnonzero(~np.isfinite(values))[0])]
-            raise OptionError(f"{argument} is not finite for {first!r}")
-        return values
-
     def _residuals(self, params: np.ndarray) -> np.ndarray:
         """Y - X beta on the rows of the data, (N, K) Fortran-ordered."""
         fitted = np.empty((self.neqs, self.nobs))
@@ -457,20 +441,3 @@ class LowRankSUR(LikelihoodModel):
             fitted[j] = X @ params[start:stop]
             start = stop
         return self.endog - fitted.T
-
-
-def _number_of_starts(n_starts: int | str) -> int | None:
-    if n_starts == "auto":
-        return None
-    whole = isinstance(n_starts, (int, np.integer)) and not isinstance(n_starts, bool)
-    if not whole or n_starts < 1:  # type: ignore[operator]
-        raise OptionError(f"n_starts must be 'auto' or a whole number >= 1, got {n_starts!r}")
-    return int(n_starts)
-
-
-def _generator(rng: np.random.Generator | int | None) -> np.random.Generator | None:
-    if rng is None or isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        return np.random.default_rng(int(rng))
-    raise OptionError(f"rng must be a numpy Generator, a seed or None, got {rng!r}")

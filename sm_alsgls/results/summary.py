@@ -12,6 +12,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.covariance import check_alpha
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
@@ -53,11 +54,13 @@ def system_summary(
     summary.tables.append(_header(results, yname, title))
     labels = _labels(results, xname)
     width = max((len(label) for name in shown for label in labels[name]), default=0)
-    interval = results.conf_int(alpha) if shown else None
+    check_alpha(alpha)
+    if len(shown) > 0.1 * len(names):
+        # All standard errors at once cost less than many equations' one by one.
+        _ = results.bse
     for name in shown:
-        summary.tables.append(
-            _coefficients(results, name, labels[name], interval, alpha, max(width, 14))
-        )
+        view = results.equations[name]
+        summary.tables.append(_coefficients(view, labels[name], alpha, max(width, 14)))
     everything = equations is None or equations == "all"
     summary.tables.append(_equation_lines(results, names if everything else shown))
     summary.add_extra_txt(_notes(results, bool(shown)))
@@ -85,9 +88,7 @@ def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummar
         summary_top(results, title=title or f"Equation: {view.name}", gleft=left, gright=right)
     )
     width = max(14, *(len(label) for label in labels))
-    summary.tables.append(
-        _coefficients(results, view.name, labels, results.conf_int(alpha), alpha, width, title="")
-    )
+    summary.tables.append(_coefficients(view, labels, alpha, width, title=""))
     summary.add_extra_txt(_notes(results, True))
     return summary
 
@@ -156,16 +157,9 @@ def _labels(results: Any, xname: list[str] | None) -> dict[str, list[str]]:
 
 
 def _coefficients(
-    results: Any,
-    name: str,
-    labels: list[str],
-    interval: np.ndarray,
-    alpha: float,
-    width: int,
-    title: str | None = None,
+    view: Any, labels: list[str], alpha: float, width: int, title: str | None = None
 ) -> SimpleTable:
-    at = results._columns(name)
-    letter = "t" if results.use_t else "z"
+    letter = "t" if view.use_t else "z"
     rows = [
         [
             forg(coef, prec=4),
@@ -176,17 +170,17 @@ def _coefficients(
             forg(high),
         ]
         for coef, error, t, p, (low, high) in zip(
-            results.params[at],
-            results.bse[at],
-            results.tvalues[at],
-            results.pvalues[at],
-            interval[at],
+            view.params,
+            view.bse,
+            view.tvalues,
+            view.pvalues,
+            view.conf_int(alpha).to_numpy(),
             strict=True,
         )
     ]
     header = ["coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
     stubs = [label.ljust(width) for label in labels]
-    heading = f"Equation: {name}" if title is None else title or None
+    heading = f"Equation: {view.name}" if title is None else title or None
     return SimpleTable(rows, header, stubs, title=heading, txt_fmt=fmt_params)
 
 

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import statsmodels.base.wrapper as wrap
-from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
-from statsmodels.formula._manager import FormulaManager
-from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.als import Sweep
-from sm_alsgls.core.bootstrap import Replicate
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
-from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
+from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import (
     CovarianceChoice,
-    ParameterCovariance,
-    build,
-    check_alpha,
-    choose,
 )
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.hypotheses import Hypotheses
@@ -38,7 +30,9 @@ from sm_alsgls.results.system_fit import SystemFit
 from sm_alsgls.results.tables import Tables
 
 
-class LowRankSURResults(Tables, Hypotheses, SystemFit, Removable, LikelihoodModelResults):
+class LowRankSURResults(
+    Coefficients, Tables, Hypotheses, SystemFit, Removable, LikelihoodModelResults
+):
     """Results of `LowRankSUR.fit`.
 
     Attributes
@@ -101,201 +95,12 @@ class LowRankSURResults(Tables, Hypotheses, SystemFit, Removable, LikelihoodMode
         )
         self.mle_settings = {"optimizer": "als", **vars(problem.options)}
 
-    # -- coefficients ----------------------------------------------------------------------
-
-    @cached_property
-    def _covariance(self) -> ParameterCovariance:
-        return build(self, self._choice)
-
-    @property
-    def normalized_cov_params(self) -> ParameterCovariance:
-        """An operator, not an array: statsmodels only asks whether there is one."""
-        return self._covariance
-
-    @normalized_cov_params.setter
-    def normalized_cov_params(self, value: None) -> None:
-        """statsmodels' constructor sets None."""
-
-    def get_robustcov_results(
-        self, cov_type: str = "HC1", use_t: bool | None = None, **cov_kwds: Any
-    ) -> LowRankSURResultsWrapper:
-        """The same estimates with other standard errors, without refitting.
-
-        Parameters
-        ----------
-        cov_type : str
-            "nonrobust": Sigma correctly specified. "KH": and corrected for its estimation
-            (Kackar and Harville 1984). "sandwich": Sigma as a working covariance. "HC0", "HC1":
-            heteroscedasticity and any correlation within a row. "cluster": rows of a group are
-            dependent. "HAC": rows are dependent over time (Driscoll and Kraay 1998).
-        use_t : bool, optional
-            t or normal quantiles; default as the fit.
-        **cov_kwds
-            groups: (N,) or (N, 2) labels of the rows, for "cluster". maxlags, kernel
-            ("bartlett", "parzen", "quadratic-spectral"): for "HAC"; the default number of lags
-            is Newey and West's (1994). use_correction (True): small-sample factors
-            N / (N - p_j - r), and G / (G - 1) for clusters. dof: "p+r" or, as linearmodels'
-            ``debiased``, "p".
-
-        Raises
-        ------
-        OptionError, ShapeError, NonFiniteError
-        """
-        choice = choose(cov_type, cov_kwds, self.debiased, self._rows)
+    def _again(self, cov: CovarianceChoice, use_t: bool) -> LowRankSURResultsWrapper:
+        """The same estimates with another covariance."""
         again = LowRankSURResults(
-            self.model,
-            self._problem,
-            self._found,
-            debiased=self.debiased,
-            cov=choice,
-            use_t=self.use_t if use_t is None else use_t,
+            self.model, self._problem, self._found, debiased=self.debiased, cov=cov, use_t=use_t
         )
         return LowRankSURResultsWrapper(again)
-
-    @property
-    def _nonrobust_bse(self) -> np.ndarray:
-        """Standard errors of the model itself, whatever ``cov_type`` is."""
-        if self.cov_type == "nonrobust":
-            return np.asarray(self.bse)
-        plain = choose("nonrobust", None, self.debiased, self._rows)
-        return np.sqrt(build(self, plain).variances())
-
-    def bootstrap(
-        self,
-        reps: int = 999,
-        method: str = "parametric",
-        *,
-        rng: np.random.Generator | int | None = None,
-        n_jobs: int = 1,
-        block_length: int | None = None,
-        statistic: Callable[[Replicate], Any] | None = None,
-        progress: bool = False,
-    ) -> BootstrapResults:
-        """Refit everything to data made like these, from the fit's own maximum.
-
-        Parameters
-        ----------
-        reps : int
-        method : {"parametric", "residual", "wild", "block"}
-            Errors drawn from N(0, Sigma); residual rows drawn, multiplied by random signs, or
-            drawn in blocks of ``block_length`` consecutive rows (default N^(1/3)). Whole rows:
-            correlation between equations is kept. Regressors are fixed.
-        rng : numpy Generator or int, optional
-            Default: a fixed seed.
-        n_jobs : int
-            Processes; the answer is the same for any number.
-        statistic : callable, optional
-            Evaluated on each `Replicate` (params, bse, sigma, nll); picklable if n_jobs > 1.
-        progress : bool
-            A progress bar (needs tqdm).
-
-        Returns
-        -------
-        BootstrapResults
-            std_errors, conf_int (percentile-t), pvalues, and every replicate.
-        """
-        return bootstrap_results(self, reps, method, rng, n_jobs, block_length, statistic, progress)
-
-    @cached_property
-    def bse(self) -> np.ndarray:
-        """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
-        variances = self._covariance.variances()
-        # A two-way clustered variance can come out negative: no standard error then.
-        return np.sqrt(np.where(variances >= 0.0, variances, np.nan))
-
-    @cached_property
-    def tvalues(self) -> np.ndarray:
-        """Coefficients over their standard errors (P,); NaN where a restriction fixes one."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.bse > 0.0, self.params / self.bse, np.nan)
-
-    @cached_property
-    def pvalues(self) -> np.ndarray:
-        """Two-sided p-values (P,), t(N - p_j - r) or normal."""
-        return 2.0 * self._distribution().sf(np.abs(self.tvalues))
-
-    @property
-    def _df_correction(self) -> np.ndarray:
-        """Root of N / (N - p_j - r) where the fit is debiased, else 1 (K,)."""
-        if not self.debiased:
-            return np.ones(self.neqs)
-        return np.sqrt(self.nobs / self._df_equation)
-
-    def _distribution(self) -> Any:
-        return stats.t(np.repeat(self._df_t, self._p)) if self.use_t else stats.norm
-
-    def _distribution_of(self, j: int) -> Any:
-        return stats.t(self._df_t[j]) if self.use_t else stats.norm
-
-    def _columns(self, name: str) -> slice:
-        """Where the coefficients of an equation sit in ``params``."""
-        j = self._position[name]
-        return slice(int(self._stop[j] - self._p[j]), int(self._stop[j]))
-
-    @cached_property
-    def _position(self) -> dict[str, int]:
-        return {name: j for j, name in enumerate(self.model.equations)}
-
-    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
-        """t tests of linear hypotheses, as in statsmodels.
-
-        A hypothesis about one equation has that equation's degrees of freedom, so that it agrees
-        with ``pvalues``; one about several has the fewest among them.
-        """
-        tested = super().t_test(r_matrix, cov_p, use_t)
-        if tested.distribution != "t" or (self._df_t == self._df_t[0]).all():
-            return tested
-        R = FormulaManager().get_linear_constraints(r_matrix, self.model.exog_names)
-        df = np.repeat(self._df_t, self._p)
-        used = np.where(R.constraint_matrix != 0.0, df, np.inf).min(axis=1)
-        used = used[0] if (used == used[0]).all() else used
-        return ContrastResults(effect=tested.effect, t=tested.tvalue, sd=tested.sd, df_denom=used)
-
-    def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
-        """Confidence intervals (P, 2) of level 1 - ``alpha``; ``cols`` selects positions."""
-        check_alpha(alpha)
-        half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
-        interval = np.column_stack([self.params - half, self.params + half])
-        return interval if cols is None else interval[np.asarray(cols)]
-
-    def cov_params(
-        self,
-        r_matrix: Any = None,
-        column: Any = None,
-        scale: float | None = None,
-        cov_p: Any = None,
-        other: Any = None,
-    ) -> np.ndarray:
-        """Covariance of the coefficients, or of combinations of them.
-
-        Parameters
-        ----------
-        r_matrix : array_like (m, P), optional
-            Combinations; only their covariance is computed.
-        column : int or array_like, optional
-            Positions of coefficients; only their block is computed.
-        scale, cov_p : optional
-            A factor, and another (P, P) covariance to use, as in statsmodels.
-        other : array_like (q, P), optional
-            Second set of combinations.
-        """
-        if cov_p is not None:
-            return super().cov_params(r_matrix, column, scale, cov_p, other)
-        if column is not None and (r_matrix is not None or other is not None):
-            raise ValueError("column must be given without r_matrix and other")
-        if other is not None and r_matrix is None:
-            raise ValueError("other can only be given with r_matrix")
-        factor = 1.0 if scale is None else scale
-        if column is not None:
-            at = np.atleast_1d(column)
-            block = self._covariance.combinations(np.eye(len(self.params))[at])
-            return factor * (block[0, 0] if np.ndim(column) == 0 else block)
-        if r_matrix is None:
-            return factor * self._covariance.dense()
-        rows = np.asarray(r_matrix, dtype=float)
-        second = None if other is None else np.atleast_2d(np.asarray(other, dtype=float))
-        V = factor * self._covariance.combinations(np.atleast_2d(rows), second)
-        return V[0, 0] if rows.ndim == 1 and second is None else V
 
     # -- likelihood ------------------------------------------------------------------------
 
