@@ -141,8 +141,10 @@ class CoefficientCovariance:
 
     def _solve_gamma(self, B: Array) -> Array:
         """H^-1 B for a few columns B (P, m)."""
-        small = self.design.P <= _SMALL and B.shape[1] > 20
-        if "_dense_gamma" in self.__dict__ or small:
+        P, m = B.shape
+        # Many right-hand sides: one factorisation costs less than a CG solve for each.
+        dense = m > 20 and (P <= _SMALL or (P <= _DENSE_LIMIT and m > P / 50))
+        if "_dense_gamma" in self.__dict__ or dense:
             return self._dense_gamma @ B
         out = np.empty_like(B)
         for i in range(B.shape[1]):
