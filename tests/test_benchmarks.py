@@ -132,3 +132,33 @@ def test_verdicts_compare_in_the_right_direction(load):
     assert sum(not ok for ok, _ in script.verdicts(rows(25.0, 0.5, 1.2, 5.0 + 2e-6))) == 2
     off = [{**row, "own_nll": row["nll"] + 1e-6} for row in rows(25.0, 0.5, 1.2, 5.0)]
     assert sum(not ok for ok, _ in script.verdicts(off)) == 1
+
+
+def test_intervals_cover_what_they_say(load):
+    """A slice of benchmarks/coverage.py: 60 replications, 1,200 slopes a cell.
+
+    The standard error over replications is 0.006, so the band is three of them either way; the
+    plug-in with normal quantiles lies below it.
+    """
+    coverage = load("coverage")
+    out = coverage.cell(40, 10, 60, seed=5)
+    error = out["default"].std() / np.sqrt(60)
+    assert error < 0.01
+    assert abs(out["default"].mean() - 0.945) < 3 * error
+    assert out["plug-in"].mean() < out["default"].mean() - 0.015
+    assert out["KH"].mean() >= out["default"].mean()
+
+
+@pytest.mark.parametrize(
+    ("rows", "cov_type", "kwds"),
+    [
+        ("heteroskedastic", "HC1", {}),
+        ("clustered", "cluster", {"groups": np.arange(200) // 5}),
+        ("autocorrelated", "HAC", {"maxlags": 12}),
+    ],
+)
+def test_robust_errors_repair_what_the_model_gets_wrong(load, rows, cov_type, kwds):
+    plain, robust = load("coverage").dependent_cell(rows, cov_type, kwds, reps=40, seed=6)
+    # Differences within replications have a standard error of 0.02.
+    assert (robust - plain).mean() > 0.04
+    assert robust.mean() > 0.87

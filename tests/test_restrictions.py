@@ -177,3 +177,31 @@ def test_common_needs_a_shared_regressor(system):
 def test_slope_ridges_are_refused(model):
     with pytest.raises(OptionError, match="lam_B"):
         model.fit_constrained("y1_x1 = 0", lam_B=0.1)
+
+
+def test_three_tests_of_the_restrictions(model, bound, free, system):
+    # Three restrictions that the data contradict: by hand, then a true one: all accept.
+    X, _ = system
+    plain = model.fit(debiased=False)
+    table = bound.restriction_tests(plain)
+    assert list(table.index) == ["LR", "Wald", "score"]
+    assert table.loc["LR", "statistic"] == pytest.approx(2 * (plain.llf - bound.llf), rel=1e-9)
+    r = bound.model.restrictions
+    gap = r.R @ plain.params.to_numpy() - r.q
+    V = r.R @ plain.cov_params().to_numpy() @ r.R.T
+    assert table.loc["Wald", "statistic"] == pytest.approx(gap @ np.linalg.solve(V, gap), rel=1e-8)
+    W = bound.resid.to_numpy() @ np.linalg.inv(bound.sigma.to_dense())
+    u = np.concatenate([x.T @ W[:, j] for j, x in enumerate(X)])
+    from scipy.linalg import block_diag
+
+    Z = block_diag(*X)
+    H = Z.T @ np.kron(np.linalg.inv(bound.sigma.to_dense()), np.eye(60)) @ Z
+    assert table.loc["score", "statistic"] == pytest.approx(u @ np.linalg.solve(H, u), rel=1e-8)
+    assert (table["pvalue"] < 1e-6).all()
+    true = free.params["y1_x1"]
+    near = model.fit_constrained(f"y1_x1 = {true:.10f}")
+    calm = near.restriction_tests(free)
+    assert (calm["pvalue"] > 0.99).all()
+    assert calm.loc["Wald", "df_denom"] == 60 - 3 - 1
+    with pytest.raises(OptionError, match="no restrictions"):
+        free.restriction_tests()

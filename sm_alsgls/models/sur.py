@@ -373,7 +373,8 @@ class LowRankSUR(LikelihoodModel):
         Returns
         -------
         LowRankSURResultsWrapper
-            Its ``model`` is a copy that knows the restrictions.
+            Its ``model`` is a copy that knows the restrictions; its ``restriction_tests``
+            tests them.
 
         Raises
         ------
@@ -383,6 +384,12 @@ class LowRankSUR(LikelihoodModel):
         model = copy.copy(self)
         model._restrict(parse_restrictions(constraints, self._system) + self.restrictions)
         return model.fit(**kwds)
+
+    def without_restrictions(self) -> LowRankSUR:
+        """The same model with free coefficients."""
+        model = copy.copy(self)
+        model._restrict(None)
+        return model
 
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:

@@ -25,6 +25,7 @@ from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
+from sm_alsgls.results.restriction_tests import restriction_tests
 from sm_alsgls.results.summary import system_summary
 from sm_alsgls.results.system_fit import SystemFit
 from sm_alsgls.results.tables import Tables
@@ -123,6 +124,13 @@ class LowRankSURResults(
     def bic(self) -> float:
         """-2 llf + log(N) df_model."""
         return -2.0 * self.llf + np.log(self.nobs) * self.df_model
+
+    def restriction_tests(self, unrestricted: Any = None) -> pd.DataFrame:
+        """LR, Wald and score tests of a restricted fit's restrictions; see `restriction_tests`.
+
+        ``unrestricted`` saves the fit without them.
+        """
+        return restriction_tests(self, unrestricted)
 
     def curvature(self) -> Curvature:
         """Lowest curvature of the likelihood at the estimate; part of the fit on small systems."""

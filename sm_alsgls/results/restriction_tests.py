@@ -1,0 +1,64 @@
+"""Likelihood-ratio, Wald and score tests of the restrictions of a restricted fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sm_alsgls.core.design import Design
+from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.exceptions import OptionError
+
+
+def restriction_tests(restricted: Any, unrestricted: Any = None) -> pd.DataFrame:
+    """Three tests that the restrictions of ``restricted`` hold.
+
+    LR compares the maxima (`compare_lr`), Wald asks at the unrestricted estimate how far it is
+    from obeying, and the score test (Rao 1948) how steep the likelihood is at the restricted
+    one: u' V u with u = [X_j' w_j]_j, W = E Sigma^-1, and V = (X' Sigma^-1 X)^-1 at the
+    restricted estimates. Where the fit is debiased, Sigma is scaled as for standard errors and
+    Wald and score are F tests.
+
+    Parameters
+    ----------
+    restricted : LowRankSURResults
+        Of `fit_constrained` or of a model with ``common=``.
+    unrestricted : LowRankSURResults, optional
+        Of the same data without restrictions; fitted when not given.
+
+    Returns
+    -------
+    DataFrame
+        Rows LR, Wald, score; columns statistic, df, df_denom (NaN for chi2), pvalue.
+
+    Raises
+    ------
+    OptionError
+        Without restrictions there is nothing to test.
+    """
+    model = restricted.model
+    if model.restrictions is None:
+        raise OptionError("the fit has no restrictions; use fit_constrained or common=")
+    if unrestricted is None:
+        unrestricted = model.without_restrictions().fit(debiased=restricted.debiased)
+    R, q = model.restrictions.R, model.restrictions.q
+    m = len(q)
+    lr, lr_pvalue, lr_df = unrestricted.compare_lr(restricted)
+    wald = unrestricted.wald_test((R, q), use_f=False, scalar=True).statistic
+    sigma = restricted.sigma.scaled(restricted._df_correction)
+    u = model.score(np.asarray(restricted.params), sigma)
+    V = CoefficientCovariance(Design(model.exog), sigma, restricted.nobs)
+    score = float(u @ V.times(u[None, :])[:, 0])
+    df = restricted.df_resid_inference
+    rows = {"LR": (lr, lr_df, np.nan, lr_pvalue)}
+    for name, statistic in (("Wald", float(wald)), ("score", score)):
+        if restricted.use_t:
+            rows[name] = (statistic / m, m, df, stats.f.sf(statistic / m, m, df))
+        else:
+            rows[name] = (statistic, m, np.nan, stats.chi2.sf(statistic, m))
+    return pd.DataFrame.from_dict(
+        rows, orient="index", columns=["statistic", "df", "df_denom", "pvalue"]
+    )
