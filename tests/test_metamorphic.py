@@ -141,6 +141,8 @@ def test_nll_never_rises(system, rank):
     trace = res.trace
     scale = max(1.0, abs(res.nll_per_row))
     accepted = trace["nll"][trace["accept_t"] > 0]
-    assert np.diff(accepted).max(initial=-1.0) <= 1e-12 * scale
+    # A d_j on its bound of 1e-8 of s_j costs that equation's residuals four digits.
+    rounding = 2e-11 if res.heywood else 1e-12
+    assert np.diff(accepted).max(initial=-1.0) <= rounding * scale
     # A beta-step at the old Sigma may rise when it is accelerated; the sweep as a whole may not.
     assert trace["nll"].iloc[-1] <= trace["nll"].iloc[0]

@@ -8,7 +8,7 @@ from linearmodels.system import SUR
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import OptionError, RestrictionError
+from sm_alsgls.exceptions import HeywoodWarning, OptionError, RestrictionError
 from tests.systems import simulate
 
 THREE = "y1_x1 = y2_x1, y3_x2 = 0.5, y4_x1 + y4_x2 = 1"
@@ -157,7 +157,8 @@ def test_bootstrap_obeys(bound):
         (["y1_x1 = 0", "y1_x1 = 1"], "contradict.*'y1_x1 = 1'"),
         (["y1_x1 = 0", "2*y1_x1 = 0"], "follow from the others: '2 y1_x1 = 0'"),
         (["y1_x1 = y2_x1", "y2_x1 = y3_x1", "y1_x1 = y3_x1"], "follow from"),
-        ("y1_zz = 0", "cannot read.*y1_const"),
+        ("y1_zz = 0", "cannot read.*y1_zz.*y1_const"),
+        ({"y1_x1": 0.0}, "strings, a matrix R or a pair"),
         (np.ones((1, 3)), "3 columns for 24"),
         ((np.full((1, 24), np.nan), 0.0), "missing or infinite"),
         (np.zeros((1, 24)), "'0 = 0'"),
@@ -198,6 +199,11 @@ def test_three_tests_of_the_restrictions(model, bound, free, system):
     H = Z.T @ np.kron(np.linalg.inv(bound.sigma.to_dense()), np.eye(60)) @ Z
     assert table.loc["score", "statistic"] == pytest.approx(u @ np.linalg.solve(H, u), rel=1e-8)
     assert (table["pvalue"] < 1e-6).all()
+    # Debiased: Sigma grows by N / (N - p - r) in all equations, and score is an F statistic.
+    corrected = model.fit_constrained(THREE).restriction_tests(free)
+    assert corrected.loc["score", "statistic"] == pytest.approx(
+        table.loc["score", "statistic"] * 56 / 60 / 3, rel=1e-6
+    )
     true = free.params["y1_x1"]
     near = model.fit_constrained(f"y1_x1 = {true:.10f}")
     calm = near.restriction_tests(free)
@@ -205,3 +211,54 @@ def test_three_tests_of_the_restrictions(model, bound, free, system):
     assert calm.loc["Wald", "df_denom"] == 60 - 3 - 1
     with pytest.raises(OptionError, match="no restrictions"):
         free.restriction_tests()
+
+
+@pytest.mark.parametrize("engine", ["patsy", "formulaic"])
+def test_hypotheses_read_alike_in_both_engines(engine, monkeypatch):
+    """formulaic reads a = b = c as one row; patsy has no backticks; neither likes commas."""
+    from statsmodels.formula import options
+
+    from sm_alsgls.results.constraint_text import read_constraints
+
+    monkeypatch.setattr(options, "formula_engine", engine)
+    names = ["US Steel_value", "GM_C(x, Sum)[S.a]", "IBM_value", "IBM_value2"]
+    R, q = read_constraints("US Steel_value = IBM_value = IBM_value2", names)
+    np.testing.assert_array_equal(R, [[1, 0, -1, 0], [0, 0, 1, -1]])
+    R, q = read_constraints(["2*`US Steel_value` = 3", "GM_C(x, Sum)[S.a] - IBM_value = 0"], names)
+    np.testing.assert_allclose(R / R[:, :2].sum(axis=1)[:, None], [[1, 0, 0, 0], [0, 1, -1, 0]])
+    np.testing.assert_allclose(q / np.abs(R[:, :2]).sum(axis=1), [1.5, 0])
+    for bad in ("Foo = 0", "IBM_value3 = 0", "IBM_value ==", np.eye(3)):
+        with pytest.raises(RestrictionError):
+            read_constraints(bad, names)
+
+
+@pytest.mark.parametrize("engine", ["patsy", "formulaic"])
+def test_chains_in_fits_and_tests(model, free, engine, monkeypatch):
+    from statsmodels.formula import options
+
+    monkeypatch.setattr(options, "formula_engine", engine)
+    res = model.fit_constrained("y1_x1 = y2_x1 = y3_x1", n_starts=1)
+    np.testing.assert_allclose(res.params[["y2_x1", "y3_x1"]], res.params["y1_x1"], atol=1e-12)
+    chain = free.wald_test("y1_x1 = y2_x1 = y3_x1", use_f=False)
+    pairs = free.wald_test("y1_x1 = y2_x1, y2_x1 = y3_x1", use_f=False)
+    assert chain.statistic == pytest.approx(pairs.statistic, rel=1e-10)
+    assert len(free.t_test("y1_x1 = y2_x1 = y3_x1").effect) == 2
+    with pytest.raises(RestrictionError, match="y1_zz"):
+        free.f_test("y1_zz = 0")
+    with pytest.raises(RestrictionError, match="5 columns for 24"):
+        free.f_test(np.eye(5))
+
+
+def test_far_starts_do_not_overflow():
+    """common=["value"] on Grunfeld at rank 2: residuals of far starts are a million."""
+    with pytest.warns(HeywoodWarning, match="lower bound") as caught:
+        res = LowRankSUR.from_formula(
+            "invest ~ value + capital",
+            load_grunfeld(),
+            groups="firm",
+            time="year",
+            rank=2,
+            common=["value"],
+        ).fit()
+    assert not [w for w in caught if issubclass(w.category, RuntimeWarning)]
+    assert res.llf == pytest.approx(-818.723, abs=1e-3)

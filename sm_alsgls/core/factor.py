@@ -274,7 +274,9 @@ def _minimise(
 ) -> tuple[_Point, int, bool, Array]:
     """Projected limited-memory BFGS on x = log d."""
     memory = SecantMemory(12)
-    point = evaluate(x, 1e-2)
+    # d_j <= s_j at a maximum; a little more leaves room, and keeps far starts from overflowing.
+    high = np.maximum(low, np.log(np.maximum(s, 1e-300))) + 1.0
+    point = evaluate(np.minimum(x, high), 1e-2)
     evaluations = 1
     snapped_at = np.full(len(x), np.inf)
     flat = 0
@@ -310,7 +312,7 @@ def _minimise(
         slope = float(direction @ gradient)
         step = 1.0
         while True:
-            trial = evaluate(np.maximum(point.x + step * direction, low), tol)
+            trial = evaluate(np.clip(point.x + step * direction, low, high), tol)
             evaluations += 1
             if trial.nll <= point.nll + 1e-4 * step * slope + point.rounding:
                 break

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from statsmodels.formula._manager import FormulaManager
 
 from sm_alsgls.core.restriction import InconsistentRestrictionsError
 from sm_alsgls.exceptions import RestrictionError
 from sm_alsgls.models.system import System
+from sm_alsgls.results.constraint_text import read_constraints
 
 
 @dataclass(frozen=True)
@@ -58,30 +58,7 @@ def parse_restrictions(constraints: Any, system: System) -> Restrictions:
     ------
     RestrictionError
     """
-    names = system.param_names
-    if isinstance(constraints, str) or (
-        isinstance(constraints, list) and all(isinstance(c, str) for c in constraints)
-    ):
-        try:
-            parsed = FormulaManager().get_linear_constraints(constraints, names)
-        except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise RestrictionError(
-                f"cannot read the restrictions {constraints!r} ({reason}); coefficients are named "
-                f"equation_variable, for example {names[0]!r}"
-            ) from error
-        R, q = parsed.constraint_matrix, parsed.constraint_values
-    elif isinstance(constraints, tuple):
-        R, q = constraints
-    else:
-        R, q = constraints, 0.0
-    R = np.atleast_2d(np.asarray(R, dtype=float))
-    q = np.broadcast_to(np.asarray(q, dtype=float).ravel(), (len(R),)).copy()
-    if R.shape[1] != len(names):
-        raise RestrictionError(f"R has {R.shape[1]} columns for {len(names)} coefficients")
-    if not (np.isfinite(R).all() and np.isfinite(q).all()):
-        raise RestrictionError("restrictions hold missing or infinite numbers")
-    return Restrictions(R, q)
+    return Restrictions(*read_constraints(constraints, system.param_names))
 
 
 def common_restrictions(common: Iterable[str] | bool, system: System) -> Restrictions | None:

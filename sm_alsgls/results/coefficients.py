@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults
-from statsmodels.formula._manager import FormulaManager
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.bootstrap import Replicate
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
+from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import ParameterCovariance, build, check_alpha, choose
 
 
@@ -151,14 +151,27 @@ class Coefficients(LikelihoodModelResults):
         A hypothesis about one equation has that equation's degrees of freedom, so that it agrees
         with ``pvalues``; one about several has the fewest among them.
         """
-        tested = super().t_test(r_matrix, cov_p, use_t)
+        R, q = read_constraints(r_matrix, self.model.exog_names)
+        tested = super().t_test((R, q), cov_p, use_t)
         if tested.distribution != "t" or (self._df_t == self._df_t[0]).all():
             return tested
-        R = FormulaManager().get_linear_constraints(r_matrix, self.model.exog_names)
         df = np.repeat(self._df_t, self._p)
-        used = np.where(R.constraint_matrix != 0.0, df, np.inf).min(axis=1)
+        used = np.where(R != 0.0, df, np.inf).min(axis=1)
         used = used[0] if (used == used[0]).all() else used
         return ContrastResults(effect=tested.effect, t=tested.tvalue, sd=tested.sd, df_denom=used)
+
+    def wald_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        invcov: Any = None,
+        use_f: bool | None = None,
+        df_constraints: int | None = None,
+        scalar: bool = True,
+    ) -> Any:
+        """Joint Wald test of linear hypotheses, as in statsmodels; F where ``use_t``."""
+        hypothesis = read_constraints(r_matrix, self.model.exog_names)
+        return super().wald_test(hypothesis, cov_p, invcov, use_f, df_constraints, scalar)
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
         """Confidence intervals (P, 2) of level 1 - ``alpha``; ``cols`` selects positions."""

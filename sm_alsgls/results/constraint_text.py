@@ -1,0 +1,85 @@
+"""Linear hypotheses about coefficients, from strings or arrays, alike in both formula engines."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from statsmodels.formula._manager import FormulaManager
+
+from sm_alsgls.exceptions import RestrictionError
+
+
+def read_constraints(constraints: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """R (m, P) and q (m,) of R beta = q.
+
+    Parameters
+    ----------
+    constraints : str, list of str, array_like or tuple
+        ``"a = b, c = 0"``, chains ``"a = b = c"``, a matrix R (q = 0) or a pair (R, q). Names may
+        hold spaces, commas or brackets, and may stand in backticks: they are replaced by plain
+        ones before the engine reads them, and a chain becomes its pairs, which formulaic would
+        misread.
+    names : list of str
+        Coefficients, P of them.
+
+    Raises
+    ------
+    RestrictionError
+    """
+    if isinstance(constraints, str) or (
+        isinstance(constraints, list)
+        and len(constraints) > 0
+        and all(isinstance(c, str) for c in constraints)
+    ):
+        return _from_text(constraints, names)
+    R, q = constraints if isinstance(constraints, tuple) else (constraints, 0.0)
+    try:
+        R = np.atleast_2d(np.asarray(R, dtype=float))
+        q = np.broadcast_to(np.asarray(q, dtype=float).ravel(), (len(R),)).copy()
+    except (TypeError, ValueError) as error:
+        raise RestrictionError(
+            f"hypotheses are strings, a matrix R or a pair (R, q); got {constraints!r:.200}"
+        ) from error
+    if R.ndim != 2 or R.shape[1] != len(names):
+        raise RestrictionError(f"R has {R.shape[-1]} columns for {len(names)} coefficients")
+    if not (np.isfinite(R).all() and np.isfinite(q).all()):
+        raise RestrictionError("hypotheses hold missing or infinite numbers")
+    return R, q
+
+
+def _from_text(constraints: str | list[str], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    whole = constraints if isinstance(constraints, str) else ", ".join(constraints)
+    position = {name: i for i, name in enumerate(names)}
+    used: list[int] = []
+
+    def plain(found: re.Match[str]) -> str:
+        i = position[found[1]]
+        if i not in used:
+            used.append(i)
+        return f"b{used.index(i)}_"
+
+    longest = sorted((n for n in names if n in whole), key=len, reverse=True)
+    if longest:
+        known = "|".join(map(re.escape, longest))
+        text = re.sub(rf"`?(?<!\w)({known})(?!\w)`?", plain, whole)
+    else:
+        text = whole
+    pairs = []
+    for part in text.split(","):
+        sides = part.split("=")
+        pairs += [f"{a} = {b}" for a, b in pairwise(sides)] if len(sides) > 2 else [part]
+    short = [f"b{k}_" for k in range(len(used))]
+    try:
+        parsed = FormulaManager().get_linear_constraints(", ".join(pairs), short)
+        values = np.asarray(parsed.constraint_matrix, dtype=float)
+    except Exception as error:
+        raise RestrictionError(
+            f"cannot read the hypothesis {whole!r}; coefficients are named equation_variable, for "
+            f"example {names[0]!r}"
+        ) from error
+    R = np.zeros((len(values), len(names)))
+    R[:, used] = values
+    return R, np.asarray(parsed.constraint_values, dtype=float).ravel()
