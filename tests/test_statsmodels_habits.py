@@ -330,3 +330,7 @@ def test_callback_sees_every_sweep(res):
     again = res.model.fit(start_params=res.params, n_starts=1, callback=seen.append)
     assert len(seen) >= again.mle_retvals["iterations"] > 0
     assert seen[-1].nll == pytest.approx(res.nll_per_row, rel=1e-6)
+
+
+def test_wald_test_terms_calls_the_intercept_by_one_name(in_engine):
+    assert in_engine.wald_test_terms().table.index[0] == "Intercept"

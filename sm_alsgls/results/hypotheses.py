@@ -164,11 +164,11 @@ def columns_by_term(results: Any) -> dict[str, np.ndarray]:
 
 
 def _owners(spec: Any) -> dict[str, str]:
-    """The term that each column of an equation's design belongs to."""
+    """The term that each column of an equation's design belongs to; formulaic's 1 is Intercept."""
     manager = FormulaManager(spec.engine)
     names = list(spec.rhs.column_names)
     return {
-        column: manager.get_term_name(term)
+        column: "Intercept" if term == manager.intercept_term else manager.get_term_name(term)
         for term in spec.rhs.terms
         for column in names[manager.get_slice(spec.rhs, term)]
     }
