@@ -98,13 +98,13 @@ def test_order_of_rows_equations_and_columns(system, seed):
     for i, j in enumerate(eqs):
         got = moved.equations[f"y{i + 1}"]
         np.testing.assert_allclose(
-            got.params.to_numpy(), original[f"y{j + 1}"].to_numpy()[cols[j]], rtol=1e-9, atol=1e-10
+            got.params.to_numpy(), original[f"y{j + 1}"].to_numpy()[cols[j]], rtol=1e-10, atol=1e-10
         )
         np.testing.assert_allclose(
-            got.bse.to_numpy(), plain.equations[f"y{j + 1}"].bse.to_numpy()[cols[j]], rtol=1e-9
+            got.bse.to_numpy(), plain.equations[f"y{j + 1}"].bse.to_numpy()[cols[j]], rtol=1e-10
         )
     np.testing.assert_allclose(
-        np.abs(moved.loadings.to_numpy()), np.abs(plain.loadings.to_numpy()[eqs]), atol=1e-9
+        np.abs(moved.loadings.to_numpy()), np.abs(plain.loadings.to_numpy()[eqs]), atol=1e-10
     )
 
 
