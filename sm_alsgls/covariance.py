@@ -223,6 +223,11 @@ class LowRankDiag:
             return factor
 
     @property
+    def parts(self) -> woodbury.BlockFactor:
+        """The block factorisation of Sigma, for kernels that go over equations in pieces."""
+        return self._factor
+
+    @property
     def _root(self) -> woodbury.Root:
         try:
             return self._root_

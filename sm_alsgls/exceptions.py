@@ -71,6 +71,10 @@ class DataRemovedError(AlsglsError, AttributeError):
     """Something needs the data, but ``remove_data()`` was called; ``hasattr`` says False."""
 
 
+class IterationError(AlsglsError, RuntimeError):
+    """An iteration that must end in a number did not; the message says what to look at."""
+
+
 class AlsglsWarning(ModelWarning):
     """Root of every warning of this package."""
 

@@ -124,11 +124,16 @@ def solve(rows: Array, f: BlockFactor) -> Array:
     T = _times(rows, f.Gt)
     if not f.J.size:
         return _update(rows, f.scale, -1.0, T, f.Gt)
-    xJ = _over_transpose(_over(rows[:, f.J] - T @ f.P, f.RJ), f.RJ)
-    T += xJ @ f.P.T
+    T, xJ = border(T, rows[:, f.J], f)
     out = _update(rows, f.scale, -1.0, T, f.Gt)
     out[:, f.J] = xJ
     return out
+
+
+def border(T: Array, rows_J: Array, f: BlockFactor) -> tuple[Array, Array]:
+    """From T = M_I G_I (n, r) and M_J to T + x_J P' and x_J = (M Sigma^-1)_J, (n, |J|)."""
+    xJ = _over_transpose(_over(rows_J - T @ f.P, f.RJ), f.RJ)
+    return T + xJ @ f.P.T, xJ
 
 
 def whiten(rows: Array, f: BlockFactor, root: Root) -> Array:

@@ -1,5 +1,7 @@
 """Covariance types: dense definitions, linearmodels given the same Sigma, and options."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from linearmodels.system import SUR
 from scipy.linalg import block_diag
 
 from sm_alsgls import LowRankSUR
+from sm_alsgls.core import information
 from sm_alsgls.core.inference import kernel_weights
 from sm_alsgls.core.kackar_harville import sigma_information
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
@@ -279,3 +282,24 @@ class TestOptions:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 30e6
+
+
+def test_robust_standard_errors_never_form_p_by_p(monkeypatch):
+    rng = np.random.default_rng(0)
+    N, K, p = 40, 700, 3
+    X = [np.column_stack([np.ones(N), rng.standard_normal((N, p - 1))]) for _ in range(K)]
+    Y = rng.standard_normal((N, 2)) @ rng.standard_normal((2, K)) + rng.standard_normal((N, K))
+    res = LowRankSUR(Y, X, rank=2).fit(n_starts=1)
+    kinds = (("HC1", {}), ("cluster", {"groups": np.arange(N) // 4}), ("HAC", {}))
+    found = []
+    for cov_type, kwds in kinds:
+        robust = res.get_robustcov_results(cov_type, **kwds)
+        tracemalloc.start()
+        found.append(robust.bse)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 * (K * p) ** 2 / 2
+    monkeypatch.setattr(information, "_SMALL", 10_000)  # from here by one dense factorisation
+    for (cov_type, kwds), bse in zip(kinds, found, strict=True):
+        dense = res.get_robustcov_results(cov_type, **kwds).bse
+        np.testing.assert_allclose(bse, dense, rtol=1e-8)

@@ -7,7 +7,7 @@ transposed view of a C-contiguous (K, n) array, because every kernel walks along
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,9 @@ class _Stack:
     def block(self, i: int) -> Array:
         return self.basis[i]
 
+    def blocks(self, start: int, stop: int) -> Array:
+        return self.basis[start:stop]
+
 
 @dataclass(frozen=True)
 class _Shared(_Stack):
@@ -90,6 +93,9 @@ class _Shared(_Stack):
 
     def block(self, i: int) -> Array:
         return self.basis[0]
+
+    def blocks(self, start: int, stop: int) -> Array:
+        return np.broadcast_to(self.basis, (stop - start, *self.basis.shape[1:]))
 
 
 class Design:
@@ -208,6 +214,15 @@ class Design:
             to_beta = np.broadcast_to(group.to_beta, (len(stacked), group.p, group.p))
             out[group.gamma] = np.linalg.solve(to_beta, stacked[:, :, None]).reshape(-1)
         return out
+
+    def tiles(self, size: int) -> Iterator[tuple[Array, Array, slice]]:
+        """Up to ``size`` equations at a time: their numbers, Q_j' (m, p, n), place in gamma."""
+        for group in self._groups:
+            for i in range(0, len(group.equations), size):
+                equations = group.equations[i : i + size]
+                start = group.gamma.start + i * group.p
+                at = slice(start, start + group.p * len(equations))
+                yield equations, group.blocks(i, i + len(equations)), at
 
     def equation_slice(self, j: int) -> slice:
         """Where gamma_j sits in the flat vector."""

@@ -56,14 +56,23 @@ class NormalEquations:
         """H g for flat ``g`` (P,)."""
         out = self.design.project(self.cov.solve(self.design.fitted(g)))
         if self._ridge is not None:
-            out += self._n_obs * self._ridge.apply(g)
+            out += self.penalty(g)
         return out
+
+    @property
+    def ridged(self) -> bool:
+        """Whether a ridge is part of H."""
+        return self._ridge is not None
+
+    def penalty(self, g: Array) -> Array:
+        """N A g, the ridge's part of `apply`."""
+        return np.zeros_like(g) if self._ridge is None else self._n_obs * self._ridge.apply(g)
 
     def score(self, E: Array, g: Array) -> Array:
         """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K)."""
         out = self.design.project(self.cov.solve(E))
         if self._ridge is not None:
-            out -= self._n_obs * self._ridge.apply(g)
+            out -= self.penalty(g)
         return out
 
     def score_size(self, score: Array) -> float:

@@ -25,12 +25,23 @@ from sm_alsgls.core.information import CoefficientCovariance
 
 Array = np.ndarray
 
+# Rows whose influence on all coefficients is worked out at once.
+_ROWS = 128
+
 
 class RowWeights(Protocol):
-    """The weights omega of a meat, as inner products of influence rows."""
+    """The weights omega of a meat, as inner products of influences.
+
+    Influences are columns, one a row of the data, or one a sum of rows where that is all that
+    omega can tell apart; `reduce` makes the second from the first.
+    """
+
+    def reduce(self, U: Array) -> Array:
+        """Rows U (N, p), or the sums of rows that the meat needs, (c, p)."""
+        ...
 
     def inner(self, A: Array, B: Array) -> Array:
-        """A omega B' for A (m, N) and B (k, N)."""
+        """A omega B' for reduced influences A (m, c) and B (k, c)."""
         ...
 
     def diagonal(self, A: Array) -> Array:
@@ -40,6 +51,10 @@ class RowWeights(Protocol):
 
 class White:
     """Rows are independent: omega = I."""
+
+    def reduce(self, U: Array) -> Array:
+        """The rows themselves."""
+        return U
 
     def inner(self, A: Array, B: Array) -> Array:
         """A B'."""
@@ -53,6 +68,8 @@ class White:
 class Clusters:
     """Rows of a group are dependent; one or two groupings.
 
+    The meat needs the sums over groups only: with G groups, G influences instead of N.
+
     Parameters
     ----------
     codes : sequence of ndarray of int, shape (N,)
@@ -62,32 +79,34 @@ class Clusters:
     """
 
     def __init__(self, codes: Sequence[Array], debias: bool = False) -> None:
-        self._terms = [(1.0, code) for code in codes]
+        groupings = [(1.0, code) for code in codes]
         if len(codes) == 2:
             both = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1]
-            self._terms.append((-1.0, both.ravel()))
-        if debias:
-            groups = [int(code.max()) + 1 for _, code in self._terms]
-            self._terms = [
-                (sign * g / (g - 1.0), code)
-                for g, (sign, code) in zip(groups, self._terms, strict=True)
-            ]
+            groupings.append((-1.0, both.ravel()))
+        self._terms: list[tuple[float, slice]] = []
+        self._sorted: list[tuple[Array, Array]] = []
+        start = 0
+        for sign, code in groupings:
+            g = int(code.max()) + 1
+            factor = g / (g - 1.0) if debias else 1.0
+            self._terms.append((sign * factor, slice(start, start + g)))
+            order = np.argsort(code, kind="stable")
+            self._sorted.append((order, np.flatnonzero(np.diff(code[order], prepend=-1))))
+            start += g
 
-    @staticmethod
-    def _sums(A: Array, code: Array) -> Array:
-        order = np.argsort(code, kind="stable")
-        starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-        return np.add.reduceat(A[:, order], starts, axis=1)
+    def reduce(self, U: Array) -> Array:
+        """Sums over the groups of every grouping, one grouping after the other."""
+        return np.concatenate(
+            [np.add.reduceat(U[order], starts, axis=0) for order, starts in self._sorted]
+        )
 
     def inner(self, A: Array, B: Array) -> Array:
         """Sum over groupings of (group sums of A) (group sums of B)'."""
-        return sum(
-            sign * (self._sums(A, code) @ self._sums(B, code).T) for sign, code in self._terms
-        )
+        return sum(sign * (A[:, at] @ B[:, at].T) for sign, at in self._terms)
 
     def diagonal(self, A: Array) -> Array:
         """Its diagonal for B = A."""
-        return sum(sign * np.square(self._sums(A, code)).sum(axis=1) for sign, code in self._terms)
+        return sum(sign * np.square(A[:, at]).sum(axis=1) for sign, at in self._terms)
 
 
 class Kernel:
@@ -95,6 +114,10 @@ class Kernel:
 
     def __init__(self, weights: Array) -> None:
         self.weights = weights
+
+    def reduce(self, U: Array) -> Array:
+        """The rows themselves."""
+        return U
 
     def inner(self, A: Array, B: Array) -> Array:
         """Kernel-weighted sum over lags, both ways."""
@@ -162,19 +185,29 @@ class SandwichCovariance:
         return self.bread.shape
 
     def _influence(self, R: Array) -> Array:
-        """The rows of R V U', (m, N)."""
+        """The rows of R V U', reduced: (m, c)."""
         VR = self.bread.times(R * self._factor)
         out = np.zeros((self._W.shape[0], len(R)))
         for j, X in enumerate(self._blocks):
-            at = slice(self._stop[j] - X.shape[1], self._stop[j])
-            out += (X @ VR[at]) * self._W[:, j : j + 1]
-        return out.T
+            out += (X @ VR[self._columns(j)]) * self._W[:, j : j + 1]
+        return self.weights.reduce(out).T
 
     @cached_property
     def _influence_all(self) -> Array:
-        """B = V U', (P, N)."""
-        U = np.concatenate([X * self._W[:, j : j + 1] for j, X in enumerate(self._blocks)], axis=1)
-        return self.bread.times(U) * self._factor[:, None]
+        """V U', reduced: (P, c), c <= N, or at most 3 N for two groupings."""
+        scores = [
+            self.weights.reduce(X * self._W[:, j : j + 1]) for j, X in enumerate(self._blocks)
+        ]
+        out = np.concatenate(scores, axis=1)
+        del scores
+        for start in range(0, len(out), _ROWS):
+            at = slice(start, start + _ROWS)
+            out[at] = self.bread.times(out[at]).T
+        out *= self._factor
+        return out.T
+
+    def _columns(self, j: int) -> slice:
+        return slice(self._stop[j] - self._blocks[j].shape[1], self._stop[j])
 
     def variances(self) -> Array:
         """Diagonal of the covariance, (P,)."""
@@ -182,7 +215,7 @@ class SandwichCovariance:
 
     def block(self, j: int) -> Array:
         """Covariance of beta_j, (p_j, p_j)."""
-        at = np.arange(self._stop[j] - self._blocks[j].shape[1], self._stop[j])
+        at = np.arange(*self._columns(j).indices(self.shape[0]))
         if "_influence_all" in self.__dict__:
             rows = self._influence_all[at]
         else:

@@ -7,7 +7,10 @@ Three routes to the same numbers, chosen by predicted cost:
                 T = I - sum_j d_j (g_j g_j') x (Q_j Q_j')               (n r x n r)
                 (H^-1)_jj = d_j I + d_j^2 (g_j x Q_j)' T^-1 (g_j x Q_j)
             which does not grow with P (Woodbury 1950)
-    cg      conjugate gradients for the columns that were asked for
+    cg      conjugate gradients, preconditioned on two levels (`core.two_level`), for the columns
+            that were asked for
+
+and where all designs are equal, the closed form H^-1 = Sigma x I.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.design import Design, Ridge
-from sm_alsgls.core.gls import NormalEquations, conjugate_gradients
+from sm_alsgls.core.gls import NormalEquations
+from sm_alsgls.core.two_level import ManyRightHandSides
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import ShapeError
 
@@ -28,7 +32,10 @@ Array = np.ndarray
 _DENSE_LIMIT = 8_000
 # Up to here H^-1 is cheaper than a few dozen solves with H.
 _SMALL = 2_000
-_CG_TOL = 1e-12
+# Residual of conjugate gradients, relative: of a few columns, and of as many as there are rows.
+_CG_TOL, _CG_TOL_MANY = 1e-12, 1e-10
+# More columns than this are many.
+_MANY = 20
 
 
 class CoefficientCovariance:
@@ -124,8 +131,9 @@ class CoefficientCovariance:
     def _gamma_block(self, j: int, all_of_them: bool) -> Array:
         """(H^-1)_jj by the chosen route; by conjugate gradients where the others are not asked."""
         at = self.design.equation_slice(j)
-        if self.cov.rank == 0 and self._ridge is None:
-            return np.eye(int(self.design.p[j])) * self.cov.uniquenesses[j]
+        if self._closed_form:
+            variance = self.cov.uniquenesses[j] + np.square(self.cov.loadings[j]).sum()
+            return np.eye(int(self.design.p[j])) * variance
         if "_dense_gamma" in self.__dict__ or (self.route == "dense" and all_of_them):
             return self._dense_gamma[at, at]
         if self.route == "dual" and (all_of_them or "_dual_factor" in self.__dict__):
@@ -142,21 +150,28 @@ class CoefficientCovariance:
     def _solve_gamma(self, B: Array) -> Array:
         """H^-1 B for a few columns B (P, m)."""
         P, m = B.shape
-        # Many right-hand sides: one factorisation costs less than a CG solve for each.
-        dense = m > 20 and (P <= _SMALL or (P <= _DENSE_LIMIT and m > P / 50))
-        if "_dense_gamma" in self.__dict__ or dense:
+        if self._closed_form:
+            return self._sigma_times(B)
+        # Of a small system one factorisation costs less than a CG solve for each column.
+        if "_dense_gamma" in self.__dict__ or (m > _MANY and P <= _SMALL):
             return self._dense_gamma @ B
-        out = np.empty_like(B)
-        for i in range(B.shape[1]):
-            b = B[:, i]
-            size = np.sqrt(float(b @ (b / self.normal.diagonal)))
-            out[:, i] = conjugate_gradients(
-                self.normal.apply,
-                b,
-                self.normal.diagonal,
-                tol=_CG_TOL * size,
-                max_iter=10 * self.design.P,
-            ).x
+        return self._many.solve(B, _CG_TOL_MANY if m > _MANY else _CG_TOL, 10 * P)
+
+    @cached_property
+    def _many(self) -> ManyRightHandSides:
+        return ManyRightHandSides(self.normal, self.cov)
+
+    @property
+    def _closed_form(self) -> bool:
+        """H is diagonal, or Sigma^-1 x I."""
+        return self._ridge is None and (self.cov.rank == 0 or self.design.shared)
+
+    def _sigma_times(self, B: Array) -> Array:
+        """(Sigma x I) B of equal designs, D B of uncorrelated errors."""
+        out = B * self.design.expand(self.cov.uniquenesses)[:, None]
+        if self.cov.rank:
+            F = self.cov.loadings
+            out += (F @ (F.T @ B.reshape(len(F), -1))).reshape(B.shape)
         return out
 
     def block(self, j: int) -> Array:
