@@ -171,18 +171,23 @@ def als(
     limit = options.max_sweeps if max_sweeps is None else max_sweeps
     began = time.perf_counter()
     gamma, E, d, opening = _open(problem, start)
-    # The first Sigma-step need not be exact: beta moves next.
-    point = _sigma_step(problem, rank, gamma, E, d, start.block, 1e-2)
+    # The first Sigma-step need not be exact: beta moves next, from OLS by much.
+    first_tol = 5e-2 if start.gamma is None else 1e-2
+    point = _sigma_step(problem, rank, gamma, E, d, start.block, first_tol)
     rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
     memory = SecantMemory(20)
     status = _asked_to_stop(callback, rows[0])
     drop, flat = math.inf, 0
+    near = _near_enough(problem.n_obs)
     while not status:
         # Half: the last beta-step of `_settle` moves the gradient in d a little.
-        at_rest = max(point.score_beta, 2.0 * point.factor.gradient) <= options.gtol
+        at_rest = max(point.score_beta / near, 2.0 * point.factor.gradient) <= options.gtol
         if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
-            status = "stationary"
-            break
+            settled = _settle(problem, point, "stationary", tuple(rows), start.label)
+            if settled.converged or near == 1.0:
+                return settled
+            near = 1.0
+            continue
         if len(rows) > limit:
             status = f"max_sweeps={limit} reached; raise max_sweeps"
             break
@@ -213,6 +218,15 @@ def als(
         if (not accept_t and plain) or flat > _MOST_FLAT:
             status = _ROUNDED
     return _settle(problem, point, status, tuple(rows), start.label)
+
+
+def _near_enough(n_obs: int) -> float:
+    """The score, in units of gtol, from which the beta-step of `_settle` is the last.
+
+    It moves beta by that many standard errors and a row's gradient in log d by sqrt(2 / N) of
+    that; a third of gtol leaves room.
+    """
+    return max(1.0, min(10.0, 0.3 * math.sqrt(n_obs / 2.0)))
 
 
 def _settle(

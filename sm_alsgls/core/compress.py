@@ -26,13 +26,15 @@ def compress_rows(blocks: Sequence[Array], Y: Array) -> tuple[list[Array], Array
     Returns
     -------
     blocks, Y
-        The arguments themselves when q + K >= N, else arrays with q + K rows. The number of
-        observations stays N: pass it on beside them.
+        The arguments themselves when q + K > N / 2, where the factorisation costs as much as it
+        saves, else arrays with q + K rows. The number of observations stays N: pass it on
+        beside them.
     """
     N, K = Y.shape
-    if N <= K or N <= 2:
+    limit = N // 2 - K + 1
+    if limit <= 0:
         return list(blocks), Y
-    columns, order = _distinct_columns(blocks, N - K)
+    columns, order = _distinct_columns(blocks, limit)
     if columns is None:
         return list(blocks), Y
     q = len(columns)

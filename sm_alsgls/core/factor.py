@@ -192,7 +192,12 @@ def fit_factor(
     start = _irregular(K) * s if d is None else d
     evaluate = _objective(E, source, s, lam_F, N)
     point, evaluations, converged, at_bound = _minimise(
-        evaluate, np.log(np.maximum(start, floor)), np.log(floor), s, gtol, max_iter
+        evaluate,
+        np.log(np.maximum(start, floor)),
+        np.log(floor),
+        s,
+        gtol,
+        max_iter,
     )
     F = np.sqrt(point.d)[:, None] * point.V * np.sqrt(point.lam - 1.0)
     size = np.abs(np.where(at_bound, 0.0, point.gradient))
@@ -276,7 +281,8 @@ def _minimise(
     memory = SecantMemory(12)
     # d_j <= s_j at a maximum; a little more leaves room, and keeps far starts from overflowing.
     high = np.maximum(low, np.log(np.maximum(s, 1e-300))) + 1.0
-    point = evaluate(np.minimum(x, high), 1e-2)
+    # A first gradient that is mostly its own error would be followed, and cost several steps.
+    point = evaluate(np.minimum(x, high), min(1e-2, gtol))
     evaluations = 1
     snapped_at = np.full(len(x), np.inf)
     flat = 0

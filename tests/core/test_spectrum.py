@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from sm_alsgls.core import spectrum as module
 from sm_alsgls.core.spectrum import BlockSpectrum, DenseSpectrum, spectrum
@@ -76,19 +77,40 @@ def test_weak_separation(tol):
     np.testing.assert_allclose(V.T @ V, np.eye(r), rtol=0, atol=1e-12)
 
 
-def test_the_filter_is_chebyshevs_polynomial():
-    """T_6 of the operator with [0, edge] taken to [-1, 1]: small there, steep beyond."""
+def test_another_d_costs_no_product_within_the_space():
+    """S W is kept: pairs for a new d are those of the projected pencil (W'SW, W'DW)."""
     rng = np.random.default_rng(9)
     n, K, r = 60, 40, 3
     E = systems.factor_data(rng, n, K, r)
     d = rng.uniform(0.3, 1.5, K)
     source = BlockSpectrum(E, n, r)
-    M, V, edge = standardised(E, d, n), source.block, 1.7
-    values, vectors = np.linalg.eigh(M)
-    T = np.polynomial.chebyshev.Chebyshev.basis(6)(2 * values / edge - 1)
-    expected = vectors @ (T[:, None] * (vectors.T @ V))
-    actual = source._chebyshev(M @ V, V, 1 / np.sqrt(d), edge)
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+    source.pairs(d, 1e-6)
+    spent, W = source.products, source._W
+    other = d * rng.uniform(0.9, 1.1, K)
+    theta, V, residual = source.pairs(other, np.inf)
+    assert source.products == spent
+    S = E.T @ E / n
+    values = scipy.linalg.eigh(W.T @ S @ W, W.T @ (other[:, None] * W), eigvals_only=True)
+    np.testing.assert_allclose(theta, values[::-1][:r], rtol=1e-10)
+    gap = standardised(E, other, n) @ V - V * theta
+    assert residual == pytest.approx(np.abs(gap * np.sqrt(theta - 1) / theta).max(), rel=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [1e-6, 1e6])
+def test_d_that_moves_by_orders_of_magnitude(ratio):
+    """As when a Heywood case is put on its bound: W is made orthonormal again."""
+    rng = np.random.default_rng(10)
+    n, K, r = 60, 40, 3
+    E = systems.factor_data(rng, n, K, r)
+    d = rng.uniform(0.3, 1.5, K)
+    source = BlockSpectrum(E, n, r)
+    source.pairs(d, 1e-6)
+    d[[2, 5]] *= ratio
+    theta, V, _ = source.pairs(d, 1e-9)
+    values, vectors = leading(standardised(E, d, n), r)
+    np.testing.assert_allclose(theta, values, rtol=1e-8)  # they span seven orders of magnitude
+    np.testing.assert_allclose(signless(V), signless(vectors), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(V.T @ V, np.eye(r), rtol=0, atol=1e-10)
 
 
 def test_repeated_eigenvalues():
