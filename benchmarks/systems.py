@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sm_alsgls.datasets import load_french, load_grunfeld, load_munnell
+from sm_alsgls.simulate import simulate_sur
 
 Array = np.ndarray
 Arrays = tuple[list[Array], Array]
@@ -31,20 +32,9 @@ class System(NamedTuple):
 def independent(
     rng: np.random.Generator, N: int, K: int, p: int, r: int, strength: float = 1.0
 ) -> Arrays:
-    """Constant + N(0, 1) regressors of each equation's own; F ~ strength N(0, 1), d ~ U(.5, 1.5).
-
-    Made equation by equation, so that the peak of memory is the system itself.
-    """
-    F = strength * rng.standard_normal((K, r))
-    root_d = np.sqrt(rng.uniform(0.5, 1.5, K))
-    z = rng.standard_normal((N, r))
-    blocks, Y = [], np.empty((N, K))
-    for j in range(K):
-        X = rng.standard_normal((N, p))
-        X[:, 0] = 1.0
-        blocks.append(X)
-        Y[:, j] = X @ rng.standard_normal(p) + z @ F[j] + root_d[j] * rng.standard_normal(N)
-    return blocks, Y
+    """`simulate_sur`: a constant and N(0, 1) regressors of each equation's own."""
+    drawn = simulate_sur(N, K, p, r, rng, strength=strength)
+    return drawn.exog, drawn.endog
 
 
 def collinear(rng: np.random.Generator, N: int, K: int, r: int, strength: float = 1.0) -> Arrays:

@@ -223,11 +223,6 @@ class LowRankDiag:
             return factor
 
     @property
-    def parts(self) -> woodbury.BlockFactor:
-        """The block factorisation of Sigma, for kernels that go over equations in pieces."""
-        return self._factor
-
-    @property
     def _root(self) -> woodbury.Root:
         try:
             return self._root_
@@ -264,6 +259,11 @@ class LowRankDiag:
         rows, single = arrays.rows(M, self.K, "M")
         out = woodbury.solve(rows, self._factor) if self.loadings.size else rows / self.uniquenesses
         return out[0] if single else out
+
+    def piecewise(self, n: int) -> woodbury.PiecewiseSolve:
+        """M Sigma^-1 for n rows M whose equations are read, and written, a few at a time."""
+        f = self._factor if self.rank else woodbury.uncorrelated(self.uniquenesses)
+        return woodbury.PiecewiseSolve(f, n)
 
     def whiten(self, M: npt.ArrayLike) -> Array:
         """M W with W W' = Sigma^-1: rows M of covariance Sigma get the identity as covariance.

@@ -87,6 +87,13 @@ def factorise(F: Array, d: Array) -> BlockFactor:
     return BlockFactor(R, perm, Qt, Qt * root, 1.0 / d, _NO_J, _NO_P, _NO_P)
 
 
+def uncorrelated(d: Array) -> BlockFactor:
+    """The factorisation of Sigma = D, without factors."""
+    none = np.empty((0, len(d)))
+    empty = np.empty((0, 0))
+    return BlockFactor(empty, None, none, none, 1.0 / d, _NO_J, _NO_P, _NO_P)
+
+
 def triangle(A: Array) -> tuple[Array, npt.NDArray[np.intp] | None, Array]:
     """Return R, perm and Qt = R^-T A': R upper, R'R = (I + A'A)[perm][:, perm]; None: as it is."""
     r = A.shape[1]
@@ -134,6 +141,52 @@ def border(T: Array, rows_J: Array, f: BlockFactor) -> tuple[Array, Array]:
     """From T = M_I G_I (n, r) and M_J to T + x_J P' and x_J = (M Sigma^-1)_J, (n, |J|)."""
     xJ = _over_transpose(_over(rows_J - T @ f.P, f.RJ), f.RJ)
     return T + xJ @ f.P.T, xJ
+
+
+class PiecewiseSolve:
+    """M Sigma^-1 for M whose equations come, and go, a few at a time.
+
+    `read` every equation once, then ask `taken` for any: (M Sigma^-1)_j = m_j scale_j - taken_j.
+    Memory: (r, n) for all equations, so that M itself need never exist.
+
+    Parameters
+    ----------
+    f : BlockFactor
+    n : int
+        Rows of M.
+    """
+
+    def __init__(self, f: BlockFactor, n: int) -> None:
+        self._f, self._T = f, np.zeros((f.Gt.shape[0], n))
+        self._last = {int(j): i for i, j in enumerate(f.J)}
+        self._rows_J, self._closed = np.empty((len(f.J), n)), False
+
+    def scale(self, equations: npt.NDArray[np.intp]) -> Array:
+        """What multiplies the equations' own columns, (jb,)."""
+        return self._f.scale[equations]
+
+    def read(self, equations: npt.NDArray[np.intp], Mt: Array) -> None:
+        """Take in the columns Mt (jb, n) of some equations."""
+        if self._T.size:
+            dgemm(1.0, Mt.T, self._f.Gt[:, equations], 1.0, self._T.T, trans_b=1, overwrite_c=1)
+        if self._last:
+            for i, j in enumerate(equations):
+                if int(j) in self._last:
+                    self._rows_J[self._last[int(j)]] = Mt[i]
+
+    def taken(self, equations: npt.NDArray[np.intp], out: Array) -> Array:
+        """What the factors take off those columns, into ``out`` (jb, n)."""
+        if not self._closed:
+            self._closed = True
+            if self._last:
+                T, x_J = border(self._T.T, self._rows_J.T, self._f)
+                self._T, self._rows_J = T.T, x_J.T
+        np.matmul(self._f.Gt[:, equations].T, self._T, out=out)
+        if self._last:
+            for i, j in enumerate(equations):
+                if int(j) in self._last:
+                    np.negative(self._rows_J[self._last[int(j)]], out=out[i])
+        return out
 
 
 def whiten(rows: Array, f: BlockFactor, root: Root) -> Array:

@@ -192,7 +192,8 @@ def als(
             status = f"max_sweeps={limit} reached; raise max_sweeps"
             break
         direction, iterations = _direction(problem, point, memory)
-        E = point.E - problem.design.fitted(direction)
+        moved = problem.design.fitted(direction)
+        E = np.subtract(point.E, moved, out=moved)
         gamma = point.gamma + direction
         nll_beta = point.cov.nll(E, problem.n_obs) + _penalty(problem, gamma, point.factor)
         trial = _sigma_step(

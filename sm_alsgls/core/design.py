@@ -173,6 +173,10 @@ class Design:
         """True when all K designs are equal, so that GLS is OLS."""
         return isinstance(self._groups[0], _Shared)
 
+    def inside(self, g: Array) -> Array:
+        """``g`` as the coefficients may be: here any; a restricted design projects."""
+        return g
+
     def fitted(self, g: Array) -> Array:
         """Fitted values Q_j gamma_j, (n, K) Fortran-ordered, from flat ``g`` (P,)."""
         if len(self._groups) == 1:

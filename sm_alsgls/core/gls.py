@@ -6,12 +6,18 @@ In gamma_j = R_j beta_j the normal equations of GLS are H gamma = Q' vec(Y Sigma
 
 so the diagonal of H is its block diagonal and Jacobi preconditioning is exact block-Jacobi. The
 covariance is asked for ``solve`` and ``precision_diag`` only, the design for ``fitted`` and
-``project``: no K x K and no P x P array exists.
+``project``: no K x K and no P x P array exists. A system that leaves the cache is walked through
+in tiles of equations, twice: fitted values are read by the covariance, then what the factors take
+off them is projected back. With Q_j'Q_j = I,
+
+    (H b)_j = scale_j b_j - Q_j' taken_j,        Sigma^-1 = diag(scale) - (taken),
+
+so that no (n, K) array exists either; 1.5 times faster at K = 1,000 and 10,000.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,26 +44,97 @@ class Covariance(Protocol):
         ...
 
 
+# Elements of an (n, K) array from which tiles are faster than whole arrays, and bytes of a tile.
+_LARGE, _TILE_BYTES = 200_000, 2**21
+
+
 class NormalEquations:
     """H = Q' (Sigma^-1 x I) Q + N A as an operator, with its diagonal.
 
-    ``ridge`` (A) is per observation, in the units that `Design.ridge` makes.
+    ``ridge`` (A) is per observation, in the units that `Design.ridge` makes. A covariance that
+    has no ``piecewise`` is asked for ``solve`` at every size.
     """
 
     def __init__(
         self, design: Design, cov: Covariance, n_obs: int, ridge: Ridge | None = None
     ) -> None:
         self.design, self.cov, self._n_obs, self._ridge = design, cov, n_obs, ridge
+        large = design.n * design.K > _LARGE
+        self._piecewise = getattr(cov, "piecewise", None) if large else None
         self.diagonal = design.expand(cov.precision_diag())
         if ridge is not None:
             self.diagonal = self.diagonal + n_obs * ridge.diagonal()
 
     def apply(self, g: Array) -> Array:
         """H g for flat ``g`` (P,)."""
+        if self._piecewise is not None:
+            return self.apply_many(g[:, None])[:, 0]
         out = self.design.project(self.cov.solve(self.design.fitted(g)))
         if self._ridge is not None:
             out += self.penalty(g)
         return out
+
+    def apply_many(self, B: Array) -> Array:
+        """H B for columns B (P, m), m small, of a covariance with ``piecewise``."""
+        m, n = B.shape[1], self.design.n
+        B = self.design.inside(B)
+        solver = self.cov.piecewise(n * m)  # type: ignore[attr-defined]
+        size = max(1, _TILE_BYTES // (8 * n * m))
+        tile = np.empty((min(size, self.design.K), n * m))
+        for equations, basis, at in self.design.tiles(size):
+            b = B[at].reshape(len(equations), -1, m)
+            fitted = tile[: len(equations)]
+            np.matmul(basis.transpose(0, 2, 1), b, out=fitted.reshape(-1, n, m))
+            solver.read(equations, fitted)
+        out = np.empty_like(B)
+        for equations, basis, at in self.design.tiles(size):
+            taken = solver.taken(equations, tile[: len(equations)]).reshape(-1, n, m)
+            product = solver.scale(equations)[:, None, None] * B[at].reshape(len(taken), -1, m)
+            product -= np.matmul(basis, taken)
+            out[at] = product.reshape(-1, m)
+        out = self.design.inside(out)
+        if self._ridge is not None:
+            for i in range(m):
+                out[:, i] += self.penalty(B[:, i])
+        return out
+
+    def score(self, E: Array, g: Array) -> Array:
+        """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K)."""
+        out = self.projected_solve(E)
+        if self._ridge is not None:
+            out -= self.penalty(g)
+        return out
+
+    def projected_solve(self, E: Array) -> Array:
+        """Q_j' (E Sigma^-1)_j, flat (P,), for E (n, K)."""
+        if self._piecewise is None:
+            return self.design.project(self.cov.solve(E))
+        out = np.empty(self.design.P)
+        for _, basis, at, Wt in self.solved(E):
+            out[at] = np.matmul(basis, Wt[:, :, None]).reshape(-1)
+        return self.design.inside(out)
+
+    def solved(self, E: Array) -> Iterator[tuple[Array, Array, slice, Array]]:
+        """W = E Sigma^-1 in tiles: equations, their bases, place in gamma, and W' (jb, n).
+
+        A tile is overwritten by the next.
+        """
+        n, K, Et = self.design.n, self.design.K, E.T
+        if self._piecewise is None:
+            Wt = self.cov.solve(E).T
+            for equations, basis, at in self.design.tiles(K):
+                yield equations, basis, at, Wt[equations]
+            return
+        solver = self._piecewise(n)
+        solver.read(np.arange(K), Et)
+        size = max(1, _TILE_BYTES // (16 * n))
+        tile, own = np.empty((2, min(size, K), n))
+        for equations, basis, at in self.design.tiles(size):
+            solved = np.multiply(
+                Et[equations], solver.scale(equations)[:, None], out=own[: len(equations)]
+            )
+            solved -= solver.taken(equations, tile[: len(equations)])
+            yield equations, basis, at, solved
 
     @property
     def ridged(self) -> bool:
@@ -67,13 +144,6 @@ class NormalEquations:
     def penalty(self, g: Array) -> Array:
         """N A g, the ridge's part of `apply`."""
         return np.zeros_like(g) if self._ridge is None else self._n_obs * self._ridge.apply(g)
-
-    def score(self, E: Array, g: Array) -> Array:
-        """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K)."""
-        out = self.design.project(self.cov.solve(E))
-        if self._ridge is not None:
-            out -= self.penalty(g)
-        return out
 
     def score_size(self, score: Array) -> float:
         """Largest element of the score in units of its standard error, sqrt(H_ii)."""

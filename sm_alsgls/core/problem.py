@@ -17,6 +17,9 @@ from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
+# Elements of residuals that are kept beside those of the fit.
+_KEPT = 4_000_000
+
 
 @dataclass(frozen=True)
 class ALSOptions:
@@ -90,8 +93,8 @@ class Problem:
         Responses on n <= N rows, Fortran-ordered.
     n_obs : int
         N.
-    gamma_ols, E_ols : ndarray
-        OLS coefficients (P,) and residuals (n, K).
+    gamma_ols : ndarray, shape (P,)
+        OLS coefficients.
     s_ols : ndarray, shape (K,)
         OLS residual variances |e_j|^2 / N.
     floor : ndarray, shape (K,)
@@ -129,8 +132,9 @@ class Problem:
         self.design = design
         self.Y = np.asfortranarray(Y)
         self.gamma_ols = design.project(self.Y)
-        self.E_ols = self.Y - design.fitted(self.gamma_ols)
-        self.s_ols = np.einsum("kn,kn->k", self.E_ols.T, self.E_ols.T) / self.n_obs
+        E = self.residuals(self.gamma_ols)
+        self._E_ols = E if E.size <= _KEPT else None
+        self.s_ols = np.einsum("kn,kn->k", E.T, E.T) / self.n_obs
         self.floor = self.options.d_floor * self.s_ols
 
     def _ridge_weights(self, blocks: Sequence[Array]) -> list[Array]:
@@ -142,4 +146,10 @@ class Problem:
 
     def residuals(self, gamma: Array) -> Array:
         """Y minus fitted values, (n, K)."""
-        return self.Y - self.design.fitted(gamma)
+        fitted = self.design.fitted(gamma)
+        return np.subtract(self.Y, fitted, out=fitted)
+
+    @property
+    def E_ols(self) -> Array:
+        """OLS residuals (n, K); worked out again where they are too many to keep."""
+        return self.residuals(self.gamma_ols) if self._E_ols is None else self._E_ols

@@ -12,7 +12,7 @@ The covariance of the restricted coefficients is V - V R'(R V R')^-1 R V.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -80,7 +80,7 @@ class RestrictedDesign(Design):
         return False
 
     def inside(self, g: Array) -> Array:
-        """N g."""
+        """N g, for flat ``g`` (P,) or columns (P, m)."""
         return g - self.A @ (self.A.T @ g)
 
     def fitted(self, g: Array) -> Array:
@@ -90,6 +90,10 @@ class RestrictedDesign(Design):
     def project(self, M: Array) -> Array:
         """N Q' vec(M), (P,)."""
         return self.inside(self.full.project(M))
+
+    def tiles(self, size: int) -> Iterator[tuple[Array, Array, slice]]:
+        """As `Design.tiles`, of the design without N."""
+        return self.full.tiles(size)
 
     def expand(self, v: Array) -> Array:
         """As `Design.expand`."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sm_alsgls.core.gls import NormalEquations
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 
@@ -33,18 +34,20 @@ def stationarity(
     """Both measures at (gamma, F, d), ridges included.
 
     With P = Sigma^-1 and W = E P, the NLL per row has the gradient (P - W'W/N) F in F and
-    d o diag(P - W'W/N) / 2 in log d. Cost O(n K r).
+    d o diag(P - W'W/N) / 2 in log d. W comes in tiles of equations. Cost O(n K r).
     """
-    F, d, N = cov.loadings, cov.uniquenesses, problem.n_obs
+    F, d, N, design = cov.loadings, cov.uniquenesses, problem.n_obs, problem.design
     precision = cov.precision_diag()
-    W = cov.solve(E)
-    score = problem.design.project(W)
-    weight = problem.design.expand(precision)
-    if problem.ridge is not None:
-        score -= N * problem.ridge.apply(gamma)
-        weight = weight + N * problem.ridge.diagonal()
-    in_d = 0.5 * d * (precision - np.einsum("kn,kn->k", W.T, W.T) / N)
-    in_F = cov.solve(F.T).T - W.T @ (W @ F) / N
+    normal = NormalEquations(design, cov, N, problem.ridge)
+    PF = cov.solve(F.T).T
+    WF = E @ PF
+    score, squares, in_F = np.empty(design.P), np.empty(problem.K), np.empty_like(F)
+    for equations, basis, at, Wt in normal.solved(E):
+        score[at] = np.matmul(basis, Wt[:, :, None]).reshape(-1)
+        squares[equations] = np.einsum("kn,kn->k", Wt, Wt)
+        in_F[equations] = PF[equations] - Wt @ WF / N
+    score = design.inside(score) - normal.penalty(gamma)
+    in_d = 0.5 * d * (precision - squares / N)
     lam_F = problem.options.lam_F
     if lam_F > 0.0:
         share = F / d[:, None]
@@ -56,4 +59,4 @@ def stationarity(
     gradient = max(
         float(np.abs(in_d[free]).max(initial=0.0)), float(np.abs(in_A[free]).max(initial=0.0))
     )
-    return Stationarity(gradient, float(np.max(np.abs(score) / np.sqrt(weight))))
+    return Stationarity(gradient, normal.score_size(score))

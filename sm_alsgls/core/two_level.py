@@ -18,24 +18,21 @@ of Q_j Q_j', whose eigenvalues lie in [0, 1] and are 1 for what all designs shar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 import scipy.linalg
-from scipy.linalg.blas import dgemm
 
-from sm_alsgls.core.design import Design
 from sm_alsgls.core.gls import NormalEquations
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import IterationError
-from sm_alsgls.woodbury import border
 
 Array = np.ndarray
 
-# Right-hand sides of one tile, and bytes of its fitted values: both passes then stay in cache.
+# Right-hand sides that are solved for together.
 _COLUMNS = 32
-_TILE_BYTES = 2**22
+# Bytes of a tile in the subspace iteration.
+_TILE_BYTES = 2**21
 # Vectors of the subspace iteration, its steps, and the share of the designs (by weight) from
 # which a direction counts as shared.
 _BLOCK, _STEPS, _SHARE = 16, 6, 0.15
@@ -54,40 +51,6 @@ class ManyRightHandSides:
         self._normal, self._design, self._cov = normal, normal.design, cov
         self.iterations = 0
 
-    def apply(self, B: Array) -> Array:
-        """H B for columns B (P, m), m small."""
-        design, parts, m = self._design, self._cov.parts, B.shape[1]
-        n, r = design.n, self._cov.rank
-        T, rows_J = np.zeros((r, n * m)), np.empty((len(parts.J), n * m))
-        tile = np.empty(_tile(n, m) * n * m)
-        last = {int(j): i for i, j in enumerate(parts.J)}
-        for equations, basis, at in _tiles(design, m):
-            b = B[at].reshape(len(equations), -1, m)
-            fitted = tile[: len(equations) * n * m].reshape(len(equations), n, m)
-            np.matmul(basis.transpose(0, 2, 1), b, out=fitted)
-            flat = fitted.reshape(len(equations), n * m)
-            dgemm(1.0, flat.T, parts.Gt[:, equations], 1.0, T.T, trans_b=1, overwrite_c=1)
-            for i, j in enumerate(equations):
-                if int(j) in last:
-                    rows_J[last[int(j)]] = flat[i]
-        if last:
-            T, x_J = (M.T for M in border(T.T, rows_J.T, parts))
-        out = np.empty_like(B)
-        for equations, basis, at in _tiles(design, m):
-            back = tile[: len(equations) * n * m].reshape(len(equations), n, m)
-            np.matmul(parts.Gt[:, equations].T, T, out=back.reshape(len(equations), n * m))
-            for i, j in enumerate(equations):
-                if int(j) in last:
-                    back[i] = -x_J[last[int(j)]].reshape(n, m)
-            b = B[at].reshape(len(equations), -1, m)
-            # Q_j'Q_j = I: what D^-1 does needs no rows.
-            product = parts.scale[equations][:, None, None] * b
-            product -= np.matmul(basis, back)
-            out[at] = product.reshape(-1, m)
-        for i in range(m if self._normal.ridged else 0):
-            out[:, i] += self._normal.penalty(B[:, i])
-        return out
-
     @cached_property
     def shared(self) -> Array:
         """S (n, q): orthonormal directions of the rows that many designs contain."""
@@ -96,11 +59,11 @@ class ManyRightHandSides:
         weights /= weights.sum()
         # Reproducible, and nobody else's generator is touched.
         V = np.random.default_rng(0).standard_normal((n, min(_BLOCK, n)))
-        image = V
+        image, size = V, _tile(n, V.shape[1])
         for _ in range(_STEPS):
             V = np.linalg.qr(image)[0]
             image = np.zeros_like(V)
-            for equations, basis, _at in _tiles(design, V.shape[1]):
+            for equations, basis, _at in design.tiles(size):
                 weighted = np.matmul(basis, V) * weights[equations][:, None, None]
                 image += np.tensordot(basis, weighted, axes=((0, 1), (0, 1)))
         values, rotation = np.linalg.eigh(V.T @ image)
@@ -113,14 +76,18 @@ class ManyRightHandSides:
         if not S.shape[1]:
             return None
         W = np.empty((self._design.P, G.shape[1] * S.shape[1]))
-        for equations, basis, at in _tiles(self._design, S.shape[1]):
+        for equations, basis, at in self._design.tiles(_tile(self._design.n, S.shape[1])):
             inside = np.matmul(basis, S) * d[equations][:, None, None]
             W[at] = (inside[:, :, None, :] * G[equations][:, None, :, None]).reshape(-1, W.shape[1])
         # Equations without part in the factors, or directions of few, leave W dependent.
         U, size, _ = np.linalg.svd(W * np.sqrt(self._normal.diagonal)[:, None], full_matrices=False)
         W = U[:, size > 1e-6 * size[0]] / np.sqrt(self._normal.diagonal)[:, None]
         image = np.concatenate(
-            [self.apply(W[:, i : i + _COLUMNS]) for i in range(0, W.shape[1], _COLUMNS)], axis=1
+            [
+                self._normal.apply_many(W[:, i : i + _COLUMNS])
+                for i in range(0, W.shape[1], _COLUMNS)
+            ],
+            axis=1,
         )
         return W, scipy.linalg.cho_factor(W.T @ image, lower=True, check_finite=False)
 
@@ -154,7 +121,7 @@ class ManyRightHandSides:
         for _ in range(max_iter):
             if np.all(rho <= enough):
                 return X
-            image = self.apply(direction)
+            image = self._normal.apply_many(direction)
             self.iterations += 1
             curvature = np.einsum("pm,pm->m", direction, image)
             # A column that has converged, or is zero, stays where it is.
@@ -174,8 +141,3 @@ class ManyRightHandSides:
 
 def _tile(n: int, m: int) -> int:
     return max(1, _TILE_BYTES // (8 * n * m))
-
-
-def _tiles(design: Design, m: int) -> Iterator[tuple[Array, Array, slice]]:
-    """Equations, their bases (jb, p, n) and their place in gamma, a tile at a time."""
-    return design.tiles(_tile(design.n, m))

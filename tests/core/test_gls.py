@@ -5,8 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from sm_alsgls.core import gls as module
 from sm_alsgls.core.design import Design
 from sm_alsgls.core.gls import NormalEquations, conjugate_gradients, gls
+from sm_alsgls.core.restriction import RestrictedDesign
 from sm_alsgls.covariance import LowRankDiag
 from tests.core import dense, systems
 
@@ -179,3 +181,41 @@ def test_no_large_matrix_is_formed():
     assert fit.cg.converged
     # A dozen arrays of the size of Y or of the loadings; K x K would be 72 MB, P x P 288 MB.
     assert peak < 12 * 8 * K * N
+
+
+# A ridge is refused together with restrictions.
+@pytest.mark.parametrize(
+    ("restricted", "with_ridge"), [(False, False), (False, True), (True, False)]
+)
+@pytest.mark.parametrize("kind", ["plain", "heywood", "diagonal"])
+def test_tiles_do_what_whole_arrays_do(monkeypatch, kind, with_ridge, restricted):
+    rng = np.random.default_rng(3)
+    n, K = 21, 17
+    blocks = [rng.standard_normal((n, 1 + j % 3)) for j in range(K)]
+    d = rng.uniform(0.2, 1.0, K)
+    if kind == "heywood":
+        d[[4, 9]] = 1e-9
+    r = 0 if kind == "diagonal" else 2
+    cov = LowRankDiag.from_factors(rng.standard_normal((K, r)), d)
+    design = Design(blocks)
+    weights = [rng.uniform(0.0, 0.5, X.shape[1]) for X in blocks]
+    ridge = design.ridge(weights) if with_ridge else None
+    if restricted:
+        design = RestrictedDesign(design, rng.standard_normal((3, design.P)), np.zeros(3))
+    monkeypatch.setattr(module, "_TILE_BYTES", 16 * n * 4)  # four equations a tile
+    plain = NormalEquations(design, cov, n, ridge)
+    monkeypatch.setattr(module, "_LARGE", 0)
+    tiled = NormalEquations(design, cov, n, ridge)
+    g = rng.standard_normal(design.P) / np.sqrt(plain.diagonal)
+    E = np.asfortranarray(rng.standard_normal((n, K)) * np.sqrt(d))
+    size = np.sqrt(plain.diagonal)
+    np.testing.assert_allclose(tiled.apply(g) / size, plain.apply(g) / size, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        tiled.score(E, g) / size, plain.score(E, g) / size, rtol=0, atol=1e-10
+    )
+    W = np.empty((K, n))
+    for equations, _, _, Wt in tiled.solved(E):
+        assert len(equations) <= 4
+        W[equations] = Wt
+    scale = np.sqrt(cov.precision_diag())
+    np.testing.assert_allclose(W.T / scale, cov.solve(E) / scale, rtol=0, atol=1e-10)

@@ -31,11 +31,11 @@ def dense(normal):
 @pytest.mark.parametrize("heywood", [False, True])
 @pytest.mark.parametrize("ridge", [False, True])
 def test_many_products_are_the_products_one_by_one(heywood, ridge):
-    normal, cov = normal_equations(heywood, ridge)
+    normal, _ = normal_equations(heywood, ridge)
     B = np.random.default_rng(1).standard_normal((normal.design.P, 5))
     scale = np.sqrt(normal.diagonal)
     one_by_one = np.column_stack([normal.apply(b) for b in (B / scale[:, None]).T])
-    at_once = ManyRightHandSides(normal, cov).apply(B / scale[:, None])
+    at_once = normal.apply_many(B / scale[:, None])
     np.testing.assert_allclose(
         at_once / scale[:, None], one_by_one / scale[:, None], rtol=0, atol=1e-9
     )
