@@ -28,6 +28,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import search
 from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank, saturated_nll
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
+from sm_alsgls.labels import shown
 from sm_alsgls.models.checks import resolve_rank
 from sm_alsgls.results.covariance_test import CovarianceTest
 
@@ -199,7 +200,7 @@ def rank_test(
     r = results.rank
     resolve_rank(r + 1, results.model._system)
     if n_starts != "auto" and not (isinstance(n_starts, (int, np.integer)) and n_starts >= 1):
-        raise OptionError(f"n_starts must be 'auto' or a whole number >= 1, got {n_starts!r}")
+        raise OptionError(f"n_starts must be 'auto' or a whole number >= 1, got {shown(n_starts)}")
     best = results._found.best
     larger = search(
         results._problem,
@@ -407,7 +408,7 @@ def _monte_carlo(
     statistic: float, draw: Callable[[np.random.Generator], float], reps: int, rng: Any
 ) -> float:
     if isinstance(reps, bool) or not isinstance(reps, (int, np.integer)) or reps < 1:
-        raise OptionError(f"reps must be a whole number >= 1, got {reps!r}")
+        raise OptionError(f"reps must be a whole number >= 1, got {shown(reps)}")
     generator = _generator(rng) or np.random.default_rng(0)
     # The data are one draw of reps + 1 (Barnard 1963); rounding must not break a tie.
     level = statistic - 1e-9 * max(1.0, abs(statistic))
@@ -420,7 +421,7 @@ def _generator(rng: Any) -> np.random.Generator | None:
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
         return np.random.default_rng(int(rng))
-    raise OptionError(f"rng must be a numpy Generator, a seed or None, got {rng!r}")
+    raise OptionError(f"rng must be a numpy Generator, a seed or None, got {shown(rng)}")
 
 
 def _unwrapped(results: Any) -> Any:

@@ -55,6 +55,14 @@ class OptionError(SystemInputError):
     """A fitting option is outside its range."""
 
 
+class UnknownArgumentError(OptionError, TypeError):
+    """A keyword that a method does not have; the message names the one that does its work."""
+
+
+class NotApplicableError(AlsglsError, NotImplementedError):
+    """A method of statsmodels' that means nothing for a system; the message says what does."""
+
+
 class FormulaError(SystemInputError):
     """A formula cannot be read, or names something that the data do not have."""
 

@@ -278,8 +278,10 @@ def replay_panel(
     """
     scope = caller_scope(1, [spec.formula for spec in specs]) if scope is None else scope
     new = _read(data, " ".join({spec.formula for spec in specs}), scope)
-    names = panel.key(new.frame, new.labels, groups, "groups").map(str).to_numpy()
-    unseen = [repr(name) for name in sorted(set(names) - {spec.name for spec in specs})]
+    known = {spec.name for spec in specs}
+    labels = panel.key(new.frame, new.labels, groups, "groups")
+    names = panel.equation_names(labels, known).to_numpy()
+    unseen = [repr(name) for name in sorted(set(names) - known)]
     if unseen:
         raise exc.UnseenLevelError(f"{groups}: the system has no equation for {listed(unseen)}.")
     design = redesign(specs[0], new)  # all groups of a panel share one right-hand side

@@ -18,6 +18,7 @@ from statsmodels.formula._manager import FormulaManager
 from sm_alsgls import exceptions as exc
 from sm_alsgls.formula_errors import engine_error, first_line, listed
 from sm_alsgls.formula_text import mentioned
+from sm_alsgls.labels import shown
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:
         for column in mentioned(code, frame) if known is not None else ():
             new = [value for value in frame[column].dropna().unique() if value not in known]
             if new:
-                yield f"{column!r} {listed(map(repr, new))} (known: {listed(map(repr, known))})"
+                yield f"{column!r} {listed(map(shown, new))} (known: {listed(map(shown, known))})"
 
 
 def _floats(matrix: Any) -> pd.DataFrame:

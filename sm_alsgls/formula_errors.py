@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls import exceptions as exc
+from sm_alsgls.labels import shown
 
 # Two spellings of an unknown name that do not fill in NameError.name: Q() of patsy, formulaic.
 _UNKNOWN = re.compile(r"no data named ['\"](?P<q>.+)['\"] found|`(?P<f>.+)` is not present")
@@ -25,11 +26,16 @@ def listed(items: Iterable[Any]) -> str:
 
 def candidates(name: Any, frame: pd.DataFrame) -> str:
     """Columns that may have been meant by a name that is none."""
-    columns = {str(column).lower(): repr(column) for column in reversed(frame.columns)}
-    close = difflib.get_close_matches(str(name).lower(), columns, n=5)
-    if close:
-        return f" (did you mean {' or '.join(columns[key] for key in close)}?)"
-    return f" (the data have {listed(map(repr, frame.columns))})"
+    return close(name, frame.columns, "the data have")
+
+
+def close(name: Any, known: Sequence[Any], what: str = "there are") -> str:
+    """Those of the known names that may have been meant by one that is none, else all."""
+    texts = {str(label).lower(): shown(label) for label in reversed(known)}
+    near = difflib.get_close_matches(str(name).lower(), texts, n=5)
+    if near:
+        return f" (did you mean {' or '.join(texts[key] for key in near)}?)"
+    return f" ({what} {listed(map(shown, known))})"
 
 
 def first_line(error: BaseException) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -82,3 +84,29 @@ def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.S
             f"{listed(labels[gaps])}; every row of a long panel needs one."
         )
     return frame[name]
+
+
+def equation_names(values: pd.Series, known: Collection[str]) -> pd.Series:
+    """The equation of each row of new data, from its group column; see `equation_name`."""
+    codes, labels = pd.factorize(values)
+    names = np.array([equation_name(label, known) for label in labels], dtype=object)
+    return pd.Series(names[codes], index=values.index)
+
+
+def equation_name(label: Any, known: Collection[str]) -> str:
+    """How the equations in ``known`` spell a group's label.
+
+    Equations are named by ``str`` of their groups. A whole number is the same group as an integer
+    and as a float, which is what pandas makes of integers beside a missing value.
+
+    Examples
+    --------
+    >>> from sm_alsgls.panel import equation_name
+    >>> equation_name(2.0, ["1", "2"]), equation_name(2.5, ["1", "2"])
+    ('2', '2.5')
+    """
+    text = str(label)
+    if text in known or not isinstance(label, Real) or not float(label).is_integer():
+        return text
+    spellings = (str(int(label)), str(float(label)))
+    return next((other for other in spellings if other in known), text)

@@ -14,7 +14,7 @@ from statsmodels.iolib.summary2 import summary_col
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.diagnostics import diagonality_test, rank_test, sufficiency_test
-from sm_alsgls.exceptions import DataRemovedError, HeywoodWarning
+from sm_alsgls.exceptions import DataRemovedError, HeywoodWarning, NotApplicableError
 
 PERIODS = np.arange(20) // 2
 COVARIANCES = {name: {} for name in ("nonrobust", "KH", "sandwich", "HC0", "HC1")}
@@ -105,6 +105,8 @@ def test_conf_int(res):
     assert_allclose(interval, np.column_stack([res.params - half, res.params + half]))
     assert interval.index.equals(res.params.index)
     pd.testing.assert_frame_equal(res.conf_int(0.1, cols=[1, 4]), interval.iloc[[1, 4]])
+    names = ["GM_value", "USS_value"]
+    pd.testing.assert_frame_equal(res.conf_int(0.1, cols=names), interval.loc[names])
 
 
 def test_cov_params_variants(res, matrix):
@@ -114,6 +116,7 @@ def test_cov_params_variants(res, matrix):
     assert_allclose(V, plug_in * 20 / 15, rtol=1e-6)
     assert_allclose(res.cov_params(column=[1, 4]), V.iloc[[1, 4], [1, 4]])
     assert res.cov_params(column=1) == pytest.approx(V.iloc[1, 1])
+    assert res.cov_params(column="GM_value") == pytest.approx(V.iloc[1, 1])
     assert_allclose(res.cov_params(R), R @ V @ R.T)
     assert_allclose(res.cov_params(R, other=R[:1]), R @ V @ R[:1].T)
     assert_allclose(res.cov_params(R, cov_p=np.eye(33)), R @ R.T)
@@ -226,6 +229,14 @@ def test_predict_new_data(data, res):
     assert_allclose(res.fittedvalues + res.resid, res.model.endog)
 
 
+def test_model_predict(data, res):
+    pd.testing.assert_frame_equal(res.model.predict(res.params), res.fittedvalues)
+    new = data.tail(5)
+    assert_allclose(res.model.predict(2 * res.params, new), 2 * res.predict(new))
+    merged = res.model.predict(res.params.sort_index())  # by name
+    assert_allclose(merged, res.fittedvalues)
+
+
 def test_get_prediction_summary_frame(data, res):
     new = data[(data["firm"] == "IBM") & (data["year"] > 1950)]
     frame = res.get_prediction(new).summary_frame(alpha=0.1)
@@ -318,6 +329,33 @@ def test_an_equation_is_results(res):
     y = ibm.fittedvalues + ibm.resid
     assert ibm.rsquared == pytest.approx(1 - (ibm.resid**2).sum() / ((y - y.mean()) ** 2).sum())
     assert f"{ibm.rsquared:.3f}" in ibm.summary().as_text()
+
+
+def test_hypotheses_about_an_equation(in_engine):
+    ibm, res = in_engine.equations["IBM"], in_engine
+    t = ibm.t_test("value = capital")
+    assert t.effect == pytest.approx(ibm.params["value"] - ibm.params["capital"])
+    assert t.pvalue == pytest.approx(res.t_test("IBM_value = IBM_capital").pvalue)
+    assert float(ibm.f_test("value = 0, capital = 0").fvalue) == pytest.approx(ibm.fvalue)
+    chi2 = ibm.wald_test(np.eye(3)[1:], use_f=False)
+    assert chi2.statistic == pytest.approx(2 * ibm.fvalue)
+
+
+def test_fvalue_of_a_restricted_fit(res):
+    bound = res.model.fit_constrained("IBM_capital = 0")
+    ibm = bound.equations["IBM"]
+    assert ibm.fvalue == pytest.approx(ibm.tvalues["value"] ** 2)
+    assert ibm.f_pvalue == pytest.approx(ibm.pvalues["value"])
+
+
+def test_t_test_pairwise_says_what_to_use(res):
+    with pytest.raises(NotApplicableError, match=r'test_across\(.*t_test\("a = b"\)'):
+        res.t_test_pairwise("value")
+
+
+def test_foreign_keywords_name_ours(res):
+    with pytest.raises(TypeError, match="'maxiter'; use max_sweeps="):
+        res.model.fit(maxiter=100)
 
 
 def test_disp_prints_how_the_fit_ended(res, capsys):

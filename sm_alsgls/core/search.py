@@ -50,11 +50,12 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """The best solution, how the others ended, and the curvature at the best."""
+    """The best solution, how the others ended, the curvature at the best, and who searched."""
 
     best: Solution
     runs: tuple[Run, ...]
     curvature: Curvature | None = field(default=None, repr=False)
+    method: str = "als"
 
 
 def auto_starts(problem: Problem, rank: int) -> int:

@@ -18,6 +18,7 @@ from sm_alsgls.exceptions import (
     RankWarning,
     RestrictionError,
 )
+from sm_alsgls.labels import shown
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
 
@@ -72,7 +73,7 @@ def resolve_rank(rank: int | str, system: System) -> int:
             )
         return chosen
     if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or rank < 0:
-        raise IllegalRankError(f"rank must be 'auto' or a whole number >= 0, got {rank!r}")
+        raise IllegalRankError(f"rank must be 'auto' or a whole number >= 0, got {shown(rank)}")
     largest = largest_rank(K, N, p)
     if rank > largest:
         why = (

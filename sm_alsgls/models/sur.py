@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -12,15 +13,16 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
 from sm_alsgls.core.als import Start, Sweep
+from sm_alsgls.core.em import em_search
 from sm_alsgls.core.factor import sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.search import Search, search
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, ShapeError
+from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, OptionError, ShapeError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.models import likelihood
-from sm_alsgls.models.arguments import coefficients, generator, number_of_starts
+from sm_alsgls.models.arguments import coefficients, generator, number_of_starts, refuse
 from sm_alsgls.models.checks import build_problem, resolve_rank
 from sm_alsgls.models.data import SystemData
 from sm_alsgls.models.restrictions import (
@@ -31,6 +33,8 @@ from sm_alsgls.models.restrictions import (
 from sm_alsgls.models.system import System, build_system
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.covariance import choose
+from sm_alsgls.results.new_rows import rows_of_system
+from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -268,6 +272,7 @@ class LowRankSUR(LikelihoodModel):
         self,
         start_params: Any = None,
         *,
+        method: str = "als",
         n_starts: int | str = "auto",
         rng: np.random.Generator | int | None = None,
         debiased: bool = True,
@@ -284,6 +289,7 @@ class LowRankSUR(LikelihoodModel):
         cg_maxit: int = 500,
         callback: Callable[[Sweep], object] | None = None,
         disp: bool = False,
+        **unknown: Any,
     ) -> LowRankSURResultsWrapper:
         """Maximise the likelihood over the coefficients and Sigma.
 
@@ -291,6 +297,12 @@ class LowRankSUR(LikelihoodModel):
         ----------
         start_params : array_like (P,), optional
             Coefficients of the first start, in the order of ``exog_names``. Default OLS.
+        method : {"als", "em"}
+            "als" alternates GLS and factor analysis, without a K x K or P x P array. "em" is the
+            dense EM of the literature, a baseline to compare with: the same likelihood and the
+            same criteria in hundreds or thousands of iterations (``max_sweeps`` counts them) that
+            form the K x K inverse and P x P normal equations. It runs one start unless
+            ``n_starts`` is a number, and knows no restrictions on coefficients.
         n_starts : int or "auto"
             Starts to run. "auto" spends where the risk is: up to 32 on small systems, 2 on the
             largest, and stops once Bayes' rule expects no unseen maximum. 1 trusts the first.
@@ -333,12 +345,16 @@ class LowRankSUR(LikelihoodModel):
         Raises
         ------
         RankDeficientError, DegenerateResponseError, DuplicateEquationError, OptionError
+        UnknownArgumentError
+            A keyword of other packages (``maxiter``, ``tol``); the message names ours.
         """
+        refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
         options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
+        maximise = _maximiser(method)
         starts = number_of_starts(n_starts)
         choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
         problem = build_problem(self._system, options, self.restrictions)
-        found = search(
+        found = maximise(
             problem,
             self.rank,
             n_starts=starts,
@@ -395,11 +411,13 @@ class LowRankSUR(LikelihoodModel):
         if start_params is None:
             return None
         names = self.exog_names
-        if isinstance(start_params, pd.Series) and set(start_params.index) == set(names):
-            start_params = start_params[names]
-        values = coefficients(start_params, names, "start_params")
-        stops = np.cumsum([X.shape[1] for X in self.exog])[:-1]
-        return Start("start_params", gamma=problem.design.from_beta(np.split(values, stops)))
+        beta = self._by_equation(coefficients(start_params, names, "start_params"))
+        return Start("start_params", gamma=problem.design.from_beta(beta))
+
+    def _by_equation(self, params: np.ndarray) -> list[np.ndarray]:
+        """Flat coefficients (P,) as K vectors (p_j,)."""
+        stops = np.cumsum([len(columns) for columns in self._system.columns])[:-1]
+        return np.split(params, stops)
 
     def _warn(self, found: Search) -> None:
         best = found.best
@@ -412,6 +430,23 @@ class LowRankSUR(LikelihoodModel):
             )
         if best.at_bound.any():
             warnings.warn(heywood_message(self.equations, best.at_bound), HeywoodWarning, 3)
+
+    # -- prediction ------------------------------------------------------------------------
+
+    def predict(
+        self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None
+    ) -> pd.DataFrame | pd.Series:
+        """Fitted values at any coefficients.
+
+        Parameters
+        ----------
+        params : array_like (P,) or Series
+            Coefficients in the order of ``exog_names``, or labelled by them.
+        exog, transform, equations : optional
+            As `LowRankSURResults.predict`, which takes the estimates.
+        """
+        beta = self._by_equation(coefficients(params, self.exog_names, "params"))
+        return predict_rows(beta, rows_of_system(self, exog, transform, equations))
 
     # -- likelihood ------------------------------------------------------------------------
 
@@ -448,3 +483,13 @@ class LowRankSUR(LikelihoodModel):
             fitted[j] = X @ params[start:stop]
             start = stop
         return self.endog - fitted.T
+
+
+_METHODS: dict[str, Callable[..., Search]] = {"als": search, "em": em_search}
+
+
+def _maximiser(method: str) -> Callable[..., Search]:
+    """The search behind ``method``."""
+    if not isinstance(method, str) or method not in _METHODS:
+        raise OptionError(f"method must be 'als' or 'em', got {method!r}")
+    return _METHODS[method]

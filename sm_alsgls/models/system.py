@@ -18,6 +18,7 @@ from sm_alsgls.exceptions import (
     OptionError,
     ShapeError,
 )
+from sm_alsgls.labels import shown
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _where(
     remedy = "drop or fill such rows" + (", or pass missing='drop'" if missing else "")
     return (
         f"{argument}: {what} has {count} {kind} value{'s' if count > 1 else ''}, the first in row "
-        f"{first!r}; {remedy}"
+        f"{shown(first)}; {remedy}"
     )
 
 
@@ -245,8 +246,8 @@ def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
         for label, dtype in zip(frame.columns, frame.dtypes, strict=True):
             if not (is_numeric_dtype(dtype) or is_object_dtype(dtype)) or is_complex_dtype(dtype):
                 raise ShapeError(
-                    f"{where}: column {label!r} is {dtype}, not numeric; encode it, for example "
-                    "with C() through from_formula"
+                    f"{where}: column {shown(label)} is {dtype}, not numeric; encode it, for "
+                    "example with C() through from_formula"
                 )
         # na_value makes a copy, which numpy's own dtypes do not need.
         nullable = any(isinstance(dtype, ExtensionDtype) for dtype in frame.dtypes)
@@ -309,5 +310,6 @@ def _same_index(one: pd.Index, other: pd.Index, what: str) -> None:
         i = next(i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
         raise ShapeError(
             f"row labels of {what} differ from the others', first at position {i} "
-            f"({one[i]!r} against {other[i]!r}); align them before, for example with reindex"
+            f"({shown(one[i])} against {shown(other[i])}); align them before, for example "
+            "with reindex"
         )

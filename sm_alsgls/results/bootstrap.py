@@ -12,6 +12,7 @@ import pandas as pd
 from sm_alsgls.core.bootstrap import METHODS, Parent, Replicate, bootstrap
 from sm_alsgls.core.design import Design
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.labels import shown
 from sm_alsgls.results.covariance import check_alpha
 
 
@@ -48,8 +49,11 @@ class BootstrapResults:
 
     @property
     def tvalues(self) -> pd.DataFrame:
-        """(replicate - parent) / the replicate's standard error, (reps, P)."""
-        return (self.params - self.estimate) / self.bse
+        """(replicate - parent) / the replicate's standard error, (reps, P).
+
+        NaN, as p-values, where restrictions fix a coefficient.
+        """
+        return (self.params - self.estimate) / self.bse.mask(self.bse == 0.0)
 
     @property
     def std_errors(self) -> pd.Series:
@@ -73,15 +77,17 @@ class BootstrapResults:
             return interval.set_axis([0, 1], axis=1)
         if kind != "percentile-t":
             raise OptionError(f"kind must be 'percentile-t' or 'percentile', got {kind!r}")
-        half = self.tvalues.abs().quantile(1 - alpha) * self.estimate_bse
+        free = self.estimate_bse > 0.0
+        half = (self.tvalues.abs().quantile(1 - alpha) * self.estimate_bse).where(free, 0.0)
         return pd.DataFrame({0: self.estimate - half, 1: self.estimate + half})
 
     @property
     def pvalues(self) -> pd.Series:
         """Bootstrap-t p-values of zero coefficients (P,), (1 + #{|t*| >= |t|}) / (1 + reps)."""
-        t = (self.estimate / self.estimate_bse).abs()
+        free = self.estimate_bse > 0.0
+        t = (self.estimate / self.estimate_bse.where(free)).abs()
         exceed = (self.tvalues.abs() >= t).sum()
-        return ((1 + exceed) / (1 + self.reps)).rename("pvalue")
+        return ((1 + exceed) / (1 + self.reps)).where(free).rename("pvalue")
 
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Estimates with bootstrap standard errors, p-values and percentile-t intervals."""
@@ -114,11 +120,11 @@ def bootstrap_results(
         raise OptionError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     for name, value, least in (("reps", reps, 2), ("n_jobs", n_jobs, 1)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
+            raise OptionError(f"{name} must be a whole number >= {least}, got {shown(value)}")
     if block_length is None:
         block_length = max(1, round(N ** (1 / 3)))
     if not 1 <= block_length <= N:
-        raise OptionError(f"block_length must lie between 1 and N = {N}, got {block_length!r}")
+        raise OptionError(f"block_length must lie between 1 and N = {N}, got {shown(block_length)}")
     generator = np.random.default_rng(0 if rng is None else rng)
     entropy = generator.integers(0, 2**63, 2).tolist()
     seeds: Iterable[np.random.SeedSequence] = np.random.SeedSequence(entropy).spawn(int(reps))

@@ -15,6 +15,8 @@ from sm_alsgls.core.bootstrap import Replicate
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
 from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import ParameterCovariance, build, check_alpha, choose
+from sm_alsgls.results.freedom import Freedom, left_to_test
+from sm_alsgls.results.selection import positions
 
 
 class Coefficients(LikelihoodModelResults):
@@ -110,7 +112,18 @@ class Coefficients(LikelihoodModelResults):
         """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
         variances = self._covariance.variances()
         # A two-way clustered variance can come out negative: no standard error then.
-        return np.sqrt(np.where(variances >= 0.0, variances, np.nan))
+        variances = np.where(variances >= 0.0, variances, np.nan)
+        return np.sqrt(np.where(self._fixed, 0.0, variances))
+
+    @cached_property
+    def _freedom(self) -> Freedom:
+        restrictions = self.model.restrictions
+        return Freedom(None if restrictions is None else restrictions.R)
+
+    @cached_property
+    def _fixed(self) -> np.ndarray:
+        """Which coefficients the restrictions give a number (P,)."""
+        return self._freedom.fixed_coefficients(len(self.params))
 
     @cached_property
     def tvalues(self) -> np.ndarray:
@@ -169,16 +182,32 @@ class Coefficients(LikelihoodModelResults):
         df_constraints: int | None = None,
         scalar: bool = True,
     ) -> Any:
-        """Joint Wald test of linear hypotheses, as in statsmodels; F where ``use_t``."""
-        hypothesis = read_constraints(r_matrix, self.model.exog_names)
-        return super().wald_test(hypothesis, cov_p, invcov, use_f, df_constraints, scalar)
+        """Joint Wald test of linear hypotheses, as in statsmodels; F where ``use_t``.
+
+        What the restrictions of a fit fix is not tested, nor what follows under them from other
+        hypotheses; degrees of freedom count the rest.
+
+        Raises
+        ------
+        RestrictionError
+            The restrictions leave nothing to test.
+        """
+        R, q = read_constraints(r_matrix, self.model.exog_names)
+        if cov_p is None and invcov is None:
+            R, q = left_to_test(self._freedom, R, q)
+        return super().wald_test((R, q), cov_p, invcov, use_f, df_constraints, scalar)
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
-        """Confidence intervals (P, 2) of level 1 - ``alpha``; ``cols`` selects positions."""
+        """Confidence intervals (P, 2) of level 1 - ``alpha``.
+
+        ``cols`` selects coefficients, by names or positions.
+        """
         check_alpha(alpha)
         half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
         interval = np.column_stack([self.params - half, self.params + half])
-        return interval if cols is None else interval[np.asarray(cols)]
+        return (
+            interval if cols is None else interval[positions(cols, self.model.exog_names, "cols")]
+        )
 
     def cov_params(
         self,
@@ -194,8 +223,8 @@ class Coefficients(LikelihoodModelResults):
         ----------
         r_matrix : array_like (m, P), optional
             Combinations; only their covariance is computed.
-        column : int or array_like, optional
-            Positions of coefficients; only their block is computed.
+        column : str, int or list of either, optional
+            Coefficients, by names or positions; only their block is computed.
         scale, cov_p : optional
             A factor, and another (P, P) covariance to use, as in statsmodels.
         other : array_like (q, P), optional
@@ -209,12 +238,24 @@ class Coefficients(LikelihoodModelResults):
             raise ValueError("other can only be given with r_matrix")
         factor = 1.0 if scale is None else scale
         if column is not None:
-            at = np.atleast_1d(column)
-            block = self._covariance.combinations(np.eye(len(self.params))[at])
-            return factor * (block[0, 0] if np.ndim(column) == 0 else block)
+            at = positions(column, self.model.exog_names, "column")
+            picked = np.zeros((at.size, len(self.params)))
+            picked[np.arange(at.size), at] = 1.0
+            block = factor * self._of_combinations(picked)
+            return block[0, 0] if at.ndim == 0 else block
         if r_matrix is None:
-            return factor * self._covariance.dense()
+            V = factor * self._covariance.dense()
+            V[self._fixed] = V[:, self._fixed] = 0.0
+            return V
         rows = np.asarray(r_matrix, dtype=float)
         second = None if other is None else np.atleast_2d(np.asarray(other, dtype=float))
-        V = factor * self._covariance.combinations(np.atleast_2d(rows), second)
+        V = factor * self._of_combinations(np.atleast_2d(rows), second)
         return V[0, 0] if rows.ndim == 1 and second is None else V
+
+    def _of_combinations(self, R: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        """R V other' with zeros, not rounding errors, for what restrictions fix."""
+        V = self._covariance.combinations(R, other)
+        fixed = self._freedom.fixed(R)
+        V[fixed] = 0.0
+        V[:, fixed if other is None else self._freedom.fixed(other)] = 0.0
+        return V

@@ -12,7 +12,9 @@ from statsmodels.formula._manager import FormulaManager
 from sm_alsgls.exceptions import RestrictionError
 
 
-def read_constraints(constraints: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def read_constraints(
+    constraints: Any, names: list[str], called: str = "equation_variable"
+) -> tuple[np.ndarray, np.ndarray]:
     """R (m, P) and q (m,) of R beta = q.
 
     Parameters
@@ -24,6 +26,8 @@ def read_constraints(constraints: Any, names: list[str]) -> tuple[np.ndarray, np
         misread.
     names : list of str
         Coefficients, P of them.
+    called : str
+        How coefficients are named, for messages.
 
     Raises
     ------
@@ -34,7 +38,7 @@ def read_constraints(constraints: Any, names: list[str]) -> tuple[np.ndarray, np
         and len(constraints) > 0
         and all(isinstance(c, str) for c in constraints)
     ):
-        return _from_text(constraints, names)
+        return _from_text(constraints, names, called)
     R, q = constraints if isinstance(constraints, tuple) else (constraints, 0.0)
     try:
         R = np.atleast_2d(np.asarray(R, dtype=float))
@@ -50,7 +54,9 @@ def read_constraints(constraints: Any, names: list[str]) -> tuple[np.ndarray, np
     return R, q
 
 
-def _from_text(constraints: str | list[str], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _from_text(
+    constraints: str | list[str], names: list[str], called: str
+) -> tuple[np.ndarray, np.ndarray]:
     whole = constraints if isinstance(constraints, str) else ", ".join(constraints)
     position = {name: i for i, name in enumerate(names)}
     used: list[int] = []
@@ -77,7 +83,7 @@ def _from_text(constraints: str | list[str], names: list[str]) -> tuple[np.ndarr
         values = np.asarray(parsed.constraint_matrix, dtype=float)
     except Exception as error:
         raise RestrictionError(
-            f"cannot read the hypothesis {whole!r}; coefficients are named equation_variable, for "
+            f"cannot read the hypothesis {whole!r}; coefficients are named {called}, for "
             f"example {names[0]!r}"
         ) from error
     R = np.zeros((len(values), len(names)))

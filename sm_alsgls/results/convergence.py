@@ -18,6 +18,7 @@ def retvals(found: Search) -> dict[str, Any]:
     return {
         "converged": best.converged,
         "message": best.status,
+        "method": found.method,
         "iterations": len(best.trace) - 1,
         "nll_trace": [row.nll for row in best.trace],
         "nll_beta_trace": [row.nll_beta for row in best.trace[1:]],

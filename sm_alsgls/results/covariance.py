@@ -18,6 +18,7 @@ from sm_alsgls.core.inference import (
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from sm_alsgls.labels import shown
 
 COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "cluster", "HAC", "KH")
 
@@ -43,7 +44,7 @@ _KERNELS = {
 def check_alpha(alpha: float) -> None:
     """An interval's level must lie between 0 and 1."""
     if not 0.0 < alpha < 1.0:
-        raise OptionError(f"alpha must lie between 0 and 1, got {alpha!r}")
+        raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
 
 
 class ParameterCovariance(Protocol):
@@ -189,7 +190,7 @@ def _clustered(kwds: dict[str, Any], index: pd.Index) -> CovarianceChoice:
             )
         lacking = index.difference(groups.index)
         if len(lacking):
-            raise ShapeError(f"groups has no label for row {lacking[0]!r}")
+            raise ShapeError(f"groups has no label for row {shown(lacking[0])}")
         groups = groups.loc[index]
     frame = pd.DataFrame(np.asarray(groups))
     if len(frame) != len(index):
@@ -198,7 +199,7 @@ def _clustered(kwds: dict[str, Any], index: pd.Index) -> CovarianceChoice:
         raise ShapeError(f"groups may hold one or two groupings, got {frame.shape[1]}")
     if frame.isna().any(axis=None):
         row = index[int(np.flatnonzero(frame.isna().any(axis=1))[0])]
-        raise NonFiniteError(f"groups is missing in row {row!r}")
+        raise NonFiniteError(f"groups is missing in row {shown(row)}")
     codes = [pd.factorize(frame[column])[0] for column in frame]
     sizes = [int(code.max()) + 1 for code in codes]
     if min(sizes) < 2:
@@ -225,7 +226,7 @@ def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
         power = {"bartlett": 2 / 9, "parzen": 4 / 25, "quadratic-spectral": 2 / 25}[name]
         lags = int(np.floor(4.0 * (N / 100.0) ** power))
     if isinstance(lags, bool) or not np.isscalar(lags) or not 0 <= lags < N:
-        raise OptionError(f"maxlags must lie between 0 and N - 1 = {N - 1}, got {lags!r}")
+        raise OptionError(f"maxlags must lie between 0 and N - 1 = {N - 1}, got {shown(lags)}")
     kwds.setdefault("use_correction", True)
     return CovarianceChoice(
         "HAC",

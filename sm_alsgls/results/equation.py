@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.base.wrapper import ResultsWrapper
 
-from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.results.equation_tests import EquationTests
 from sm_alsgls.results.new_rows import rows_of_equation
 from sm_alsgls.results.overall import Overall
 from sm_alsgls.results.prediction import SystemPrediction, predict_rows, prediction
 from sm_alsgls.results.summary import SystemSummary, equation_summary
 
 
-class EquationResults(Overall):
+class EquationResults(Overall, EquationTests, ResultsWrapper):
     """A view of one equation; coefficients carry the names of their columns.
+
+    It is a ``ResultsWrapper`` of statsmodels because tables of regressions (stargazer) take what
+    they know by class; nothing is inherited from it but pickling and ``save``.
 
     Attributes
     ----------
@@ -36,6 +40,10 @@ class EquationResults(Overall):
         self._at = system._columns(self.name)
         self._labels = pd.Index(system.model._system.columns[position])
 
+    # A wrapper looks up in what it wraps: the system's aic is not the equation's.
+    __getattribute__ = object.__getattribute__
+    __dir__ = object.__dir__
+
     def __repr__(self) -> str:
         return f"<EquationResults {self.name!r}: {len(self._labels)} coefficients>"
 
@@ -52,12 +60,15 @@ class EquationResults(Overall):
         """Standard errors (p_j,); only this equation's block of the covariance is computed."""
         if "bse" in self.system.__dict__:
             return self._series(self.system.bse[self._at])
-        return self._series(np.sqrt(np.diagonal(self.system._covariance.block(self._j))))
+        variances = np.diagonal(self.system._covariance.block(self._j))
+        variances = np.where(self.system._fixed[self._at], 0.0, variances)
+        # A two-way clustered variance can come out negative: no standard error then.
+        return self._series(np.sqrt(np.where(variances >= 0.0, variances, np.nan)))
 
     @property
     def tvalues(self) -> pd.Series:
-        """Coefficients over standard errors (p_j,)."""
-        return self.params / self.bse
+        """Coefficients over standard errors (p_j,); NaN where a restriction fixes one."""
+        return self.params / self.bse.where(self.bse > 0.0)
 
     @property
     def pvalues(self) -> pd.Series:
@@ -66,17 +77,6 @@ class EquationResults(Overall):
 
     def _distribution(self) -> Any:
         return self.system._distribution_of(self._j)
-
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Confidence intervals (p_j, 2)."""
-        check_alpha(alpha)
-        half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
-        return pd.DataFrame({0: self.params - half, 1: self.params + half})
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the equation's coefficients (p_j, p_j)."""
-        block = self.system._covariance.block(self._j)
-        return pd.DataFrame(block, index=self._labels, columns=self._labels)
 
     @property
     def resid(self) -> pd.Series:
@@ -141,11 +141,19 @@ class EquationResults(Overall):
         transform : bool
             False takes a design matrix although the model has formulas.
         """
-        return predict_rows(self.system, rows_of_equation(self.system, self._j, exog, transform))
+        return predict_rows(
+            self.system._beta, rows_of_equation(self.system.model, self._j, exog, transform)
+        )
 
     def get_prediction(self, exog: Any = None, transform: bool = True) -> SystemPrediction:
         """Fitted values with standard errors and intervals; arguments as those of `predict`."""
-        return prediction(self.system, rows_of_equation(self.system, self._j, exog, transform))
+        return prediction(
+            self.system, rows_of_equation(self.system.model, self._j, exog, transform)
+        )
+
+    def remove_data(self) -> None:
+        """Drop the data of the whole system; see `LowRankSURResults.remove_data`."""
+        self.system.remove_data()
 
     def summary(self, title: str | None = None, alpha: float = 0.05) -> SystemSummary:
         """A statsmodels Summary of this equation."""

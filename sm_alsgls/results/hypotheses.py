@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,12 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.regression.linear_model import CompareLRTestResult
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
-from sm_alsgls.exceptions import ConvergenceWarning, OptionError, ShapeError
+from sm_alsgls.exceptions import (
+    ConvergenceWarning,
+    NotApplicableError,
+    OptionError,
+    ShapeError,
+)
 
 
 class Hypotheses:
@@ -85,8 +90,8 @@ class Hypotheses:
         -------
         statsmodels WaldTestResults
             ``table`` has a row for each term of the formulas (each variable of a model without
-            formulas), in order of first appearance, and columns statistic, pvalue,
-            df_constraint and, where ``use_t``, df_denom.
+            formulas) that restrictions do not fix, in order of first appearance, and columns
+            statistic, pvalue, df_constraint and, where ``use_t``, df_denom.
 
         Raises
         ------
@@ -94,6 +99,22 @@ class Hypotheses:
             An entry of ``combine_terms`` is in no term.
         """
         return wald_test_terms(self, skip_single, extra_constraints, combine_terms, scalar)
+
+    def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for systems: compares the levels of one factor, of which each equation has its own.
+
+        Raises
+        ------
+        NotApplicableError
+            Always; it names what to use.
+        """
+        raise NotApplicableError(
+            "t_test_pairwise compares the levels of one factor in one equation, and a system has "
+            "a coefficient for each in every equation. To compare a variable between equations: "
+            'test_across(variable, null="equal"); two coefficients: t_test("a = b") with names '
+            "from params.index; levels within an equation: "
+            'equations[name].t_test("level1 = level2")'
+        )
 
     def compare_lr(self, restricted: Any, debiased: bool | None = None) -> CompareLRTestResult:
         """Likelihood-ratio test of a smaller model, nested in this one.
@@ -207,8 +228,13 @@ def _selectors(results: Any, at: np.ndarray) -> np.ndarray:
     equations in different units singular.
     """
     R = np.zeros((len(at), len(results.params)))
-    R[np.arange(len(at)), at] = 1.0 / np.asarray(results.bse)[at]
+    R[np.arange(len(at)), at] = 1.0 / _units(np.asarray(results.bse)[at])
     return R
+
+
+def _units(bse: np.ndarray) -> np.ndarray:
+    """Standard errors, 1 where there is none: what restrictions fix has no units to remove."""
+    return np.where(bse > 0.0, bse, 1.0)
 
 
 def _contrasts(results: Any, parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -219,7 +245,7 @@ def _contrasts(results: Any, parts: Sequence[np.ndarray]) -> np.ndarray:
         R = np.zeros((len(at) - 1, len(results.params)))
         R[np.arange(len(at) - 1), at[1:]] = 1.0
         R[:, at[0]] = -1.0
-        rows.append(R / np.hypot(bse[at[1:]], bse[at[0]])[:, None])
+        rows.append(R / _units(np.hypot(bse[at[1:]], bse[at[0]]))[:, None])
     return np.vstack(rows) if rows else np.empty((0, len(results.params)))
 
 
@@ -249,6 +275,8 @@ def wald_test_terms(
                 + ", ".join(repr(name) for name in list(terms)[:12])
             )
         tests.append((pattern, _selectors(results, np.concatenate(matched))))
+    # A term that the restrictions of the fit fix has nothing to test.
+    tests = [(name, R) for name, R in tests if len(results._freedom.independent(R))]
     tests += list(extra_constraints or ())
     rows = []
     for _, R in tests:

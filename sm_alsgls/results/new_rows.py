@@ -13,6 +13,7 @@ from sm_alsgls import panel
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import replay, replay_panel
 from sm_alsgls.formula_errors import listed
+from sm_alsgls.labels import shown
 
 
 class Piece(NamedTuple):
@@ -62,7 +63,8 @@ class NewRows:
             found = self.systems.get_loc(row)
         except (KeyError, TypeError, pd.errors.InvalidIndexError):
             raise OptionError(
-                f"cov_mean: there is no row {row!r}; rows are {listed(map(repr, self.systems))}"
+                f"cov_mean: there is no row {shown(row)}; rows are "
+                f"{listed(map(shown, self.systems))}"
             ) from None
         at = np.atleast_1d(np.arange(len(self.systems))[found])
         cells = []
@@ -72,48 +74,56 @@ class NewRows:
             else:
                 cells += [(piece.j, piece.X[i]) for i in at]
         if len({j for j, _ in cells}) < len(cells):
-            raise OptionError(f"cov_mean: several rows are labelled {row!r}; make labels unique")
+            raise OptionError(
+                f"cov_mean: several rows are labelled {shown(row)}; make labels unique"
+            )
         return cells
 
 
-def select(results: Any, equations: Any) -> list[int]:
+def select(model: Any, equations: Any) -> list[int]:
     """Positions of the equations named by a string or a list; None is all of them.
 
     Raises
     ------
     OptionError
     """
+    position = _positions(model)
     if equations is None:
-        return list(range(len(results.model.equations)))
-    names = [equations] if isinstance(equations, str) else [str(name) for name in equations]
-    unknown = [repr(name) for name in names if name not in results._position]
+        return list(position.values())
+    names = [equations] if isinstance(equations, str) else list(equations)
+    names = [panel.equation_name(name, position) for name in names]
+    unknown = [repr(name) for name in names if name not in position]
     if unknown:
         raise OptionError(
             f"equations: the system has no equation {listed(unknown)}; it has "
-            f"{listed(map(repr, results.model.equations))}"
+            f"{listed(map(repr, model.equations))}"
         )
     if not names or len(set(names)) < len(names):
         what = "is empty" if not names else "names an equation twice"
         raise OptionError(f"equations {what}; give each one that you want once")
-    return [results._position[name] for name in names]
+    return [position[name] for name in names]
 
 
-def rows_of_system(results: Any, exog: Any, transform: bool, equations: Any) -> NewRows:
+def _positions(model: Any) -> dict[str, int]:
+    return {name: j for j, name in enumerate(model.equations)}
+
+
+def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> NewRows:
     """What `LowRankSURResults.predict` was given, as designs."""
-    chosen = select(results, equations)
-    model = results.model
+    chosen = select(model, equations)
     formula = model.formula_system
     if exog is None:
-        return _wide(results, chosen, [model.exog[j] for j in chosen], results._rows)
+        return _wide(model, chosen, [model.exog[j] for j in chosen], model._system.index)
     if formula is None or not transform:
-        return _from_arrays(results, exog, chosen)
+        return _from_arrays(model, exog, chosen)
     specs = [formula.specs[j] for j in chosen]
     if formula.groups is None:
         designs = replay(specs, exog, formula.scope)
-        return _wide(results, chosen, [X.to_numpy() for X in designs], designs[0].index)
+        return _wide(model, chosen, [X.to_numpy() for X in designs], designs[0].index)
     data = pd.DataFrame(exog) if isinstance(exog, Mapping) else exog
     if equations is not None and isinstance(data, pd.DataFrame):
-        names = panel.key(data, data.index, formula.groups, "groups").map(str)
+        groups = panel.key(data, data.index, formula.groups, "groups")
+        names = panel.equation_names(groups, model.equations)
         data = data.loc[names.isin([spec.name for spec in specs]).to_numpy()]
         if data.empty:
             raise ShapeError(
@@ -121,19 +131,19 @@ def rows_of_system(results: Any, exog: Any, transform: bool, equations: Any) -> 
                 f"{formula.groups!r}"
             )
     parts = replay_panel(specs, data, formula.groups, formula.scope)
-    pieces = tuple(Piece(results._position[name], at, X.to_numpy()) for name, at, X in parts)
+    position = _positions(model)
+    pieces = tuple(Piece(position[name], at, X.to_numpy()) for name, at, X in parts)
     known = formula.time is not None and formula.time in data
     systems = pd.Index(data[formula.time]) if known else None
     return NewRows(pieces, data.index, None, "predicted", systems)
 
 
-def rows_of_equation(results: Any, j: int, exog: Any, transform: bool) -> NewRows:
+def rows_of_equation(model: Any, j: int, exog: Any, transform: bool) -> NewRows:
     """What `EquationResults.predict` was given, as a design: every row with this equation."""
-    model = results.model
     name, formula = model.equations[j], model.formula_system
     index: pd.Index | None
     if exog is None:
-        X, index = model.exog[j], results._rows
+        X, index = model.exog[j], model._system.index
     elif formula is None or not transform:
         X, index = _design(exog, name, model._system.columns[j])
     else:
@@ -144,20 +154,20 @@ def rows_of_equation(results: Any, j: int, exog: Any, transform: bool) -> NewRow
 
 
 def _wide(
-    results: Any, chosen: list[int], designs: list[np.ndarray], index: pd.Index | None
+    model: Any, chosen: list[int], designs: list[np.ndarray], index: pd.Index | None
 ) -> NewRows:
     index = pd.RangeIndex(len(designs[0])) if index is None else index
     pieces = tuple(
         Piece(j, (slice(None), i), X) for i, (j, X) in enumerate(zip(chosen, designs, strict=True))
     )
-    columns = tuple(results.model.equations[j] for j in chosen)
+    columns = tuple(model.equations[j] for j in chosen)
     return NewRows(pieces, index, columns, None, index)
 
 
-def _from_arrays(results: Any, exog: Any, chosen: list[int]) -> NewRows:
-    names = [results.model.equations[j] for j in chosen]
+def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
+    names = [model.equations[j] for j in chosen]
     if isinstance(exog, Mapping):
-        given = {str(key): value for key, value in exog.items()}
+        given = {panel.equation_name(key, names): value for key, value in exog.items()}
         lacking = [repr(name) for name in names if name not in given]
         if lacking:
             raise ShapeError(f"exog lacks equations {listed(lacking)}")
@@ -168,7 +178,7 @@ def _from_arrays(results: Any, exog: Any, chosen: list[int]) -> NewRows:
             raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
     else:
         values = [exog] * len(names)
-    columns = results.model._system.columns
+    columns = model._system.columns
     designs: list[np.ndarray] = []
     index: pd.Index | None = None
     for name, j, value in zip(names, chosen, values, strict=True):
@@ -182,7 +192,7 @@ def _from_arrays(results: Any, exog: Any, chosen: list[int]) -> NewRows:
             raise ShapeError(f"equation {name!r}: exog has other row labels than the ones before")
         index = labels if index is None else index
         designs.append(X)
-    return _wide(results, chosen, designs, index)
+    return _wide(model, chosen, designs, index)
 
 
 def _design(value: Any, name: str, labels: list[str]) -> tuple[np.ndarray, pd.Index | None]:

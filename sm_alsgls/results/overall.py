@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from sm_alsgls.results.freedom import Freedom
+
 
 @dataclass(frozen=True)
 class LowRankSUREquation:
@@ -34,6 +36,7 @@ class Overall:
 
     system: Any
     _j: int
+    _freedom: Freedom
 
     @property
     def model(self) -> LowRankSUREquation:
@@ -49,8 +52,8 @@ class Overall:
 
     @property
     def df_model(self) -> float:
-        """Regressors besides the constant, p_j - k_constant."""
-        return float(self.system._p[self._j] - self.k_constant)
+        """Slopes, p_j - k_constant; of those that restrictions tie or fix, the free ones."""
+        return float(len(self._slopes))
 
     @property
     def cov_type(self) -> str:
@@ -58,13 +61,17 @@ class Overall:
         return self.system.cov_type
 
     @cached_property
-    def _wald(self) -> float:
-        """Wald statistic of the hypothesis that fitted values are constant (or zero)."""
+    def _slopes(self) -> np.ndarray:
+        """Rows R (m, p_j) of R beta = 0 where fitted values are constant (or zero)."""
         R = _restriction(constants(self.system)[self._j], int(self.system._p[self._j]))
-        if len(R) == 0:
-            return np.nan
-        beta = R @ self.system._beta[self._j]
-        return float(beta @ np.linalg.solve(R @ self.system._covariance.block(self._j) @ R.T, beta))
+        return R[self._freedom.independent(R)]
+
+    @cached_property
+    def _wald(self) -> float:
+        R = self._slopes
+        return wald(
+            R @ self.system._beta[self._j], R @ self.system._covariance.block(self._j) @ R.T
+        )
 
     @property
     def fvalue(self) -> float:
@@ -72,7 +79,8 @@ class Overall:
 
         The Wald statistic of the coefficient covariance over its number of slopes; where the
         design spans a constant the hypothesis is that fitted values are constant, otherwise that
-        they are zero. With rank 0 it is statsmodels' OLS value. NaN without slopes.
+        they are zero. With rank 0 it is statsmodels' OLS value. Slopes that restrictions fix are
+        not tested, and of slopes that they tie together one is; NaN where none is left.
         """
         return self._wald / self.df_model if self.df_model else np.nan
 
@@ -116,3 +124,13 @@ def _restriction(a: np.ndarray | None, p: int) -> np.ndarray:
     if np.count_nonzero(a) == 1:
         return np.delete(np.eye(p), np.flatnonzero(a)[0], axis=0)
     return np.linalg.svd(a[None, :])[2][1:]
+
+
+def wald(b: np.ndarray, V: np.ndarray) -> float:
+    """b' V^+ b for estimates b (m,) of zeros with covariance V (m, m); NaN where m is 0."""
+    if not len(b):
+        return np.nan
+    # In units of standard errors: no equation's units matter. A clustered V can be singular.
+    scale = np.sqrt(np.diagonal(V))
+    solution = np.linalg.lstsq(V / np.outer(scale, scale), b / scale, rcond=None)[0]
+    return float(b / scale @ solution)

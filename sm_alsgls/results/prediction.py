@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,12 @@ def predict_system(
     """See `LowRankSURResults.predict`."""
     if exog is None and equations is None:
         return results.fittedvalues
-    return predict_rows(results, rows_of_system(results, exog, transform, equations))
+    return predict_rows(results._beta, rows_of_system(results.model, exog, transform, equations))
 
 
-def predict_rows(results: Any, rows: NewRows) -> pd.DataFrame | pd.Series:
-    """X_j beta_j in the layout of ``rows``."""
-    return rows.label(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces))
+def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd.Series:
+    """X_j beta_j, of K coefficient vectors, in the layout of ``rows``."""
+    return rows.label(rows.fill(piece.X @ beta[piece.j] for piece in rows.pieces))
 
 
 def prediction(results: Any, rows: NewRows) -> SystemPrediction:

@@ -115,7 +115,7 @@ def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
     left = [
         ("Dep. Variables:", [yname or results.model.endog_names]),
         ("Model:", ["LowRankSUR"]),
-        ("Method:", ["ALS, max. likelihood"]),
+        ("Method:", [f"{results.mle_settings['optimizer'].upper()}, max. likelihood"]),
         ("Rank r:", [f"{results.rank:d}"]),
         ("Date:", [time.strftime("%a, %d %b %Y", now)]),
         ("Time:", [time.strftime("%H:%M:%S", now)]),

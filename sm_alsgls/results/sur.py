@@ -17,15 +17,14 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.convergence import reader_warnings, retvals
-from sm_alsgls.results.covariance import (
-    CovarianceChoice,
-)
+from sm_alsgls.results.covariance import CovarianceChoice
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
 from sm_alsgls.results.restriction_tests import restriction_tests
+from sm_alsgls.results.selection import positions
 from sm_alsgls.results.summary import system_summary
 from sm_alsgls.results.system_fit import SystemFit
 from sm_alsgls.results.tables import Tables
@@ -94,7 +93,7 @@ class LowRankSURResults(
             if problem.ridge is None and problem.options.lam_F == 0.0
             else self.sigma.nll(best.E, self.nobs)
         )
-        self.mle_settings = {"optimizer": "als", **vars(problem.options)}
+        self.mle_settings = {"optimizer": found.method, **vars(problem.options)}
 
     def _again(self, cov: CovarianceChoice, use_t: bool) -> LowRankSURResultsWrapper:
         """The same estimates with another covariance."""
@@ -254,7 +253,7 @@ class LowRankSURResults(
         self, exog: Any = None, transform: bool = True, equations: Any = None
     ) -> SystemPrediction:
         """Fitted values with standard errors and intervals; arguments as those of `predict`."""
-        return prediction(self, rows_of_system(self, exog, transform, equations))
+        return prediction(self, rows_of_system(self.model, exog, transform, equations))
 
     # -- tables ----------------------------------------------------------------------------
 
@@ -331,16 +330,17 @@ class LowRankSURResultsWrapper(LikelihoodResultsWrapper):
         names = pd.Index(self._results.model.exog_names)
         column = args[1] if len(args) > 1 else kwargs.get("column")
         if column is not None:
-            names = names[np.atleast_1d(column)]
+            names = names[np.atleast_1d(positions(column, names, "column"))]
         elif (args and args[0] is not None) or kwargs.get("r_matrix") is not None:
             return V
         return pd.DataFrame(V, index=names, columns=names) if np.ndim(V) == 2 else V
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> pd.DataFrame:
-        """Confidence intervals of level 1 - ``alpha``, labelled."""
+        """Confidence intervals of level 1 - ``alpha``, labelled; ``cols`` names or positions."""
         names = pd.Index(self._results.model.exog_names)
-        names = names if cols is None else names[np.asarray(cols)]
-        return pd.DataFrame(self._results.conf_int(alpha, cols), index=names)
+        names = names if cols is None else names[np.atleast_1d(positions(cols, names, "cols"))]
+        interval = self._results.conf_int(alpha, cols)
+        return pd.DataFrame(np.atleast_2d(interval), index=names)
 
 
 wrap.populate_wrapper(LowRankSURResultsWrapper, LowRankSURResults)

@@ -11,7 +11,7 @@ import scipy.linalg
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.information import CoefficientCovariance
-from sm_alsgls.results.overall import _restriction, constants
+from sm_alsgls.results.overall import _restriction, constants, wald
 
 
 class SystemFit:
@@ -37,7 +37,9 @@ class SystemFit:
         of an equation is ``equations[name].fvalue``.
         """
         test = self._slopes_test
-        return float(test.fvalue if test.distribution == "F" else test.statistic / test.df_denom)
+        if test.distribution == "F":
+            return float(test.fvalue)
+        return float(test.statistic) / test.df_denom if test.df_denom else np.nan
 
     @property
     def f_pvalue(self) -> float:
@@ -110,7 +112,8 @@ def slopes_test(results: Any) -> ContrastResults:
     Returns
     -------
     statsmodels ContrastResults
-        NaN where there are no slopes.
+        NaN where there are no slopes, or restrictions fix them all. Slopes that restrictions fix
+        are not tested; of those that they tie together as many as are free.
 
     Notes
     -----
@@ -124,17 +127,16 @@ def slopes_test(results: Any) -> ContrastResults:
     """
     m = int(np.sum(results._p - results._spans_constant))
     covariance = results._covariance
-    if m == 0:
-        wald = np.nan
-    elif type(covariance) is CoefficientCovariance and results._problem.ridge is None:
-        wald = _explained(results, covariance.cov)
-    else:
-        wald = _wald(results)
+    statistic = np.nan
+    if m and type(covariance) is CoefficientCovariance and results._problem.ridge is None:
+        statistic = _explained(results, covariance.cov)
+    elif m:
+        statistic, m = _wald(results)
     if results.use_t:
         df = float(results.df_resid_inference)
-        return ContrastResults(F=wald / m if m else np.nan, df_denom=df, df_num=m)
+        return ContrastResults(F=statistic / m if m else np.nan, df_denom=df, df_num=m)
     return ContrastResults(
-        chi2=wald, df_denom=m, statistic=wald, distribution="chi2", distargs=(m,)
+        chi2=statistic, df_denom=m, statistic=statistic, distribution="chi2", distargs=(m,)
     )
 
 
@@ -148,11 +150,10 @@ def _explained(results: Any, sigma: Any) -> float:
     return float(wald)
 
 
-def _wald(results: Any) -> float:
+def _wald(results: Any) -> tuple[float, int]:
     parts = zip(constants(results), results._p, strict=True)
     R = scipy.linalg.block_diag(*[_restriction(a, int(p)) for a, p in parts])
-    b, V = R @ results.params, results.cov_params(r_matrix=R)
-    # In units of standard errors: no equation's units matter. A clustered V can be singular.
-    scale = np.sqrt(np.diagonal(V))
-    solution = np.linalg.lstsq(V / np.outer(scale, scale), b / scale, rcond=None)[0]
-    return float(b / scale @ solution)
+    R = R[results._freedom.independent(R)]
+    if not len(R):
+        return np.nan, 0
+    return wald(R @ results.params, results._covariance.combinations(R)), len(R)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls import panel
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.formula import replay_responses
 
@@ -147,7 +148,7 @@ def _augment(results: Any, data: Any) -> pd.DataFrame:
         return _long(results, fitted.index, observed, values, observed - values)
     found = replay_responses(formula.specs[:1], data, formula.scope)[0]
     observed = np.full(len(data), np.nan) if found is None else found
-    group = data[formula.groups].map(str)
+    group = panel.equation_names(data[formula.groups], names)
     resid = observed - fitted.to_numpy()
     position = group.map({name: j for j, name in enumerate(names)}).to_numpy()
     sigma = results.sigma
