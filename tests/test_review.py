@@ -119,7 +119,7 @@ def test_one_equations_block_does_not_make_them_all():
     res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
     one = res.equations["y7"].bse
     operator = res._results._covariance
-    assert not {"_dense_gamma", "_dual_factor"} & set(vars(operator))
+    assert not {"_dense_root", "_dual"} & set(vars(operator))
     np.testing.assert_allclose(one, res.bse[["y7_const", "y7_x1"]], rtol=1e-9)
 
 

@@ -1,16 +1,13 @@
 """Covariance of the GLS coefficients, H^-1, exactly and by the cheapest route.
 
-Three routes to the same numbers, chosen by predicted cost:
+Three routes to the same numbers, chosen by predicted flops among those that fit in memory:
 
-    dense   Cholesky of H, P^3 / 3 flops and P^2 numbers
-    dual    with Sigma^-1 = D^-1 - G G' and rows g_j of G,
-                T = I - sum_j d_j (g_j g_j') x (Q_j Q_j')               (n r x n r)
-                (H^-1)_jj = d_j I + d_j^2 (g_j x Q_j)' T^-1 (g_j x Q_j)
-            which does not grow with P (Woodbury 1950)
+    dense   triangular factor of H and its inverse: (2/3 P + n) P^2 flops, P^2 numbers
+    dual    an n r x n r system that does not grow with P (`core.dual`)
     cg      conjugate gradients, preconditioned on two levels (`core.two_level`), for the columns
             that were asked for
 
-and where all designs are equal, the closed form H^-1 = Sigma x I.
+and where all designs are equal, or errors uncorrelated, the closed form H^-1 = Sigma x I.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.design import Design, Ridge
+from sm_alsgls.core.dual import DualForm, Progress, dual_bytes, dual_flops
 from sm_alsgls.core.gls import NormalEquations
 from sm_alsgls.core.two_level import ManyRightHandSides
 from sm_alsgls.covariance import LowRankDiag
@@ -28,8 +26,8 @@ from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
-# A dense factor of this many rows is 0.5 GB.
-_DENSE_LIMIT = 8_000
+# Bytes that a route may take.
+_MEMORY = 2_500_000_000
 # Up to here H^-1 is cheaper than a few dozen solves with H.
 _SMALL = 2_000
 # Residual of conjugate gradients, relative: of a few columns, and of as many as there are rows.
@@ -50,6 +48,11 @@ class CoefficientCovariance:
         Observations behind the rows; used by the ridge only.
     ridge : Ridge, optional
 
+    Attributes
+    ----------
+    progress : callable or None
+        Told (what, done, of) where all equations take long.
+
     Notes
     -----
     beta is ordered by equation, then column: P = sum_j p_j.
@@ -61,6 +64,7 @@ class CoefficientCovariance:
         self.design, self.cov = design, cov
         self.normal = NormalEquations(design, cov, n_obs, ridge)
         self._n_obs, self._ridge = n_obs, ridge
+        self.progress: Progress | None = None
         self._stop = np.cumsum(design.p)
 
     @property
@@ -74,14 +78,20 @@ class CoefficientCovariance:
     @cached_property
     def route(self) -> str:
         """The route that `block` and `variances` take for all equations: dense, dual or cg."""
-        P, dual = self.design.P, self.design.n * self.cov.rank
-        if P <= _DENSE_LIMIT and (P <= 2 * dual or self._ridge is not None):
-            return "dense"
-        return "dual" if dual <= _DENSE_LIMIT and self._ridge is None else "cg"
+        P, n, r = self.design.P, self.design.n, self.cov.rank
+        # Two P x P arrays while H is made; conjugate gradients take half a dozen products each.
+        costs = {
+            "dense": (2.0 / 3.0 * P + n) * P**2 if 16 * P**2 <= _MEMORY else np.inf,
+            "dual": dual_flops(n, r, P) if dual_bytes(n, r) <= _MEMORY else np.inf,
+            "cg": 60.0 * P * n * (P + self.design.K * r),
+        }
+        if self._ridge is not None:
+            costs["dual"] = np.inf
+        return min(costs, key=costs.__getitem__)
 
     @cached_property
-    def _dense_gamma(self) -> Array:
-        """H^-1 in gamma, (P, P)."""
+    def _dense_root(self) -> Array:
+        """R with H^-1 = R'R in gamma, (P, P) lower triangular."""
         H = self._normal_matrix()
         if self._ridge is not None:
             for A, where in zip(self._ridge.blocks, self._ridge.slices, strict=True):
@@ -94,11 +104,9 @@ class CoefficientCovariance:
         H *= scale
         factor = scipy.linalg.cholesky(H, lower=True, overwrite_a=True, check_finite=False)
         # info is not needed: a Cholesky factor has no zero on its diagonal.
-        lower, _ = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
-        inverse: Array = np.tril(lower) + np.tril(lower, -1).T
-        inverse *= scale[:, None]
-        inverse *= scale
-        return inverse
+        root: Array = scipy.linalg.lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
+        root *= scale
+        return root
 
     def _normal_matrix(self) -> Array:
         """H, (P, P), block column by block column, never a second P x P array."""
@@ -116,17 +124,8 @@ class CoefficientCovariance:
         return H
 
     @cached_property
-    def _dual_factor(self) -> tuple[Array, Array]:
-        """G = rows g_j, and the lower Cholesky factor of T."""
-        design, d = self.design, self.cov.uniquenesses
-        G, n, r = self.cov.precision_factor, self.design.n, self.cov.rank
-        blocks = np.zeros((r, n, r, n))
-        for j in range(design.K):
-            Q = design.basis(j)
-            blocks -= np.multiply.outer(d[j] * np.outer(G[j], G[j]), Q @ Q.T).transpose(0, 2, 1, 3)
-        T = blocks.reshape(n * r, n * r)
-        T.ravel()[:: n * r + 1] += 1.0
-        return G, scipy.linalg.cholesky(T, lower=True, overwrite_a=True, check_finite=False)
+    def _dual(self) -> DualForm:
+        return DualForm(self.design, self.cov, self.progress)
 
     def _gamma_block(self, j: int, all_of_them: bool) -> Array:
         """(H^-1)_jj by the chosen route; by conjugate gradients where the others are not asked."""
@@ -134,15 +133,12 @@ class CoefficientCovariance:
         if self._closed_form:
             variance = self.cov.uniquenesses[j] + np.square(self.cov.loadings[j]).sum()
             return np.eye(int(self.design.p[j])) * variance
-        if "_dense_gamma" in self.__dict__ or (self.route == "dense" and all_of_them):
-            return self._dense_gamma[at, at]
-        if self.route == "dual" and (all_of_them or "_dual_factor" in self.__dict__):
-            G, factor = self._dual_factor
-            d = self.cov.uniquenesses[j]
-            Z = scipy.linalg.solve_triangular(
-                factor, np.kron(G[j][:, None], self.design.basis(j)), lower=True, check_finite=False
-            )
-            return d * np.eye(Z.shape[1]) + d**2 * (Z.T @ Z)
+        if "_dense_root" in self.__dict__ or (self.route == "dense" and all_of_them):
+            # Rows above the block are zero there.
+            columns = self._dense_root[at.start :, at]
+            return columns.T @ columns
+        if self.route == "dual" and (all_of_them or "_dual" in self.__dict__):
+            return self._dual.block(j)
         unit = np.zeros((self.design.P, at.stop - at.start))
         unit[np.arange(at.start, at.stop), np.arange(at.stop - at.start)] = 1.0
         return self._solve_gamma(unit)[at]
@@ -153,8 +149,8 @@ class CoefficientCovariance:
         if self._closed_form:
             return self._sigma_times(B)
         # Of a small system one factorisation costs less than a CG solve for each column.
-        if "_dense_gamma" in self.__dict__ or (m > _MANY and P <= _SMALL):
-            return self._dense_gamma @ B
+        if "_dense_root" in self.__dict__ or (m > _MANY and P <= _SMALL):
+            return self._dense_root.T @ (self._dense_root @ B)
         return self._many.solve(B, _CG_TOL_MANY if m > _MANY else _CG_TOL, 10 * P)
 
     @cached_property
@@ -184,7 +180,18 @@ class CoefficientCovariance:
 
     def variances(self) -> Array:
         """Diagonal of V, (P,), without the rest of it."""
-        return np.concatenate([np.diagonal(self._block(j, True)) for j in range(self.design.K)])
+        found: list[Array] = [np.empty(0)] * self.design.K
+        if self.route == "dual" and not self._closed_form:
+            for equations, blocks in self._dual.blocks():
+                for j, block in zip(equations, blocks, strict=True):
+                    M = self.design.beta_map(j)
+                    found[j] = np.einsum("ab,bc,ac->a", M, block, M)
+        else:
+            for j in range(self.design.K):
+                found[j] = np.diagonal(self._block(j, True))
+                if self.progress is not None:
+                    self.progress("standard errors", j + 1, self.design.K)
+        return np.concatenate(found)
 
     def combinations(self, R: Array, other: Array | None = None) -> Array:
         """R V other' for rows R (m, P) of linear combinations; ``other`` defaults to R."""
@@ -213,8 +220,8 @@ class CoefficientCovariance:
 
     def dense(self) -> Array:
         """V, (P, P)."""
-        half = self._to_gamma(np.eye(self.design.P))
-        return half.T @ self._dense_gamma @ half
+        half = self._dense_root @ self._to_gamma(np.eye(self.design.P))
+        return half.T @ half
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
         return self.dense()

@@ -35,6 +35,7 @@ from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
+from sm_alsgls.results.progress import ProgressBars
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -289,6 +290,7 @@ class LowRankSUR(LikelihoodModel):
         cg_maxit: int = 500,
         callback: Callable[[Sweep], object] | None = None,
         disp: bool = False,
+        progress: bool = False,
         **unknown: Any,
     ) -> LowRankSURResultsWrapper:
         """Maximise the likelihood over the coefficients and Sigma.
@@ -330,6 +332,9 @@ class LowRankSUR(LikelihoodModel):
             Called with every `Sweep` of every start; a true return value stops the fit.
         disp : bool
             Print how it ended.
+        progress : bool
+            Show bars of the sweeps and, later, of the standard errors of many equations (needs
+            tqdm).
 
         Returns
         -------
@@ -353,6 +358,7 @@ class LowRankSUR(LikelihoodModel):
         maximise = _maximiser(method)
         starts = number_of_starts(n_starts)
         choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
+        bars = ProgressBars() if progress else None
         problem = build_problem(self._system, options, self.restrictions)
         found = maximise(
             problem,
@@ -360,11 +366,13 @@ class LowRankSUR(LikelihoodModel):
             n_starts=starts,
             rng=generator(rng),
             first=self._first_start(problem, start_params),
-            callback=callback,
+            callback=callback if bars is None else bars.watching(callback),
         )
+        if bars is not None:
+            bars.close()
         self._warn(found)
         results = LowRankSURResults(
-            self, problem, found, debiased=debiased, cov=choice, use_t=use_t
+            self, problem, found, debiased=debiased, cov=choice, use_t=use_t, progress=bars
         )
         if disp:
             print(

@@ -14,6 +14,7 @@ from sm_alsgls.core.design import Design
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.labels import shown
 from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.results.progress import bar
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def bootstrap_results(
     )
     replicates = bootstrap(parent, seeds, int(n_jobs))
     if progress:
-        replicates = _with_progress(replicates, int(reps))
+        replicates = bar(replicates, total=int(reps), desc="bootstrap")
     drawn = list(replicates)
     names = results.model.exog_names
     refits = [one for one, _ in drawn]
@@ -158,11 +159,3 @@ def bootstrap_results(
         np.array([one.converged for one in refits]),
         method,
     )
-
-
-def _with_progress(replicates: Any, reps: int) -> Any:
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install tqdm") from error
-    return tqdm(replicates, total=reps, desc="bootstrap")

@@ -12,11 +12,15 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.bootstrap import Replicate
+from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
 from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import ParameterCovariance, build, check_alpha, choose
 from sm_alsgls.results.freedom import Freedom, left_to_test
 from sm_alsgls.results.selection import positions
+
+# Coefficients whose whole covariance is made: 0.8 GB, and twice that on the way.
+LARGEST = 10_000
 
 
 class Coefficients(LikelihoodModelResults):
@@ -244,6 +248,15 @@ class Coefficients(LikelihoodModelResults):
             block = factor * self._of_combinations(picked)
             return block[0, 0] if at.ndim == 0 else block
         if r_matrix is None:
+            P = len(self.params)
+            if P > LARGEST:
+                raise OptionError(
+                    f"the covariance of {P} coefficients is a {P} x {P} matrix, "
+                    f"{8e-9 * P * P:.1f} GB; it is made up to {LARGEST} only. Without it: bse and "
+                    "conf_int() of all, equations[name].cov_params() of an equation, "
+                    "cov_params(column=[names]) of some coefficients, cov_params(r_matrix=R) of "
+                    "combinations"
+                )
             V = factor * self._covariance.dense()
             V[self._fixed] = V[:, self._fixed] = 0.0
             return V

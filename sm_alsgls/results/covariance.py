@@ -126,6 +126,7 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
         if results.debiased:
             sigma = sigma.scaled(results._df_correction)
         bread = problem.covariance(sigma)
+        bread.progress = results._progress
         if choice.cov_type == "nonrobust" or results.rank == 0:
             return bread
         return KackarHarville(bread, N, ~results._found.best.at_bound)

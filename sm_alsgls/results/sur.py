@@ -13,6 +13,7 @@ from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrap
 
 from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
+from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.results.coefficients import Coefficients
@@ -66,6 +67,7 @@ class LowRankSURResults(
         debiased: bool,
         cov: CovarianceChoice,
         use_t: bool | None = None,
+        progress: Progress | None = None,
     ) -> None:
         best = found.best
         beta = problem.design.to_beta(best.gamma)
@@ -87,7 +89,7 @@ class LowRankSURResults(
         # t tests over several equations use the fewest degrees of freedom among all.
         self._df_t = self._df_equation if cov.df is None else np.full(self.neqs, cov.df)
         self.df_resid_inference = float(self._df_t.min())
-        self._problem, self._found = problem, found
+        self._problem, self._found, self._progress = problem, found, progress
         self.nll_per_row = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
@@ -98,7 +100,13 @@ class LowRankSURResults(
     def _again(self, cov: CovarianceChoice, use_t: bool) -> LowRankSURResultsWrapper:
         """The same estimates with another covariance."""
         again = LowRankSURResults(
-            self.model, self._problem, self._found, debiased=self.debiased, cov=cov, use_t=use_t
+            self.model,
+            self._problem,
+            self._found,
+            debiased=self.debiased,
+            cov=cov,
+            use_t=use_t,
+            progress=self._progress,
         )
         return LowRankSURResultsWrapper(again)
 
