@@ -26,6 +26,7 @@ import numpy as np
 from sm_alsgls.core.als import Start, als
 from sm_alsgls.core.design import Design
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -107,6 +108,7 @@ def errors(parent: Parent, rng: np.random.Generator) -> Array:
     return parent.E[rows]
 
 
+@on_one_thread
 def replicate(parent: Parent, seed: np.random.SeedSequence) -> tuple[Replicate, Any]:
     """Draw errors, refit from the parent's maximum, and evaluate the statistic."""
     Y = parent.fitted + errors(parent, np.random.default_rng(seed))

@@ -24,6 +24,7 @@ import numpy as np
 from sm_alsgls.core.als import Problem, Solution, Start, Sweep, als
 from sm_alsgls.core.curvature import Curvature, LikelihoodHessian, lowest_curvature
 from sm_alsgls.core.factor import fit_factor
+from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -69,6 +70,7 @@ def auto_starts(problem: Problem, rank: int) -> int:
     return int(np.clip(32 * 10_000 / (problem.design.n * problem.K), 2, 32))
 
 
+@on_one_thread
 def search(
     problem: Problem,
     rank: int,

@@ -24,6 +24,7 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.gls import NormalEquations
+from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import IterationError
 
@@ -98,6 +99,7 @@ class ManyRightHandSides:
             out += W @ scipy.linalg.cho_solve(factor, W.T @ R, check_finite=False)
         return out
 
+    @on_one_thread
     def solve(self, B: Array, tol: float, max_iter: int) -> Array:
         """H^-1 B for columns B (P, m), residuals to ``tol`` of B's in the norm of M^-1.
 

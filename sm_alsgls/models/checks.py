@@ -10,6 +10,7 @@ from sm_alsgls.core.design import DependentColumnsError
 from sm_alsgls.core.factor import auto_rank, largest_rank
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.restriction import InconsistentRestrictionsError, RestrictedProblem
+from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
     DuplicateEquationError,
@@ -23,6 +24,7 @@ from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
 
 
+@on_one_thread
 def build_problem(
     system: System, options: ALSOptions, restrictions: Restrictions | None = None
 ) -> Problem:
