@@ -201,6 +201,11 @@ class Design:
             return np.repeat(v, self._groups[0].p)
         return np.concatenate([np.repeat(v[g.equations], g.p) for g in self._groups])
 
+    def largest_norm(self, v: Array) -> float:
+        """Largest Euclidean norm of an equation's part of ``v`` (P,): no basis changes it."""
+        squares = (np.square(group.coefficients(v)).sum(axis=1).max() for group in self._groups)
+        return float(max(squares)) ** 0.5
+
     def to_beta(self, g: Array) -> list[Array]:
         """Coefficients beta_j of the columns of X_j, in the order of the equations."""
         out: list[Array] = [None] * self.K  # type: ignore[list-item]

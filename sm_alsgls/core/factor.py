@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from sm_alsgls.core.secant import SecantMemory
 from sm_alsgls.core.spectrum import BlockSpectrum, DenseSpectrum, spectrum
@@ -193,6 +194,7 @@ def fit_factor(
     evaluate = _objective(E, source, s, lam_F, N)
     point, evaluations, converged, at_bound = _minimise(
         evaluate,
+        source.hessian if lam_F == 0.0 else lambda d: None,
         np.log(np.maximum(start, floor)),
         np.log(floor),
         s,
@@ -271,13 +273,14 @@ def _without_cancellation(E: Array, d: Array, V: Array, lam: Array, N: int) -> t
 
 def _minimise(
     evaluate: Callable[[Array, float], _Point],
+    hessian: Callable[[Array], Array | None],
     x: Array,
     low: Array,
     s: Array,
     gtol: float,
     max_iter: int,
 ) -> tuple[_Point, int, bool, Array]:
-    """Projected limited-memory BFGS on x = log d."""
+    """Projected Newton on x = log d where the Hessian is cheap, else limited-memory BFGS."""
     memory = SecantMemory(12)
     # d_j <= s_j at a maximum; a little more leaves room, and keeps far starts from overflowing.
     high = np.maximum(low, np.log(np.maximum(s, 1e-300))) + 1.0
@@ -314,7 +317,9 @@ def _minimise(
                 continue
         if done or evaluations >= max_iter or flat > _MOST_FLAT:
             return point, evaluations, done, at_bound
-        direction = _direction(memory, gradient, free)
+        direction = _newton(hessian(point.d), gradient, free)
+        if direction is None:
+            direction = _direction(memory, gradient, free)
         slope = float(direction @ gradient)
         step = 1.0
         while True:
@@ -337,6 +342,21 @@ def _minimise(
             memory.clear()
         else:
             return point, evaluations, False, at_bound
+
+
+def _newton(H: Array | None, gradient: Array, free: Array | None) -> Array | None:
+    """Newton's direction, of at most 3 units of log d; None where f is not convex enough."""
+    if H is None:
+        return None
+    if free is not None:
+        H = np.where(free & free[:, None], H, 0.0)
+        H.ravel()[:: len(H) + 1] += ~free
+    _, direction, info = dposv(H, -gradient)
+    if info != 0:
+        return None
+    # Far from the maximum a step of steepest descent is the better one: H is nearly singular.
+    largest = float(np.abs(direction).max())
+    return direction if largest <= 3.0 else None
 
 
 def _direction(memory: SecantMemory, gradient: Array, free: Array | None) -> Array:

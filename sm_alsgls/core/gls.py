@@ -146,8 +146,11 @@ class NormalEquations:
         return np.zeros_like(g) if self._ridge is None else self._n_obs * self._ridge.apply(g)
 
     def score_size(self, score: Array) -> float:
-        """Largest element of the score in units of its standard error, sqrt(H_ii)."""
-        return float(np.max(np.abs(score) / np.sqrt(self.diagonal)))
+        """Largest norm of an equation's score, in units of its standard error, sqrt(H_ii).
+
+        Not less than the largest element, and the same whatever the order of its columns.
+        """
+        return self.design.largest_norm(score / np.sqrt(self.diagonal))
 
 
 @dataclass(frozen=True)

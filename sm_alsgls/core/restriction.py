@@ -95,6 +95,10 @@ class RestrictedDesign(Design):
         """As `Design.tiles`, of the design without N."""
         return self.full.tiles(size)
 
+    def largest_norm(self, v: Array) -> float:
+        """As `Design.largest_norm`."""
+        return self.full.largest_norm(v)
+
     def expand(self, v: Array) -> Array:
         """As `Design.expand`."""
         return self.full.expand(v)

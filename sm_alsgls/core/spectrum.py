@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.lapack import dsyevr
+from scipy.linalg.lapack import dsyevd, dsyevr
 
 Array = np.ndarray
 
 # Where the smaller side of E is at most this, a dense symmetric eigenproblem is cheaper than
 # iterating: 0.5 ms at 100 on one core of 2026, against 0.1 ms of call overhead a block step.
 DENSE_LIMIT = 150
+# Up to here a Newton step costs what a quasi-Newton step does, 0.1 ms, and takes fewer.
+NEWTON_LIMIT = 30
 
 
 class DenseSpectrum:
@@ -22,16 +24,57 @@ class DenseSpectrum:
         self._rank = rank
         self._E = E / np.sqrt(n_obs)
         self._S = self._E.T @ self._E if E.shape[1] <= E.shape[0] else None
+        self._kept: tuple[Array, Array, Array, Array] | None = None
 
     def pairs(self, d: Array, tol: float = 0.0) -> tuple[Array, Array, float]:
         """Eigenvalues (r,), descending, eigenvectors (K, r), and the residual measure (0)."""
         u = 1.0 / np.sqrt(d)
         r = self._rank
         if self._S is not None:
-            return *_leading(self._S * u * u[:, None], r), 0.0
+            if len(d) > NEWTON_LIMIT:
+                return *_leading(self._S * u * u[:, None], r), 0.0
+            values, V, _ = self._all(d)
+            return values[:r], V[:, :r], 0.0
         Z = self._E * u
         values, left = _leading(Z @ Z.T, r)
         return values, (Z.T @ left) / np.sqrt(np.maximum(values, 1e-300)), 0.0
+
+    def hessian(self, d: Array) -> Array | None:
+        """Second derivative of the profile likelihood f in log d, (K, K); None where it is dear.
+
+        With A = D^-1/2 S D^-1/2 and all its eigenpairs, i <= r those above 1 (Clarke 1970, British
+        J. Math. Stat. Psychol. 23, in other coordinates),
+
+            H = ( diag(A_jj) - sum_il w_il (v_i o v_l) (v_i o v_l)' ) / 2
+            w_ii = theta_i,     w_il = theta_i + theta_l  (i < l <= r),
+            w_il = (theta_i - 1) (theta_i + theta_l) / (theta_i - theta_l)  (i <= r < l).
+        """
+        if self._S is None or len(d) > NEWTON_LIMIT:
+            return None
+        theta, V, diagonal = self._all(d)
+        r = min(self._rank, int(np.count_nonzero(theta > 1.0)))
+        top, K = theta[:r, None], len(d)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            w = (top - 1.0) * (top + theta) / (top - theta)
+        # Each pair of leading ones once.
+        w[:, :r] = np.triu(top + theta[:r])
+        w.ravel()[:: K + 1] = theta[:r]
+        B = (V[:, :r, None] * V[:, None, :]).reshape(K, r * K)
+        H = (B * (-0.5 * w.ravel())) @ B.T
+        H.ravel()[:: K + 1] += 0.5 * diagonal
+        return np.asarray(H)
+
+    def _all(self, d: Array) -> tuple[Array, Array, Array]:
+        """Every eigenpair, descending, and the diagonal of what they are of; the last is kept."""
+        if self._kept is None or self._kept[0] is not d:
+            u = 1.0 / np.sqrt(d)
+            A = self._S * u * u[:, None]
+            diagonal = A.diagonal().copy()
+            values, V, info = dsyevd(A.T, overwrite_a=1)
+            if info != 0:
+                raise np.linalg.LinAlgError(f"eigenvalues of a {len(d)} x {len(d)} matrix: {info}")
+            self._kept = d, values[::-1], V[:, ::-1], diagonal
+        return self._kept[1:]
 
 
 class BlockSpectrum:
@@ -97,6 +140,9 @@ class BlockSpectrum:
             self._extend(fresh / root)
         self.block = vectors / root
         return theta[:r], vectors[:, :r], residual
+
+    def hessian(self, d: Array) -> None:
+        """Never: it takes every eigenpair."""
 
     def _extend(self, W: Array) -> None:
         """Add columns W to the space, with their product S W."""

@@ -21,7 +21,7 @@ class Stationarity(NamedTuple):
     gradient_d : float
         Largest gradient of the NLL per row in log d_j, over free d_j, and in D^-1/2 F.
     score_beta : float
-        Largest element of the GLS score in units of its standard error.
+        Largest norm of an equation's GLS score in units of its standard error.
     """
 
     gradient_d: float

@@ -353,7 +353,8 @@ class LowRankSUR(LikelihoodModel):
         UnknownArgumentError
             A keyword of other packages (``maxiter``, ``tol``); the message names ours.
         """
-        refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
+        if unknown:
+            refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
         options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         maximise = _maximiser(method)
         starts = number_of_starts(n_starts)

@@ -137,7 +137,8 @@ def test_normal_equations_are_their_dense_matrix(with_ridge):
     np.testing.assert_allclose(applied, H, rtol=0, atol=1e-11)
     np.testing.assert_allclose(normal.diagonal, np.diag(H), rtol=1e-11)
     np.testing.assert_allclose(normal.score(E, g), score, rtol=0, atol=1e-11)
-    expected = np.max(np.abs(score) / np.sqrt(np.diag(H)))
+    unit = score / np.sqrt(np.diag(H))
+    expected = max(np.linalg.norm(unit[design.equation_slice(j)]) for j in range(design.K))
     assert normal.score_size(score) == pytest.approx(expected, rel=1e-12)
 
 

@@ -183,3 +183,31 @@ def test_residuals_and_random_state_are_left_alone(kind):
     source.pairs(np.ones(20), 1e-6)
     np.testing.assert_array_equal(E, kept)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(("n", "K", "r"), [(30, 7, 3), (60, 12, 1), (40, 6, 2)])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_hessian_is_the_derivative_of_the_gradient(n, K, r, scale):
+    """Also where only some of the r eigenvalues exceed 1 (scale 3)."""
+    rng = np.random.default_rng(n + K)
+    E = np.asfortranarray(systems.factor_data(rng, n, K, r))
+    s = np.einsum("nk,nk->k", E, E) / n
+    source = DenseSpectrum(E, n, r)
+    x = np.log(scale * s * rng.uniform(0.2, 0.6, K))
+
+    def gradient(x):
+        d = np.exp(x)
+        theta, V, _ = source.pairs(d)
+        return 0.5 * (1.0 + np.square(V) @ (np.maximum(theta, 1.0) - 1.0) - s / d)
+
+    H, h = source.hessian(np.exp(x)), 1e-5
+    numeric = [(gradient(x + h * e) - gradient(x - h * e)) / (2 * h) for e in np.eye(K)]
+    np.testing.assert_allclose(H, numeric, rtol=0, atol=1e-8)
+
+
+def test_no_hessian_where_it_is_dear():
+    rng = np.random.default_rng(0)
+    d = np.ones(40)
+    assert DenseSpectrum(np.asfortranarray(rng.standard_normal((90, 40))), 90, 2).hessian(d) is None
+    wide = DenseSpectrum(np.asfortranarray(rng.standard_normal((9, 20))), 9, 2)
+    assert wide.hessian(np.ones(20)) is None
