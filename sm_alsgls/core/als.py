@@ -11,6 +11,8 @@ factors and omitted regressors compete it turns hundreds of sweeps into tens. A 
     2. Sigma-step   (F, d) <- factor analysis of the new residuals, started at the old d
     3. accept       if psi did not rise; else keep the old point, forget the pairs, and take the
                     plain GLS step next, which cannot rise.
+
+Both steps come from the problem (`sm_alsgls.core.steps`); the loop knows no kind of covariance.
 """
 
 from __future__ import annotations
@@ -19,15 +21,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sm_alsgls.core.factor import FactorSolution, fit_factor
-from sm_alsgls.core.gls import CGSolution, NormalEquations, conjugate_gradients, gls
+from sm_alsgls.core.gls import CGSolution, NormalEquations, conjugate_gradients
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.secant import SecantMemory
-from sm_alsgls.core.stationarity import stationarity
+from sm_alsgls.core.steps import Factor, Steps, System, steps_of
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -44,7 +45,6 @@ _ROUNDING = {False: 1e-12, True: 2e-11}
 _MOST_FLAT = 40
 # The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
 _GLS_SCORE = 1e-11
-_LOG_2PI = math.log(2.0 * math.pi)
 
 
 class Sweep(NamedTuple):
@@ -75,15 +75,15 @@ class Start:
     d : ndarray, shape (K,), optional
         Uniquenesses that the first Sigma-step starts from; default those of ``cov``, else
         half the residual variances.
-    block : ndarray, optional
-        Basis for the first eigen-iteration, from an earlier solution.
+    block : optional
+        What an earlier solution's Sigma-step kept for the next: a basis for the eigen-iteration.
     """
 
     label: str = "ols"
     gamma: Array | None = None
     cov: LowRankDiag | None = None
     d: Array | None = None
-    block: Array | None = None
+    block: Any = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Solution:
     gradient_d: float
     score_beta: float
     label: str
-    block: Array | None = field(default=None, repr=False)
+    block: Any = field(default=None, repr=False)
 
 
 @dataclass
@@ -130,7 +130,7 @@ class _Point:
 
     gamma: Array
     E: Array
-    factor: FactorSolution
+    factor: Factor
     cov: LowRankDiag
     normal: NormalEquations
     score: Array
@@ -139,7 +139,7 @@ class _Point:
 
 
 def als(
-    problem: Problem,
+    problem: System,
     rank: int,
     start: Start | None = None,
     *,
@@ -150,7 +150,7 @@ def als(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or another System
     rank : int
         Number of factors r.
     start : Start, optional
@@ -170,10 +170,12 @@ def als(
     start = start or Start()
     limit = options.max_sweeps if max_sweeps is None else max_sweeps
     began = time.perf_counter()
-    gamma, E, d, opening = _open(problem, start)
+    steps = steps_of(problem)
+    gamma, E, d, opening = _open(problem, steps, start)
     # The first Sigma-step need not be exact: beta moves next, from OLS by much.
     first_tol = 5e-2 if start.gamma is None else 1e-2
-    point = _sigma_step(problem, rank, gamma, E, d, start.block, first_tol)
+    factor = steps.sigma(E, rank, cov=start.cov, d=d, block=start.block, gtol=first_tol)
+    point = _point(problem, steps, gamma, E, factor)
     rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
     memory = SecantMemory(20)
     status = _asked_to_stop(callback, rows[0])
@@ -183,7 +185,7 @@ def als(
         # Half: the last beta-step of `_settle` moves the gradient in d a little.
         at_rest = max(point.score_beta / near, 2.0 * point.factor.gradient) <= options.gtol
         if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
-            settled = _settle(problem, point, "stationary", tuple(rows), start.label)
+            settled = _settle(problem, steps, point, "stationary", tuple(rows), start.label)
             if settled.converged or near == 1.0:
                 return settled
             near = 1.0
@@ -195,10 +197,16 @@ def als(
         moved = problem.design.fitted(direction)
         E = np.subtract(point.E, moved, out=moved)
         gamma = point.gamma + direction
-        nll_beta = point.cov.nll(E, problem.n_obs) + _penalty(problem, gamma, point.factor)
-        trial = _sigma_step(
-            problem, rank, gamma, E, point.factor.d, point.factor.block, _sigma_tol(problem, point)
+        nll_beta = steps.nll(E, point.cov) + _penalty(problem, gamma, point.factor)
+        factor = steps.sigma(
+            E,
+            rank,
+            cov=point.cov,
+            d=point.factor.d,
+            block=point.factor.block,
+            gtol=_sigma_tol(problem, point),
         )
+        trial = _point(problem, steps, gamma, E, factor)
         # Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
         rounding = _ROUNDING[bool(point.factor.at_bound.any())] * max(1.0, abs(point.nll))
@@ -218,7 +226,7 @@ def als(
         status = _asked_to_stop(callback, rows[-1])
         if (not accept_t and plain) or flat > _MOST_FLAT:
             status = _ROUNDED
-    return _settle(problem, point, status, tuple(rows), start.label)
+    return _settle(problem, steps, point, status, tuple(rows), start.label)
 
 
 def _near_enough(n_obs: int) -> float:
@@ -231,7 +239,12 @@ def _near_enough(n_obs: int) -> float:
 
 
 def _settle(
-    problem: Problem, point: _Point, status: str, trace: tuple[Sweep, ...], label: str
+    problem: System,
+    steps: Steps,
+    point: _Point,
+    status: str,
+    trace: tuple[Sweep, ...],
+    label: str,
 ) -> Solution:
     """Make beta the GLS of the returned Sigma, and measure stationarity there afresh.
 
@@ -251,8 +264,8 @@ def _settle(
         )
         gamma = gamma + cg.x
         E = problem.residuals(gamma)
-        nll = point.cov.nll(E, problem.n_obs) + _penalty(problem, gamma, point.factor)
-    measures = stationarity(problem, gamma, E, point.cov, point.factor.at_bound)
+        nll = steps.nll(E, point.cov) + _penalty(problem, gamma, point.factor)
+    measures = steps.stationarity(gamma, E, point.cov, point.factor.at_bound)
     converged = status == "stationary" and max(measures) <= options.gtol
     return Solution(
         gamma,
@@ -275,7 +288,7 @@ def _asked_to_stop(callback: Callable[[Sweep], object] | None, sweep: Sweep) -> 
     return answer if isinstance(answer, str) else "stopped by the callback" if answer else ""
 
 
-def _open(problem: Problem, start: Start) -> tuple[Array, Array, Array, int]:
+def _open(problem: System, steps: Steps, start: Start) -> tuple[Array, Array, Array | None, int]:
     """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
     d, iterations = start.d, 0
     if start.gamma is None:
@@ -283,26 +296,20 @@ def _open(problem: Problem, start: Start) -> tuple[Array, Array, Array, int]:
     else:
         gamma, E = start.gamma, problem.residuals(start.gamma)
     if start.cov is not None:
-        step = gls(
-            problem.design,
-            problem.Y,
-            start.cov,
-            gamma=gamma,
-            n_obs=problem.n_obs,
-            ridge=problem.ridge,
-            cg_tol=1e-2,
-            cg_maxit=problem.options.cg_maxit,
+        normal = steps.normal(start.cov)
+        cg = conjugate_gradients(
+            normal.apply,
+            normal.score(E, gamma),
+            normal.diagonal,
+            tol=1e-2 * problem.design.P**0.5,
+            max_iter=problem.options.cg_maxit,
         )
-        gamma, E, iterations = step.gamma, step.E, step.cg.iterations
+        gamma, E, iterations = gamma + cg.x, E - problem.design.fitted(cg.x), cg.iterations
         d = start.cov.uniquenesses if d is None else d
-    if d is None:
-        # Equal shares commute with permuting equations; a saddle they end on shows in the
-        # curvature, and other starts are not symmetric.
-        d = 0.5 * np.einsum("kn,kn->k", E.T, E.T) / problem.n_obs
     return gamma, E, d, iterations
 
 
-def _sigma_tol(problem: Problem, point: _Point) -> float:
+def _sigma_tol(problem: System, point: _Point) -> float:
     """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and
     so sqrt(2 / N) in a row's log d.
     """
@@ -312,43 +319,24 @@ def _sigma_tol(problem: Problem, point: _Point) -> float:
     )
 
 
-def _sigma_step(
-    problem: Problem,
-    rank: int,
-    gamma: Array,
-    E: Array,
-    d: Array | None,
-    block: Array | None,
-    tol: float,
-) -> _Point:
-    options = problem.options
-    factor = fit_factor(
-        E,
-        rank,
-        n_obs=problem.n_obs,
-        d=d,
-        floor=problem.floor,
-        lam_F=options.lam_F,
-        gtol=tol,
-        block=block,
-    )
+def _point(problem: System, steps: Steps, gamma: Array, E: Array, factor: Factor) -> _Point:
     cov = LowRankDiag._trusted(factor.F, factor.d)
-    normal = NormalEquations(problem.design, cov, problem.n_obs, problem.ridge)
+    normal = steps.normal(cov)
     score = normal.score(E, gamma)
-    nll = factor.nll + 0.5 * problem.K * _LOG_2PI
+    nll = factor.nll + steps.constant
     if problem.ridge is not None:
         nll += problem.ridge.value(gamma)
     return _Point(gamma, E, factor, cov, normal, score, normal.score_size(score), nll)
 
 
-def _penalty(problem: Problem, gamma: Array, factor: FactorSolution) -> float:
+def _penalty(problem: System, gamma: Array, factor: Factor) -> float:
     value = 0.0 if problem.ridge is None else problem.ridge.value(gamma)
     if problem.options.lam_F > 0.0:
         value += 0.5 * problem.options.lam_F * float(np.sum(factor.F**2 / factor.d[:, None]))
     return value
 
 
-def _direction(problem: Problem, point: _Point, memory: SecantMemory) -> tuple[Array, int]:
+def _direction(problem: System, point: _Point, memory: SecantMemory) -> tuple[Array, int]:
     """The (accelerated) beta-step and its CG iterations."""
     options = problem.options
     solved: list[CGSolution] = []

@@ -43,6 +43,12 @@ class SecantMemory:
         self._pairs.append((step, change, 1.0 / curvature))
         return True
 
+    def copy(self) -> SecantMemory:
+        """Another memory of the same pairs."""
+        again = SecantMemory(self._pairs.maxlen or 0)
+        again._pairs.extend(self._pairs)
+        return again
+
     def clear(self) -> None:
         """Forget every pair."""
         self._pairs.clear()

@@ -1,0 +1,153 @@
+"""What the loop asks of a system: its Sigma-step, its normal equations and its likelihood.
+
+`sm_alsgls.core.als` alternates the two steps and knows neither. A complete system is served by
+`CompleteSteps`; another kind of covariance, such as that of rows observed in part
+(`sm_alsgls.core.observed_problem`), is another class with these methods.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from sm_alsgls.core.design import Design, Ridge
+from sm_alsgls.core.factor import fit_factor
+from sm_alsgls.core.gls import NormalEquations
+from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.stationarity import Stationarity, stationarity
+from sm_alsgls.covariance import LowRankDiag
+
+Array = np.ndarray
+
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+class Factor(Protocol):
+    """What a Sigma-step returns; `FactorSolution` says what it means."""
+
+    @property
+    def F(self) -> Array: ...  # noqa: D102
+    @property
+    def d(self) -> Array: ...  # noqa: D102
+    @property
+    def nll(self) -> float: ...  # noqa: D102
+    @property
+    def gradient(self) -> float: ...  # noqa: D102
+    @property
+    def at_bound(self) -> Array: ...  # noqa: D102
+    @property
+    def evaluations(self) -> int: ...  # noqa: D102
+    @property
+    def block(self) -> Any: ...  # noqa: D102
+
+
+class System(Protocol):
+    """What the loop reads of a problem; `Problem` says what each means."""
+
+    options: ALSOptions
+    n_obs: int
+    K: int
+    design: Design
+    gamma_ols: Array
+    floor: Array
+    ridge: Ridge | None
+
+    @property
+    def E_ols(self) -> Array: ...  # noqa: D102
+    def residuals(self, gamma: Array) -> Array: ...  # noqa: D102
+
+
+class Steps(Protocol):
+    """A pair of steps and the likelihood that both of them lower.
+
+    Attributes
+    ----------
+    constant : float
+        Of the NLL per row: log(2 pi) / 2 for every observed cell.
+    """
+
+    constant: float
+
+    def sigma(
+        self,
+        E: Array,
+        rank: int,
+        *,
+        cov: LowRankDiag | None,
+        d: Array | None,
+        block: Any,
+        gtol: float,
+    ) -> Factor:
+        """The Sigma-step at residuals E, from an earlier ``cov``, ``d`` and ``block``."""
+        ...
+
+    def normal(self, cov: LowRankDiag) -> NormalEquations:
+        """The normal equations of the beta-step."""
+        ...
+
+    def nll(self, E: Array, cov: LowRankDiag) -> float:
+        """Gaussian negative log-likelihood per row, constant included, ridges not."""
+        ...
+
+    def stationarity(
+        self, gamma: Array, E: Array, cov: LowRankDiag, at_bound: Array
+    ) -> Stationarity:
+        """Both measures that `converged` bounds, afresh."""
+        ...
+
+
+class CompleteSteps:
+    """The steps of a system without holes: one Sigma for all rows, which may be compressed."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self.constant = 0.5 * problem.K * _LOG_2PI
+
+    def sigma(
+        self,
+        E: Array,
+        rank: int,
+        *,
+        cov: LowRankDiag | None,
+        d: Array | None,
+        block: Any,
+        gtol: float,
+    ) -> Factor:
+        """Factor analysis; loadings are closed-form given d, so ``cov`` has no more to say."""
+        problem = self._problem
+        if d is None:
+            # Equal shares commute with permuting equations; a saddle they end on shows in the
+            # curvature, and other starts are not symmetric.
+            d = 0.5 * np.einsum("kn,kn->k", E.T, E.T) / problem.n_obs
+        return fit_factor(
+            E,
+            rank,
+            n_obs=problem.n_obs,
+            d=d,
+            floor=problem.floor,
+            lam_F=problem.options.lam_F,
+            gtol=gtol,
+            block=block,
+        )
+
+    def normal(self, cov: LowRankDiag) -> NormalEquations:
+        """H of one Sigma for all rows."""
+        return NormalEquations(self._problem.design, cov, self._problem.n_obs, self._problem.ridge)
+
+    def nll(self, E: Array, cov: LowRankDiag) -> float:
+        """By `LowRankDiag.nll`."""
+        return cov.nll(E, self._problem.n_obs)
+
+    def stationarity(
+        self, gamma: Array, E: Array, cov: LowRankDiag, at_bound: Array
+    ) -> Stationarity:
+        """By the function of that name."""
+        return stationarity(self._problem, gamma, E, cov, at_bound)
+
+
+def steps_of(problem: System) -> Steps:
+    """The steps that a problem brings, else those of a complete system."""
+    steps: Steps | None = getattr(problem, "steps", None)
+    return CompleteSteps(cast(Problem, problem)) if steps is None else steps
