@@ -76,7 +76,7 @@ class UnseenLevelError(SystemInputError):
 
 
 class DataRemovedError(AlsglsError, AttributeError):
-    """Something needs the data, but ``remove_data()`` was called; ``hasattr`` says False."""
+    """Something needs rows that are gone: ``remove_data()``, or a stream; ``hasattr`` is False."""
 
 
 class IterationError(AlsglsError, RuntimeError):

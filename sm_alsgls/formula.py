@@ -139,7 +139,7 @@ def build_system(
         raise exc.OptionError(f"missing must be 'drop', 'raise' or 'none', got {missing!r}.")
     scope = caller_scope(1, formula) if scope is None else scope
     equations = read_equations(formula)
-    used = _read(data, " ".join(text for _, text in equations), scope, subset)
+    used = read_data(data, " ".join(text for _, text in equations), scope, subset)
     alone = is_one(formula)
     if groups is None and time is not None:
         raise exc.FormulaError("time= labels the rows of a long panel and needs groups=.")
@@ -227,7 +227,7 @@ def replay(
     """
     texts = [spec.formula for spec in system_specs]
     scope = caller_scope(1, texts) if scope is None else scope
-    new = _read(data, " ".join(texts), scope)
+    new = read_data(data, " ".join(texts), scope)
     made: dict[int, pd.DataFrame] = {}
     for spec in system_specs:
         if id(spec.rhs) not in made:
@@ -277,7 +277,7 @@ def replay_panel(
     a [0 2] [5. 7.]
     """
     scope = caller_scope(1, [spec.formula for spec in specs]) if scope is None else scope
-    new = _read(data, " ".join({spec.formula for spec in specs}), scope)
+    new = read_data(data, " ".join({spec.formula for spec in specs}), scope)
     known = {spec.name for spec in specs}
     labels = panel.key(new.frame, new.labels, groups, "groups")
     names = panel.equation_names(labels, known).to_numpy()
@@ -296,7 +296,7 @@ def replay_responses(
 
     For a long panel pass one spec: groups share the left side.
     """
-    new = _read(data, " ".join({spec.formula for spec in specs}), scope)
+    new = read_data(data, " ".join({spec.formula for spec in specs}), scope)
     out: list[np.ndarray | None] = []
     for spec in specs:
         try:
@@ -335,7 +335,8 @@ def caller_scope(depth: int, formula: Any) -> dict[str, Any]:
     return {word: space[word] for space in spaces for word in names if word in space}
 
 
-def _read(data: Any, text: str, scope: dict[str, Any], subset: Any = None) -> Data:
+def read_data(data: Any, text: str, scope: dict[str, Any], subset: Any = None) -> Data:
+    """What the caller passed as the engines want it, for formulas whose text is ``text``."""
     if not isinstance(data, pd.DataFrame | Mapping):
         raise exc.SystemInputError(f"data must be a pandas DataFrame, got {type(data).__name__}.")
     try:

@@ -12,6 +12,7 @@ import numpy as np
 from sm_alsgls.core.compress import compress_rows
 from sm_alsgls.core.design import Design
 from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.core.rows import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 
@@ -88,6 +89,8 @@ class Problem:
 
     Attributes
     ----------
+    rows : Rows
+        What the problem was built from; `with_responses` changes design and Y only.
     design : Design
     Y : ndarray, shape (n, K)
         Responses on n <= N rows, Fortran-ordered.
@@ -103,11 +106,20 @@ class Problem:
     """
 
     def __init__(self, blocks: Sequence[Array], Y: Array, options: ALSOptions) -> None:
-        self.options = options
-        self.n_obs, self.K = Y.shape
-        rows, Y = compress_rows(blocks, Y)
-        self._set(Design(rows), Y)
-        self._weights = self._ridge_weights(blocks) if options.lam_B > 0.0 else None
+        self._open(compress_rows(blocks, Y), options)
+
+    @classmethod
+    def from_rows(cls, rows: Rows, options: ALSOptions) -> Problem:
+        """The problem of rows that were compressed before, or read as a stream."""
+        problem = cls.__new__(cls)
+        problem._open(rows, options)
+        return problem
+
+    def _open(self, rows: Rows, options: ALSOptions) -> None:
+        self.options, self.rows = options, rows
+        self.n_obs, self.K = rows.n_obs, rows.Y.shape[1]
+        self._set(Design(rows.blocks), rows.Y)
+        self._weights = self._ridge_weights() if options.lam_B > 0.0 else None
         self.ridge = None if self._weights is None else self.design.ridge(self._weights)
 
     def with_responses(self, Y: Array, design: Design) -> Problem:
@@ -137,12 +149,11 @@ class Problem:
         self.s_ols = np.einsum("kn,kn->k", E.T, E.T) / self.n_obs
         self.floor = self.options.d_floor * self.s_ols
 
-    def _ridge_weights(self, blocks: Sequence[Array]) -> list[Array]:
-        weights = []
-        for X, s in zip(blocks, self.s_ols, strict=True):
-            varies = (X != X[0]).any(axis=0)
-            weights.append(self.options.lam_B / s * varies * np.mean(np.square(X), axis=0))
-        return weights
+    def _ridge_weights(self) -> list[Array]:
+        return [
+            self.options.lam_B / s * varies * np.square(X).sum(axis=0) / self.n_obs
+            for X, varies, s in zip(self.rows.blocks, self.rows.varies, self.s_ols, strict=True)
+        ]
 
     def residuals(self, gamma: Array) -> Array:
         """Y minus fitted values, (n, K)."""

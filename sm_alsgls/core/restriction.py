@@ -21,6 +21,7 @@ import scipy.linalg
 from sm_alsgls.core.design import Design
 from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.rows import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError, SystemInputError
 
@@ -155,10 +156,23 @@ class RestrictedProblem(Problem):
     def __init__(
         self, blocks: Sequence[Array], Y: Array, options: ALSOptions, R: Array, q: Array
     ) -> None:
-        if options.lam_B > 0.0:
-            raise OptionError("lam_B > 0 cannot be combined with restrictions on coefficients")
         self.R, self.q = R, q
         super().__init__(blocks, Y, options)
+
+    @classmethod
+    def from_rows(  # type: ignore[override]
+        cls, rows: Rows, options: ALSOptions, R: Array, q: Array
+    ) -> RestrictedProblem:
+        """As `Problem.from_rows`."""
+        problem = cls.__new__(cls)
+        problem.R, problem.q = R, q
+        problem._open(rows, options)
+        return problem
+
+    def _open(self, rows: Rows, options: ALSOptions) -> None:
+        if options.lam_B > 0.0:
+            raise OptionError("lam_B > 0 cannot be combined with restrictions on coefficients")
+        super()._open(rows, options)
 
     def _set(self, design: Design, Y: Array) -> None:
         restricted = RestrictedDesign(design, self.R, self.q)

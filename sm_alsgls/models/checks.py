@@ -36,11 +36,10 @@ def build_problem(
     """
     try:
         if restrictions is None:
-            problem = Problem(system.blocks, system.Y, options)
+            problem = Problem.from_rows(system.rows, options)
         else:
-            problem = RestrictedProblem(
-                system.blocks, system.Y, options, restrictions.R, restrictions.q
-            )
+            R, q = restrictions.R, restrictions.q
+            problem = RestrictedProblem.from_rows(system.rows, options, R, q)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
     except InconsistentRestrictionsError as error:
@@ -57,8 +56,8 @@ def resolve_rank(rank: int | str, system: System) -> int:
     ------
     IllegalRankError
     """
-    N, K = system.Y.shape
-    p = max(X.shape[1] for X in system.blocks)
+    N, K = system.nobs, len(system.names)
+    p = max(map(len, system.columns))
     if rank == "auto":
         chosen = auto_rank(K, N, p)
         if chosen == 0 and K > 1:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.rows import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.arguments import coefficients
@@ -30,14 +31,15 @@ _CHUNK = 2**22
 def loglike(model: Any, params: Any, sigma: Any) -> float:
     """See `LowRankSUR.loglike`."""
     beta, sigma = _point(model, params, sigma, "loglike")
-    return float(-model.nobs * sigma.nll(model._residuals(beta)))
+    return float(-model.nobs * sigma.nll(_residuals(model._system.rows, beta), model.nobs))
 
 
 def score(model: Any, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score`."""
     beta, sigma = _point(model, params, sigma, "score")
-    W = sigma.solve(model._residuals(beta))
-    return np.concatenate([X.T @ W[:, j] for j, X in enumerate(model.exog)])
+    rows = model._system.rows
+    W = sigma.solve(_residuals(rows, beta))
+    return np.concatenate([X.T @ W[:, j] for j, X in enumerate(rows.blocks)])
 
 
 def score_obs(model: Any, params: Any, sigma: Any) -> np.ndarray:
@@ -64,22 +66,33 @@ def information(model: Any, params: Any, sigma: Any) -> np.ndarray:
         )
     _, sigma = _point(model, params, sigma, "information")
     # Columns of a design that several equations share are multiplied once.
-    distinct = {id(X): X for X in model.exog}
+    blocks = model._system.rows.blocks
+    distinct = {id(X): X for X in blocks}
     first = dict(
         zip(distinct, np.cumsum([0, *(X.shape[1] for X in distinct.values())]), strict=False)
     )
-    column = np.concatenate([first[id(X)] + np.arange(X.shape[1]) for X in model.exog])
-    owner = np.repeat(np.arange(model.neqs), [X.shape[1] for X in model.exog])
+    column = np.concatenate([first[id(X)] + np.arange(X.shape[1]) for X in blocks])
+    owner = np.repeat(np.arange(model.neqs), [X.shape[1] for X in blocks])
     q = int(column.max()) + 1
     gram = np.zeros((q, q))
     step = max(1, _CHUNK // q)
-    for start in range(0, model.nobs, step):
+    for start in range(0, len(blocks[0]), step):
         Z = np.concatenate([X[start : start + step] for X in distinct.values()], axis=1)
         gram += Z.T @ Z
     precision = sigma.solve(np.eye(model.neqs))
     out = gram[np.ix_(column, column)]
     out *= ((precision + precision.T) / 2.0)[np.ix_(owner, owner)]
     return out
+
+
+def _residuals(rows: Rows, beta: np.ndarray) -> np.ndarray:
+    """Y - X beta on the compressed rows, whose products are those of all; (n, K)."""
+    out = np.array(rows.Y.T, order="C")
+    start = 0
+    for j, X in enumerate(rows.blocks):
+        out[j] -= X @ beta[start : start + X.shape[1]]
+        start += X.shape[1]
+    return out.T
 
 
 def _point(model: Any, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, LowRankDiag]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,16 @@ from sm_alsgls.core.factor import sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.search import Search, search
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, OptionError, ShapeError
+from sm_alsgls.exceptions import (
+    ConvergenceWarning,
+    FormulaError,
+    HeywoodWarning,
+    OptionError,
+    ShapeError,
+)
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
+from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.models import likelihood
 from sm_alsgls.models.arguments import coefficients, generator, number_of_starts, refuse
 from sm_alsgls.models.checks import build_problem, resolve_rank
@@ -30,12 +37,14 @@ from sm_alsgls.models.restrictions import (
     common_restrictions,
     parse_restrictions,
 )
+from sm_alsgls.models.stream import read_stream
 from sm_alsgls.models.system import System, build_system
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.progress import ProgressBars
+from sm_alsgls.results.removed import READ_AS_STREAM, Removed
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -52,8 +61,9 @@ class LowRankSUR(LikelihoodModel):
 
     Parameters
     ----------
-    endog : array_like (N, K), DataFrame, or mapping {equation: vector}
-        Responses. Equations are named by the columns or the keys, else y1, y2, ...
+    endog : array_like (N, K), DataFrame, mapping {equation: vector}, or iterator
+        Responses. Equations are named by the columns or the keys, else y1, y2, ... An iterator
+        yields chunks of rows, pairs (endog, exog), see `from_chunks`; ``exog`` is then not given.
     exog : array_like (N, p), list of K designs, or mapping {equation: design}
         Regressors. A single array is shared by all equations; designs may differ in their number
         of columns. No constant is added.
@@ -87,6 +97,7 @@ class LowRankSUR(LikelihoodModel):
     See Also
     --------
     from_formula : formulas and a DataFrame.
+    from_chunks : data that do not fit into memory.
     from_system : pairs of response and design.
 
     Notes
@@ -114,22 +125,27 @@ class LowRankSUR(LikelihoodModel):
     def __init__(
         self,
         endog: Any,
-        exog: Any,
+        exog: Any = None,
         rank: int | str = "auto",
         *,
         missing: str = "none",
         common: Iterable[str] | bool = False,
-        _formula: FormulaSystem | None = None,
+        _formula: FormulaSystem | FormulaStream | None = None,
     ) -> None:
-        self._system = build_system(endog, exog, missing)
-        rows = len(self._system.Y) + (_formula.n_dropped if _formula is not None else 0)
-        if _formula is None and missing == "drop":
-            rows = len(next(iter(endog.values())) if isinstance(endog, Mapping) else endog)
-        self.n_dropped = rows - len(self._system.Y)
+        if isinstance(endog, Iterator):
+            if exog is not None:
+                raise ShapeError(
+                    "endog is an iterator, whose chunks are pairs (endog, exog); give no exog "
+                    "beside it"
+                )
+            self._system: System = read_stream(endog, missing)
+        else:
+            self._system = build_system(endog, exog, missing)
+        self.n_dropped = self._system.n_dropped + (_formula.n_dropped if _formula else 0)
         self._set_up(rank, _formula)
         self._restrict(common_restrictions(common, self._system))
 
-    def _set_up(self, rank: int | str, formula: FormulaSystem | None) -> None:
+    def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
         system = self._system
         self.rank = resolve_rank(rank, system)
         self.equations = list(system.names)
@@ -144,7 +160,7 @@ class LowRankSUR(LikelihoodModel):
         super().__init__(system)
         self.exog = system.blocks
         self.k_constant = 0
-        self.nobs, self.neqs = system.Y.shape
+        self.nobs, self.neqs = system.nobs, len(system.names)
 
     def _restrict(self, restrictions: Restrictions | None) -> None:
         """Bind the coefficients; the parameters counted are the free ones."""
@@ -194,10 +210,65 @@ class LowRankSUR(LikelihoodModel):
         )
 
     @classmethod
+    def from_chunks(
+        cls, chunks: Iterable[tuple[Any, Any]], rank: int | str = "auto", **kwargs: Any
+    ) -> LowRankSUR:
+        """Model from chunks of rows, read once and not kept.
+
+        The likelihood sees rows only through cross-products: of N rows with q distinct columns
+        of regressors and K responses a triangular factor of q + K + 1 columns is kept
+        (Householder's or its equal in accuracy, never a Gram matrix). Memory is that, one chunk
+        and two blocks of 2,000 rows, whatever N; fits do not depend on N, and are those of all
+        rows in memory to rounding.
+
+        Parameters
+        ----------
+        chunks : iterable of pairs (endog, exog)
+            Rows in any of the constructor's forms, with the same equations and columns in the
+            same order in every chunk. Chunks may have any numbers of rows.
+        rank : int or "auto"
+        **kwargs
+            ``missing``, ``common``. With ``missing="drop"`` each chunk drops its own rows.
+
+        Returns
+        -------
+        LowRankSUR
+            What needs rows raises `DataRemovedError`: ``endog``, ``exog``, residuals, fitted
+            values, factor scores, predictions in the sample, covariance types that are robust to
+            heteroscedasticity or dependence, the bootstrap. All else is there, R-squared and
+            predictions for new regressors included.
+
+        See Also
+        --------
+        from_formula : takes an iterator of DataFrames.
+
+        Notes
+        -----
+        A memory-mapped array of float64 needs no chunks: the constructor reads it in blocks as
+        well, and keeps the map, so that nothing raises. Columns that equations share are found by
+        value, also across chunks.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> def chunks():
+        ...     rng = np.random.default_rng(0)
+        ...     for _ in range(10):
+        ...         x, factor = rng.standard_normal((2, 500, 1))
+        ...         yield x + factor + rng.standard_normal((500, 4)), np.hstack([x**0, x])
+        >>> model = LowRankSUR.from_chunks(chunks(), rank=1)
+        >>> model.nobs
+        5000
+        >>> model.fit().params["y4_x1"].round(1)
+        np.float64(1.0)
+        """
+        return cls(iter(chunks), None, rank, **kwargs)
+
+    @classmethod
     def from_formula(
         cls,
         formula: str | list[str] | Mapping[str, str],
-        data: pd.DataFrame,
+        data: pd.DataFrame | Iterator[pd.DataFrame],
         rank: int | str = "auto",
         *,
         groups: str | None = None,
@@ -217,7 +288,11 @@ class LowRankSUR(LikelihoodModel):
             * braces, ``"{GM: inv_gm ~ val_gm} {US: inv_us ~ val_us}"``;
             * several responses of the same regressors, ``"y1 + y2 + y3 ~ x1 + x2"``;
             * one formula over a long panel, with ``groups`` (and ``time``): an equation a group.
-        data : DataFrame
+        data : DataFrame, or iterator of DataFrames
+            An iterator yields chunks of rows, for example ``pd.read_csv(..., chunksize=100_000)``.
+            They are read once and not kept, see `from_chunks`; levels of categorical variables
+            are those of the first chunk, or those that its dtype declares. Not for long panels,
+            nor for transforms that learn from the data (``center``, splines).
         rank : int or "auto"
         groups, time : str, optional
             Columns of a long panel that hold the equation and the row.
@@ -241,16 +316,32 @@ class LowRankSUR(LikelihoodModel):
             scope = dict(eval_env)
         else:
             scope = {} if eval_env < 0 else caller_scope(1 + eval_env, formula)
-        built = build_formula(
-            formula,
-            data,
-            groups=groups,
-            time=time,
-            subset=subset,
-            missing=missing,
-            scope=scope,
-        )
-        model = cls(built.endog, list(built.exog), rank, common=common, _formula=built)
+        if isinstance(data, Iterator):
+            for name, value in (("groups", groups), ("time", time), ("subset", subset)):
+                if value is not None:
+                    raise FormulaError(
+                        f"{name}= does not go with an iterator of chunks: "
+                        + (
+                            "select the rows of each chunk before"
+                            if name == "subset"
+                            else "the rows of a long panel belong together across chunks; pass "
+                            "wide chunks, one column a response, or one DataFrame"
+                        )
+                    )
+            stream = FormulaStream(formula, data, missing=missing, scope=scope)
+            model = cls(iter(stream), None, rank, common=common, _formula=stream)
+            data = Removed("data", READ_AS_STREAM)
+        else:
+            built = build_formula(
+                formula,
+                data,
+                groups=groups,
+                time=time,
+                subset=subset,
+                missing=missing,
+                scope=scope,
+            )
+            model = cls(built.endog, list(built.exog), rank, common=common, _formula=built)
         model.formula = formula
         model.data.frame = data
         return model
@@ -485,13 +576,13 @@ class LowRankSUR(LikelihoodModel):
 
     def _residuals(self, params: np.ndarray) -> np.ndarray:
         """Y - X beta on the rows of the data, (N, K) Fortran-ordered."""
-        fitted = np.empty((self.neqs, self.nobs))
+        out = np.array(self.endog.T, order="C")
         start = 0
         for j, X in enumerate(self.exog):
             stop = start + X.shape[1]
-            fitted[j] = X @ params[start:stop]
+            out[j] -= X @ params[start:stop]
             start = stop
-        return self.endog - fitted.T
+        return out.T
 
 
 _METHODS: dict[str, Callable[..., Search]] = {"als": search, "em": em_search}

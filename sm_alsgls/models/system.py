@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,18 @@ import pandas as pd
 from pandas.api.extensions import ExtensionDtype
 from pandas.api.types import is_complex_dtype, is_numeric_dtype, is_object_dtype
 
-from sm_alsgls.exceptions import (
-    DegenerateResponseError,
-    InsufficientRowsError,
-    NonFiniteError,
-    OptionError,
-    ShapeError,
-)
+from sm_alsgls.core.compress import compress_rows
+from sm_alsgls.core.rows import Rows
+from sm_alsgls.exceptions import ShapeError
 from sm_alsgls.labels import shown
+from sm_alsgls.models.validity import (
+    check_enough_rows,
+    check_finite,
+    check_missing,
+    check_responses_vary,
+    distinct,
+    responses_vary,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class System:
         K designs (N, p_j). Equal designs may be one object.
     columns : list of list of str
         Regressor names, equation by equation.
+    n_dropped : int
+        Rows dropped for missing values.
+    named : tuple of bool
+        Whose regressors came with names; others are called const, x1, x2, ...
     """
 
     names: list[str]
@@ -43,6 +52,18 @@ class System:
     Y: np.ndarray
     blocks: list[np.ndarray]
     columns: list[list[str]]
+    n_dropped: int = 0
+    named: tuple[bool, ...] = ()
+
+    @property
+    def nobs(self) -> int:
+        """N."""
+        return len(self.Y)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows as the likelihood sees them; one pass over the data, when first asked for."""
+        return compress_rows(self.blocks, self.Y)
 
     @property
     def param_names(self) -> list[str]:
@@ -61,10 +82,31 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     ------
     ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, OptionError
     """
-    if missing not in ("none", "drop", "raise"):
-        raise OptionError(f"missing must be 'none', 'drop' or 'raise', got {missing!r}")
+    check_missing(missing)
+    system = read_system(endog, exog, missing == "drop")
+    N = system.nobs
+    if N == 0:
+        raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
+    check_finite(system)
+    check_enough_rows(system.names, system.columns, N)
+    check_responses_vary(system.names, responses_vary(system.Y), N, system.Y[0])
+    return system
+
+
+def read_system(endog: Any, exog: Any, drop: bool) -> System:
+    """Arrays and labels of ``endog`` and ``exog``, without rows that miss something if ``drop``.
+
+    Any number of rows, of any values.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if exog is None:
+        raise ShapeError("exog is missing; give regressors, at least a constant")
     names, Y, y_index = _responses(endog)
-    blocks, columns, x_index = _designs(exog, names)
+    values = _by_equation(exog, names)
+    blocks, columns = _designs(values, names)
     N = len(Y)
     for name, X in zip(names, blocks, strict=True):
         if len(X) != N:
@@ -74,76 +116,19 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
             )
         if X.shape[1] == 0:
             raise ShapeError(f"equation {name!r}: exog has no columns; give at least a constant")
-    index = _common_index(y_index, x_index, names, N)
-    if missing == "drop":
+    if Y.shape[1] == 0:
+        raise ShapeError(f"the system is empty: {N} rows, 0 equations")
+    index = _common_index(y_index, [_index_of(value) for value in values], names, N)
+    if drop:
         keep = ~np.isnan(Y).any(axis=1)
-        for X in _distinct(blocks):
+        for X in distinct(blocks):
             keep &= ~np.isnan(X).any(axis=1)
         if not keep.all():
             index, Y = index[keep], Y[keep]
-            kept = {id(X): X[keep] for X in _distinct(blocks)}
+            kept = {id(X): X[keep] for X in distinct(blocks)}
             blocks = [kept[id(X)] for X in blocks]
-    system = System(names, index, Y, blocks, columns)
-    _check(system)
-    return system
-
-
-def _distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return list({id(X): X for X in blocks}.values())
-
-
-def _check(system: System) -> None:
-    """Finite numbers, more rows than regressors, and responses that vary."""
-    N, K = system.Y.shape
-    if K == 0 or N == 0:
-        raise ShapeError(f"the system is empty: {N} rows, {K} equations")
-    if not np.isfinite(system.Y).all():
-        j = int(np.flatnonzero(~np.isfinite(system.Y).all(axis=0))[0])
-        bad = ~np.isfinite(system.Y[:, j])
-        values = system.Y[bad, j]
-        raise NonFiniteError(_where(system, "endog", system.names[j], None, bad, values))
-    seen: set[int] = set()
-    for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
-        if id(X) in seen:
-            continue
-        seen.add(id(X))
-        # A sum is finite when its terms are, and touches the data once without a copy.
-        if not np.isfinite(X.sum()) and not np.isfinite(X).all():
-            i = int(np.flatnonzero(~np.isfinite(X).all(axis=0))[0])
-            bad = ~np.isfinite(X[:, i])
-            raise NonFiniteError(_where(system, "exog", name, columns[i], bad, X[bad, i]))
-        if X.shape[1] >= N:
-            raise InsufficientRowsError(
-                f"equation {name!r} has {X.shape[1]} regressors but only {N} rows; it needs at "
-                f"least {X.shape[1] + 1} rows: drop regressors or add observations"
-            )
-    constant = (system.Y == system.Y[0]).all(axis=0)
-    if constant.any():
-        j = int(np.flatnonzero(constant)[0])
-        raise DegenerateResponseError(
-            f"the response of equation {system.names[j]!r} is constant "
-            f"({system.Y[0, j]:g} in all {N} rows); drop the equation"
-        )
-
-
-def _where(
-    system: System,
-    argument: str,
-    name: str,
-    column: str | None,
-    bad: np.ndarray,
-    values: np.ndarray,
-) -> str:
-    first = system.index[int(np.flatnonzero(bad)[0])]
-    what = f"column {column!r} of equation {name!r}" if column else f"equation {name!r}"
-    count = len(values)
-    missing = bool(np.isnan(values).all())
-    kind = "missing" if missing else "infinite" if np.isinf(values).all() else "missing or infinite"
-    remedy = "drop or fill such rows" + (", or pass missing='drop'" if missing else "")
-    return (
-        f"{argument}: {what} has {count} {kind} value{'s' if count > 1 else ''}, the first in row "
-        f"{shown(first)}; {remedy}"
-    )
+    named = tuple(isinstance(value, (pd.Series, pd.DataFrame)) for value in values)
+    return System(names, index, Y, blocks, columns, N - len(Y), named)
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -157,7 +142,10 @@ def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
         vectors = {}
         index: pd.Index | None = None
         for name, value in zip(names, endog.values(), strict=True):
-            vectors[name] = np.squeeze(_numbers(value, "endog", name))
+            y = _numbers(value, "endog", name)
+            # A single row is still a vector.
+            y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+            vectors[name] = np.squeeze(y) if y.ndim > 1 else y
             if vectors[name].ndim != 1:
                 raise ShapeError(
                     f"equation {name!r}: endog must be one vector, got shape "
@@ -197,10 +185,8 @@ def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
     return names, Y, index
 
 
-def _designs(
-    exog: Any, names: list[str]
-) -> tuple[list[np.ndarray], list[list[str]], list[pd.Index | None]]:
-    """Blocks, column names and row labels of each equation's regressors."""
+def _by_equation(exog: Any, names: list[str]) -> list[Any]:
+    """The regressors of each equation, as they were given."""
     if isinstance(exog, Mapping):
         given = {str(key): value for key, value in exog.items()}
         missing = [name for name in names if name not in given]
@@ -212,16 +198,19 @@ def _designs(
                 + (" and " if missing and extra else "")
                 + (f"endog lacks {extra[:5]}" if extra else "")
             )
-        values = [given[name] for name in names]
-    elif isinstance(exog, (list, tuple)) and (len(exog) == 0 or np.ndim(exog[0]) > 0):
-        values = list(exog)
-        if len(values) != len(names):
+        return [given[name] for name in names]
+    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or np.ndim(exog[0]) > 0):
+        if len(exog) != len(names):
             raise ShapeError(
-                f"exog lists {len(values)} designs for {len(names)} equations; give one per "
+                f"exog lists {len(exog)} designs for {len(names)} equations; give one per "
                 "equation, or a single array that all share"
             )
-    else:
-        values = [exog] * len(names)
+        return list(exog)
+    return [exog] * len(names)
+
+
+def _designs(values: list[Any], names: list[str]) -> tuple[list[np.ndarray], list[list[str]]]:
+    """Blocks and column names of each equation's regressors."""
     blocks: list[np.ndarray] = []
     columns: list[list[str]] = []
     known: dict[int, tuple[np.ndarray, list[str]]] = {}
@@ -235,7 +224,7 @@ def _designs(
         X, labels = known[id(value)]
         blocks.append(X)
         columns.append(labels)
-    return blocks, columns, [_index_of(value) for value in values]
+    return blocks, columns
 
 
 def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
@@ -277,10 +266,19 @@ def _column_names(value: Any, X: np.ndarray, name: str) -> list[str]:
         return labels
     if isinstance(value, pd.Series):
         return [_label(value.name) if value.name is not None else "x1"]
-    labels, count = [], 0
-    for i in range(X.shape[1]):
-        is_constant = len(X) > 0 and X[0, i] == 1.0 and X[-1, i] == 1.0 and (X[:, i] == 1.0).all()
-        if is_constant and "const" not in labels:
+    ones = [
+        len(X) > 0 and X[0, i] == 1.0 and X[-1, i] == 1.0 and (X[:, i] == 1.0).all()
+        for i in range(X.shape[1])
+    ]
+    return numbered(ones)
+
+
+def numbered(ones: Sequence[bool]) -> list[str]:
+    """Names of columns that have none, const, x1, x2, ...; ``ones`` (p_j,) says which hold 1s."""
+    labels: list[str] = []
+    count = 0
+    for is_one in ones:
+        if is_one and "const" not in labels:
             labels.append("const")
         else:
             count += 1

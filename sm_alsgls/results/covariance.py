@@ -112,6 +112,8 @@ def choose(
         kwds.setdefault("dof", "p+r")
         if kwds["dof"] not in ("p", "p+r"):
             raise OptionError(f"dof must be 'p' or 'p+r', got {kwds['dof']!r}")
+    if cov_type in ("HC0", "HC1", "cluster", "HAC"):
+        len(index)  # rows that were not kept say so before the fit
     if cov_type == "cluster":
         return _clustered(kwds, index)
     if cov_type == "HAC":

@@ -324,17 +324,8 @@ def _check_nested(full: Any, restricted: Any) -> None:
                 f"{which} fit has a ridge (lam_F={options.lam_F}, lam_B={options.lam_B}), so its "
                 "likelihood is not the maximum a likelihood ratio needs; fit without"
             )
-    one, other = full.model.endog, restricted.model.endog
-    # Shapes first: removed data say so when asked for theirs.
-    if (
-        one.shape != other.shape
-        or restricted.model.equations != full.model.equations
-        or not np.array_equal(one, other)
-    ):
-        raise ShapeError(
-            "both fits must have the same responses, rows and order of equations; fit the "
-            "restricted model to the same data (missing='drop' may have removed other rows)"
-        )
+    if restricted.model._system is not full.model._system:
+        _check_data(full.model, restricted.model)
     if restricted.rank != full.rank:
         raise OptionError(
             f"the fits have ranks {full.rank} and {restricted.rank}; fix rank= to compare "
@@ -346,9 +337,26 @@ def _check_nested(full: Any, restricted: Any) -> None:
             f"the restricted model has {restricted.df_model:.0f} parameters, this one "
             f"{full.df_model:.0f}; call compare_lr on the larger of the two"
         )
-    for name, X, small in zip(
-        full.model.equations, full.model.exog, restricted.model.exog, strict=True
+    if restricted.model._system is not full.model._system:
+        _check_regressors(full.model, restricted.model)
+
+
+def _check_data(full: Any, restricted: Any) -> None:
+    one, other = full.endog, restricted.endog
+    # Shapes first: removed data say so when asked for theirs.
+    if (
+        one.shape != other.shape
+        or restricted.equations != full.equations
+        or not np.array_equal(one, other)
     ):
+        raise ShapeError(
+            "both fits must have the same responses, rows and order of equations; fit the "
+            "restricted model to the same data (missing='drop' may have removed other rows)"
+        )
+
+
+def _check_regressors(full: Any, restricted: Any) -> None:
+    for name, X, small in zip(full.equations, full.exog, restricted.exog, strict=True):
         if X is not small and not _spans(X, small):
             raise OptionError(
                 f"not nested: equation {name!r} of the restricted model has a regressor that is "

@@ -63,7 +63,7 @@ class Overall:
     @cached_property
     def _slopes(self) -> np.ndarray:
         """Rows R (m, p_j) of R beta = 0 where fitted values are constant (or zero)."""
-        R = _restriction(constants(self.system)[self._j], int(self.system._p[self._j]))
+        R = _restriction(self.system._constants[self._j], int(self.system._p[self._j]))
         return R[self._freedom.independent(R)]
 
     @cached_property
@@ -93,28 +93,6 @@ class Overall:
             df = float(self.system._df_t[self._j])
             return float(stats.f.sf(self.fvalue, self.df_model, df))
         return float(stats.chi2.sf(self._wald, self.df_model))
-
-
-def constants(results: Any) -> list[np.ndarray | None]:
-    """For each equation the coefficients a (p_j,) with X_j a = 1, None where there are none."""
-    cache = vars(results)
-    if "_constants" not in cache:
-        known: dict[int, np.ndarray | None] = {}
-        for X, spans in zip(results.model.exog, results._spans_constant, strict=True):
-            if id(X) not in known:
-                known[id(X)] = _ones(X) if spans else None
-        cache["_constants"] = [known[id(X)] for X in results.model.exog]
-    return cache["_constants"]
-
-
-def _ones(X: np.ndarray) -> np.ndarray:
-    constant = np.flatnonzero((X == X[0]).all(axis=0) & (X[0] != 0.0))
-    if len(constant):
-        out = np.zeros(X.shape[1])
-        out[constant[0]] = 1.0 / X[0, constant[0]]
-        return out
-    scale = np.abs(X).max(axis=0)
-    return np.linalg.lstsq(X / scale, np.ones(len(X)), rcond=None)[0] / scale
 
 
 def _restriction(a: np.ndarray | None, p: int) -> np.ndarray:

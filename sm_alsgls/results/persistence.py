@@ -10,41 +10,11 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.exceptions import DataRemovedError
-from sm_alsgls.results.overall import constants
+from sm_alsgls.results.removed import Removed
 
 # Up to this many coefficients the whole covariance is kept (32 MB), beyond it the block of each
 # equation.
 DENSE_LIMIT = 2_000
-
-
-class Removed:
-    """Stands where data were; keeps some attributes, and every other use raises.
-
-    Raises
-    ------
-    DataRemovedError
-    """
-
-    def __init__(self, what: str, **kept: Any) -> None:
-        self.__dict__.update(kept, _what=what)
-
-    def __repr__(self) -> str:
-        return f"<{self._what}: removed by remove_data()>"
-
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise DataRemovedError(
-            f"this needs the {self.__dict__.get('_what', 'data')}, but remove_data() was called; "
-            "fit the model again, or save the results before calling it"
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._refuse()
-
-    __array__ = __getitem__ = __len__ = __iter__ = __call__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __matmul__ = __rmatmul__ = _refuse
-    __array_ufunc__ = _refuse
 
 
 class KeptCovariance:
@@ -156,27 +126,22 @@ class Removable:
 
 # Computed before the data go: numbers that have no rows.
 _NEEDED = ("bse", "tvalues", "pvalues", "mle_retvals")
-_OF_THE_MODEL = ("_spans_constant", "_rsquared", "_constants", "system_rsquared")
+_OF_THE_SYSTEM = ("_constants", "_rsquared", "system_rsquared")
 # Like the whole covariance, only up to DENSE_LIMIT coefficients: some types cost as much.
 _OF_SMALL_SYSTEMS = ("_slopes_test",)
 
 
 def _remove(results: Any) -> None:
     model, N = results.model, results.nobs
-    if isinstance(model.endog, Removed) and isinstance(results._problem, Removed):
+    if isinstance(results._problem, Removed):
         return
-    with_data = not isinstance(model.endog, Removed)
-    for name in _NEEDED:
+    small = len(results.params) <= DENSE_LIMIT
+    for name in _NEEDED + _OF_THE_SYSTEM + (_OF_SMALL_SYSTEMS if small else ()):
         getattr(results, name)
-    if with_data:  # else other results of this model removed them before
-        constants(results)
-        small = len(results.params) <= DENSE_LIMIT
-        for name in _OF_THE_MODEL + (_OF_SMALL_SYSTEMS if small else ()):
-            getattr(results, name)
     kept = KeptCovariance.of(results._covariance, results._p)
     for name in [name for name, value in vars(results).items() if _has_rows(value, N)]:
         cached = isinstance(getattr(type(results), name, None), cached_property)
-        if cached and name not in _NEEDED + _OF_THE_MODEL:
+        if cached and name not in _NEEDED + _OF_THE_SYSTEM:
             del vars(results)[name]
     results.__dict__["_covariance"] = kept
     problem, best = results._problem, results._found.best
@@ -184,7 +149,7 @@ def _remove(results: Any) -> None:
     results._found = replace(results._found, best=replace(best, E=Removed("residuals"), block=None))
     results.cov_kwds = _without_rows(results.cov_kwds, N)
     results._choice = replace(results._choice, kwds=_without_rows(results._choice.kwds, N))
-    if with_data:
+    if not isinstance(model._system, Removed):  # by other results of this model
         _remove_from_model(model)
 
 

@@ -50,7 +50,7 @@ def restriction_tests(restricted: Any, unrestricted: Any = None) -> pd.DataFrame
     wald = unrestricted.wald_test((R, q), use_f=False, scalar=True).statistic
     sigma = restricted.sigma.scaled(restricted._df_correction)
     u = model.score(np.asarray(restricted.params), sigma)
-    V = CoefficientCovariance(Design(model.exog), sigma, restricted.nobs)
+    V = CoefficientCovariance(Design(model._system.rows.blocks), sigma, restricted.nobs)
     score = float(u @ V.times(u[None, :])[:, 0])
     df = restricted.df_resid_inference
     rows = {"LR": (lr, lr_df, np.nan, lr_pvalue)}

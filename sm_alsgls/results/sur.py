@@ -204,21 +204,21 @@ class LowRankSURResults(
             self.model.endog - self._residuals, index=self._rows, columns=self.model.equations
         )
 
-    @cached_property
+    @property
     def _spans_constant(self) -> np.ndarray:
         """Whether each design spans a constant (K,), explicitly or through dummies."""
-        known: dict[int, bool] = {}
-        for X in self.model.exog:
-            if id(X) not in known:
-                varies = (X[0] != X).any(axis=0)
-                known[id(X)] = bool((~varies & (X[0] != 0.0)).any()) or _spans_ones(X)
-        return np.array([known[id(X)] for X in self.model.exog])
+        return np.array([a is not None for a in self._constants])
+
+    @cached_property
+    def _constants(self) -> list[np.ndarray | None]:
+        """For each equation the coefficients a (p_j,) with X_j a = 1, None where there are none."""
+        return self._problem.rows.constants
 
     @cached_property
     def _rsquared(self) -> np.ndarray:
-        Y = self.model.endog
-        center = np.where(self._spans_constant, Y.mean(axis=0), 0.0)
-        return 1.0 - np.square(self._residuals).sum(axis=0) / np.square(Y - center).sum(axis=0)
+        rows, E = self._problem.rows, self._found.best.E
+        about = np.where(self._spans_constant, rows.centred(rows.Y), rows.Y)
+        return 1.0 - np.square(E).sum(axis=0) / np.square(about).sum(axis=0)
 
     @property
     def warnings(self) -> list[str]:
@@ -315,14 +315,6 @@ class _Equations(Mapping[str, EquationResults]):
 
     def __len__(self) -> int:
         return len(self._position)
-
-
-def _spans_ones(X: np.ndarray) -> bool:
-    """Whether some combination of columns is constant, to 1e-8 of its length."""
-    ones = np.ones(len(X))
-    scale = np.abs(X).max(axis=0)
-    fitted = X / scale @ np.linalg.lstsq(X / scale, ones, rcond=None)[0]
-    return bool(np.abs(fitted - ones).max() < 1e-8)
 
 
 class LowRankSURResultsWrapper(LikelihoodResultsWrapper):

@@ -11,7 +11,7 @@ import scipy.linalg
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.information import CoefficientCovariance
-from sm_alsgls.results.overall import _restriction, constants, wald
+from sm_alsgls.results.overall import _restriction, wald
 
 
 class SystemFit:
@@ -79,10 +79,11 @@ def system_rsquared(results: Any) -> pd.Series:
     Judge, Hill, Griffiths, Lütkepohl and Lee (1988), Introduction to the Theory and Practice of
     Econometrics; Dhrymes (1974), Econometrics.
     """
-    E = results._residuals
-    centred = results.model.endog - results.model.endog.mean(axis=0)
+    # Fewer rows than N where they are compressed, with the same sums of squares and products.
+    rows, E = results._problem.rows, results._found.best.E
+    centred = rows.centred(rows.Y)
     total = np.square(centred).sum(axis=0)
-    N, K = E.shape
+    N, K = results.nobs, results.neqs
     berndt = np.nan
     if K < N:
         R = np.linalg.qr(centred / np.sqrt(N), mode="r")
@@ -141,17 +142,18 @@ def slopes_test(results: Any) -> ContrastResults:
 
 
 def _explained(results: Any, sigma: Any) -> float:
-    fitted = results.model.endog - results._residuals
-    mean = fitted.mean(axis=0)
+    rows = results._problem.rows
+    fitted = rows.Y - results._found.best.E
+    mean = rows.mean(fitted)
     spans = results._spans_constant
-    wald = sigma.quad(fitted - mean)
+    wald = sigma.quad(rows.centred(fitted))
     if not spans.all():
         wald += results.nobs * sigma.marginal(~spans).quad(mean[~spans])
     return float(wald)
 
 
 def _wald(results: Any) -> tuple[float, int]:
-    parts = zip(constants(results), results._p, strict=True)
+    parts = zip(results._constants, results._p, strict=True)
     R = scipy.linalg.block_diag(*[_restriction(a, int(p)) for a, p in parts])
     R = R[results._freedom.independent(R)]
     if not len(R):

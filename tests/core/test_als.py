@@ -7,6 +7,7 @@ import pytest
 import scipy.optimize
 
 from sm_alsgls.core.als import ALSOptions, Problem, Start, als
+from sm_alsgls.core.rows import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 from tests.core import dense, systems
@@ -387,7 +388,7 @@ def test_compressed_rows_give_the_same_fit(monkeypatch):
     short = Problem(blocks, Y, ALSOptions(gtol=1e-8))
     assert len(short.Y) == 1 + 6 + 6
     assert short.n_obs == 200
-    monkeypatch.setattr("sm_alsgls.core.problem.compress_rows", lambda X, Y: (list(X), Y))
+    monkeypatch.setattr("sm_alsgls.core.problem.compress_rows", Rows.of)
     long = Problem(blocks, Y, ALSOptions(gtol=1e-8))
     assert len(long.Y) == 200
     one, other = als(short, r), als(long, r)

@@ -1,4 +1,4 @@
-"""Bases, translations between coefficients, rank checks and row compression."""
+"""Bases, translations between coefficients and rank checks."""
 
 import numpy as np
 import pytest
@@ -236,104 +236,6 @@ def test_ridge_is_its_dense_matrix(rng, make):
     np.testing.assert_allclose(ridge.apply(g), A @ g, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(ridge.diagonal(), np.diag(A), rtol=1e-12)
     assert ridge.value(g) == pytest.approx(0.5 * g @ A @ g, rel=1e-12)
-
-
-# -- row compression ----------------------------------------------------------------------------
-
-
-def test_compression_keeps_cross_products_of_residuals(rng):
-    N, K = 300, 5
-    common = rng.standard_normal((N, 2))
-    # Two common columns as copies, one column of its own an equation: q = 2 + K.
-    blocks = [np.column_stack([common.copy(), rng.standard_normal(N)]) for _ in range(K)]
-    Y = rng.standard_normal((N, K)) + 5.0
-    rows, Yc = compress_rows(blocks, Y)
-    assert Yc.shape == (2 + K + K, K)
-    assert all(X.shape == (2 + K + K, 3) for X in rows)
-    for _ in range(5):
-        beta = [3 * rng.standard_normal(3) for _ in range(K)]
-        E = Y - np.column_stack([X @ b for X, b in zip(blocks, beta, strict=True)])
-        Ec = Yc - np.column_stack([X @ b for X, b in zip(rows, beta, strict=True)])
-        np.testing.assert_allclose(Ec.T @ Ec, E.T @ E, rtol=0, atol=1e-10 * np.abs(E.T @ E).max())
-
-
-def test_compression_finds_a_column_at_different_positions(rng):
-    N = 100
-    a, b, c = rng.standard_normal((3, N))
-    blocks = [np.column_stack([a, b]), np.column_stack([c, a]), np.column_stack([b])]
-    rows, Y = compress_rows(blocks, rng.standard_normal((N, 3)))
-    assert len(Y) == 3 + 3
-    np.testing.assert_array_equal(rows[0][:, 0], rows[1][:, 1])
-    np.testing.assert_array_equal(rows[0][:, 1], rows[2][:, 0])
-
-
-def test_compression_of_one_design_object(rng):
-    X = rng.standard_normal((90, 3))
-    rows, Y = compress_rows([X] * 4, rng.standard_normal((90, 4)))
-    assert Y.shape == (7, 4)
-    assert Design(rows).shared
-
-
-@pytest.mark.parametrize("N", [14, 27, 28])
-def test_compression_only_where_it_halves(rng, N):
-    # q + K = 8 + 6 = 14.
-    common = rng.standard_normal((N, 2))
-    blocks = [np.column_stack([common, rng.standard_normal(N)]) for _ in range(6)]
-    Y = rng.standard_normal((N, 6))
-    rows, Yc = compress_rows(blocks, Y)
-    if N < 28:
-        assert Yc is Y
-        assert all(X is old for X, old in zip(rows, blocks, strict=True))
-    else:
-        assert len(Yc) == 14
-
-
-def test_compression_counts_columns_that_agree_on_the_probed_rows(rng):
-    # Dummies: almost all their rows agree, the columns do not.
-    N, K = 200, 4
-    blocks = []
-    for j in range(K):
-        dummy = np.zeros(N)
-        dummy[10 + j] = 1.0
-        blocks.append(np.column_stack([np.ones(N), dummy]))
-    Y = rng.standard_normal((N, K))
-    rows, Yc = compress_rows(blocks, Y)
-    assert len(Yc) == (1 + K) + K
-    E = np.column_stack([y - X @ [1.0, 2.0] for y, X in zip(Y.T, blocks, strict=True)])
-    Ec = np.column_stack([y - X @ [1.0, 2.0] for y, X in zip(Yc.T, rows, strict=True)])
-    np.testing.assert_allclose(Ec.T @ Ec, E.T @ E, rtol=0, atol=1e-10 * N)
-
-
-def test_compression_keeps_a_slope_under_an_offset(rng):
-    N, K = 500, 3
-    blocks, centred = [], []
-    for _ in range(K):
-        x = 1e8 + rng.standard_normal(N)
-        blocks.append(np.column_stack([np.ones(N), x]))
-        centred.append((x - 1e8) - (x - 1e8).mean())
-    Y = np.column_stack([2.0 * c for c in centred]) + rng.standard_normal((N, K))
-    rows, Yc = compress_rows(blocks, Y)
-    assert len(Yc) == 1 + K + K
-    design = Design(rows)
-    for j, beta in enumerate(design.to_beta(design.project(Yc))):
-        c = centred[j]
-        assert beta[1] == pytest.approx(c @ Y[:, j] / (c @ c), rel=1e-6)
-
-
-def test_compression_survives_wild_scales(rng):
-    N, K = 120, 3
-    X = rng.standard_normal((N, 3)) * 10.0 ** np.array([-100, 0, 100])
-    Y = rng.standard_normal((N, K)) * 10.0 ** np.array([-8, 0, 8])
-    rows, Yc = compress_rows([X] * K, Y)
-    full, short = Design([X] * K), Design(rows)
-    E = Y - full.fitted(full.project(Y))
-    Ec = Yc - short.fitted(short.project(Yc))
-    scale = 10.0 ** np.array([-8, 0, 8])
-    np.testing.assert_allclose(
-        Ec.T @ Ec / np.outer(scale, scale), E.T @ E / np.outer(scale, scale), rtol=0, atol=1e-10 * N
-    )
-    for b, bc in zip(full.to_beta(full.project(Y)), short.to_beta(short.project(Yc)), strict=True):
-        np.testing.assert_allclose(bc, b, rtol=1e-9)
 
 
 def test_gram_of_the_stack_is_the_identity_for_every_equation(rng):
