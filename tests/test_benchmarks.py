@@ -109,9 +109,10 @@ def test_every_peer_reports_a_likelihood_under_one_convention(load, peer):
 def test_a_worker_has_one_blas_thread_and_answers_in_json(load, monkeypatch):
     script = load("compare_sur")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    row = script.measure_apart("ols", 10)
+    row = script.measure_apart("ols", 10, seconds=0.1)
     assert (row["peer"], row["K"]) == ("ols", 10)
     assert row["calls"] > 1
+    assert row["input_mb"] == 8 * 100 * 10 * 4 / 1e6
     assert "OPENBLAS_NUM_THREADS" in load("one_thread").VARIABLES
 
 
@@ -126,12 +127,110 @@ def test_verdicts_compare_in_the_right_direction(load):
             for peer, t in times.items()
         ]
 
-    assert all(ok for ok, _ in script.verdicts(rows(25.0, 0.5, 1.2, 5.0)))
-    for bad in ((19.0, 0.5, 1.2, 5.0), (25.0, 0.3, 1.2, 5.0), (25.0, 0.5, 1.6, 5.0)):
+    assert all(ok for ok, _ in script.verdicts(rows(45.0, 0.9, 1.2, 5.0)))
+    for bad in ((39.0, 0.9, 1.2, 5.0), (45.0, 0.8, 1.2, 5.0), (45.0, 0.9, 1.6, 5.0)):
         assert sum(not ok for ok, _ in script.verdicts(rows(*bad))) == 1
-    assert sum(not ok for ok, _ in script.verdicts(rows(25.0, 0.5, 1.2, 5.0 + 2e-6))) == 2
-    off = [{**row, "own_nll": row["nll"] + 1e-6} for row in rows(25.0, 0.5, 1.2, 5.0)]
+    assert sum(not ok for ok, _ in script.verdicts(rows(45.0, 0.9, 1.2, 5.0 + 2e-6))) == 2
+    off = [{**row, "own_nll": row["nll"] + 1e-6} for row in rows(45.0, 0.9, 1.2, 5.0)]
     assert sum(not ok for ok, _ in script.verdicts(off)) == 1
+
+
+def test_the_largest_size_has_bounds_of_its_own(load):
+    script = load("compare_sur")
+
+    def found(seconds, mb, before=1.0):
+        rows = [
+            {"K": 1000, "peer": "ours", "seconds": before, "nll": 5.0, "mb": 1.0, "input_mb": 1.0},
+            {"K": 10000, "peer": "ours", "seconds": seconds, "nll": 5.0, "mb": mb, "input_mb": 1.0},
+        ]
+        return [ok for ok, _ in script.verdicts(rows)]
+
+    assert all(found(7.9, 1.49))
+    for bad in ((8.1, 1.49), (7.9, 1.51), (7.9, 1.49, 0.5)):
+        assert found(*bad).count(False) == 1
+
+
+def test_a_peer_that_is_skipped_or_fails_leaves_its_reason(load, monkeypatch, tmp_path):
+    script = load("compare_sur")
+    assert "32 GB" in script.skipped("linearmodels", 1000)
+    assert "--all" in script.skipped("alsgls", 10000)
+    assert not script.skipped("alsgls", 10000, everything=True)
+    assert not script.skipped("linearmodels", 300)
+    asked = []
+
+    def measured(peer, K, seconds=1.0, backend="rss"):
+        asked.append((peer, K, backend))
+        if peer == "alsgls":
+            raise RuntimeError("alsgls failed at K=300:\nTraceback\nMemoryError: no room")
+        if backend != "rss":
+            return {"mb": 3.0, "backend": backend}
+        shape = {"seconds": K / 1e3, "mb": 2.0, "backend": "rss", "input_mb": 1.0}
+        return {"peer": peer, "K": K, "nll": 1.0, **shape}
+
+    monkeypatch.setattr(script, "measure_apart", measured)
+    rows = script.run([300, 1000], 2, "memray")
+    assert asked.count(("ours", 300, "rss")) == 2
+    assert asked.count(("ours", 300, "memray")) == 1
+    # A failure is not tried again.
+    assert asked.count(("alsgls", 300, "rss")) == 1
+    assert {row["mb"] for row in rows if "mb" in row} == {3.0}
+    text = script.table(rows)
+    assert "| alsgls | failed: MemoryError: no room |" in text
+    assert "not run: 2 dense arrays of 32 GB" in text
+    bad = [line for ok, line in script.verdicts(rows) if not ok]
+    assert "K=300: alsgls failed: MemoryError: no room" in bad
+    pytest.importorskip("matplotlib")
+    script.plot(rows, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("backend", ["tracemalloc", "memray"])
+def test_memory_is_that_of_the_fit(load, backend):
+    if backend == "memray":
+        pytest.importorskip(backend)
+    script = load("compare_sur")
+    # The bases are a copy of the designs, 0.75 of the input; a dense P x P alone would be 16 of it.
+    row = script.memory("ours", 160, 60, 4, 1, backend)
+    given = 8 * 60 * 160 * 5 / 1e6
+    assert row["backend"] == backend
+    assert 0.75 * given < row["mb"] < 8 * given
+
+
+def test_a_missing_option_names_its_package(load, monkeypatch):
+    script = load("compare_sur")
+    monkeypatch.setattr(script.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="needs memray: pip install memray"):
+        script.main(["--memory-backend", "memray"])
+    with pytest.raises(SystemExit, match="needs matplotlib: pip install matplotlib"):
+        script.main(["--plot", "a.png"])
+
+
+def test_nll_without_a_dense_sigma_is_the_same(load, monkeypatch):
+    script = load("compare_sur")
+    dense = script.measure("ours", 8, 60, 2, 1, seconds=0.0)["nll"]
+    monkeypatch.setattr(script, "_DENSE", 4)
+    assert script.measure("ours", 8, 60, 2, 1, seconds=0.0)["nll"] == pytest.approx(
+        dense, rel=1e-13
+    )
+
+
+def test_als_and_em_are_compared_on_the_same_draws(load):
+    script = load("compare_als_vs_em")
+    names = script.available(peer=False)
+    drawn = script.replicate(10, 2, names)
+    assert list(drawn) == ["als", "em"]
+    for fit in drawn.values():
+        assert len(fit["rmse"]) == 2
+        assert 0.0 < min(fit["rmse"]) < max(fit["rmse"]) < 0.1
+    # Six sweeps are nearly there, 45 iterations are not, and RMSE does not notice.
+    assert max(drawn["als"]["short"]) < min(drawn["em"]["short"])
+    np.testing.assert_allclose(drawn["als"]["rmse"], drawn["em"]["rmse"], rtol=0.02)
+    test = script.paired(drawn["em"]["rmse"], drawn["als"]["rmse"])
+    gap = np.subtract(drawn["em"]["rmse"], drawn["als"]["rmse"])
+    assert test["difference"] == pytest.approx(gap.mean())
+    assert 0.0 <= test["p"] <= 1.0
+    used = script.memory("em", 10)
+    assert used["arrays_mb"] > used["iterations_mb"] > 0.0
 
 
 def test_intervals_cover_what_they_say(load):

@@ -1,0 +1,209 @@
+"""What the numbers of `core.rank_criteria` need from a model: candidates, fits, a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sm_alsgls.core.factor import auto_rank, largest_rank, sigma_parameters
+from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.rank_criteria import (
+    ED_BEYOND,
+    ahn_horenstein,
+    bai_ng,
+    largest_root_pvalue,
+    leading_eigenvalues,
+    onatski,
+    penalties,
+)
+from sm_alsgls.core.rank_path import (
+    RankFit,
+    path_gtol,
+    rank_path,
+    residual_path,
+    searched,
+)
+from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank
+from sm_alsgls.exceptions import (
+    IllegalRankError,
+    OptionError,
+    UnknownArgumentError,
+)
+from sm_alsgls.labels import shown
+from sm_alsgls.models.checks import build_problem
+from sm_alsgls.models.restrictions import Restrictions
+from sm_alsgls.models.system import System
+
+# Candidates of the default list, and residual rows for each factor of it: with fewer than three
+# an equation's factors and regressors leave less than they take.
+_MOST, _ROWS = 10, 3
+# Up to here an unrestricted Sigma is fitted for "lr": its iterations factorise E each.
+_MOST_EQUATIONS = 50
+
+
+def sizes(system: System) -> tuple[int, int, int]:
+    """N, K and the most regressors of an equation, also of a system whose rows are not kept."""
+    return system.nobs, len(system.names), max(map(len, system.columns))
+
+
+def candidate_ranks(candidates: Any, system: System) -> list[int]:
+    """The candidates, ascending; None is 0 .. min(10, (N - p) / 3, largest legal rank).
+
+    The rule of rank="auto" is among them.
+
+    Raises
+    ------
+    OptionError, IllegalRankError
+    """
+    N, K, p = sizes(system)
+    largest = largest_rank(K, N, p)
+    if candidates is None:
+        return list(range(max(min(_MOST, largest, (N - p) // _ROWS), auto_rank(K, N, p)) + 1))
+    try:
+        values = sorted(set(candidates))
+    except TypeError:
+        values = []
+    whole = all(
+        isinstance(r, (int, np.integer)) and not isinstance(r, bool) and r >= 0 for r in values
+    )
+    if isinstance(candidates, str) or not values or not whole:
+        raise OptionError(
+            f"candidates must be a list of whole numbers from 0 to {largest}, got "
+            f"{shown(candidates)}"
+        )
+    if values[-1] > largest:
+        raise IllegalRankError(
+            f"candidates: rank {values[-1]} is not possible; the largest legal rank of {K} "
+            f"equations, {N} rows and {p} regressors is {largest}"
+        )
+    return [int(r) for r in values]
+
+
+def path_options(given: Mapping[str, Any]) -> ALSOptions:
+    """Options of the fits.
+
+    Raises
+    ------
+    OptionError, UnknownArgumentError
+    """
+    known = [knob.name for knob in fields(ALSOptions)]
+    for name in given:
+        if name not in known:
+            raise UnknownArgumentError(
+                f"select_rank() has no argument {name!r}; options of the fits are "
+                f"{', '.join(known)}"
+            )
+    return ALSOptions(**given)
+
+
+def free_coefficients(system: System, restrictions: Restrictions | None) -> int:
+    """P less restrictions."""
+    P = sum(map(len, system.columns))
+    return P - (0 if restrictions is None else len(restrictions.q))
+
+
+def residual_criteria(problem: Problem, ranks: Sequence[int], free: int) -> dict[str, np.ndarray]:
+    """Criteria that look at OLS residuals only: aic_ols, bic_ols, ic1..3, er, gr, ed.
+
+    Parameters
+    ----------
+    problem : Problem
+    ranks : sequence of int
+    free : int
+        Free coefficients of the system.
+    """
+    r, N, K = np.asarray(ranks), problem.n_obs, problem.K
+    n = N - free / K
+    nll = residual_path(problem, ranks)
+    m = np.array([float(sigma_parameters(K, rank)) for rank in ranks])
+    cost = penalties(m, r, n, K)
+    values = leading_eigenvalues(problem.E_ols, n, int(r.max()) + ED_BEYOND)
+    return {
+        "aic_ols": 2.0 * n * nll + cost["aic"],
+        "bic_ols": 2.0 * n * nll + cost["bic"],
+        **bai_ng(values, r, n, K),
+        **ahn_horenstein(values, r, n, K),
+        "ed": onatski(values, r),
+    }
+
+
+def likelihood_criteria(
+    problem: Problem, fits: Sequence[RankFit], free: int
+) -> dict[str, np.ndarray]:
+    """nll, llf, parameters, aic, bic, ebic, and p-values "lr", of fitted candidates."""
+    N, K = problem.n_obs, problem.K
+    r = np.array([fit.rank for fit in fits])
+    nll = np.array([fit.nll for fit in fits])
+    m = np.array([float(free + sigma_parameters(K, fit.rank)) for fit in fits])
+    criteria = {name: 2.0 * N * nll + cost for name, cost in penalties(m, r, N, K).items()}
+    p = _sufficiency(problem, fits, free)
+    p = _largest_root(problem, fits, free) if p is None else p
+    return {"nll": nll, "llf": -N * nll, "parameters": m, **criteria, "lr": p}
+
+
+def _sufficiency(problem: Problem, fits: Sequence[RankFit], free: int) -> np.ndarray | None:
+    """p-values of r factors against an unrestricted Sigma, Bartlett-corrected; 1 without df.
+
+    As `diagnostics.sufficiency_test`; regular under its null, which r against r + 1 is not. None
+    where the unrestricted likelihood has no maximum or the correction exceeds a half, and for
+    large K, where it would cost more than the fits.
+    """
+    N, K, p = problem.n_obs, problem.K, free / problem.K
+    r = np.array([fit.rank for fit in fits])
+    left = N - p - (2 * K + 5) / 6 - 2 * r / 3
+    few = K < 2 or K > _MOST_EQUATIONS or left.min() < 0.5 * N
+    if few or regressor_rank(problem) + K > N:
+        return None
+    nll = fit_unrestricted(problem, fits[-1].gamma).nll
+    lr = 2.0 * left * np.maximum(np.array([fit.nll for fit in fits]) - nll, 0.0)
+    df = ((K - r) ** 2 - (K + r)) // 2
+    return np.where(df > 0, stats.chi2.sf(lr, np.maximum(df, 1)), 1.0)
+
+
+def _largest_root(problem: Problem, fits: Sequence[RankFit], free: int) -> np.ndarray:
+    """p-values of r factors against r + 1, by the largest eigenvalue that r of them leave.
+
+    With D kept, their likelihood ratio is N (t - 1 - log t), t that eigenvalue of
+    D^-1/2 (E'E/N) D^-1/2, so it rejects where t is large; t is as the largest eigenvalue of white
+    noise of K - r columns and N - p - r rows (those that r factors leave average 1 exactly, since
+    sum_j s_j/d_j = K + sum_{i<=r} (t_i - 1) at the maximum).
+    """
+    r = np.array([fit.rank for fit in fits])
+    root = np.array([fit.root for fit in fits])
+    rows, columns = problem.n_obs - free / problem.K - r, problem.K - r.astype(float)
+    p = largest_root_pvalue(np.nan_to_num(root), np.maximum(rows, 1.0), np.maximum(columns, 1.0))
+    return np.where((rows >= 1.0) & (columns >= 2.0) & np.isfinite(root), p, np.nan)
+
+
+def criteria_table(
+    system: System,
+    restrictions: Restrictions | None,
+    ranks: Sequence[int],
+    options: ALSOptions,
+    n_starts: int | None,
+    rng: np.random.Generator | None,
+    *,
+    loose: bool,
+) -> tuple[pd.DataFrame, Problem, tuple[RankFit, ...]]:
+    """Every criterion but "cv" of every candidate, and the fits behind them.
+
+    ``loose`` says that systems too large to be searched may stop at `path_gtol`.
+    """
+    problem = build_problem(system, options, restrictions)
+    if loose and not searched(problem):
+        problem.options = replace(options, gtol=path_gtol(problem.n_obs))
+    free = free_coefficients(system, restrictions)
+    fits = rank_path(problem, ranks, n_starts=n_starts, rng=rng)
+    columns = likelihood_criteria(problem, fits, free)
+    test = columns.pop("lr")
+    columns |= residual_criteria(problem, ranks, free)
+    columns["lr"] = test
+    columns["converged"] = np.array([fit.converged for fit in fits])
+    columns["starts"] = np.array([fit.starts for fit in fits])
+    columns["parameters"] = columns["parameters"].astype(int)
+    return pd.DataFrame(columns, index=pd.Index(list(ranks), name="rank")), problem, fits

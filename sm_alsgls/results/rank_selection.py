@@ -1,0 +1,237 @@
+"""``RankSelection``: the criteria of every candidate rank, and what each would choose."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_params
+
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.summary import SystemSummary
+
+# Which end of a criterion is its choice; the order is that of the methods in messages.
+RULES = {
+    **dict.fromkeys(("bic_ols", "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3"), "least"),
+    **dict.fromkeys(("er", "gr"), "most"),
+    "ed": "last above 1",
+    "lr": "first accepted",
+    "cv": "least",
+}
+
+_NAMES = {
+    "auto": "the rule max(1, min(8, ceil(K/10)))",
+    "bic_ols": "BIC of the factor structure of OLS residuals",
+    "aic_ols": "AIC of the factor structure of OLS residuals",
+    "bic": "BIC",
+    "aic": "AIC",
+    "ebic": "extended BIC (Chen and Chen 2008)",
+    "ic1": "IC1 (Bai and Ng 2002)",
+    "ic2": "IC2 (Bai and Ng 2002)",
+    "ic3": "IC3 (Bai and Ng 2002)",
+    "er": "eigenvalue ratio (Ahn and Horenstein 2013)",
+    "gr": "growth ratio (Ahn and Horenstein 2013)",
+    "ed": "eigenvalue differences (Onatski 2010)",
+    "lr": "sequential likelihood-ratio tests",
+    "cv": "cross-validated NLL per row",
+}
+
+
+def choose(criterion: str, values: pd.Series, alpha: float) -> int | None:
+    """The candidate that a criterion chooses; None where it is known for no candidate.
+
+    Ties go to the smaller rank.
+    """
+    known = values.dropna()
+    if known.empty:
+        return int(values.index[0]) if len(values) == 1 else None
+    rule = RULES[criterion]
+    if rule == "least":
+        return int(known.idxmin())
+    if rule == "most":
+        return int(known.idxmax())
+    if rule == "first accepted":
+        accepted = known.index[known > alpha]
+        return int(accepted[0] if len(accepted) else values.index[-1])
+    above = known.index[known >= 1.0]
+    return int(above[-1] if len(above) else values.index[0])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RankSelection:
+    """Outcome of `select_rank`.
+
+    Attributes
+    ----------
+    rank : int
+        The chosen number of factors.
+    method : str
+        How it was chosen.
+    table : DataFrame
+        A row for each candidate, indexed by ``rank``: nll (per row) and llf of the fit,
+        parameters, aic, bic, ebic; aic_ols, bic_ols, ic1, ic2, ic3, er, gr, ed of OLS residuals; lr
+        (p-value that r factors suffice); cv and cv_se when asked; converged, starts.
+    choices : Series
+        The rank that each criterion would choose; missing where it is not defined.
+    alpha : float
+        Level of "lr".
+    nobs, neqs : int
+        N and K.
+    notes : list of str
+        What a reader of the choice must know.
+    """
+
+    rank: int
+    method: str
+    table: pd.DataFrame
+    choices: pd.Series
+    alpha: float
+    nobs: int
+    neqs: int
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def criterion(self) -> pd.Series | None:
+        """The column of ``table`` behind the choice; None for "auto", which looks at K alone."""
+        return self.table.get(self.method)
+
+    def __repr__(self) -> str:
+        return (
+            f"<RankSelection: rank {self.rank} by {self.method!r}, candidates "
+            f"{self.table.index[0]}..{self.table.index[-1]}>"
+        )
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+    def summary(self) -> SystemSummary:
+        """Criteria by candidate, the choice of each, and the chosen rank in a sentence."""
+        table, summary = self.table, SystemSummary()
+        shown = {
+            "llf": "llf",
+            "parameters": "params",
+            "bic": "bic",
+            "bic_ols": "bic_ols",
+            "ic2": "ic2",
+            "gr": "gr",
+            "lr": "lr P>",
+            "cv": "cv",
+        }
+        shown = {name: label for name, label in shown.items() if name in table}
+        if self.method in table and self.method not in shown:
+            shown[self.method] = self.method
+        rows = [
+            [_cell(name, table.at[r, name], self.choices.get(name) == r) for name in shown]
+            + ["yes" if table.at[r, "converged"] else "NO"]
+            for r in table.index
+        ]
+        stubs = [f"{r}{' <' if r == self.rank else '  '}" for r in table.index]
+        title = f"Number of Factors: {self.neqs} Equations, {self.nobs} Observations"
+        summary.tables.append(
+            SimpleTable(rows, [*shown.values(), "conv."], stubs, title=title, txt_fmt=fmt_params)
+        )
+        said = ", ".join(
+            f"{name} {'-' if pd.isna(rank) else rank}" for name, rank in self.choices.items()
+        )
+        text = [
+            f"Rank {self.rank} is chosen by {_NAMES[self.method]}.",
+            f"By criterion: {said}.",
+            "* marks what a criterion chooses, < the chosen rank.",
+            *self.notes,
+        ]
+        summary.add_extra_txt([line for note in text for line in textwrap.wrap(note, 90)])
+        return summary
+
+    def plot(self, criterion: str | None = None, ax: Any = None) -> Any:
+        """A criterion against the number of factors, with what it chooses.
+
+        Parameters
+        ----------
+        criterion : str, optional
+            A column of ``table``. Default: the one behind the choice ("auto": bic_ols).
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed (``pip install matplotlib``).
+        """
+        try:
+            import matplotlib.pyplot as plt
+            from matplotlib.ticker import MaxNLocator
+        except ImportError as error:
+            raise ImportError("plot() needs matplotlib: pip install matplotlib") from error
+        name = criterion or (self.method if self.method in self.table else "bic_ols")
+        if name not in self.choices.index:
+            raise OptionError(
+                f"criterion must be one of {', '.join(self.choices.index)}; got {criterion!r}"
+            )
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.0, 3.8), layout="constrained")
+        values, rank = self.table[name], self.choices[name]
+        if name == "cv":
+            ax.errorbar(
+                values.index, values, self.table["cv_se"], color="C0", marker="o", capsize=3
+            )
+        else:
+            ax.plot(values.index, values, color="C0", marker="o")
+        if name == "lr":
+            ax.axhline(self.alpha, color="0.5", linestyle="--", label=f"level {self.alpha:g}")
+            ax.set_ylim(-0.03, 1.03)
+        elif name == "ed":
+            ax.axhline(1.0, color="0.5", linestyle="--", label="threshold")
+        if not pd.isna(rank):
+            chosen = values.get(rank, np.nan)
+            if not pd.isna(chosen):
+                ax.plot([rank], [chosen], "o", color="C3", markersize=10, zorder=3)
+            ax.axvline(rank, color="C3", linewidth=0.8, label=f"chosen: {rank}")
+        ax.set_xlabel("number of factors r")
+        ax.set_ylabel(_LABELS.get(name, name))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_title(_NAMES[name], fontsize="medium")
+        ax.legend(frameon=False)
+        for side in ("top", "right"):
+            ax.spines[side].set_visible(False)
+        return ax
+
+
+_LABELS = {
+    "bic_ols": "BIC of residuals",
+    "aic_ols": "AIC of residuals",
+    "bic": "BIC",
+    "aic": "AIC",
+    "ebic": "EBIC",
+    "ic1": "IC1 (log of unexplained share)",
+    "ic2": "IC2 (log of unexplained share)",
+    "ic3": "IC3 (log of unexplained share)",
+    "er": "eigenvalue r / eigenvalue r + 1",
+    "gr": "growth ratio",
+    "ed": "eigenvalue difference / threshold",
+    "lr": "p-value that r factors suffice",
+    "cv": "held-out NLL per row",
+}
+
+
+def _cell(name: str, value: float, chosen: bool) -> str:
+    if pd.isna(value):
+        return "-"
+    if name == "parameters":
+        text = f"{value:.0f}"
+    elif name in ("er", "gr", "ed", "lr"):
+        text = f"{value:.3f}" if value < 1000 else f"{value:.0f}"
+    elif name.startswith("ic") or name == "cv":
+        text = f"{value:.3f}"
+    else:
+        text = f"{value:.1f}" if abs(value) < 1e6 else f"{value:.0f}"
+    return text + ("*" if chosen else " ")
