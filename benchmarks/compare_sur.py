@@ -432,8 +432,12 @@ def plot(rows: list[dict], path: Path) -> None:
     left.set_ylabel("seconds for one fit")
     backend = next((row["backend"] for row in rows if "backend" in row), "rss")
     right.set_ylabel(f"peak memory beyond the input, MB ({backend})")
-    handles, labels = right.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    if any("reason" in row for row in rows):
+        no_value = "not measured, for the reason given; its height means nothing"
+        right.plot([], [], color="black", ls="", marker="x", ms=8, mew=2.2, label=no_value)
+    figure.legend(
+        *right.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
+    )
     figure.savefig(path, dpi=150)
 
 

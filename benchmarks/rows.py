@@ -206,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     print(table(lines))
     last, first = lines[-1], lines[0]
-    growth = (last.fit / last.sweeps) / (first.fit / first.sweeps)
+    growth = last.fit / first.fit
     memory = last.megabytes / lines[-2].megabytes
     print()
     for what, passed in (
@@ -215,7 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
             last.share >= TARGET,
         ),
         (
-            f"a sweep at N = {last.N:,} takes {growth:.2f} times one at N = {first.N:,}",
+            f"the fit after the pass takes {growth:.2f} times as long at N = {last.N:,} as at "
+            f"N = {first.N:,}",
             growth < 1.3,
         ),
         (

@@ -2,8 +2,16 @@
 
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.models.sur import LowRankSUR
+from sm_alsgls.rank import RankSelection, select_rank
 from sm_alsgls.results.sur import LowRankSURResults
 from sm_alsgls.simulate import simulate_sur
 
-__all__ = ["LowRankDiag", "LowRankSUR", "LowRankSURResults", "simulate_sur"]
+__all__ = [
+    "LowRankDiag",
+    "LowRankSUR",
+    "LowRankSURResults",
+    "RankSelection",
+    "select_rank",
+    "simulate_sur",
+]
 __version__ = "0.1.0"

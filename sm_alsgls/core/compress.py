@@ -26,8 +26,9 @@ def compress_rows(blocks: Sequence[Array], Y: Array) -> Rows:
     Let M hold the q distinct columns of [X_1 .. X_K] and R be the triangular factor of [1 M Y].
     Then ``E'E`` of any residual E = Y - [X_j b_j] is unchanged when every column is replaced by
     its column of R, which has q + K rows, and one more for the ones where no regressor is 1.
-    One pass over the rows (`RowStream`), in 2 N (q + K)^2 flops and O((q + K)^2) memory; never a
-    Gram matrix: at an offset of 1e8 that loses the slope altogether, QR loses 1e-10.
+    One pass over the rows (`RowStream`), in at most 2 N (q + K)^2 flops and O((q + K)^2) memory. A
+    Gram matrix of the columns would at an offset of 1e8 lose the slope altogether, QR loses 1e-10;
+    `Triangle` adds cross-products only where it has seen that they lose nothing.
 
     Parameters
     ----------

@@ -127,8 +127,11 @@ class BlockSpectrum:
             theta, C = self._ritz(d, root)
             vectors = (self._W @ C) * root
             gap = (self._SW @ C) / root - vectors * theta
-            active = np.flatnonzero(theta[:r] > 1.0)
-            gain = np.sqrt(theta[active] - 1.0) / theta[active]
+            # An eigenvalue lies within |gap| of theta: below 1 for sure, the pair is no factor.
+            length = np.sqrt(np.einsum("kr,kr->r", gap[:, :r], gap[:, :r]))
+            active = np.flatnonzero(theta[:r] + length > 1.0)
+            above = theta[active] - 1.0
+            gain = np.where(above > 0.0, np.sqrt(np.maximum(above, 0.0)) / theta[active], 1.0)
             residual = float(np.max(np.abs(gap[:, active] * gain), initial=0.0))
             if residual <= tol or step == 30:
                 break

@@ -14,12 +14,18 @@ _PANEL = 16
 # Largest squared length of a column of B R^-1 at which the Cholesky factor of I + (B R^-1)'(B R^-1)
 # is used: rounding errors grow with its root.
 _LARGEST = 100.0
+# Condition number (1-norm, of R with unit columns) up to which plain cross-products are added: they
+# round by its square times eps, 1e-12 at most and 1e-14 where columns are nearly orthogonal.
+_BENIGN = 100.0
+# Lengths of columns whose squares are far from overflow and underflow.
+_SMALL, _LARGE = 1e-60, 1e60
 
 
 class Triangle:
     """R with R'R = A'A (c x c, upper), for rows A that arrive in blocks.
 
-    A block B (m, c) is put below R and the two are made triangular again, in one of two ways.
+    A block B (m, c) is put below R and the two are made triangular again, in one of three ways, the
+    last that is accurate enough.
 
     Householder's (LAPACK's dtpqrt, Demmel et al. 2012, SIAM J. Sci. Comput. 34, A206, "TSQR"):
     always right; it runs at half the rate of a matrix product.
@@ -34,6 +40,11 @@ class Triangle:
     size eps in I + Z'Z multiplies R by I + O(eps) from the left, so that every column is wrong by
     eps times its own length, which is what Householder's way promises. Where Z is long (a column
     new to R, rows unlike those before) Householder's is taken.
+
+    Where the columns of R, brought to unit length, have a condition number below 100, R itself
+    need not precondition: R <- chol(R'R + B'B), half the flops. That is a Gram matrix, but of
+    columns that are known to be nearly orthogonal, hence not nearly constant: an offset, which
+    would lose everything, makes them nearly dependent on the column of ones.
 
     Parameters
     ----------
@@ -54,7 +65,8 @@ class Triangle:
         """Put rows ``block`` (m, c), Fortran-ordered, below R; the block may be overwritten."""
         m, c = block.shape
         # Below m = c the c^3 of Cholesky and the last product outweigh what they save.
-        if not (m >= c and not self._empty and self._cholesky(block)):
+        fast = m >= c and not self._empty and (self._gram(block) or self._cholesky(block))
+        if not fast:
             panel = min(_PANEL, c)
             self.R = lapack.dtpqrt(0, panel, self.R, block, overwrite_a=1, overwrite_b=1)[0]
         self._empty = False
@@ -69,6 +81,23 @@ class Triangle:
         grown[:c, :c] = self.R
         grown[:c, c:] = self.R[:, columns]
         self.R = grown
+
+    def _gram(self, block: Array) -> bool:
+        """R <- chol(R'R + B'B); False, and R unchanged, where that is not accurate."""
+        scale = np.sqrt(np.einsum("ik,ik->k", self.R, self.R))
+        if not (scale.min() > _SMALL and scale.max() < _LARGE):
+            return False
+        unit = np.asfortranarray(self.R / scale)
+        if not lapack.dtrcon(unit)[0] * _BENIGN > 1.0:
+            return False
+        G = blas.dsyrk(1.0, block, trans=1) / np.multiply.outer(scale, scale)
+        if not (np.diagonal(G) <= _LARGEST).all():
+            return False
+        U, info = lapack.dpotrf(blas.dsyrk(1.0, unit, beta=1.0, c=G, trans=1))
+        if info != 0:
+            return False
+        self.R = np.asfortranarray(U * scale)
+        return True
 
     def _cholesky(self, block: Array) -> bool:
         """R <- U R; False, and R unchanged, where that is not accurate."""

@@ -216,10 +216,9 @@ class LowRankSUR(LikelihoodModel):
         """Model from chunks of rows, read once and not kept.
 
         The likelihood sees rows only through cross-products: of N rows with q distinct columns
-        of regressors and K responses a triangular factor of q + K + 1 columns is kept
-        (Householder's or its equal in accuracy, never a Gram matrix). Memory is that, one chunk
-        and two blocks of 2,000 rows, whatever N; fits do not depend on N, and are those of all
-        rows in memory to rounding.
+        of regressors and K responses a triangular factor of q + K + 1 columns is kept (QR, which
+        an offset of 1e8 does not hurt). Memory is that, one chunk and two blocks of 2,000 rows,
+        whatever N; fits do not depend on N, and are those of all rows in memory to rounding.
 
         Parameters
         ----------

@@ -69,9 +69,10 @@ def gram_error(R, A):
     return np.abs(R.T @ R - A.T @ A).max()
 
 
-def test_triangle_of_many_blocks(rng):
+@pytest.mark.parametrize("power", [50, 100])
+def test_triangle_of_many_blocks(rng, power):
     c = 12
-    A = rng.standard_normal((3000, c)) @ np.diag(10.0 ** np.linspace(-100, 100, c))
+    A = rng.standard_normal((3000, c)) @ np.diag(10.0 ** np.linspace(-power, power, c))
     t = Triangle(c)
     for block in np.split(A, range(0, 3000, 150)):
         t.append(np.asfortranarray(block))
@@ -127,6 +128,28 @@ def test_a_column_of_zeros_does_not_stop_cholesky(rng):
     assert t._cholesky(np.asfortranarray(A[100:]))
     np.testing.assert_allclose(t.R.T @ t.R, A.T @ A, atol=1e-12)
     assert not t.R[:, 2].any()
+
+
+@pytest.mark.parametrize("kind", ["orthogonal", "offset", "collinear", "long", "zero", "tiny"])
+def test_cross_products_only_of_columns_that_are_nearly_orthogonal(rng, kind):
+    c = 6
+    first, block = rng.standard_normal((2, 400, c))
+    for A in (first, block):
+        A[:, 0] = 1.0
+        A[:, 3] += {"offset": 1e3}.get(kind, 0.0)
+        if kind == "collinear":
+            A[:, 3] = A[:, 2] + 1e-3 * A[:, 3]
+        A[:, 4] *= {"zero": 0.0, "tiny": 1e-100}.get(kind, 1.0)
+    block *= 100.0 if kind == "long" else 1.0
+    t = Triangle(c)
+    t.append(np.asfortranarray(first))
+    before = t.R.copy()
+    assert t._gram(np.asfortranarray(block)) == (kind == "orthogonal")
+    if kind == "orthogonal":
+        assert gram_error(t.R, np.vstack([first, block])) < 1e-14
+        assert not np.tril(t.R, -1).any()
+    else:
+        np.testing.assert_array_equal(t.R, before)
 
 
 def test_repeated_columns(rng):

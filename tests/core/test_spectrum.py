@@ -211,3 +211,14 @@ def test_no_hessian_where_it_is_dear():
     assert DenseSpectrum(np.asfortranarray(rng.standard_normal((90, 40))), 90, 2).hessian(d) is None
     wide = DenseSpectrum(np.asfortranarray(rng.standard_normal((9, 20))), 9, 2)
     assert wide.hessian(np.ones(20)) is None
+
+
+def test_a_start_that_sees_no_factor_is_not_believed():
+    """Random vectors have Ritz values near the mean eigenvalue, here 0.2."""
+    rng = np.random.default_rng(12)
+    n, K, r = 400, 200, 3
+    E = np.asfortranarray(systems.factor_data(rng, n, K, r))
+    d = np.einsum("nk,nk->k", E, E) / n / 0.2
+    theta, _, residual = BlockSpectrum(E, n, r).pairs(d, 1e-8)
+    np.testing.assert_allclose(theta, leading(standardised(E, d, n), r)[0], rtol=1e-10)
+    assert residual <= 1e-8
