@@ -19,7 +19,7 @@ What is timed, from NumPy arrays to a fitted object, standard errors not include
     ours        LowRankSUR(Y, Xs, rank=r).fit(n_starts=1)
     default     LowRankSUR(Y, Xs, rank=r).fit()
     alsgls      als_gls(Xs, Y, r), its defaults (ridge 1e-3, at most 8 sweeps). At K = 10,000 a
-                call takes over a minute (71 s, +0.9 GB) where ours takes two seconds, so minutes
+                call takes over a minute (71 s) where ours takes two seconds, so minutes
                 over the rounds: only with --all.
     linearmodels  SUR(eqs).fit(method="gls", cov_type="unadjusted"); computes its covariance in
                 any case. Unrestricted Sigma, one step. Stops at K = 300: from there on it stacks
@@ -433,11 +433,9 @@ def plot(rows: list[dict], path: Path) -> None:
     backend = next((row["backend"] for row in rows if "backend" in row), "rss")
     right.set_ylabel(f"peak memory beyond the input, MB ({backend})")
     if any("reason" in row for row in rows):
-        no_value = "not measured, for the reason given; its height means nothing"
-        right.plot([], [], color="black", ls="", marker="x", ms=8, mew=2.2, label=no_value)
-    figure.legend(
-        *right.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
-    )
+        right.plot([], [], "kx", ms=8, mew=2.2, label="not measured (off the scale)")
+    handles = right.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(path, dpi=150)
 
 

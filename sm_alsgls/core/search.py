@@ -102,7 +102,8 @@ def search(
     """
     limit = auto_starts(problem, rank) if n_starts is None else n_starts
     rng = np.random.default_rng(0) if rng is None else rng
-    watch = _Watch(callback, problem.K)
+    few = n_starts is None and limit == 2
+    watch = _Watch(callback, problem.K, problem.n_obs if few else None)
     solutions = [als(problem, rank, first, callback=watch)]
     levels = [solutions[0].nll]
 
@@ -280,11 +281,16 @@ class _Watch:
     """Passes sweeps to the caller, and ends runs: at its wish, or when they join the best.
 
     A run has joined when it is within ten times ``SAME`` of the best NLL known (for each hundred
-    equations) and hardly falls: finishing it would only find the same maximum again.
+    equations) and hardly falls: finishing it would only find the same maximum again. Where there
+    are two starts only (``large`` is N) it also has when all its rows together are within 2 of
+    the best log-likelihood and no equation's score is half its standard error.
     """
 
-    def __init__(self, callback: Callable[[Sweep], object] | None, K: int) -> None:
+    def __init__(
+        self, callback: Callable[[Sweep], object] | None, K: int, large: int | None = None
+    ) -> None:
         self._callback, self.stopped = callback, False
+        self._close = 0.0 if large is None else 2.0 / large
         self._near = 10 * SAME * max(1.0, K / 100)
         self.best: float | None = None
         self._previous = np.inf
@@ -300,5 +306,7 @@ class _Watch:
         # A run below the best is on its way to another maximum, however close.
         above = sweep.nll - self.best
         if -1e-9 < above < self._near and fell < 10 * self._near:
+            return _JOINED
+        if -1e-9 < above < self._close and sweep.score_beta < 0.5:
             return _JOINED
         return ""

@@ -297,6 +297,24 @@ def test_only_a_run_that_hardly_falls_joins():
     assert ends(None, [-5.0, -5.0, -5.0]) is None
 
 
+@pytest.mark.parametrize(
+    ("large", "above", "score", "joined"),
+    [
+        (1000, 1.9e-3, 0.4, True),
+        (1000, 2.1e-3, 0.4, False),
+        (1000, 1.9e-3, 0.6, False),
+        (1000, -1e-6, 0.4, False),
+        (None, 1.9e-3, 0.4, False),
+    ],
+)
+def test_of_a_large_system_a_run_joins_within_two_units_of_likelihood(large, above, score, joined):
+    watch = module._Watch(None, 1000, large)
+    watch.best = -5.0
+    assert not watch(Sweep(0, 0.0, 0.0, 1.0, 1, 1, 0.1, 9.0, 0.0))
+    level = -5.0 + above
+    assert bool(watch(Sweep(1, level, level, 1.0, 1, 1, 0.1, score, 0.0))) is joined
+
+
 def test_a_run_that_was_cut_short_never_wins(monkeypatch):
     """Two maxima 5e-6 apart: the run into the lower one "joins" the higher, and then is the best.
 
