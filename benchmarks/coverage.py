@@ -6,7 +6,8 @@ Systems: N rows, K equations, a constant and two N(0, 1) regressors each, F ~ N(
 1.5), the true rank 2, parameters drawn anew in every replication. A cell of the table is the share
 of all slopes of all replications that their interval covers. Slopes of one replication share
 their errors, so the Monte Carlo standard error is that of the mean over replications. One start:
-these systems have one maximum (benchmarks/global_optimum.py).
+these systems have one maximum (benchmarks/global_optimum.py). K = 10 has few slopes a replication,
+so three seeds are pooled there: one seed's coverage moves by 0.008 at N = 40.
 """
 
 from __future__ import annotations
@@ -165,10 +166,12 @@ def main() -> int:
     reps, cells = (40, CELLS[:2]) if options.quick else (options.reps, CELLS)
     kept: dict[str, dict] = {}
     verdicts = []
-    print("| N, K | default: N-p-r, t | plug-in, z | Kackar-Harville | HC1 | size F | size chi2 |")
+    print("| N, K | default | plug-in, z | Kackar-Harville | HC1 | size F | size chi2 |")
     print("|---|---|---|---|---|---|---|")
     for N, K in cells:
-        out = cell(N, K, reps if K < 200 else max(50, reps // 4), 1)
+        seeds = (0, 1, 2) if K == 10 and not options.quick else (1,)
+        parts = [cell(N, K, reps if K < 200 else max(50, reps // 4), seed) for seed in seeds]
+        out = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         kept[f"{N},{K}"] = {name: x.tolist() for name, x in out.items()}
         columns = " | ".join(shown(x) for x in out.values())
         print(f"| {N}, {K} | {columns} |", flush=True)
@@ -205,7 +208,10 @@ def main() -> int:
             (robust.mean() > plain.mean() + 0.02, f"{cov_type} repairs {rows} rows, N={N}: "
              f"{plain.mean():.3f} to {robust.mean():.3f}")
         )  # fmt: skip
-    print(f"\n{reps} replications (a quarter of them at K=200, half for the bootstrap).")
+    print(
+        f"\n{reps} replications (three times that in the first table at K=10, a quarter at K=200, "
+        "half for the bootstrap)."
+    )
     for passed, text in verdicts:
         print("PASS" if passed else "FAIL", text)
     if options.json:

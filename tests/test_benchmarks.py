@@ -245,7 +245,8 @@ def test_intervals_cover_what_they_say(load):
     assert error < 0.01
     assert abs(out["default"].mean() - 0.945) < 3 * error
     assert out["plug-in"].mean() < out["default"].mean() - 0.015
-    assert out["KH"].mean() >= out["default"].mean()
+    # The default has Kackar and Harville's correction in closed form.
+    assert abs(out["KH"].mean() - out["default"].mean()) < 0.004
 
 
 @pytest.mark.parametrize(

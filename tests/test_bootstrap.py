@@ -35,7 +35,7 @@ def test_intervals_and_pvalues_are_what_they_say(res):
     boot = res.bootstrap(199, rng=2)
     t = (boot.params - res.params) / boot.bse
     np.testing.assert_allclose(boot.tvalues, t)
-    half = t.abs().quantile(0.9) * res.bse
+    half = t.abs().quantile(0.9) * boot.estimate_bse
     np.testing.assert_allclose(boot.conf_int(0.1)[1], res.params + half)
     np.testing.assert_allclose(boot.conf_int(0.1)[0], res.params - half)
     np.testing.assert_allclose(boot.conf_int(0.1, kind="percentile")[0], boot.params.quantile(0.05))
@@ -83,7 +83,11 @@ def test_what_is_drawn(res, monkeypatch):
 
 def test_robust_fits_bootstrap_the_model_errors(res):
     robust = res.get_robustcov_results("HC1")
-    np.testing.assert_allclose(robust.bootstrap(3).estimate_bse, res.bse)
+    plain = res.bootstrap(3).estimate_bse
+    np.testing.assert_array_equal(robust.bootstrap(3).estimate_bse, plain)
+    # H^-1, by which replicates are divided too; `bse` adds the estimation of Sigma.
+    assert (plain < res.bse).all()
+    np.testing.assert_allclose(plain, res.bse, rtol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ class TestDefinitions:
     def test_sandwich_is_nonrobust_where_sigma_is_the_residual_covariance(self):
         """Saturated rank: F F' + D reaches S."""
         X, Y, _ = simulate(300, 3, 3, 1, seed=1)
-        res = LowRankSUR(Y, X, rank=1).fit(gtol=1e-9)
+        res = LowRankSUR(Y, X, rank=1).fit(gtol=1e-9, debiased=False)
         S = res.resid.to_numpy().T @ res.resid.to_numpy() / 300
         np.testing.assert_allclose(res.sigma.to_dense(), S, atol=1e-7)
         np.testing.assert_allclose(res.get_robustcov_results("sandwich").bse, res.bse, rtol=1e-6)

@@ -12,14 +12,17 @@ and where all designs are equal, or errors uncorrelated, the closed form H^-1 = 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.dual import DualForm, Progress, dual_bytes, dual_flops
-from sm_alsgls.core.gls import NormalEquations
+from sm_alsgls.core.gls import NormalEquations, conjugate_gradients
 from sm_alsgls.core.two_level import ManyRightHandSides
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import ShapeError
@@ -66,6 +69,20 @@ class CoefficientCovariance:
         self._n_obs, self._ridge = n_obs, ridge
         self.progress: Progress | None = None
         self._stop = np.cumsum(design.p)
+
+    # What `stretched` puts between gamma and beta.
+    _stretch: Callable[[int], Array] | None = None
+
+    def stretched(self, stretch: Callable[[int], Array]) -> Self:
+        """A V A' with A of blocks ``stretch(j)`` (p_j, p_j) in gamma_j = R_j beta_j."""
+        again = copy.copy(self)
+        again._stretch = stretch
+        return again
+
+    def _map(self, j: int) -> Array:
+        """From gamma_j to beta_j, (p_j, p_j)."""
+        to_beta = self.design.beta_map(j)
+        return to_beta if self._stretch is None else to_beta @ self._stretch(j)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -175,7 +192,7 @@ class CoefficientCovariance:
         return self._block(j, self.design.P <= _SMALL)
 
     def _block(self, j: int, all_of_them: bool) -> Array:
-        M = self.design.beta_map(j)
+        M = self._map(j)
         return M @ self._gamma_block(j, all_of_them) @ M.T
 
     def variances(self) -> Array:
@@ -184,7 +201,7 @@ class CoefficientCovariance:
         if self.route == "dual" and not self._closed_form:
             for equations, blocks in self._dual.blocks():
                 for j, block in zip(equations, blocks, strict=True):
-                    M = self.design.beta_map(j)
+                    M = self._map(j)
                     found[j] = np.einsum("ab,bc,ac->a", M, block, M)
         else:
             for j in range(self.design.K):
@@ -208,7 +225,7 @@ class CoefficientCovariance:
         gamma = self.solve_combinations(R)
         out = np.empty_like(gamma)
         for j in range(self.design.K):
-            out[self._columns(j)] = self.design.beta_map(j) @ gamma[self.design.equation_slice(j)]
+            out[self._columns(j)] = self._map(j) @ gamma[self.design.equation_slice(j)]
         return out
 
     def selector(self, j: int) -> Array:
@@ -217,6 +234,39 @@ class CoefficientCovariance:
         rows = np.zeros((at.stop - at.start, self.design.P))
         rows[np.arange(at.stop - at.start), np.arange(at.start, at.stop)] = 1.0
         return rows
+
+    def distance(self, beta: Sequence[Array], spared: Sequence[Array | None]) -> float:
+        """min over c of x'V^-1 x, x = beta less c_j times ``spared[j]`` in each equation j.
+
+        Of the size of the coefficients only: a product with H for every step of conjugate
+        gradients in c.
+        """
+        point, free = np.empty(self.design.P), np.zeros(self.design.P)
+        owner = np.empty(self.design.P, dtype=np.intp)
+        for j, (b, a) in enumerate(zip(beta, spared, strict=True)):
+            at = self.design.equation_slice(j)
+            point[at], owner[at] = np.linalg.solve(self._map(j), b), j
+            if a is not None:
+                u = np.linalg.solve(self._map(j), a)
+                free[at] = u / np.linalg.norm(u)
+        K, diagonal = self.design.K, self.normal.diagonal
+
+        def shares(g: Array) -> Array:
+            return np.bincount(owner, weights=free * g, minlength=K)
+
+        pull = shares(self.normal.apply(point))
+        preconditioner = np.bincount(owner, weights=free * free * diagonal, minlength=K)
+        preconditioner[preconditioner == 0.0] = 1.0
+        tol = 1e-11 * float(np.sqrt(np.sum(pull * pull / preconditioner)))
+        c = conjugate_gradients(
+            lambda v: shares(self.normal.apply(free * v[owner])),
+            pull,
+            preconditioner,
+            tol=tol,
+            max_iter=10 * K,
+        ).x
+        point -= free * c[owner]
+        return float(point @ self.normal.apply(point))
 
     def dense(self) -> Array:
         """V, (P, P)."""
@@ -234,7 +284,5 @@ class CoefficientCovariance:
             )
         out = np.empty((self.design.P, len(R)))
         for j in range(self.design.K):
-            out[self.design.equation_slice(j)] = (
-                self.design.beta_map(j).T @ R[:, self._columns(j)].T
-            )
+            out[self.design.equation_slice(j)] = self._map(j).T @ R[:, self._columns(j)].T
         return out

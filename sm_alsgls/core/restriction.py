@@ -12,7 +12,7 @@ The covariance of the restricted coefficients is V - V R'(R V R')^-1 R V.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -195,6 +195,10 @@ class RestrictedCovariance(CoefficientCovariance):
     def shape(self) -> tuple[int, int]:
         """(P, P)."""
         return self.bread.shape
+
+    def stretched(self, stretch: Callable[[int], Array]) -> RestrictedCovariance:
+        """As if the free coefficients had the covariance A V A'."""
+        return RestrictedCovariance(self.bread.stretched(stretch), self.R)
 
     @cached_property
     def _half(self) -> Array:

@@ -12,8 +12,7 @@ holds those eigenvectors, and the preconditioner
     M^-1 = diag(H)^-1 + W (W' H W)^-1 W'
 
 moves them next to the others' 1 or to 2. Additive coarse corrections: Dryja and Widlund (1987);
-Smith, Bjorstad and Gropp (1996), chapter 2. S comes from subspace iteration on the weighted mean
-of Q_j Q_j', whose eigenvalues lie in [0, 1] and are 1 for what all designs share.
+Smith, Bjorstad and Gropp (1996), chapter 2. S comes from `core.shared_directions`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.gls import NormalEquations
+from sm_alsgls.core.shared_directions import shared_directions, tile_size
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import IterationError
@@ -32,11 +32,6 @@ Array = np.ndarray
 
 # Right-hand sides that are solved for together.
 _COLUMNS = 32
-# Bytes of a tile in the subspace iteration.
-_TILE_BYTES = 2**21
-# Vectors of the subspace iteration, its steps, and the share of the designs (by weight) from
-# which a direction counts as shared.
-_BLOCK, _STEPS, _SHARE = 16, 6, 0.15
 
 
 class ManyRightHandSides:
@@ -55,20 +50,9 @@ class ManyRightHandSides:
     @cached_property
     def shared(self) -> Array:
         """S (n, q): orthonormal directions of the rows that many designs contain."""
-        design, n, G = self._design, self._design.n, self._cov.precision_factor
+        G = self._cov.precision_factor
         weights = np.einsum("kr,kr->k", G, G) * self._cov.uniquenesses
-        weights /= weights.sum()
-        # Reproducible, and nobody else's generator is touched.
-        V = np.random.default_rng(0).standard_normal((n, min(_BLOCK, n)))
-        image, size = V, _tile(n, V.shape[1])
-        for _ in range(_STEPS):
-            V = np.linalg.qr(image)[0]
-            image = np.zeros_like(V)
-            for equations, basis, _at in design.tiles(size):
-                weighted = np.matmul(basis, V) * weights[equations][:, None, None]
-                image += np.tensordot(basis, weighted, axes=((0, 1), (0, 1)))
-        values, rotation = np.linalg.eigh(V.T @ image)
-        return V @ rotation[:, values > _SHARE]
+        return shared_directions(self._design, weights)[0]
 
     @cached_property
     def _coarse(self) -> tuple[Array, tuple[Array, bool]] | None:
@@ -77,7 +61,7 @@ class ManyRightHandSides:
         if not S.shape[1]:
             return None
         W = np.empty((self._design.P, G.shape[1] * S.shape[1]))
-        for equations, basis, at in self._design.tiles(_tile(self._design.n, S.shape[1])):
+        for equations, basis, at in self._design.tiles(tile_size(self._design.n, S.shape[1])):
             inside = np.matmul(basis, S) * d[equations][:, None, None]
             W[at] = (inside[:, :, None, :] * G[equations][:, None, :, None]).reshape(-1, W.shape[1])
         # Equations without part in the factors, or directions of few, leave W dependent.
@@ -139,7 +123,3 @@ class ManyRightHandSides:
             f"{max_iter} iterations; the system is near singular: look for equations with "
             "communality 1 (Heywood cases) and nearly dependent regressors"
         )
-
-
-def _tile(n: int, m: int) -> int:
-    return max(1, _TILE_BYTES // (8 * n * m))

@@ -401,8 +401,9 @@ class LowRankSUR(LikelihoodModel):
         rng : numpy Generator or int, optional
             Draws the random starts. Default: a fixed seed, so a fit is reproducible.
         debiased : bool
-            Standard errors with N - p_j - r degrees of freedom and t quantiles (default), or
-            the plain maximum-likelihood plug-in with normal quantiles.
+            Standard errors with N - p_j - r degrees of freedom, a correction for the estimation
+            of Sigma and t quantiles (default), or the plain maximum-likelihood plug-in with
+            normal quantiles.
         cov_type, cov_kwds, use_t : str, mapping, bool
             Standard errors; see `LowRankSURResults.get_robustcov_results`, which changes them
             without refitting. ``use_t`` defaults to ``debiased``.

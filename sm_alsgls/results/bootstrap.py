@@ -154,7 +154,7 @@ def bootstrap_results(
         pd.DataFrame([one.params for one in refits], columns=names),
         pd.DataFrame([one.bse for one in refits], columns=names),
         pd.Series(results.params, index=names),
-        pd.Series(results._nonrobust_bse, index=names),
+        pd.Series(results._plain_bse, index=names),
         [value for _, value in drawn] if statistic is not None else [],
         np.array([one.converged for one in refits]),
         method,

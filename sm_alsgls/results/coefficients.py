@@ -47,10 +47,12 @@ class Coefficients(LikelihoodModelResults):
         Parameters
         ----------
         cov_type : str
-            "nonrobust": Sigma correctly specified. "KH": and corrected for its estimation
-            (Kackar and Harville 1984). "sandwich": Sigma as a working covariance. "HC0", "HC1":
-            heteroscedasticity and any correlation within a row. "cluster": rows of a group are
-            dependent. "HAC": rows are dependent over time (Driscoll and Kraay 1998).
+            "nonrobust": Sigma correctly specified; where the fit is debiased, corrected for the
+            estimation of Sigma in closed form (`core.estimated_sigma`). "KH": the same correction
+            exactly (Kackar and Harville 1984), at the cost of P x P arrays. "sandwich": Sigma as
+            a working covariance. "HC0", "HC1": heteroscedasticity and any correlation within a
+            row. "cluster": rows of a group are dependent. "HAC": rows are dependent over time
+            (Driscoll and Kraay 1998).
         use_t : bool, optional
             t or normal quantiles; default as the fit.
         **cov_kwds
@@ -68,12 +70,13 @@ class Coefficients(LikelihoodModelResults):
         return self._again(choice, self.use_t if use_t is None else use_t)
 
     @property
-    def _nonrobust_bse(self) -> np.ndarray:
-        """Standard errors of the model itself, whatever ``cov_type`` is."""
-        if self.cov_type == "nonrobust":
-            return np.asarray(self.bse)
-        plain = choose("nonrobust", None, self.debiased, self._rows)
-        return np.sqrt(build(self, plain).variances())
+    def _plain_bse(self) -> np.ndarray:
+        """Roots of the diagonal of H^-1, whatever ``cov_type`` is: what the bootstrap divides by.
+
+        The correction for estimating Sigma, nearly the same in every replicate, cancels there.
+        """
+        sigma = self.sigma.scaled(self._df_correction)
+        return np.sqrt(self._problem.covariance(sigma).variances())
 
     def bootstrap(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.estimated_sigma import EstimatedSigma
 from sm_alsgls.core.inference import (
     Clusters,
     Kernel,
@@ -129,9 +130,12 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
             sigma = sigma.scaled(results._df_correction)
         bread = problem.covariance(sigma)
         bread.progress = results._progress
-        if choice.cov_type == "nonrobust" or results.rank == 0:
-            return bread
-        return KackarHarville(bread, N, ~results._found.best.at_bound)
+        free = ~results._found.best.at_bound
+        if choice.cov_type == "KH" and results.rank > 0:
+            return KackarHarville(bread, N, free)
+        if choice.cov_type == "nonrobust" and results.debiased:
+            return bread.stretched(EstimatedSigma(bread.design, sigma, N, free).stretch)
+        return bread
     bread = problem.covariance(sigma)
     p = results._p
     factor = np.ones(len(p))
@@ -157,7 +161,8 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
 _ASSUMES = "Standard errors assume that Sigma = F F' + D is correctly specified"
 _DESCRIPTIONS = {
     "nonrobust": {
-        True: f"{_ASSUMES}; N - p - r degrees of freedom.",
+        True: f"{_ASSUMES}, with N - p - r degrees of freedom and a closed-form correction for "
+        "its estimation.",
         False: f"{_ASSUMES} and known.",
     },
     "KH": {

@@ -118,19 +118,14 @@ def slopes_test(results: Any) -> ContrastResults:
 
     Notes
     -----
-    With the model-based covariance and no ridge nothing of the size of the coefficients is
-    needed. Eliminating the constants from the quadratic form leaves
-
-        tr(Fc Sigma^-1 Fc') + N f_U' (Sigma_UU)^-1 f_U,
-
-    Fc the fitted values about their means, f_U the means in equations without a constant, and
-    Sigma with its correction for degrees of freedom: O(N K r). Other covariances form R V R'.
+    With the model-based covariance and no restrictions nothing larger than the coefficients is
+    made: conjugate gradients on H eliminate the constants. Other covariances form R V R'.
     """
     m = int(np.sum(results._p - results._spans_constant))
     covariance = results._covariance
     statistic = np.nan
-    if m and type(covariance) is CoefficientCovariance and results._problem.ridge is None:
-        statistic = _explained(results, covariance.cov)
+    if m and type(covariance) is CoefficientCovariance:
+        statistic = covariance.distance(results._beta, results._constants)
     elif m:
         statistic, m = _wald(results)
     if results.use_t:
@@ -139,17 +134,6 @@ def slopes_test(results: Any) -> ContrastResults:
     return ContrastResults(
         chi2=statistic, df_denom=m, statistic=statistic, distribution="chi2", distargs=(m,)
     )
-
-
-def _explained(results: Any, sigma: Any) -> float:
-    rows = results._problem.rows
-    fitted = rows.Y - results._found.best.E
-    mean = rows.mean(fitted)
-    spans = results._spans_constant
-    wald = sigma.quad(rows.centred(fitted))
-    if not spans.all():
-        wald += results.nobs * sigma.marginal(~spans).quad(mean[~spans])
-    return float(wald)
 
 
 def _wald(results: Any) -> tuple[float, int]:
