@@ -28,7 +28,8 @@ class BootstrapResults:
     bse : DataFrame (reps, P)
         Their standard errors.
     estimate, estimate_bse : Series (P,)
-        Of the parent.
+        Of the parent. Its standard errors are those that the replicates have, roots of the diagonal
+        of H^-1: what ``res.bse`` adds for the estimation of Sigma would cancel.
     statistics : list
         What ``statistic`` returned for each replicate.
     converged : ndarray of bool (reps,)
