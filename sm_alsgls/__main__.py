@@ -26,6 +26,7 @@ import pandas as pd
 from sm_alsgls import LowRankSUR, __version__
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import AlsglsError, AlsglsWarning, SystemInputError, UnbalancedPanelError
+from sm_alsgls.rank import METHODS
 
 _DEMO = {"formula": ["invest ~ value + capital"], "groups": "firm", "time": "year", "rank": 2}
 
@@ -109,7 +110,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--formula", action="append", help="a formula; repeat it for a list of equations")
     add("--groups", metavar="COLUMN", help="long panel: the column that names the equation")
     add("--time", metavar="COLUMN", help="long panel: the column that names the row")
-    add("--rank", metavar="R", type=_whole_or_auto, help="number of factors, or auto (default)")
+    add(
+        "--rank",
+        metavar="R",
+        type=_rank,
+        help=f"number of factors, auto (default), or a criterion: {', '.join(METHODS[1:])}",
+    )
     add("--missing", choices=["drop", "raise", "none"], help="rows that miss values: drop them")
     add("--n-starts", metavar="N", type=_whole_or_auto, default="auto", help="starts, or auto")
     add("--seed", metavar="S", type=_seed, help="seed of the random starts")
@@ -143,6 +149,17 @@ def _whole_or_auto(text: str) -> int | str:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a whole number or auto, got {text!r}") from None
+
+
+def _rank(text: str) -> int | str:
+    if text in METHODS:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number or auto, got {text!r}; criteria are {', '.join(METHODS[1:])}"
+        ) from None
 
 
 def _seed(text: str) -> int:

@@ -88,7 +88,7 @@ class AlsglsWarning(ModelWarning):
 
 
 class RankWarning(AlsglsWarning):
-    """The default rank is 0: errors are taken as uncorrelated between equations."""
+    """The rank is doubtful: a rule's choice is 0 for want of data, or a fitted one is too high."""
 
 
 class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):

@@ -5,28 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from sm_alsgls.core.factor import auto_rank
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.labels import shown
-from sm_alsgls.models.arguments import generator, number_of_starts
-from sm_alsgls.models.rank_choice import (
-    candidate_ranks,
-    criteria_table,
-    path_options,
-    sizes,
-)
-from sm_alsgls.models.rank_folds import cross_validate, fold_labels
-from sm_alsgls.models.stream import StreamedSystem
+from sm_alsgls.models.rank_selector import METHODS, select
 from sm_alsgls.models.sur import LowRankSUR
-from sm_alsgls.results.rank_selection import RULES, RankSelection, choose
+from sm_alsgls.results.rank_selection import RankSelection
 
-__all__ = ["RankSelection", "select_rank"]
-
-METHODS = ("auto", *RULES)
-# These take the fit for the maximum of the likelihood, which a ridge moves.
-_LIKELIHOOD = ("bic", "aic", "ebic", "lr")
+__all__ = ["METHODS", "RankSelection", "select_rank"]
 
 
 def select_rank(
@@ -76,9 +61,9 @@ def select_rank(
         Level of "lr".
     **fit_options
         lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit, as in `fit`. On
-        larger systems gtol defaults to (0.05 / N)^1/2: 2 N nll is then
-        within 5 % of AIC's charge for one factor, and all candidates cost about what one fit does
-        several times.
+        larger systems gtol defaults to (0.5 / N)^1/2 and rel_tol to 1e-5, unless one of them is
+        given: 2 N nll is then within a few per cent of AIC's charge for one factor, and all
+        candidates cost a few fits.
 
     Returns
     -------
@@ -91,6 +76,8 @@ def select_rank(
 
     Notes
     -----
+    ``LowRankSUR(rank="bic_ols")`` does this on construction, with the defaults here.
+
     Formulas are in `sm_alsgls.core.rank_criteria`. Why not BIC: where residuals have few degrees
     of freedom, the maximum over coefficients and Sigma together over-fits, and bic follows it
     (N=17, K=48, p=5: the largest candidate in every draw, whatever the truth). Too many factors
@@ -125,69 +112,15 @@ def select_rank(
             f"model must be a LowRankSUR, got {type(model).__name__}"
             + ("; pass results.model" if hasattr(model, "model") else "")
         )
-    if method not in METHODS:
-        raise OptionError(f"method must be one of {', '.join(METHODS)}; got {shown(method)}")
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 < alpha < 1.0:
-        raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
-    system = model._system
-    ranks = candidate_ranks(candidates, system)
-    options = path_options(fit_options)
-    if method in _LIKELIHOOD and (options.lam_F > 0.0 or options.lam_B > 0.0):
-        raise OptionError(
-            f"method={method!r} needs the maximum of the likelihood, which lam_F and lam_B move; "
-            "use method='cv' or one of OLS residuals (bic_ols, ic1, ..., ed)"
-        )
-    limit, source = number_of_starts(n_starts), generator(rng)
-    N, K, p = sizes(system)
-    if method == "cv" and isinstance(system, StreamedSystem):
-        raise OptionError(
-            "method='cv' refits without some rows, but the rows of this model were read in chunks "
-            "and not kept; use method='bic_ols'"
-        )
-    labels = fold_labels(N, folds, blocks, source) if method == "cv" else None
-    table, problem, fits = criteria_table(
-        system, model.restrictions, ranks, options, limit, source, loose="gtol" not in fit_options
+    return select(
+        model._system,
+        model.restrictions,
+        method,
+        candidates,
+        rng,
+        n_starts=n_starts,
+        folds=folds,
+        blocks=blocks,
+        alpha=alpha,
+        fit_options=fit_options,
     )
-    if labels is not None:
-        score, error = cross_validate(system, model.restrictions, problem, fits, *labels)
-        at = table.columns.get_loc("converged")
-        table.insert(at, "cv", score)
-        table.insert(at + 1, "cv_se", error)
-    choices = pd.Series(
-        [choose(name, table[name], float(alpha)) for name in RULES if name in table],
-        index=[name for name in RULES if name in table],
-        dtype="Int64",
-        name="rank",
-    )
-    rank = _chosen(method, choices, ranks, (N, K, p))
-    notes = _notes(rank, ranks, table, method)
-    return RankSelection(rank, method, table, choices, float(alpha), N, K, notes)
-
-
-def _chosen(method: str, choices: pd.Series, ranks: list[int], shape: tuple[int, int, int]) -> int:
-    N, K, p = shape
-    if method == "auto":
-        rule = auto_rank(K, N, p)
-        return max((r for r in ranks if r <= rule), default=ranks[0])
-    if pd.isna(choices[method]):
-        raise OptionError(
-            f"method={method!r} is not defined for {K} equations, {N} rows and candidates {ranks}: "
-            "it looks at eigenvalues past the largest candidate; use method='bic_ols' or fewer "
-            "candidates"
-        )
-    return int(choices[method])
-
-
-def _notes(rank: int, ranks: list[int], table: pd.DataFrame, method: str) -> list[str]:
-    notes = []
-    if rank == ranks[-1] and len(ranks) > 1 and method != "auto":
-        notes.append(
-            "The largest candidate was chosen: the criterion may not tell factors from noise here."
-        )
-    missed = [str(r) for r in table.index[~table["converged"]]]
-    if missed:
-        notes.append(
-            f"NOT CONVERGED: the fit{'s' * (len(missed) > 1)} of rank {', '.join(missed)}; "
-            "criteria of the likelihood are approximate there."
-        )
-    return notes

@@ -553,7 +553,7 @@ class TestPresentation:
 
 
 def test_path_gtol_is_a_share_of_a_penalty():
-    assert 2 * 500 * path_gtol(500) ** 2 == pytest.approx(0.1)
+    assert 2 * 500 * path_gtol(500) ** 2 == pytest.approx(1.0)
 
 
 def test_benchmark_runs(monkeypatch, capsys):

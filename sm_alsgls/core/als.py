@@ -254,12 +254,14 @@ def _settle(
     """
     gamma, E, nll = point.gamma, point.E, point.nll
     options = problem.options
-    if status == "stationary" and point.score_beta > _GLS_SCORE:
+    # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
+    settled = max(_GLS_SCORE, options.gtol**2)
+    if status == "stationary" and point.score_beta > settled:
         cg = conjugate_gradients(
             point.normal.apply,
             point.score,
             point.normal.diagonal,
-            tol=_GLS_SCORE,
+            tol=settled,
             max_iter=options.cg_maxit,
         )
         gamma = gamma + cg.x

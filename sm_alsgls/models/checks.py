@@ -22,6 +22,7 @@ from sm_alsgls.exceptions import (
 from sm_alsgls.labels import shown
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
+from sm_alsgls.results.rank_selection import RULES
 
 
 @on_one_thread
@@ -58,23 +59,15 @@ def resolve_rank(rank: int | str, system: System) -> int:
     """
     N, K = system.nobs, len(system.names)
     p = max(map(len, system.columns))
-    if rank == "auto":
+    if isinstance(rank, str) and rank == "auto":
         chosen = auto_rank(K, N, p)
-        if chosen == 0 and K > 1:
-            why = (
-                "two equations identify no factor; an unrestricted SUR fits them"
-                if K == 2
-                else f"{N} rows less {p} regressors leave no degree of freedom for a factor"
-            )
-            warnings.warn(
-                f"rank='auto' is 0, so errors are taken as uncorrelated and the fit is OLS "
-                f"equation by equation: {why}",
-                RankWarning,
-                stacklevel=5,
-            )
+        warn_if_no_factor(rank, system, stacklevel=6)
         return chosen
     if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or rank < 0:
-        raise IllegalRankError(f"rank must be 'auto' or a whole number >= 0, got {shown(rank)}")
+        raise IllegalRankError(
+            f"rank must be 'auto' or a whole number >= 0, got {shown(rank)}; criteria that choose "
+            f"it from the data are {', '.join(RULES)}"
+        )
     largest = largest_rank(K, N, p)
     if rank > largest:
         why = (
@@ -88,6 +81,25 @@ def resolve_rank(rank: int | str, system: System) -> int:
             f"rank={rank} is not possible; the largest legal rank is {largest} ({why})"
         )
     return int(rank)
+
+
+def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
+    """Warn where no factor is identified, so that any rule chooses rank 0."""
+    N, K = system.nobs, len(system.names)
+    p = max(map(len, system.columns))
+    if K < 2 or largest_rank(K, N, p) > 0:
+        return
+    why = (
+        "two equations identify no factor; an unrestricted SUR fits them"
+        if K == 2
+        else f"{N} rows less {p} regressors leave no degree of freedom for a factor"
+    )
+    warnings.warn(
+        f"rank={rule!r} is 0, so errors are taken as uncorrelated and the fit is OLS "
+        f"equation by equation: {why}",
+        RankWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def _dependent(system: System, error: DependentColumnsError) -> str:

@@ -22,6 +22,7 @@ from sm_alsgls.core.rank_criteria import (
     penalties,
 )
 from sm_alsgls.core.rank_path import (
+    PATH_REL_TOL,
     RankFit,
     path_gtol,
     rank_path,
@@ -195,8 +196,8 @@ def criteria_table(
     ``loose`` says that systems too large to be searched may stop at `path_gtol`.
     """
     problem = build_problem(system, options, restrictions)
-    if loose and not searched(problem):
-        problem.options = replace(options, gtol=path_gtol(problem.n_obs))
+    if loose:
+        _loosen(problem)
     free = free_coefficients(system, restrictions)
     fits = rank_path(problem, ranks, n_starts=n_starts, rng=rng)
     columns = likelihood_criteria(problem, fits, free)
@@ -207,3 +208,27 @@ def criteria_table(
     columns["starts"] = np.array([fit.starts for fit in fits])
     columns["parameters"] = columns["parameters"].astype(int)
     return pd.DataFrame(columns, index=pd.Index(list(ranks), name="rank")), problem, fits
+
+
+def residual_table(
+    system: System,
+    restrictions: Restrictions | None,
+    ranks: Sequence[int],
+    options: ALSOptions,
+    *,
+    loose: bool,
+) -> pd.DataFrame:
+    """The criteria of OLS residuals alone, as `criteria_table` has them; nothing is fitted."""
+    problem = build_problem(system, options, restrictions)
+    if loose:
+        _loosen(problem)
+    columns = residual_criteria(problem, ranks, free_coefficients(system, restrictions))
+    return pd.DataFrame(columns, index=pd.Index(list(ranks), name="rank"))
+
+
+def _loosen(problem: Problem) -> None:
+    """Tolerances of a path, where the system is too large to be searched."""
+    if not searched(problem):
+        problem.options = replace(
+            problem.options, gtol=path_gtol(problem.n_obs), rel_tol=PATH_REL_TOL
+        )

@@ -30,8 +30,9 @@ from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.models import likelihood
 from sm_alsgls.models.arguments import coefficients, generator, number_of_starts, refuse
-from sm_alsgls.models.checks import build_problem, resolve_rank
+from sm_alsgls.models.checks import build_problem, resolve_rank, warn_if_no_factor
 from sm_alsgls.models.data import SystemData
+from sm_alsgls.models.rank_selector import choose_rank, is_rule
 from sm_alsgls.models.restrictions import (
     Restrictions,
     common_restrictions,
@@ -44,6 +45,7 @@ from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.progress import ProgressBars
+from sm_alsgls.results.rank_selection import RankSelection
 from sm_alsgls.results.removed import READ_AS_STREAM, Removed
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
@@ -67,9 +69,13 @@ class LowRankSUR(LikelihoodModel):
     exog : array_like (N, p), list of K designs, or mapping {equation: design}
         Regressors. A single array is shared by all equations; designs may differ in their number
         of columns. No constant is added.
-    rank : int or "auto"
+    rank : int, "auto" or the name of a criterion
         Number of factors r. "auto" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
-        0 makes Sigma diagonal, so that the fit is OLS equation by equation.
+        0 makes Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols"
+        (recommended), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed",
+        "lr" and "cv" choose it from the data, here and not in `fit`, as
+        `sm_alsgls.select_rank` with its defaults does: criteria of OLS residuals (all but bic,
+        aic, ebic, lr, cv) in about the time of one fit, the others in that of several.
     missing : {"none", "drop", "raise"}
         "drop" removes every row in which any equation misses a value; otherwise such a value is
         an error.
@@ -85,6 +91,11 @@ class LowRankSUR(LikelihoodModel):
         K and N.
     rank : int
         r.
+    rank_method : str or None
+        The rule behind it, "auto" or a criterion; None where it was given.
+    rank_selection : RankSelection or None
+        What a criterion chose from. Restrictions of `fit_constrained` come later: the rank is
+        not chosen again.
     n_dropped : int
         Rows dropped for missing values.
 
@@ -142,12 +153,17 @@ class LowRankSUR(LikelihoodModel):
         else:
             self._system = build_system(endog, exog, missing)
         self.n_dropped = self._system.n_dropped + (_formula.n_dropped if _formula else 0)
-        self._set_up(rank, _formula)
+        rule = rank if is_rule(rank) else None
+        self._set_up(0 if rule else rank, _formula)
         self._restrict(common_restrictions(common, self._system))
+        if rule:
+            self._choose_rank(rule)
 
     def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
         system = self._system
         self.rank = resolve_rank(rank, system)
+        self.rank_method: str | None = "auto" if isinstance(rank, str) else None
+        self.rank_selection: RankSelection | None = None
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
         names = system.param_names
@@ -161,6 +177,12 @@ class LowRankSUR(LikelihoodModel):
         self.exog = system.blocks
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
+
+    def _choose_rank(self, rule: str) -> None:
+        warn_if_no_factor(rule, self._system, stacklevel=5)
+        self.rank_selection = choose_rank(self._system, self.restrictions, rule)
+        self.rank, self.rank_method = self.rank_selection.rank, rule
+        self._restrict(self.restrictions)
 
     def _restrict(self, restrictions: Restrictions | None) -> None:
         """Bind the coefficients; the parameters counted are the free ones."""
@@ -185,7 +207,7 @@ class LowRankSUR(LikelihoodModel):
         ----------
         equations : mapping of str to (array_like, array_like)
             Response (N,) and design (N, p_j) of each equation.
-        rank : int or "auto"
+        rank : int, "auto" or the name of a criterion
         **kwargs
             Passed to the constructor.
 
@@ -225,7 +247,8 @@ class LowRankSUR(LikelihoodModel):
         chunks : iterable of pairs (endog, exog)
             Rows in any of the constructor's forms, with the same equations and columns in the
             same order in every chunk. Chunks may have any numbers of rows.
-        rank : int or "auto"
+        rank : int, "auto" or the name of a criterion
+            Any but "cv", which refits without some rows.
         **kwargs
             ``missing``, ``common``. With ``missing="drop"`` each chunk drops its own rows.
 
@@ -292,7 +315,9 @@ class LowRankSUR(LikelihoodModel):
             They are read once and not kept, see `from_chunks`; levels of categorical variables
             are those of the first chunk, or those that its dtype declares. Not for long panels,
             nor for transforms that learn from the data (``center``, splines).
-        rank : int or "auto"
+        rank : int, "auto" or the name of a criterion
+            See the constructor; the criterion sees the rows that are left after ``subset`` and
+            ``missing``.
         groups, time : str, optional
             Columns of a long panel that hold the equation and the row.
         subset : array_like, optional

@@ -23,6 +23,9 @@ RULES = {
     "cv": "least",
 }
 
+# These look at OLS residuals only: no candidate is fitted.
+RESIDUAL_RULES = ("bic_ols", "aic_ols", "ic1", "ic2", "ic3", "er", "gr", "ed")
+
 _NAMES = {
     "auto": "the rule max(1, min(8, ceil(K/10)))",
     "bic_ols": "BIC of the factor structure of OLS residuals",
@@ -63,7 +66,7 @@ def choose(criterion: str, values: pd.Series, alpha: float) -> int | None:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RankSelection:
-    """Outcome of `select_rank`.
+    """Outcome of `select_rank`, and of ``LowRankSUR(rank="bic_ols")`` and the like.
 
     Attributes
     ----------
@@ -74,7 +77,8 @@ class RankSelection:
     table : DataFrame
         A row for each candidate, indexed by ``rank``: nll (per row) and llf of the fit,
         parameters, aic, bic, ebic; aic_ols, bic_ols, ic1, ic2, ic3, er, gr, ed of OLS residuals; lr
-        (p-value that r factors suffice); cv and cv_se when asked; converged, starts.
+        (p-value that r factors suffice); cv and cv_se when asked; converged, starts. A model made
+        with the name of a criterion of OLS residuals as its rank has these criteria only.
     choices : Series
         The rank that each criterion would choose; missing where it is not defined.
     alpha : float
@@ -129,14 +133,18 @@ class RankSelection:
             shown[self.method] = self.method
         rows = [
             [_cell(name, table.at[r, name], self.choices.get(name) == r) for name in shown]
-            + ["yes" if table.at[r, "converged"] else "NO"]
             for r in table.index
         ]
+        headers = list(shown.values())
+        if "converged" in table:
+            rows = [
+                [*row, "yes" if done else "NO"]
+                for row, done in zip(rows, table["converged"], strict=True)
+            ]
+            headers.append("conv.")
         stubs = [f"{r}{' <' if r == self.rank else '  '}" for r in table.index]
         title = f"Number of Factors: {self.neqs} Equations, {self.nobs} Observations"
-        summary.tables.append(
-            SimpleTable(rows, [*shown.values(), "conv."], stubs, title=title, txt_fmt=fmt_params)
-        )
+        summary.tables.append(SimpleTable(rows, headers, stubs, title=title, txt_fmt=fmt_params))
         said = ", ".join(
             f"{name} {'-' if pd.isna(rank) else rank}" for name, rank in self.choices.items()
         )

@@ -110,13 +110,13 @@ def _chosen(names: list[str], equations: Any) -> list[str]:
 
 
 def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
-    fit = results.mle_retvals
+    fit, method = results.mle_retvals, results.model.rank_method
     now = time.localtime()
     left = [
         ("Dep. Variables:", [yname or results.model.endog_names]),
         ("Model:", ["LowRankSUR"]),
         ("Method:", [f"{results.mle_settings['optimizer'].upper()}, max. likelihood"]),
-        ("Rank r:", [f"{results.rank:d}"]),
+        ("Rank r:", [f"{results.rank:d}" + (f" ({method})" if method else "")]),
         ("Date:", [time.strftime("%a, %d %b %Y", now)]),
         ("Time:", [time.strftime("%H:%M:%S", now)]),
         ("Converged:", ["yes" if results.converged else "NO"]),

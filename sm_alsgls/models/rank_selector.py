@@ -1,0 +1,158 @@
+"""The number of factors by a named rule: behind `select_rank` and ``LowRankSUR(rank="bic")``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sm_alsgls.core.factor import auto_rank
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.labels import shown
+from sm_alsgls.models.arguments import generator, number_of_starts
+from sm_alsgls.models.rank_choice import (
+    candidate_ranks,
+    criteria_table,
+    path_options,
+    residual_table,
+    sizes,
+)
+from sm_alsgls.models.rank_folds import cross_validate, fold_labels
+from sm_alsgls.models.restrictions import Restrictions
+from sm_alsgls.models.stream import StreamedSystem
+from sm_alsgls.models.system import System
+from sm_alsgls.results.rank_selection import RESIDUAL_RULES, RULES, RankSelection, choose
+
+METHODS = ("auto", *RULES)
+# These take the fit for the maximum of the likelihood, which a ridge moves.
+_LIKELIHOOD = ("bic", "aic", "ebic", "lr")
+
+
+def is_rule(rank: Any) -> bool:
+    """Whether ``rank`` is the name of a criterion; "auto" is a formula, not a criterion."""
+    return isinstance(rank, str) and rank in RULES
+
+
+def choose_rank(system: System, restrictions: Restrictions | None, rule: str) -> RankSelection:
+    """What ``LowRankSUR(rank=rule)`` does: `select` with its defaults, and no more than it needs.
+
+    Criteria of OLS residuals leave out the fits of every candidate, which cost several times
+    more than all of these criteria.
+    """
+    return select(system, restrictions, rule, argument="rank", complete=False)
+
+
+def select(
+    system: System,
+    restrictions: Restrictions | None,
+    method: str,
+    candidates: Any = None,
+    rng: Any = None,
+    *,
+    n_starts: int | str = "auto",
+    folds: int = 5,
+    blocks: Any = False,
+    alpha: float = 0.05,
+    fit_options: Mapping[str, Any] | None = None,
+    argument: str = "method",
+    complete: bool = True,
+) -> RankSelection:
+    """Choose a rank; parameters are those of `sm_alsgls.rank.select_rank`.
+
+    Parameters
+    ----------
+    argument : str
+        What the caller's argument is called, for messages.
+    complete : bool
+        Every criterion (but "cv", unless it is asked for), or those that ``method`` comes with.
+
+    Raises
+    ------
+    OptionError, IllegalRankError, UnknownArgumentError
+    """
+    check_method(method, argument)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 < alpha < 1.0:
+        raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
+    ranks = candidate_ranks(candidates, system)
+    given = {} if fit_options is None else fit_options
+    options = path_options(given)
+    if method in _LIKELIHOOD and (options.lam_F > 0.0 or options.lam_B > 0.0):
+        raise OptionError(
+            f"method={method!r} needs the maximum of the likelihood, which lam_F and lam_B move; "
+            "use method='cv' or one of OLS residuals (bic_ols, ic1, ..., ed)"
+        )
+    limit, source = number_of_starts(n_starts), generator(rng)
+    N, K, p = sizes(system)
+    if method == "cv" and isinstance(system, StreamedSystem):
+        raise OptionError(
+            f"{argument}='cv' refits without some rows, but the rows of this model were read in "
+            f"chunks and not kept; use {argument}='bic_ols'"
+        )
+    labels = fold_labels(N, folds, blocks, source) if method == "cv" else None
+    loose = not {"gtol", "rel_tol"} & set(given)
+    if not complete and method in RESIDUAL_RULES:
+        table = residual_table(system, restrictions, ranks, options, loose=loose)
+    else:
+        table, problem, fits = criteria_table(
+            system, restrictions, ranks, options, limit, source, loose=loose
+        )
+        if labels is not None:
+            score, error = cross_validate(system, restrictions, problem, fits, *labels)
+            at = table.columns.get_loc("converged")
+            table.insert(at, "cv", score)
+            table.insert(at + 1, "cv_se", error)
+    choices = pd.Series(
+        [choose(name, table[name], float(alpha)) for name in RULES if name in table],
+        index=[name for name in RULES if name in table],
+        dtype="Int64",
+        name="rank",
+    )
+    rank = _chosen(method, choices, ranks, (N, K, p), argument)
+    notes = _notes(rank, ranks, table, method)
+    return RankSelection(rank, method, table, choices, float(alpha), N, K, notes)
+
+
+def check_method(method: Any, argument: str = "method") -> None:
+    """Raise OptionError unless ``method`` names a rule; a near miss is suggested."""
+    if method in METHODS:
+        return
+    near = difflib.get_close_matches(str(method), METHODS, n=1)
+    raise OptionError(
+        f"{argument} must be one of {', '.join(METHODS)}; got {shown(method)}"
+        + (f" (did you mean {near[0]!r}?)" if near else "")
+    )
+
+
+def _chosen(
+    method: str, choices: pd.Series, ranks: list[int], shape: tuple[int, int, int], argument: str
+) -> int:
+    N, K, p = shape
+    if method == "auto":
+        rule = auto_rank(K, N, p)
+        return max((r for r in ranks if r <= rule), default=ranks[0])
+    if pd.isna(choices[method]):
+        raise OptionError(
+            f"{argument}={method!r} is not defined for {K} equations, {N} rows and candidates "
+            f"{ranks}: it looks at eigenvalues past the largest candidate; use "
+            f"{argument}='bic_ols'" + (" or fewer candidates" if argument == "method" else "")
+        )
+    return int(choices[method])
+
+
+def _notes(rank: int, ranks: list[int], table: pd.DataFrame, method: str) -> list[str]:
+    notes = []
+    if rank == ranks[-1] and len(ranks) > 1 and method != "auto":
+        notes.append(
+            "The largest candidate was chosen: the criterion may not tell factors from noise here."
+        )
+    if "converged" not in table:
+        return notes
+    missed = [str(r) for r in table.index[~table["converged"]]]
+    if missed:
+        notes.append(
+            f"NOT CONVERGED: the fit{'s' * (len(missed) > 1)} of rank {', '.join(missed)}; "
+            "criteria of the likelihood are approximate there."
+        )
+    return notes
