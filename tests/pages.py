@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pydoc
 import re
 import textwrap
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^```([\w{}-]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_REQUIRES = re.compile(r"^% requires: (\S+)$", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^\.\. code-block:: (\w+)\n\n((?: {3}.*\n|\n)+)", re.MULTILINE)
 
 
@@ -20,7 +22,8 @@ class Page:
 
     A block ``python`` is code, which is run with the names of those before it; a block ``text`` is
     what the page has printed until there, with ``...`` for lines left out. Other languages are
-    not looked at.
+    not looked at. A comment ``% requires: module.name`` hides what follows while there is no such
+    name, so that a page can be written before the code that it describes is there.
     """
 
     path: Path
@@ -33,8 +36,13 @@ class Page:
     def blocks(self, *languages: str) -> list[tuple[str, str]]:
         """Language and content of each block in one of ``languages``, in order."""
         pattern = _DIRECTIVE if self.path.suffix == ".rst" else _FENCE
-        found = [(m.start(), m[1], textwrap.dedent(m[2])) for m in pattern.finditer(self.text)]
-        return [(language, content) for _, language, content in found if language in languages]
+        missing = [m.start() for m in _REQUIRES.finditer(self.text) if pydoc.locate(m[1]) is None]
+        end = min(missing, default=len(self.text))
+        return [
+            (m[1], textwrap.dedent(m[2]))
+            for m in pattern.finditer(self.text)
+            if m[1] in languages and m.start() < end
+        ]
 
     def run(self) -> list[str]:
         """Run the code and return the lines that are shown but were not printed."""
