@@ -1,0 +1,129 @@
+"""Sphinx configuration; `python -m sphinx -W --keep-going -b html docs docs/_build/html` builds it.
+
+Nothing is fetched: formulas become MathML (`mathml.py`), there is no intersphinx, and data come
+with the packages. Notebooks are executed here, once, and what they printed is the gallery: the
+build fails if one of them does. `-D nb_execution_mode=off` shows them unexecuted, for a quick look.
+"""
+
+import filecmp
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
+
+project = "sm_alsgls"
+author = "the sm_alsgls developers"
+project_copyright = author
+root_doc = "index"
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "myst_nb",
+    "mathml",
+    "formulas_in_docstrings",
+]
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "jupyter_execute"]
+
+# -- Markdown and notebooks ------------------------------------------------------------------------
+
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+
+def _copy_notebooks() -> None:
+    """Notebooks live beside docs/; Sphinx reads below docs/ only."""
+    source, gallery = HERE.parent / "notebooks", HERE / "gallery"
+    gallery.mkdir(exist_ok=True)
+    kept = {notebook.name for notebook in source.glob("*.ipynb")}
+    for old in gallery.glob("*.ipynb"):
+        if old.name not in kept:
+            old.unlink()
+    for name in kept:
+        if not (gallery / name).exists() or not filecmp.cmp(source / name, gallery / name, False):
+            shutil.copyfile(source / name, gallery / name)
+
+
+def _copy_benchmarks() -> None:
+    """The tables of benchmarks/ are pages too; their links into docs/ are then links beside."""
+    target = HERE / "benchmarks"
+    target.mkdir(exist_ok=True)
+    for page in (HERE.parent / "benchmarks").glob("*.md"):
+        text = page.read_text(encoding="utf-8").replace("](../docs/", "](../")
+        if not text.startswith("# "):
+            text = f"# {page.stem.capitalize()}\n\n{text}"
+        copy = target / page.name
+        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
+            copy.write_text(text, encoding="utf-8")
+
+
+def _links_to_benchmarks(app: Any, docname: str, source: list[str]) -> None:
+    """Links that are right in the repository, ../../benchmarks/, lead to the copies."""
+    up = "../" * docname.count("/")
+    source[0] = source[0].replace(f"]({up}../benchmarks/", f"]({up}benchmarks/")
+
+
+def _list_notebooks(app: Any, docname: str, source: list[str]) -> None:
+    """Fill the gallery's table and its table of contents with the notebooks that there are."""
+    if docname != "gallery":
+        return
+    there = {notebook.stem for notebook in (HERE / "gallery").glob("*.ipynb")}
+    text = source[0]
+    listed = [name for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) if name in there]
+    for name in listed:
+        text = text.replace(f"| `{name}` |", f"| [{name}](gallery/{name}.ipynb) |")
+    entries = [f"gallery/{name}" for name in [*listed, *sorted(there - set(listed))]]
+    source[0] = text.replace("NOTEBOOKS", "\n".join(entries))
+
+
+_copy_notebooks()
+_copy_benchmarks()
+
+# -- API -------------------------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+toc_object_entries_show_parents = "hide"
+smartquotes = False
+# Single backquotes in docstrings name Python objects; what is none stays as it is.
+default_role = "py:obj"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+numpydoc_xref_param_type = False
+add_module_names = False
+
+# -- HTML ------------------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sm_alsgls"
+html_static_path = ["_static"]
+html_css_files = ["sm_alsgls.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_prev_next": True,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 8,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {"index": [], "ideas": []}
+
+
+def setup(app: Any) -> None:
+    """Of Sphinx."""
+    app.connect("source-read", _links_to_benchmarks)
+    app.connect("source-read", _list_notebooks)

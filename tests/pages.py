@@ -1,0 +1,87 @@
+"""Pages of documentation, read as tests: their code runs and prints what they show."""
+
+import contextlib
+import io
+import pydoc
+import re
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+_FENCE = re.compile(r"^```([\w{}-]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_REQUIRES = re.compile(r"^% requires: (\S+)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^\.\. code-block:: (\w+)\n\n((?: {3}.*\n|\n)+)", re.MULTILINE)
+
+
+@dataclass
+class Page:
+    """One file with its fenced blocks (Markdown) or code-block directives (reStructuredText).
+
+    A block ``python`` is code, which is run with the names of those before it; a block ``text`` is
+    what the page has printed until there, with ``...`` for lines left out. Other languages are
+    not looked at. A comment ``% requires: module.name`` hides what follows while there is no such
+    name, so that a page can be written before the code that it describes is there.
+    """
+
+    path: Path
+    names: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    def blocks(self, *languages: str) -> list[tuple[str, str]]:
+        """Language and content of each block in one of ``languages``, in order."""
+        pattern = _DIRECTIVE if self.path.suffix == ".rst" else _FENCE
+        missing = [m.start() for m in _REQUIRES.finditer(self.text) if pydoc.locate(m[1]) is None]
+        end = min(missing, default=len(self.text))
+        return [
+            (m[1], textwrap.dedent(m[2]))
+            for m in pattern.finditer(self.text)
+            if m[1] in languages and m.start() < end
+        ]
+
+    def run(self) -> list[str]:
+        """Run the code and return the lines that are shown but were not printed."""
+        printed, wrong = io.StringIO(), []
+        for language, content in self.blocks("python", "text"):
+            if language == "python":
+                with contextlib.redirect_stdout(printed):
+                    exec(compile(content, str(self.path), "exec"), self.names)
+            else:
+                output = printed.getvalue().splitlines()
+                wrong += [
+                    line
+                    for line in content.splitlines()
+                    if line.strip() not in ("", "...")
+                    and not any(alike(line, other) for other in output)
+                ]
+        return wrong
+
+
+def alike(shown: str, printed: str) -> bool:
+    """The same words, and numbers within 1 % or 0.002: another BLAS rounds the last digit."""
+    one, other = shown.split(), printed.split()
+    if len(one) != len(other):
+        return False
+    for a, b in zip(one, other, strict=True):
+        try:
+            close = float(a) == pytest.approx(float(b), rel=1e-2, abs=2e-3, nan_ok=True)
+        except ValueError:
+            close = a == b
+        if not close:
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    # python -m tests.pages docs/guide/rank.md: what each block prints, to copy onto the page.
+    import sys
+
+    page = Page(Path(sys.argv[1]))
+    for _, code in page.blocks("python"):
+        print("#", code.strip().splitlines()[-1])
+        exec(compile(code, str(page.path), "exec"), page.names)

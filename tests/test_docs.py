@@ -1,0 +1,118 @@
+"""What docs/ says is so: its code runs and prints what it shows, and it leaves nothing out."""
+
+import dataclasses
+import inspect
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sm_alsgls
+from sm_alsgls import LowRankSUR, datasets, diagnostics, exceptions
+from sm_alsgls.core.problem import ALSOptions
+from tests.pages import ROOT, Page
+
+DOCS = ROOT / "docs"
+MADE = {"_build", "gallery", "benchmarks"}  # by docs/conf.py
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "*.rst")
+    for path in DOCS.rglob(pattern)
+    if path.relative_to(DOCS).parts[0] not in MADE
+)
+
+
+def page_id(path):
+    return str(path.relative_to(DOCS))
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if Page(p).blocks("python")], ids=page_id)
+def test_code_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not Page(path).run()
+
+
+def test_a_page_that_shows_what_was_not_printed_fails(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("```python\nprint('a 1.000')\n```\n\n```text\na 1.001\nb\n```\n")
+    assert Page(path).run() == ["b"]
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p.suffix == ".md"], ids=page_id)
+def test_output_belongs_to_code(path):
+    """A block of output without code before it would be checked against nothing."""
+    languages = [language for language, _ in Page(path).blocks("python", "text")]
+    assert not languages or languages[0] == "python"
+    fences = re.findall(r"^```([^\n]*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    known = {"python", "text", "r", "stata", "sh", "{toctree}", "{eval-rst}", "{raw} html"}
+    assert set(fences[::2]) <= known
+
+
+# -- the same example in other programs -----------------------------------------------------------
+
+
+def test_linearmodels_has_the_same_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Page(DOCS / "migrate" / "linearmodels.md")
+    page.run()
+    ours, theirs = page.names["ours"], page.names["theirs"]
+    np.testing.assert_allclose(ours.params, theirs.params, rtol=2e-5)
+    # Theirs stops where parameters move by less than its tol, ours at the maximum.
+    np.testing.assert_allclose(ours.bse, theirs.std_errors, rtol=1e-5)
+
+
+def test_systemfits_numbers_are_the_stored_ones():
+    path = DOCS / "migrate" / "systemfit.md"
+    stored = pd.read_csv(ROOT / "tests" / "reference" / "grunfeld_systemfit.csv", comment="#")
+    rows = re.findall(
+        r"^\| (\S.*_\w+) \| (\S+) \| (\S+) \| (\S+) \| (\S+) \|$", path.read_text(), re.MULTILINE
+    )
+    assert [row[0] for row in rows] == list(stored["firm"] + "_" + stored["variable"])
+    shown = np.array([row[1:] for row in rows], dtype=float)
+    np.testing.assert_allclose(shown[:, :2], stored[["coef", "std_err"]], rtol=0, atol=5.1e-6)
+    page = Page(path)
+    page.run()
+    res = page.names["res"]
+    names = [row[0] for row in rows]
+    np.testing.assert_allclose(shown[:, 2], res.params[names], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(shown[:, 3], res.bse[names], rtol=0, atol=2e-5)
+
+
+# -- completeness ----------------------------------------------------------------------------------
+
+
+def public(module):
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+def test_every_public_name_is_in_the_reference():
+    api = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS / "api").glob("*.rst"))
+    for name in sm_alsgls.__all__:
+        assert f"sm_alsgls.{name}\n" in api, name
+    for name in diagnostics.__all__:
+        assert name in api, name
+    for module in (datasets, exceptions):
+        assert public(module)
+        assert f".. automodule:: {module.__name__}\n   :members:\n" in api
+
+
+def test_every_knob_warning_and_error_has_its_line():
+    guide = (DOCS / "guide" / "tuning.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(\w+)`", guide))
+    knobs = {field.name for field in dataclasses.fields(ALSOptions)}
+    arguments = set(inspect.signature(LowRankSUR.fit).parameters) - {"self", "unknown"}
+    arguments -= {"cov_type", "cov_kwds", "use_t"}  # guide/inference.md
+    roots = {"AlsglsError", "SystemInputError", "AlsglsWarning"}
+    assert not (knobs | arguments | set(public(exceptions)) - roots) - listed
+
+
+def test_a_notebook_is_committed_without_what_it_printed():
+    """The pages are built from an execution of their own; stored output would be an older one."""
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        assert '"output_type"' not in text, f"clear the outputs of {path.name}"
