@@ -136,6 +136,10 @@ class Problem:
         again.ridge = None if self._weights is None else design.ridge(self._weights)
         return again
 
+    def full_design(self, blocks: Sequence[Array]) -> Design:
+        """What `with_responses` takes, of blocks with all N rows."""
+        return Design(blocks)
+
     def covariance(self, cov: LowRankDiag) -> CoefficientCovariance:
         """Covariance of the coefficients when the errors have covariance ``cov``."""
         return CoefficientCovariance(self.design, cov, self.n_obs, self.ridge)
