@@ -19,6 +19,7 @@ import numpy as np
 
 from sm_alsgls.core.cell_rows import CellRows
 from sm_alsgls.core.compress import compress_rows
+from sm_alsgls.core.joint_rows import JointRows, fewest_joint_rows
 from sm_alsgls.core.observed import ObservedCovariance
 from sm_alsgls.core.observed_patterns import Patterns
 from sm_alsgls.core.observed_problem import ObservedProblem
@@ -94,6 +95,10 @@ class Cells:
         """The mask's patterns; for systems that are not complete."""
         return Patterns(np.ones((self.N, self.K), dtype=bool) if self.mask is None else self.mask)
 
+    def joint_rows(self, rank: int, p: Array) -> JointRows | None:
+        """Equations whose joint rows are too few for the likelihood to have a bound."""
+        return None if self.mask is None else fewest_joint_rows(self.patterns, rank, p)
+
     # -- data ---------------------------------------------------------------------------------
 
     def used(self, M: Array) -> Array:
@@ -156,7 +161,10 @@ class Cells:
             return Problem.from_rows(rows, options)
         return RestrictedProblem.from_rows(rows, options, *restrictions)
 
-    # -- errors, from residuals that `used` made --------------------------------------------------
+    # -- errors, from residuals times the roots of the weights ---------------------------------
+
+    def _masked(self, E: Array) -> Array:
+        return E if self.mask is None else np.where(self.mask, E, 0.0)
 
     def seen(self, cov: LowRankDiag) -> LowRankDiag | ObservedCovariance:
         """``cov`` as the rows see it."""
@@ -164,11 +172,11 @@ class Cells:
 
     def solve(self, E: Array, cov: LowRankDiag) -> Array:
         """Rows Sigma_n^-1 e_n (N, K), zero in missing cells."""
-        return self.seen(cov).solve(E)
+        return self.seen(cov).solve(self._masked(E))
 
     def quad(self, E: Array, cov: LowRankDiag) -> float:
         """Sum over rows of e_n' Sigma_n^-1 e_n."""
-        return float(self.seen(cov).quad(E))
+        return float(self.seen(cov).quad(self._masked(E)))
 
     def nll(self, E: Array, cov: LowRankDiag) -> float:
         """Negative log-likelihood per row of scaled residuals, without the Jacobian.
@@ -177,10 +185,10 @@ class Cells:
         """
         if self.mask is None:
             return cov.nll(E, self.N)
-        return ObservedCovariance(cov, self.patterns).nll(E)
+        return ObservedCovariance(cov, self.patterns).nll(self._masked(E))
 
     def factors(self, E: Array, cov: LowRankDiag) -> Array:
         """Posterior means of the factors, (N, r)."""
         if self.mask is None:
             return cov.solve(E) @ cov.loadings
-        return ObservedCovariance(cov, self.patterns).factors(E)[0]
+        return ObservedCovariance(cov, self.patterns).factors(self._masked(E))[0]

@@ -219,7 +219,7 @@ class ObservedSteps:
     def union(self, rank: int) -> LowRankDiag | None:
         """Each equation on all regressors of the rows it has, then the available cells."""
         problem = self._problem
-        E = union_residuals(problem.free_design, problem.Y, problem.patterns, rank)
+        E = union_residuals(problem.rows.blocks, problem.rows.Y, problem.patterns, rank)
         return None if E is None else available_cells(E, problem.patterns, rank)
 
     def elsewhere(self, block: SecantMemory | None) -> None:

@@ -13,9 +13,10 @@ fails at nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sm_alsgls.core.design import Design
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.observed_patterns import Patterns
 from sm_alsgls.covariance import LowRankDiag
@@ -58,24 +59,29 @@ def available_cells(E: Array, patterns: Patterns, rank: int, d: Array | None = N
     return LowRankDiag.from_factors(F * np.sqrt(s)[:, None], left * s if d is None else d)
 
 
-def union_residuals(design: Design, Y: Array, patterns: Patterns, rank: int) -> Array | None:
+def union_residuals(
+    blocks: Sequence[Array], Y: Array, patterns: Patterns, rank: int
+) -> Array | None:
     """Residuals (N, K) of each equation on every regressor of the system, on its own rows.
 
-    A regressor that another equation misses in a row is zero there: this is for a start. None
+    ``blocks`` are the K designs (N, p_j), zero in rows that they miss: this is for a start. None
     where rows are too few for that, or where all equations have the same regressors, whose
     residuals are those of OLS.
     """
     N, K = Y.shape
-    if float(N) * design.P * min(N, design.P) * K > _UNION_FLOPS:
+    distinct = list({id(X): X for X in blocks}.values())
+    P = sum(X.shape[1] for X in distinct)
+    if float(N) * P * min(N, P) * K > _UNION_FLOPS:
         return None
-    Q = np.concatenate([design.basis(j) for j in range(K)], axis=1)
+    Z = np.concatenate(distinct, axis=1)
+    Z = Z / np.maximum(np.sqrt(np.einsum("np,np->p", Z, Z)), 1e-300)
     E, added = np.zeros_like(Y), False
     for j, seen in enumerate(patterns.mask.T):
-        U, size, _ = np.linalg.svd(Q[seen], full_matrices=False)
+        U, size, _ = np.linalg.svd(Z[seen], full_matrices=False)
         U = U[:, size > 1e-8 * size[0]]
         e = Y[seen, j] - U @ (U.T @ Y[seen, j])
         if len(e) - U.shape[1] <= rank or e @ e < 1e-10 * (Y[seen, j] @ Y[seen, j]):
             return None
-        added |= U.shape[1] > design.p[j]
+        added |= U.shape[1] > blocks[j].shape[1]
         E[seen, j] = e
     return E if added else None

@@ -9,7 +9,7 @@ import numpy as np
 from sm_alsgls.core.design import DependentColumnsError
 from sm_alsgls.core.factor import auto_rank, largest_rank
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.restriction import InconsistentRestrictionsError, RestrictedProblem
+from sm_alsgls.core.restriction import InconsistentRestrictionsError
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
@@ -35,11 +35,8 @@ def build_problem(
     RankDeficientError, DegenerateResponseError, DuplicateEquationError
     """
     try:
-        if restrictions is None:
-            problem = Problem.from_rows(system.rows, options)
-        else:
-            R, q = restrictions.R, restrictions.q
-            problem = RestrictedProblem.from_rows(system.rows, options, R, q)
+        bound = None if restrictions is None else (restrictions.R, restrictions.q)
+        problem = system.cells.problem(system.rows, options, bound)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
     except InconsistentRestrictionsError as error:
@@ -56,8 +53,8 @@ def resolve_rank(rank: int | str, system: System) -> int:
     ------
     IllegalRankError
     """
-    N, K = system.nobs, len(system.names)
-    p = max(map(len, system.columns))
+    K = len(system.names)
+    N, p = system.scarcest
     if rank == "auto":
         chosen = auto_rank(K, N, p)
         if chosen == 0 and K > 1:
@@ -134,7 +131,8 @@ def _twins(system: System, problem: Problem) -> None:
     """
     if problem.K < 2:
         return
-    E = problem.E_ols.T / np.sqrt(problem.s_ols * problem.n_obs)[:, None]
+    E = problem.E_ols.T
+    E = E / np.sqrt(np.einsum("kn,kn->k", E, E))[:, None]
     z = np.random.default_rng(7).standard_normal((problem.design.n, 2))
     key = E @ z
     key *= np.where(key[:, :1] < 0, -1.0, 1.0)

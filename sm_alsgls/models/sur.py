@@ -13,8 +13,10 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
 from sm_alsgls.core.als import Start, Sweep
+from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.em import em_search
 from sm_alsgls.core.factor import sigma_parameters
+from sm_alsgls.core.joint_rows import JointRows
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.search import Search, search
 from sm_alsgls.covariance import LowRankDiag
@@ -30,6 +32,7 @@ from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.models import likelihood
 from sm_alsgls.models.arguments import coefficients, generator, number_of_starts, refuse
+from sm_alsgls.models.cell_system import cell_system
 from sm_alsgls.models.checks import build_problem, resolve_rank
 from sm_alsgls.models.data import SystemData
 from sm_alsgls.models.restrictions import (
@@ -70,9 +73,15 @@ class LowRankSUR(LikelihoodModel):
     rank : int or "auto"
         Number of factors r. "auto" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
         0 makes Sigma diagonal, so that the fit is OLS equation by equation.
-    missing : {"none", "drop", "raise"}
-        "drop" removes every row in which any equation misses a value; otherwise such a value is
-        an error.
+    missing : {"none", "drop", "raise", "fiml"}
+        "drop" removes every row in which any equation misses a value. "fiml" (full-information
+        maximum likelihood) leaves out only the cells (row, equation) that miss the response or a
+        regressor, and maximises the likelihood of all the others; see the Notes. With "none" and
+        "raise" a missing value is an error.
+    weights : array_like (N,) or (N, K), Series, DataFrame or mapping {equation: vector}, optional
+        Analytic weights of rows, or of cells: the error of a cell has variance sigma_jj / w. Only
+        ratios matter: they are divided by their mean (of the rows; of the cells of each
+        equation). 0 leaves the row or cell out. Labelled weights are aligned with the rows.
     common : list of str or True, optional
         Regressors whose coefficients are equal in all equations that have them; True is every
         regressor that equations share.
@@ -86,7 +95,11 @@ class LowRankSUR(LikelihoodModel):
     rank : int
         r.
     n_dropped : int
-        Rows dropped for missing values.
+        Rows dropped for missing values, or for weights of zero; with "fiml", rows without a cell.
+    counts : Series (K,)
+        Rows N_j that each equation has.
+    n_cells : int
+        Cells in use, N K where nothing is missing.
 
     Raises
     ------
@@ -104,6 +117,18 @@ class LowRankSUR(LikelihoodModel):
     -----
     The likelihood has many local maxima on real data (Anderson and Rubin 1956 for factor
     analysis alone); `fit` explores, and says how many of its starts ended where.
+
+    **Missing cells.** With "fiml" row n has the covariance Sigma_n = F_O F_O' + D_O of the
+    equations O that it has, and the likelihood is exact where cells are missing at random: what
+    is missing may depend on what is seen, also on other equations' responses, not on what is not
+    (Little and Rubin 2002, chapter 6). Pairs of equations may never meet in a row. Where nothing
+    is missing it is the complete-data fit. Where r + 1 equations that meet share so few rows that
+    factors and coefficients fit them all, the likelihood has no bound but that of ``d_floor``,
+    whose default is then 1e-3, and the summary names them.
+
+    **Weights.** They are those of Stata's aweights and linearmodels: sqrt(w) times response and
+    regressors have the covariance Sigma, that of a cell with w = 1, the mean. Integer weights
+    give the coefficients of repeated rows; standard errors are of N rows, not of sum(w).
 
     Examples
     --------
@@ -129,18 +154,26 @@ class LowRankSUR(LikelihoodModel):
         rank: int | str = "auto",
         *,
         missing: str = "none",
+        weights: Any = None,
         common: Iterable[str] | bool = False,
         _formula: FormulaSystem | FormulaStream | None = None,
     ) -> None:
         if isinstance(endog, Iterator):
+            if weights is not None:
+                raise OptionError(
+                    "weights do not go with a stream of chunks; multiply the responses and "
+                    "regressors of each chunk (the constant as well) by the roots of its weights"
+                )
             if exog is not None:
                 raise ShapeError(
                     "endog is an iterator, whose chunks are pairs (endog, exog); give no exog "
                     "beside it"
                 )
             self._system: System = read_stream(endog, missing)
-        else:
+        elif weights is None and missing != "fiml":
             self._system = build_system(endog, exog, missing)
+        else:
+            self._system = cell_system(endog, exog, missing, weights)
         self.n_dropped = self._system.n_dropped + (_formula.n_dropped if _formula else 0)
         self._set_up(rank, _formula)
         self._restrict(common_restrictions(common, self._system))
@@ -161,6 +194,7 @@ class LowRankSUR(LikelihoodModel):
         self.exog = system.blocks
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
+        self._counts, self.n_cells = system.cells.counts, system.cells.n_cells
 
     def _restrict(self, restrictions: Restrictions | None) -> None:
         """Bind the coefficients; the parameters counted are the free ones."""
@@ -357,6 +391,11 @@ class LowRankSUR(LikelihoodModel):
         """Names of the coefficients, ``equation_variable``."""
         return self.data.param_names
 
+    @property
+    def counts(self) -> pd.Series:
+        """Rows N_j that each equation has (K,)."""
+        return pd.Series(self._counts, index=self.equations, name="rows")
+
     # -- estimation ------------------------------------------------------------------------
 
     def fit(
@@ -372,7 +411,7 @@ class LowRankSUR(LikelihoodModel):
         use_t: bool | None = None,
         lam_F: float = 0.0,
         lam_B: float = 0.0,
-        d_floor: float = 1e-8,
+        d_floor: float | None = None,
         rel_tol: float = 1e-6,
         gtol: float = 1e-6,
         max_sweeps: int = 500,
@@ -408,8 +447,9 @@ class LowRankSUR(LikelihoodModel):
             without refitting. ``use_t`` defaults to ``debiased``.
         lam_F, lam_B : float
             Ridges on loadings and slopes, per observation, without units. 0 is none.
-        d_floor : float
+        d_floor : float, optional
             Lower bound of a uniqueness as a share of its equation's OLS residual variance.
+            Default 1e-8; 1e-3 where missing cells leave r + 1 equations too few joint rows.
         rel_tol, gtol : float
             Converged means both: the NLL fell by less than ``rel_tol`` (relative) in the last
             sweep, and gradients are below ``gtol`` (log d per row; coefficients in units of the
@@ -445,10 +485,13 @@ class LowRankSUR(LikelihoodModel):
         """
         if unknown:
             refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
-        options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
-        maximise = _maximiser(method)
+        sparse = self._sparse
+        floor = (1e-8 if sparse is None else 1e-3) if d_floor is None else d_floor
+        options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
+        maximise = _maximiser(method, self._system.cells)
         starts = number_of_starts(n_starts)
-        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
+        complete = self._system.cells.complete
+        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index, complete)
         bars = ProgressBars() if progress else None
         problem = build_problem(self._system, options, self.restrictions)
         found = maximise(
@@ -505,6 +548,12 @@ class LowRankSUR(LikelihoodModel):
         model = copy.copy(self)
         model._restrict(None)
         return model
+
+    @property
+    def _sparse(self) -> JointRows | None:
+        """Equations that share too few rows for the likelihood to have a bound."""
+        p = np.array([len(columns) for columns in self._system.columns])
+        return self._system.cells.joint_rows(self.rank, p)
 
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:
@@ -587,8 +636,12 @@ class LowRankSUR(LikelihoodModel):
 _METHODS: dict[str, Callable[..., Search]] = {"als": search, "em": em_search}
 
 
-def _maximiser(method: str) -> Callable[..., Search]:
+def _maximiser(method: str, cells: Cells) -> Callable[..., Search]:
     """The search behind ``method``."""
     if not isinstance(method, str) or method not in _METHODS:
         raise OptionError(f"method must be 'als' or 'em', got {method!r}")
+    if method == "em" and not cells.complete:
+        raise OptionError(
+            "method='em' is a baseline for complete rows; missing='fiml' needs method='als'"
+        )
     return _METHODS[method]

@@ -30,11 +30,11 @@ def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd
 
 def prediction(results: Any, rows: NewRows) -> SystemPrediction:
     """Predictions of ``rows`` with the covariance of the coefficients that ``results`` use."""
-    V, N = results._covariance, results.nobs
+    V = results._covariance
     at = [piece.j for piece in rows.pieces]
     resid = results.sigma.diag()
     if results.debiased:
-        resid = resid * (N / results._df_equation)
+        resid = resid * np.square(results._df_correction)
 
     def variances() -> Any:
         for j, _, X in rows.pieces:

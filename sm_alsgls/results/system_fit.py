@@ -62,7 +62,8 @@ def system_rsquared(results: Any) -> pd.Series:
     -------
     Series
         Indexed mcelroy, berndt, judge, dhrymes. Berndt's is NaN for K >= N, where Yc'Yc is
-        singular.
+        singular, and with missing cells, where there is none. The others then sum over the cells
+        that there are; weights multiply squares, and means are weighted.
 
     Notes
     -----
@@ -83,14 +84,14 @@ def system_rsquared(results: Any) -> pd.Series:
     rows, E = results._problem.rows, results._found.best.E
     centred = rows.centred(rows.Y)
     total = np.square(centred).sum(axis=0)
-    N, K = results.nobs, results.neqs
+    N, K, cells = results.nobs, results.neqs, results.model._system.cells
     berndt = np.nan
-    if K < N:
+    if K < N and cells.complete:
         R = np.linalg.qr(centred / np.sqrt(N), mode="r")
         logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum())
         berndt = -float(np.expm1(results.sigma.logdet() - logdet))
     values = {
-        "mcelroy": 1.0 - results.sigma.quad(E) / results.sigma.quad(centred),
+        "mcelroy": 1.0 - cells.quad(E, results.sigma) / cells.quad(centred, results.sigma),
         "berndt": berndt,
         "judge": 1.0 - float(np.square(E).sum() / total.sum()),
         "dhrymes": float(results._rsquared @ total / total.sum()),
@@ -129,7 +130,8 @@ def slopes_test(results: Any) -> ContrastResults:
     m = int(np.sum(results._p - results._spans_constant))
     covariance = results._covariance
     statistic = np.nan
-    if m and type(covariance) is CoefficientCovariance and results._problem.ridge is None:
+    plain = type(covariance) is CoefficientCovariance and results._problem.ridge is None
+    if m and plain and results._problem.rows.common:
         statistic = _explained(results, covariance.cov)
     elif m:
         statistic, m = _wald(results)
