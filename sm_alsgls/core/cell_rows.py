@@ -48,8 +48,7 @@ class CellRows(Rows):
     def varies(self) -> list[Array]:
         """K arrays (p_j,): which columns are not constant on the equation's own rows."""
         return [
-            np.ptp(X[seen], axis=0) > 0.0
-            for X, seen in zip(self.designs, self.mask.T, strict=True)
+            np.ptp(X[seen], axis=0) > 0.0 for X, seen in zip(self.designs, self.mask.T, strict=True)
         ]
 
     @cached_property

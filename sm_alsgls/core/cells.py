@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,15 @@ from sm_alsgls.core.rows import Rows
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
+
+
+class Usage(NamedTuple):
+    """What is left to know of cells whose data are gone; see `Cells`."""
+
+    counts: Array
+    complete: bool
+    weighted: bool
+    log_jacobian: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +87,11 @@ class Cells:
             return 0.0
         w = np.broadcast_to(self._columns, (self.N, self.K))
         return 0.5 * float(np.log(w if self.mask is None else w[self.mask]).sum())
+
+    @property
+    def usage(self) -> Usage:
+        """Numbers that outlive the data."""
+        return Usage(self.counts, self.complete, self.weighted, self.log_jacobian)
 
     @property
     def _columns(self) -> Array:
@@ -173,10 +188,6 @@ class Cells:
     def solve(self, E: Array, cov: LowRankDiag) -> Array:
         """Rows Sigma_n^-1 e_n (N, K), zero in missing cells."""
         return self.seen(cov).solve(self._masked(E))
-
-    def quad(self, E: Array, cov: LowRankDiag) -> float:
-        """Sum over rows of e_n' Sigma_n^-1 e_n."""
-        return float(self.seen(cov).quad(self._masked(E)))
 
     def nll(self, E: Array, cov: LowRankDiag) -> float:
         """Negative log-likelihood per row of scaled residuals, without the Jacobian.

@@ -136,6 +136,10 @@ class Problem:
         again.ridge = None if self._weights is None else design.ridge(self._weights)
         return again
 
+    def observed(self, cov: LowRankDiag) -> LowRankDiag:
+        """``cov`` as the rows of this system see it: all of it."""
+        return cov
+
     def full_design(self, blocks: Sequence[Array]) -> Design:
         """What `with_responses` takes, of blocks with all N rows."""
         return Design(blocks)

@@ -36,8 +36,7 @@ def loglike(model: Any, params: Any, sigma: Any) -> float:
     beta, sigma = _point(model, params, sigma, "loglike")
     cells = model._system.cells
     return float(
-        cells.log_jacobian
-        - model.nobs * cells.nll(_residuals(model._system.rows, beta), sigma)
+        cells.log_jacobian - model.nobs * cells.nll(_residuals(model._system.rows, beta), sigma)
     )
 
 

@@ -194,7 +194,8 @@ class LowRankSUR(LikelihoodModel):
         self.exog = system.blocks
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
-        self._counts, self.n_cells = system.cells.counts, system.cells.n_cells
+        self._usage, self.n_cells = system.cells.usage, system.cells.n_cells
+        self._joint: dict[int, JointRows | None] = {}
 
     def _restrict(self, restrictions: Restrictions | None) -> None:
         """Bind the coefficients; the parameters counted are the free ones."""
@@ -394,7 +395,7 @@ class LowRankSUR(LikelihoodModel):
     @property
     def counts(self) -> pd.Series:
         """Rows N_j that each equation has (K,)."""
-        return pd.Series(self._counts, index=self.equations, name="rows")
+        return pd.Series(self._usage.counts, index=self.equations, name="rows")
 
     # -- estimation ------------------------------------------------------------------------
 
@@ -485,7 +486,7 @@ class LowRankSUR(LikelihoodModel):
         """
         if unknown:
             refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
-        sparse = self._sparse
+        sparse = self._joint_rows()
         floor = (1e-8 if sparse is None else 1e-3) if d_floor is None else d_floor
         options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         maximise = _maximiser(method, self._system.cells)
@@ -549,11 +550,12 @@ class LowRankSUR(LikelihoodModel):
         model._restrict(None)
         return model
 
-    @property
-    def _sparse(self) -> JointRows | None:
-        """Equations that share too few rows for the likelihood to have a bound."""
-        p = np.array([len(columns) for columns in self._system.columns])
-        return self._system.cells.joint_rows(self.rank, p)
+    def _joint_rows(self) -> JointRows | None:
+        """Equations that share too few rows for the likelihood to have a bound; kept by rank."""
+        if self.rank not in self._joint:
+            p = np.array([len(columns) for columns in self._system.columns])
+            self._joint[self.rank] = self._system.cells.joint_rows(self.rank, p)
+        return self._joint[self.rank]
 
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:

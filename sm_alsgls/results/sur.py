@@ -16,6 +16,7 @@ from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
+from sm_alsgls.core.steps import steps_of
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
@@ -79,10 +80,10 @@ class LowRankSURResults(
         self.sigma = best.cov.canonical()
         self.converged = best.converged
         self.df_model = model.df_model
-        cells = model._system.cells
-        self.n_cells, self._counts = cells.n_cells, cells.counts
-        self._complete, self._log_jacobian = cells.complete, cells.log_jacobian
-        self._weighted, self._sparse = cells.weighted, model._sparse
+        usage = model._usage
+        self.n_cells, self._counts = model.n_cells, usage.counts
+        self._complete, self._weighted = usage.complete, usage.weighted
+        self._log_jacobian, self._sparse = usage.log_jacobian, model._joint_rows()
         self.df_resid = float(self.n_cells) - self.df_model
         self.debiased = debiased
         self.use_t = debiased if use_t is None else use_t
@@ -99,7 +100,7 @@ class LowRankSURResults(
         self._nll = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
-            else cells.nll(best.E, self.sigma)
+            else steps_of(problem).nll(best.E, self.sigma)
         )
         self.nll_per_row = self._nll - self._log_jacobian / self.nobs
         self.mle_settings = {"optimizer": found.method, **vars(problem.options)}
