@@ -110,7 +110,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--groups", metavar="COLUMN", help="long panel: the column that names the equation")
     add("--time", metavar="COLUMN", help="long panel: the column that names the row")
     add("--rank", metavar="R", type=_whole_or_auto, help="number of factors, or auto (default)")
-    add("--missing", choices=["drop", "raise", "none"], help="rows that miss values: drop them")
+    add(
+        "--missing",
+        choices=["drop", "fiml", "raise", "none"],
+        help="what misses a value: drop the rows (default), or the cells (default of long panels)",
+    )
     add("--n-starts", metavar="N", type=_whole_or_auto, default="auto", help="starts, or auto")
     add("--seed", metavar="S", type=_seed, help="seed of the random starts")
     add("--max-sweeps", metavar="N", type=int, default=500, help="sweeps of one start (500)")
@@ -162,7 +166,7 @@ def _run(args: argparse.Namespace) -> None:
         rank="auto" if args.rank is None else args.rank,
         groups=args.groups,
         time=args.time,
-        missing=args.missing or "drop",
+        missing=args.missing,
         eval_env={"np": np},
     )
     shown = _chosen(args.equations, model.equations)

@@ -130,6 +130,16 @@ def select_rank(
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
     system = model._system
+    if not system.cells.complete or (method == "cv" and system.cells.weighted):
+        raise OptionError(
+            "select_rank needs complete rows"
+            + (
+                ": criteria look at residuals of every cell; fit the candidates with "
+                "missing='fiml' and compare res.bic"
+                if not system.cells.complete
+                else " without weights for method='cv'; use method='bic_ols'"
+            )
+        )
     ranks = candidate_ranks(candidates, system)
     options = path_options(fit_options)
     if method in _LIKELIHOOD and (options.lam_F > 0.0 or options.lam_B > 0.0):

@@ -151,6 +151,11 @@ class ObservedProblem:
         fitted = self.design.fitted(gamma)
         return np.subtract(self.Y, fitted, out=fitted)
 
+    @property
+    def counts(self) -> Array:
+        """Rows of each equation, N_j, (K,)."""
+        return self.patterns.rows
+
     def observed(self, cov: LowRankDiag) -> ObservedCovariance:
         """``cov`` as the rows of this system see it."""
         return ObservedCovariance(cov, self.patterns)

@@ -136,6 +136,11 @@ class Problem:
         again.ridge = None if self._weights is None else design.ridge(self._weights)
         return again
 
+    @property
+    def counts(self) -> Array:
+        """Rows of each equation, (K,): N."""
+        return np.full(self.K, self.n_obs)
+
     def observed(self, cov: LowRankDiag) -> LowRankDiag:
         """``cov`` as the rows of this system see it: all of it."""
         return cov

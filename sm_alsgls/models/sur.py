@@ -42,6 +42,7 @@ from sm_alsgls.models.restrictions import (
 )
 from sm_alsgls.models.stream import read_stream
 from sm_alsgls.models.system import System, build_system
+from sm_alsgls.models.weights import weights_of_data
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
@@ -308,7 +309,8 @@ class LowRankSUR(LikelihoodModel):
         groups: str | None = None,
         time: str | None = None,
         subset: Any = None,
-        missing: str = "drop",
+        missing: str | None = None,
+        weights: Any = None,
         common: Iterable[str] | bool = False,
         eval_env: int | Mapping[str, Any] = 0,
     ) -> LowRankSUR:
@@ -332,9 +334,14 @@ class LowRankSUR(LikelihoodModel):
             Columns of a long panel that hold the equation and the row.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
-        missing : {"drop", "raise", "none"}
-            "drop" removes every row in which any equation misses a value. A long panel must
-            stay balanced.
+        missing : {"drop", "fiml", "raise", "none"}, optional
+            "drop" removes every row in which any equation misses a value; a long panel must then
+            be balanced. "fiml" uses every cell that is there, as the constructor says; of a long
+            panel also cells (group, time) that are absent are missing. Default: "drop" for wide
+            data, "fiml" for a long panel with ``time``, which matters where it is unbalanced.
+        weights : str, array_like, Series, DataFrame or mapping, optional
+            A column of the data, or what the constructor takes, for the rows of the data; of a
+            long panel one for each of its rows, which are cells.
         common : list of str or True, optional
             Regressors whose coefficients are equal in all equations.
         eval_env : int or mapping
@@ -362,8 +369,17 @@ class LowRankSUR(LikelihoodModel):
                             "wide chunks, one column a response, or one DataFrame"
                         )
                     )
-            stream = FormulaStream(formula, data, missing=missing, scope=scope)
-            model = cls(iter(stream), None, rank, common=common, _formula=stream)
+            how = "drop" if missing is None else missing
+            stream = FormulaStream(formula, data, missing=how, scope=scope)
+            model = cls(
+                iter(stream),
+                None,
+                rank,
+                missing="fiml" if how == "fiml" else "none",
+                weights=weights,
+                common=common,
+                _formula=stream,
+            )
             data = Removed("data", READ_AS_STREAM)
         else:
             built = build_formula(
@@ -375,7 +391,15 @@ class LowRankSUR(LikelihoodModel):
                 missing=missing,
                 scope=scope,
             )
-            model = cls(built.endog, list(built.exog), rank, common=common, _formula=built)
+            model = cls(
+                built.endog,
+                list(built.exog),
+                rank,
+                missing="fiml" if built.holes else "none",
+                weights=weights_of_data(weights, data, built),
+                common=common,
+                _formula=built,
+            )
         model.formula = formula
         model.data.frame = data
         return model

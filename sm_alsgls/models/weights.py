@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
+from sm_alsgls.formula import FormulaSystem
+from sm_alsgls.formula_errors import candidates
 from sm_alsgls.labels import shown
 
 
@@ -41,6 +43,53 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
             f"{len(names)} equations; got shape {values.shape}"
         )
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray | None:
+    """Weights given with a formula, for the rows that it made of the data.
+
+    Parameters
+    ----------
+    weights : str, array_like (n,) or (n, K), Series, DataFrame, mapping, or None
+        A column of the data; one for each of their n rows, or for each row and equation. Of a
+        long panel a row is a cell.
+    data : DataFrame
+        As the caller passed it.
+    built : FormulaSystem
+
+    Returns
+    -------
+    ndarray (N,) or (N, K), or None
+
+    Raises
+    ------
+    FormulaError, ShapeError, OptionError
+    """
+    if weights is None:
+        return None
+    data = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+    names = [str(name) for name in built.endog]
+    if isinstance(weights, Mapping):
+        weights = {name: _column(value, data) for name, value in weights.items()}
+    values = read_weights(_column(weights, data), names, data.index)
+    if built.groups is None:
+        return values[built.rows]
+    if values.ndim == 2:
+        raise ShapeError(
+            f"weights of a long panel must hold one for each of its {len(data)} rows, which are "
+            "the cells: a column of the data, or a vector"
+        )
+    return np.where(built.rows >= 0, values[built.rows], 0.0).T
+
+
+def _column(value: Any, data: pd.DataFrame) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in data:
+        raise FormulaError(
+            f"weights={value!r} is not a column of the data{candidates(value, data)}"
+        )
+    return data[value]
 
 
 def check_weights(
