@@ -369,7 +369,7 @@ def _same_cells(one: Any, other: Any) -> bool:
 
 def _check_regressors(full: Any, restricted: Any) -> None:
     for name, X, small in zip(full.equations, full.exog, restricted.exog, strict=True):
-        seen = ~np.isnan(X).any(axis=1)
+        seen = ~(np.isnan(X).any(axis=1) | np.isnan(small).any(axis=1))
         if X is not small and not _spans(X[seen], small[seen]):
             raise OptionError(
                 f"not nested: equation {name!r} of the restricted model has a regressor that is "
