@@ -188,9 +188,20 @@ def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
 
 def respond(spec: EquationSpec, data: Data) -> np.ndarray:
     """Make the response (n,) of a spec from new data, NaN where it misses something."""
-    left = redesign(replace(spec, rhs=spec.lhs), data)
-    several = left.shape[1] > 1  # "y1 + y2 ~ x": equations are named by their responses
-    return (left[spec.name] if several else left.iloc[:, 0]).to_numpy()
+    return redesign(replace(spec, rhs=_own_response(spec)), data).iloc[:, 0].to_numpy()
+
+
+def _own_response(spec: EquationSpec) -> Any:
+    """The left-hand side of this equation alone, so that other responses may be missing.
+
+    Of "y1 + y2 ~ x", whose equations are named by their responses.
+    """
+    left = spec.lhs
+    if len(left.column_names) == 1:
+        return left
+    slices = left.term_slices
+    term = next(t for t, at in slices.items() if spec.name in left.column_names[at])
+    return left.subset([term] if spec.engine == "patsy" else f"0 + {term}")
 
 
 def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:

@@ -18,6 +18,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.core.steps import steps_of
 from sm_alsgls.results.coefficients import Coefficients
+from sm_alsgls.results.conditional import Conditionals, conditional_prediction
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
 from sm_alsgls.results.equation import EquationResults
@@ -33,7 +34,7 @@ from sm_alsgls.results.tables import Tables
 
 
 class LowRankSURResults(
-    Coefficients, Tables, Hypotheses, SystemFit, Removable, LikelihoodModelResults
+    Coefficients, Tables, Hypotheses, SystemFit, Conditionals, Removable, LikelihoodModelResults
 ):
     """Results of `LowRankSUR.fit`.
 
@@ -263,7 +264,11 @@ class LowRankSURResults(
         return _Equations(self)
 
     def predict(
-        self, exog: Any = None, transform: bool = True, equations: Any = None
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        equations: Any = None,
+        given: Any = None,
     ) -> pd.DataFrame | pd.Series:
         """Fitted values at new regressors.
 
@@ -277,17 +282,35 @@ class LowRankSURResults(
             False takes design matrices although the model has formulas.
         equations : str or list of str, optional
             Only these, in this order; of a long panel's data, only the rows of these groups.
+        given : True, list of str, DataFrame, array_like (n, K) or mapping, optional
+            Predict every cell given the responses of the other equations in its row,
+            E[y_nj | y_nO]. True takes those in the data (of the estimation rows, or of formulas'
+            data); names of equations take only theirs; otherwise responses, NaN or left out where
+            unknown (of a long panel one for each row of the data). A cell's own response is never
+            used for it.
 
         Raises
         ------
         UnseenLevelError, FormulaError, ShapeError, OptionError
         """
+        if given is not None and given is not False:
+            return self.get_prediction(exog, transform, equations, given).predicted_mean
         return predict_system(self, exog, transform, equations)
 
     def get_prediction(
-        self, exog: Any = None, transform: bool = True, equations: Any = None
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        equations: Any = None,
+        given: Any = None,
     ) -> SystemPrediction:
-        """Fitted values with standard errors and intervals; arguments as those of `predict`."""
+        """Fitted values with standard errors and intervals; arguments as those of `predict`.
+
+        With ``given`` standard errors of observations are those about the conditional mean, and
+        take Sigma as known; see `sm_alsgls.results.conditional`.
+        """
+        if given is not None and given is not False:
+            return conditional_prediction(self, exog, transform, equations, given)
         return prediction(self, rows_of_system(self.model, exog, transform, equations))
 
     # -- tables ----------------------------------------------------------------------------
