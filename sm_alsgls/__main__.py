@@ -116,7 +116,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         type=_rank,
         help=f"number of factors, auto (default), or a criterion: {', '.join(METHODS[1:])}",
     )
-    add("--missing", choices=["drop", "raise", "none"], help="rows that miss values: drop them")
+    add(
+        "--missing",
+        choices=["drop", "fiml", "raise", "none"],
+        help="what misses a value: drop the rows (default), or the cells (default of long panels)",
+    )
     add("--n-starts", metavar="N", type=_whole_or_auto, default="auto", help="starts, or auto")
     add("--seed", metavar="S", type=_seed, help="seed of the random starts")
     add("--max-sweeps", metavar="N", type=int, default=500, help="sweeps of one start (500)")
@@ -179,7 +183,7 @@ def _run(args: argparse.Namespace) -> None:
         rank="auto" if args.rank is None else args.rank,
         groups=args.groups,
         time=args.time,
-        missing=args.missing or "drop",
+        missing=args.missing,
         eval_env={"np": np},
     )
     shown = _chosen(args.equations, model.equations)

@@ -23,7 +23,6 @@ from sm_alsgls.core.correlation import (
     sum_of_squared_correlations,
     unit_columns,
 )
-from sm_alsgls.core.design import Design
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import search
 from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank, saturated_nll
@@ -122,11 +121,12 @@ def diagonality_test(
         _unpenalised(results)
         if rank == 0:
             raise OptionError("the fit has rank 0, which is the null; fit with rank=1 or more")
-        statistic = 2.0 * results.nobs * (_diagonal_nll(problem) - results.nll_per_row)
+        statistic = 2.0 * results.nobs * (_diagonal_nll(problem) - results._nll)
         df: int | None = K * rank - rank * (rank - 1) // 2
         distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
         note = "" if reps else _LR_NOTE
     else:
+        _complete(results, f"diagonality_test(method={method!r})", "method='lr' with reps=")
         statistic, note = _STATISTICS[method](problem), ""
         df = K * (K - 1) // 2 if method == "lm" else None
         if method == "lm":
@@ -209,7 +209,7 @@ def rank_test(
         rng=_generator(rng),
         first=Start("one more", gamma=best.gamma, d=best.cov.uniquenesses),
     ).best
-    statistic = 2.0 * results.nobs * (results.nll_per_row - larger.nll)
+    statistic = 2.0 * results.nobs * (results._nll - larger.nll)
     df: int | None = results.neqs - r
     distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
     if reps is not None:
@@ -277,6 +277,7 @@ def sufficiency_test(
     """
     results = _unwrapped(results)
     _unpenalised(results)
+    _complete(results, "sufficiency_test", "rank_test(reps=)")
     if method not in ("lr", "residuals"):
         raise OptionError(f"method must be 'lr' or 'residuals', got {method!r}")
     N, K, r, problem = results.nobs, results.neqs, results.rank, results._problem
@@ -308,7 +309,7 @@ def sufficiency_test(
                 f"are {N}"
             )
         nll = saturated_nll(best.E, N)
-    statistic = 2.0 * N * (results.nll_per_row - nll)
+    statistic = 2.0 * N * (results._nll - nll)
     if correction:
         left = N - float(np.mean(results._p)) - (2 * K + 5) / 6 - 2 * r / 3
         if left <= 0.0:
@@ -367,7 +368,8 @@ _STATISTICS: dict[str, Callable[[Problem], float]] = {"lm": _lm, "lm_adj": _lm_a
 
 def _diagonal_nll(problem: Problem) -> float:
     """NLL per row of rank 0, OLS equation by equation."""
-    return 0.5 * (problem.K * (math.log(2.0 * math.pi) + 1.0) + float(np.log(problem.s_ols).sum()))
+    each = math.log(2.0 * math.pi) + 1.0 + np.log(problem.s_ols)
+    return 0.5 * float(problem.counts @ each) / problem.n_obs
 
 
 def _lr_of(problem: Problem, low: int, high: int) -> float:
@@ -389,9 +391,11 @@ def _draws(
 ) -> Callable[[np.random.Generator], float]:
     """The statistic of a system drawn from the null: diagonal (rank 0), or the fitted one."""
     model, problem = results.model, results._problem
-    fitted = model.endog - results._residuals
+    system = model._system
+    fitted = system.cells.used(model.endog) - system.cells.used(results._residuals)
     # Compressed rows know the responses they were made from.
-    design = problem.design if problem.design.n == len(fitted) else Design(model.exog)
+    own = problem.design.n == len(fitted) and results._complete
+    design = problem.design if own else problem.full_design(system.used_blocks)
 
     def draw(rng: np.random.Generator) -> float:
         if rank == 0:
@@ -429,6 +433,14 @@ def _unwrapped(results: Any) -> Any:
     if not hasattr(inner, "_problem") or not hasattr(inner, "sigma"):
         raise OptionError(f"expected the results of LowRankSUR.fit, got {type(results).__name__}")
     return inner
+
+
+def _complete(results: Any, what: str, instead: str) -> None:
+    if not results._complete:
+        raise OptionError(
+            f"{what} needs the residuals of every cell, and this fit has missing ones "
+            f"(missing='fiml'); use {instead}"
+        )
 
 
 def _unpenalised(results: Any) -> None:

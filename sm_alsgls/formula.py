@@ -17,7 +17,15 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls import panel
-from sm_alsgls.formula_engine import Data, EquationSpec, Part, evaluate, redesign, respond
+from sm_alsgls.formula_engine import (
+    Data,
+    EquationSpec,
+    Part,
+    evaluate,
+    evaluate_cells,
+    redesign,
+    respond,
+)
 from sm_alsgls.formula_errors import listed
 from sm_alsgls.formula_pickle import Names, pack, used_names
 from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
@@ -44,10 +52,16 @@ class FormulaSystem:
     groups: str | None  #: column that tells the equations of a long panel apart
     time: str | None  #: column that labels the rows of a long panel
     scope: Names = field(default_factory=Names)  #: values of the caller's that formulas use
+    rows: np.ndarray | None = None  #: (N,) or (K, N) rows of the caller's data, -1 for none
+
+    @property
+    def holes(self) -> bool:
+        """Whether something is missing."""
+        return any(np.isnan(M.to_numpy()).any() for M in (self.endog, *self.exog))
 
     def recipe(self) -> FormulaSystem:
         """The same without matrices: what new data need."""
-        return replace(self, endog=self.endog.iloc[:0].copy(), exog=())
+        return replace(self, endog=self.endog.iloc[:0].copy(), exog=(), rows=None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FormulaSystem:
         matrices = copy.deepcopy((self.endog, self.exog), memo)
@@ -80,7 +94,7 @@ def build_system(
     groups: str | None = None,
     time: str | None = None,
     subset: Any = None,
-    missing: str = "drop",
+    missing: str | None = None,
     scope: dict[str, Any] | None = None,
 ) -> FormulaSystem:
     """Evaluate the formulas of a system.
@@ -101,9 +115,11 @@ def build_system(
         matched by their order, hence must be equally many.
     subset : array_like, optional
         Rows to use, ``data.loc[subset]``.
-    missing : {"drop", "raise", "none"}
-        "drop" removes a row from all equations when one of them misses something. A panel loses
-        a period only when it is missing in every group. Both others refuse missing values.
+    missing : {"drop", "fiml", "raise", "none"}, optional
+        "drop" removes a row from all equations when one of them misses something. "fiml" keeps
+        rows, with NaN where a response or a regressor is missing; of a panel, also where a cell
+        (group, time) is absent. Others refuse missing values. Default: "fiml" for long panels
+        with a time column, else "drop". A panel loses a period when it is missing in every group.
     scope : dict, optional
         Variables and functions the formulas may use besides the data; default the caller's.
 
@@ -118,7 +134,8 @@ def build_system(
     NonFiniteError
         Missing values that were not to be dropped, or in the group or time column, or everywhere.
     UnbalancedPanelError
-        A (group, time) cell is absent, has missing values, or occurs twice.
+        A (group, time) cell occurs twice; unless ``missing`` is "fiml", is absent or has missing
+        values.
     OptionError, SystemInputError
         `missing` is unknown; `data` is no DataFrame, or `subset` does not fit it.
 
@@ -135,8 +152,12 @@ def build_system(
     >>> [list(design) for design in system.exog], system.n_dropped
     ([['Intercept', 'x'], ['Intercept']], 1)
     """
-    if missing not in ("drop", "raise", "none"):
-        raise exc.OptionError(f"missing must be 'drop', 'raise' or 'none', got {missing!r}.")
+    if missing is None:
+        missing = "fiml" if groups is not None and time is not None else "drop"
+    if missing not in ("drop", "raise", "none", "fiml"):
+        raise exc.OptionError(
+            f"missing must be 'drop', 'fiml', 'raise' or 'none', got {missing!r}."
+        )
     scope = caller_scope(1, formula) if scope is None else scope
     equations = read_equations(formula)
     used = read_data(data, " ".join(text for _, text in equations), scope, subset)
@@ -148,7 +169,11 @@ def build_system(
             "groups= makes one equation per group from one formula, 'y ~ x1 + x2'; dictionaries, "
             "lists and braces name equations themselves. Give one of the two."
         )
-    parts = [evaluate(name, text, used, missing) for name, text in equations]
+    by_cell = missing == "fiml"
+    parts = [
+        evaluate_cells(name, text, used) if by_cell else evaluate(name, text, used, missing)
+        for name, text in equations
+    ]
     several = [part for part in parts if part.lhs.shape[1] > 1]
     if several and (groups is not None or not alone):
         raise exc.FormulaError(
@@ -156,7 +181,8 @@ def build_system(
             f"({listed(several[0].lhs)}) where one is needed; 'y1 + y2 ~ x' stands alone, without "
             "groups=, and not in a dict, list or braces."
         )
-    complete = np.logical_and.reduce([part.complete for part in parts])
+    both = np.logical_or if by_cell else np.logical_and
+    complete = both.reduce([part.complete for part in parts])
     if not complete.any():
         empty = [repr(part.text) for part in parts if not part.complete.any()]
         raise exc.NonFiniteError(
@@ -166,7 +192,7 @@ def build_system(
         )
     if groups is not None:
         names = used_names(scope, [parts[0].text], used.frame.columns)
-        return replace(_long(parts[0], used, groups, time), scope=names)
+        return replace(_long(parts[0], used, groups, time, by_cell), scope=names)
     kept = np.flatnonzero(complete)
     index = used.labels[kept]
     endog, exog, specs = {}, [], []
@@ -180,11 +206,18 @@ def build_system(
                 )
             endog[label] = part.lhs.loc[kept, column].to_numpy()
             exog.append(design)
-            specs.append(part.spec(label))
+            specs.append(part.spec(label, column))
     n_dropped = len(complete) - kept.size
     names = used_names(scope, (part.text for part in parts), used.frame.columns)
     return FormulaSystem(
-        pd.DataFrame(endog, index), tuple(exog), tuple(specs), n_dropped, None, None, names
+        pd.DataFrame(endog, index),
+        tuple(exog),
+        tuple(specs),
+        n_dropped,
+        None,
+        None,
+        names,
+        used.rows[kept],
     )
 
 
@@ -366,18 +399,22 @@ def read_data(data: Any, text: str, scope: dict[str, Any], subset: Any = None) -
         for name, value in scope.items()
         if isinstance(value, pd.Series | pd.DataFrame) and value.index.equals(data.index)
     }
-    return Data(frame, data.index[rows], scope | aligned)
+    return Data(frame, data.index[rows], scope | aligned, rows)
 
 
-def _long(part: Part, data: Data, groups: str, time: str | None) -> FormulaSystem:
-    cells = panel.arrange(data.frame, data.labels, part.complete, groups, time)
+def _long(part: Part, data: Data, groups: str, time: str | None, by_cell: bool) -> FormulaSystem:
+    cells = panel.arrange(data.frame, data.labels, part.complete, groups, time, by_cell)
     y = part.lhs.iloc[:, 0]
-    endog = {name: y.loc[at].to_numpy() for name, at in zip(cells.names, cells.rows, strict=True)}
+    # A cell that is absent is at -1, which no row is called.
+    endog = {
+        name: y.reindex(at).to_numpy() for name, at in zip(cells.names, cells.rows, strict=True)
+    }
     return FormulaSystem(
         pd.DataFrame(endog, cells.times),
-        tuple(part.rhs.loc[at].set_axis(cells.times) for at in cells.rows),
-        tuple(part.spec(name) for name in cells.names),
+        tuple(part.rhs.reindex(at).set_axis(cells.times) for at in cells.rows),
+        tuple(part.spec(name, str(y.name)) for name in cells.names),
         cells.n_dropped,
         groups,
         time,
+        rows=np.where(cells.rows >= 0, data.rows[cells.rows], -1),
     )

@@ -42,23 +42,26 @@ class Data(NamedTuple):
     frame: pd.DataFrame  # rows numbered 0..n-1: labels may repeat, and engines drop rows
     labels: pd.Index
     scope: dict[str, Any]
+    rows: np.ndarray  # positions in the caller's data
 
 
 class Part(NamedTuple):
-    """What one formula makes of the data."""
+    """What one formula makes of the data: its complete rows or, cell by cell, all of them."""
 
-    lhs: pd.DataFrame  # the complete rows; the index holds their positions
+    lhs: pd.DataFrame  # the index holds the rows' positions
     rhs: pd.DataFrame
     complete: np.ndarray  # (n,) bool
     text: str
     rhs_spec: Any
     lhs_spec: Any
     engine: str
+    lhs_specs: dict[str, Any] | None = None  # of each response, cell by cell
 
-    def spec(self, name: str) -> EquationSpec:
-        """Describe the equation ``name`` of this formula."""
+    def spec(self, name: str, column: str) -> EquationSpec:
+        """Describe the equation ``name`` of this formula, whose response is ``column``."""
         columns = tuple(self.rhs.columns)
-        return EquationSpec(name, self.text, self.rhs_spec, self.engine, columns, self.lhs_spec)
+        left = self.lhs_spec if self.lhs_specs is None else self.lhs_specs[column]
+        return EquationSpec(name, self.text, self.rhs_spec, self.engine, columns, left)
 
 
 def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
@@ -79,13 +82,7 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
     except Exception as error:
         raise engine_error(label, text, error, data.frame, matrices) from error
     left = manager.get_model_spec(lhs)
-    if manager.engine == "patsy":
-        categorical = any(info.type == "categorical" for info in left.factor_infos.values())
-    else:
-        categorical = bool(left.factor_contrasts)
-    if categorical or not lhs.shape[1]:
-        what = "not numeric; convert the response" if categorical else "empty"
-        raise exc.FormulaError(f"Equation {label!r}: the left side of {text!r} is {what}.")
+    _check_left(label, text, manager, left, lhs)
     complete = np.isin(np.arange(len(data.frame)), rhs.index)
     if missing != "drop" and not complete.all():
         gaps = data.frame.loc[~complete]
@@ -96,6 +93,61 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
             f"{listed(data.labels[~complete])}; fill them, or use missing='drop'."
         )
     return Part(_floats(lhs), _floats(rhs), complete, text, manager.spec, left, manager.engine)
+
+
+def evaluate_cells(name: str | None, text: str, data: Data) -> Part:
+    """As `evaluate`, but every row is kept, and each response and the regressors by themselves.
+
+    A row of the regressors is NaN where one of them is missing, whatever the responses do.
+    """
+    label = text.partition("~")[0].strip() if name is None else name
+    manager = FormulaManager()
+    frame = data.frame
+
+    def matrix(side: str) -> Any:
+        def matrices(frame: pd.DataFrame, **how: Any) -> Any:
+            action = manager.get_na_action("drop", **how)
+            return manager.get_matrices(side, frame, eval_env=data.scope, na_action=action)
+
+        try:
+            return matrices(frame)
+        except Exception as error:
+            raise engine_error(label, side, error, frame, matrices) from error
+
+    try:
+        desc = manager.get_spec(text)
+        terms = desc.lhs_termlist if manager.engine == "patsy" else list(desc.lhs)
+    except Exception:
+        # Whatever the engine has to say of the formula, it says of the whole.
+        return evaluate(name, text, data, "drop")
+    lhs, lhs_specs = {}, {}
+    for term in terms:
+        side = f"0 + {term.name() if manager.engine == 'patsy' else term}"
+        one = matrix(side)
+        spec = manager.get_model_spec(one)
+        _check_left(label, text, manager, spec, one)
+        for column in one:
+            lhs[str(column)] = pd.Series(one[column].to_numpy(), one.index).reindex(frame.index)
+            lhs_specs[str(column)] = spec
+    if not lhs:
+        raise exc.FormulaError(f"Equation {label!r}: the left side of {text!r} is empty.")
+    made = matrix("~" + text.partition("~")[2])
+    rhs_spec = manager.get_model_spec(made)
+    rhs = _floats(made).reindex(frame.index)
+    left = pd.DataFrame(lhs).astype(float)
+    complete = left.notna().any(axis=1).to_numpy() & frame.index.isin(made.index)
+    only = next(iter(lhs_specs.values()))
+    return Part(left, rhs, complete, text, rhs_spec, only, manager.engine, lhs_specs)
+
+
+def _check_left(label: str, text: str, manager: Any, spec: Any, lhs: Any) -> None:
+    if manager.engine == "patsy":
+        categorical = any(info.type == "categorical" for info in spec.factor_infos.values())
+    else:
+        categorical = bool(spec.factor_contrasts)
+    if categorical or not lhs.shape[1]:
+        what = "not numeric; convert the response" if categorical else "empty"
+        raise exc.FormulaError(f"Equation {label!r}: the left side of {text!r} is {what}.")
 
 
 def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
@@ -136,9 +188,20 @@ def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
 
 def respond(spec: EquationSpec, data: Data) -> np.ndarray:
     """Make the response (n,) of a spec from new data, NaN where it misses something."""
-    left = redesign(replace(spec, rhs=spec.lhs), data)
-    several = left.shape[1] > 1  # "y1 + y2 ~ x": equations are named by their responses
-    return (left[spec.name] if several else left.iloc[:, 0]).to_numpy()
+    return redesign(replace(spec, rhs=_own_response(spec)), data).iloc[:, 0].to_numpy()
+
+
+def _own_response(spec: EquationSpec) -> Any:
+    """The left-hand side of this equation alone, so that other responses may be missing.
+
+    Of "y1 + y2 ~ x", whose equations are named by their responses.
+    """
+    left = spec.lhs
+    if len(left.column_names) == 1:
+        return left
+    slices = left.term_slices
+    term = next(t for t, at in slices.items() if spec.name in left.column_names[at])
+    return left.subset([term] if spec.engine == "patsy" else f"0 + {term}")
 
 
 def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:

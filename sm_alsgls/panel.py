@@ -14,18 +14,25 @@ from sm_alsgls.formula_errors import candidates, listed
 
 
 class Cells(NamedTuple):
-    """The cells of a balanced panel of K groups and N periods."""
+    """The cells of a panel of K groups and N periods."""
 
     names: list[str]  # K, in order of first appearance
     times: pd.Index  # (N,), sorted; 0..N-1 without a time column
-    rows: np.ndarray  # (K, N) positions in the data
+    rows: np.ndarray  # (K, N) positions in the data, -1 for absent cells
     n_dropped: int  # periods that were missing in every group
 
 
 def arrange(
-    frame: pd.DataFrame, labels: pd.Index, complete: np.ndarray, groups: str, time: str | None
+    frame: pd.DataFrame,
+    labels: pd.Index,
+    complete: np.ndarray,
+    groups: str,
+    time: str | None,
+    holes: bool = False,
 ) -> Cells:
     """Find the row of each cell, leaving out periods that no group has complete.
+
+    With ``holes`` cells may be incomplete and, where there is a time column, absent.
 
     ``frame`` (n rows, named ``labels`` in messages) holds the columns ``groups`` and ``time``;
     ``complete`` (n,) tells which rows miss nothing, and does so of one at least.  Raises
@@ -54,6 +61,8 @@ def arrange(
     full = (at >= 0) & complete[at]
     kept = np.flatnonzero(full.any(axis=0))
     at, full = at[:, kept], full[:, kept]
+    if holes and (time is not None or (at >= 0).all()):
+        return Cells(names, times[kept], at, len(times) - kept.size)
     if not full.all():
         absent = (at < 0).sum(axis=1)
         gaps = (~full).sum(axis=1) - absent
@@ -67,7 +76,8 @@ def arrange(
             f"{absent.sum()} cells are absent and {gaps.sum()} have missing values: "
             f"{listed(each)}. {full.all(axis=0).sum()} periods are complete in all groups and "
             f"{full.all(axis=1).sum()} groups in all periods: restrict the data to either with "
-            f"subset=, e.g. subset=data[{time or groups!r}].isin([...])."
+            f"subset=, e.g. subset=data[{time or groups!r}].isin([...]), or use the cells there "
+            + ("are, missing='fiml'." if time else "are: time= says which row of a group is which.")
         )
     return Cells(names, times[kept], at, len(times) - kept.size)
 

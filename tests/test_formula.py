@@ -341,7 +341,7 @@ def test_panel_absent_and_incomplete_cells(engine, panel):
     panel = panel.drop(index="w")  # GE, 2000
     panel.iloc[[1, 4], 1] = np.nan  # GM, 1999 and 2001
     with pytest.raises(UnbalancedPanelError) as caught:
-        build_system("y ~ x", panel, groups="firm", time="year")
+        build_system("y ~ x", panel, groups="firm", time="year", missing="drop")
     text = str(caught.value)
     assert "3 groups x 3 periods" in text
     assert "1 cells are absent and 2 have missing" in text
@@ -352,6 +352,64 @@ def test_panel_absent_and_incomplete_cells(engine, panel):
         build_system("y ~ x", panel, groups="firm", time="year", missing="raise")
     ok = build_system("y ~ x", panel, groups="firm", time="year", subset=panel.firm == "US")
     assert ok.endog.shape == (3, 1)
+
+
+@pytest.mark.parametrize("missing", [None, "fiml"])
+def test_panel_with_holes(engine, panel, missing):
+    """Cells that are absent, or miss something, are NaN; regressors that are known stay."""
+    whole = build_system("y ~ x", panel, groups="firm", time="year")
+    assert not whole.holes
+    panel.iloc[1, 1] = np.nan  # GM's x in 1999
+    panel.iloc[4, 0] = np.nan  # GM's y in 2001
+    panel = panel.drop(index="w")  # GE, 2000
+    assert panel.iloc[[1, 4]][["firm", "year"]].to_numpy().tolist() == [["GM", 1999], ["GM", 2001]]
+    before = panel.copy()
+    system = build_system("y ~ x", panel, groups="firm", time="year", missing=missing)
+    pd.testing.assert_frame_equal(panel, before)
+    assert system.holes
+    firms = list(system.endog)
+    Y = whole.endog.copy()
+    Y.loc[2001, "GM"] = Y.loc[2000, "GE"] = np.nan
+    pd.testing.assert_frame_equal(system.endog, Y)
+    for firm, X, old in zip(firms, system.exog, whole.exog, strict=True):
+        gone = {"GM": [1999], "GE": [2000]}.get(firm, [])
+        expected = old.copy()
+        expected.loc[gone] = np.nan
+        pd.testing.assert_frame_equal(X, expected)
+    at = system.rows
+    assert at.shape == (3, 3)
+    np.testing.assert_array_equal(panel.iloc[at[at >= 0]].firm, np.repeat(firms, [3, 3, 2]))
+    assert at[firms.index("GE"), 1] == -1
+    with pytest.raises(UnbalancedPanelError, match="time= says which row"):
+        build_system("y ~ x", panel, groups="firm", missing="fiml")
+
+
+def test_wide_data_with_holes(engine):
+    """A response's gaps do not take the regressors with them, nor other responses."""
+    data = pd.DataFrame(
+        {
+            "a": [1.0, np.nan, 3.0, 4.0, np.nan, 6.0],
+            "b": [2.0, 1.0, np.nan, 0.0, np.nan, 1.0],
+            "x": [1.0, 2.0, 3.0, np.nan, 5.0, 6.0],
+            "s": ["u", "v", "u", "v", "u", None],
+        },
+        index=list("pqrstu"),
+    )
+    system = build_system("a + b ~ x + s", data, missing="fiml")
+    assert list(system.endog.index) == ["p", "q", "r"]
+    assert system.n_dropped == 3
+    np.testing.assert_array_equal(system.rows, [0, 1, 2])
+    np.testing.assert_array_equal(system.endog["a"], [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(system.exog[0]["x"], [1.0, 2.0, 3.0])
+    assert system.exog[0] is system.exog[1]
+    two = build_system({"A": "np.log(a) ~ x", "B": "b ~ 1"}, data, missing="fiml")
+    assert list(two.endog.index) == [*list("pqrstu")[:4], "u"]
+    np.testing.assert_array_equal(two.exog[0]["x"], [1.0, 2.0, 3.0, np.nan, 6.0])
+    assert not np.isnan(two.exog[1].to_numpy()).any()
+    with pytest.raises(FormulaError, match="not numeric"):
+        build_system("s ~ x", data, missing="fiml")
+    with pytest.raises(FormulaError, match="did you mean 'x'|unknown"):
+        build_system("a ~ y", data, missing="fiml")
 
 
 def test_panel_period_missing_everywhere_is_dropped(engine, panel):
@@ -365,13 +423,15 @@ def test_panel_period_missing_everywhere_is_dropped(engine, panel):
 def test_panel_group_without_complete_rows(engine, panel):
     panel.loc[panel.firm == "GM", "x"] = np.nan
     with pytest.raises(UnbalancedPanelError, match=r"GM \(0 absent, 3 with"):
-        build_system("y ~ x", panel, groups="firm", time="year")
+        build_system("y ~ x", panel, groups="firm", time="year", missing="drop")
 
 
 def test_panel_message_is_short():
     data = pd.DataFrame({"g": np.repeat(np.arange(40), 2), "t": [0, 1] * 40, "y": 1.0, "x": 1.0})
     with pytest.raises(UnbalancedPanelError, match=r"27 \(1 absent, .*\) and 12 more\."):
-        build_system("y ~ x", data.drop(index=range(41, 80, 2)), groups="g", time="t")
+        build_system(
+            "y ~ x", data.drop(index=range(41, 80, 2)), groups="g", time="t", missing="drop"
+        )
 
 
 def test_panel_duplicate_cell(panel):

@@ -77,6 +77,9 @@ class Start:
         half the residual variances.
     block : optional
         What an earlier solution's Sigma-step kept for the next: a basis for the eigen-iteration.
+    near : LowRankDiag, optional
+        Where the first Sigma-step starts without a beta-step before it, if it is one that starts
+        somewhere; default ``cov``.
     """
 
     label: str = "ols"
@@ -84,6 +87,7 @@ class Start:
     cov: LowRankDiag | None = None
     d: Array | None = None
     block: Any = None
+    near: LowRankDiag | None = None
 
 
 @dataclass(frozen=True)
@@ -174,21 +178,22 @@ def als(
     gamma, E, d, opening = _open(problem, steps, start)
     # The first Sigma-step need not be exact: beta moves next, from OLS by much.
     first_tol = 5e-2 if start.gamma is None else 1e-2
-    factor = steps.sigma(E, rank, cov=start.cov, d=d, block=start.block, gtol=first_tol)
+    near = start.cov if start.near is None else start.near
+    factor = steps.sigma(E, rank, cov=near, d=d, block=start.block, gtol=first_tol)
     point = _point(problem, steps, gamma, E, factor)
     rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
     memory = SecantMemory(20)
     status = _asked_to_stop(callback, rows[0])
     drop, flat = math.inf, 0
-    near = _near_enough(problem.n_obs)
+    nearby = _near_enough(problem.n_obs)
     while not status:
         # Half: the last beta-step of `_settle` moves the gradient in d a little.
-        at_rest = max(point.score_beta / near, 2.0 * point.factor.gradient) <= options.gtol
+        at_rest = max(point.score_beta / nearby, 2.0 * point.factor.gradient) <= options.gtol
         if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
             settled = _settle(problem, steps, point, "stationary", tuple(rows), start.label)
-            if settled.converged or near == 1.0:
+            if settled.converged or nearby == 1.0:
                 return settled
-            near = 1.0
+            nearby = 1.0
             continue
         if len(rows) > limit:
             status = f"max_sweeps={limit} reached; raise max_sweeps"

@@ -114,7 +114,7 @@ def replicate(parent: Parent, seed: np.random.SeedSequence) -> tuple[Replicate, 
     Y = parent.fitted + errors(parent, np.random.default_rng(seed))
     problem = parent.problem.with_responses(Y, parent.design)
     gamma = problem.design.from_beta(parent.beta)
-    start = Start("parent", gamma=gamma, d=parent.cov.uniquenesses)
+    start = Start("parent", gamma=gamma, d=parent.cov.uniquenesses, near=parent.cov)
     solution = als(problem, parent.rank, start)
     scaled = solution.cov.scaled(parent.correction)
     one = Replicate(

@@ -18,6 +18,7 @@ spectrum lies near [0, 2] and eight Lanczos steps find a negative end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg
@@ -26,6 +27,21 @@ from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
+
+
+class Operator(Protocol):
+    """A scaled Hessian as `lowest_curvature` asks for it."""
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    def apply(self, v: Array) -> Array:
+        """H v in scaled coordinates."""
+        ...
+
+    def split(self, v: Array) -> tuple[Array, Array, Array]:
+        """Unscaled (gamma', F', x') of a scaled flat vector."""
+        ...
 
 
 class LikelihoodHessian:
@@ -138,7 +154,7 @@ class Curvature:
         return self.lowest < -1e-5
 
 
-def lowest_curvature(hessian: LikelihoodHessian, steps: int = 8) -> Curvature:
+def lowest_curvature(hessian: Operator, steps: int = 8) -> Curvature:
     """Lanczos with full reorthogonalisation from a fixed irregular vector.
 
     Cost: ``steps`` applications, each O(n K r).

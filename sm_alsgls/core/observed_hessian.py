@@ -11,11 +11,15 @@ error, (F) d_j^1/2, (x) 2^1/2, the last two by the share observed besides.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sm_alsgls.core.observed_likelihood import ObservedObjective
-from sm_alsgls.core.observed_problem import ObservedProblem
 from sm_alsgls.covariance import LowRankDiag
+
+if TYPE_CHECKING:
+    from sm_alsgls.core.observed_problem import ObservedProblem
 
 Array = np.ndarray
 

@@ -18,14 +18,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sm_alsgls.core.cell_rows import CellRows
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.gls import NormalEquations
 from sm_alsgls.core.observed import ObservedCovariance
 from sm_alsgls.core.observed_factor import ObservedFactor, fit_observed
+from sm_alsgls.core.observed_hessian import ObservedHessian
 from sm_alsgls.core.observed_information import ObservedCoefficientCovariance
 from sm_alsgls.core.observed_likelihood import ObservedObjective
 from sm_alsgls.core.observed_patterns import Patterns
-from sm_alsgls.core.observed_start import available_cells
+from sm_alsgls.core.observed_start import available_cells, union_residuals
 from sm_alsgls.core.problem import ALSOptions
 from sm_alsgls.core.secant import SecantMemory
 from sm_alsgls.core.stationarity import Stationarity
@@ -52,6 +54,7 @@ class ObservedProblem:
 
     Attributes
     ----------
+    rows : CellRows
     patterns : Patterns
     design : Design
         Bases, zero in missing cells.
@@ -85,26 +88,46 @@ class ObservedProblem:
     def __init__(self, blocks: Sequence[Array], Y: Array, mask: Array, options: ALSOptions) -> None:
         if Y.shape != mask.shape:
             raise ShapeError(f"the mask must have the shape {Y.shape} of Y, got {mask.shape}")
-        self.options = options
-        self.n_obs, self.K = Y.shape
-        self.patterns = Patterns(mask)
+        one = np.asarray(mask, dtype=float)
+        self._open(CellRows(list(blocks), Y, len(Y), one, mask=mask, designs=blocks), options)
+
+    @classmethod
+    def from_rows(cls, rows: CellRows, options: ALSOptions) -> ObservedProblem:
+        """The problem of rows whose weights, if any, were multiplied in."""
+        problem = cls.__new__(cls)
+        problem._open(rows, options)
+        return problem
+
+    def _open(self, rows: CellRows, options: ALSOptions) -> None:
+        self.options, self.rows = options, rows
+        self.n_obs, self.K = rows.Y.shape
+        self.patterns = Patterns(rows.mask)
         seen = self.patterns.mask.T
         # The same block in several equations stays one array while it is whole.
-        rows = [
+        blocks = [
             X if m.all() else np.where(m[:, None], X, 0.0)
-            for X, m in zip(blocks, seen, strict=True)
+            for X, m in zip(rows.blocks, seen, strict=True)
         ]
-        self._set(Design(rows), Y)
-        self._weights = self._ridge_weights(rows) if options.lam_B > 0.0 else None
+        self._set(Design(blocks), rows.Y)
+        self._weights = self._ridge_weights(blocks) if options.lam_B > 0.0 else None
         self.ridge: Ridge | None = (
             None if self._weights is None else self.design.ridge(self._weights)
         )
         self.steps = ObservedSteps(self)
 
-    def with_responses(self, Y: Array) -> ObservedProblem:
+    @property
+    def free_design(self) -> Design:
+        """The design, of which a restricted problem restricts the coefficients."""
+        return self.design
+
+    def full_design(self, blocks: Sequence[Array]) -> Design:
+        """What `with_responses` takes: the problem's own, which has all rows."""
+        return self.free_design
+
+    def with_responses(self, Y: Array, design: Design | None = None) -> ObservedProblem:
         """The same regressors and mask with other responses (N, K), for refits by the thousand."""
         again = copy.copy(self)
-        again._set(self.design, Y)
+        again._set(self.free_design if design is None else design, Y)
         again.steps = ObservedSteps(again)
         return again
 
@@ -116,10 +139,9 @@ class ObservedProblem:
         self.s_ols = np.einsum("kn,kn->k", self.E_ols.T, self.E_ols.T) / self.patterns.rows
         self.floor = self.options.d_floor * self.s_ols
 
-    def _ridge_weights(self, rows: Sequence[Array]) -> list[Array]:
+    def _ridge_weights(self, blocks: Sequence[Array]) -> list[Array]:
         weights = []
-        for X, s, seen in zip(rows, self.s_ols, self.patterns.mask.T, strict=True):
-            varies = np.ptp(X[seen], axis=0) > 0.0
+        for X, s, varies in zip(blocks, self.s_ols, self.rows.varies, strict=True):
             # NormalEquations multiplies by N: this makes it N_j times the mean over N_j rows.
             weights.append(self.options.lam_B / s * varies * np.square(X).sum(axis=0) / self.n_obs)
         return weights
@@ -128,6 +150,11 @@ class ObservedProblem:
         """Y minus fitted values, zero in missing cells, (N, K)."""
         fitted = self.design.fitted(gamma)
         return np.subtract(self.Y, fitted, out=fitted)
+
+    @property
+    def counts(self) -> Array:
+        """Rows of each equation, N_j, (K,)."""
+        return self.patterns.rows
 
     def observed(self, cov: LowRankDiag) -> ObservedCovariance:
         """``cov`` as the rows of this system see it."""
@@ -189,6 +216,19 @@ class ObservedSteps:
         point = evaluate(cov.loadings, np.log(cov.uniquenesses))
         normal = self.normal(cov)
         return Stationarity(point.size(at_bound), normal.score_size(normal.score(E, gamma)))
+
+    def hessian(self, gamma: Array, E: Array, cov: LowRankDiag, free: Array) -> ObservedHessian:
+        """Products by differences of the gradient."""
+        return ObservedHessian(self._problem, gamma, cov, free)
+
+    def union(self, rank: int) -> LowRankDiag | None:
+        """Each equation on all regressors of the rows it has, then the available cells."""
+        problem = self._problem
+        E = union_residuals(problem.rows.blocks, problem.rows.Y, problem.patterns, rank)
+        return None if E is None else available_cells(E, problem.patterns, rank)
+
+    def elsewhere(self, block: SecantMemory | None) -> None:
+        """Nothing: curvature is that of a place."""
 
 
 class ObservedNormalEquations(NormalEquations):

@@ -13,6 +13,8 @@ fails at nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sm_alsgls.core.factor import fit_factor
@@ -25,6 +27,8 @@ Array = np.ndarray
 # not look like a Heywood case.
 _LEAST = 0.1
 _GTOL = 1e-2
+# Flops beyond which residuals on all regressors cost as much as a start.
+_UNION_FLOPS = 5e8
 
 
 def available_cells(E: Array, patterns: Patterns, rank: int, d: Array | None = None) -> LowRankDiag:
@@ -53,3 +57,31 @@ def available_cells(E: Array, patterns: Patterns, rank: int, d: Array | None = N
     F = fit.F * np.sqrt(np.minimum(1.0, (1.0 - _LEAST) / np.maximum(common, 1e-300)))[:, None]
     left = 1.0 - np.einsum("kr,kr->k", F, F)
     return LowRankDiag.from_factors(F * np.sqrt(s)[:, None], left * s if d is None else d)
+
+
+def union_residuals(
+    blocks: Sequence[Array], Y: Array, patterns: Patterns, rank: int
+) -> Array | None:
+    """Residuals (N, K) of each equation on every regressor of the system, on its own rows.
+
+    ``blocks`` are the K designs (N, p_j), zero in rows that they miss: this is for a start. None
+    where rows are too few for that, or where all equations have the same regressors, whose
+    residuals are those of OLS.
+    """
+    N, K = Y.shape
+    distinct = list({id(X): X for X in blocks}.values())
+    P = sum(X.shape[1] for X in distinct)
+    if float(N) * P * min(N, P) * K > _UNION_FLOPS:
+        return None
+    Z = np.concatenate(distinct, axis=1)
+    Z = Z / np.maximum(np.sqrt(np.einsum("np,np->p", Z, Z)), 1e-300)
+    E, added = np.zeros_like(Y), False
+    for j, seen in enumerate(patterns.mask.T):
+        U, size, _ = np.linalg.svd(Z[seen], full_matrices=False)
+        U = U[:, size > 1e-8 * size[0]]
+        e = Y[seen, j] - U @ (U.T @ Y[seen, j])
+        if len(e) - U.shape[1] <= rank or e @ e < 1e-10 * (Y[seen, j] @ Y[seen, j]):
+            return None
+        added |= U.shape[1] > blocks[j].shape[1]
+        E[seen, j] = e
+    return E if added else None

@@ -136,6 +136,19 @@ class Problem:
         again.ridge = None if self._weights is None else design.ridge(self._weights)
         return again
 
+    @property
+    def counts(self) -> Array:
+        """Rows of each equation, (K,): N."""
+        return np.full(self.K, self.n_obs)
+
+    def observed(self, cov: LowRankDiag) -> LowRankDiag:
+        """``cov`` as the rows of this system see it: all of it."""
+        return cov
+
+    def full_design(self, blocks: Sequence[Array]) -> Design:
+        """What `with_responses` takes, of blocks with all N rows."""
+        return Design(blocks)
+
     def covariance(self, cov: LowRankDiag) -> CoefficientCovariance:
         """Covariance of the coefficients when the errors have covariance ``cov``."""
         return CoefficientCovariance(self.design, cov, self.n_obs, self.ridge)

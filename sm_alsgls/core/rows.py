@@ -46,6 +46,11 @@ class Rows:
         """N rows that stand for themselves; the arrays are not copied."""
         return cls(list(blocks), Y, len(Y), np.ones(len(Y)))
 
+    @property
+    def common(self) -> bool:
+        """Whether one vector stands for the ones of all equations."""
+        return True
+
     @cached_property
     def varies(self) -> list[Array]:
         """K arrays (p_j,): which columns are not constant."""

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sm_alsgls.core.als import Problem, Solution, Start, Sweep, als
-from sm_alsgls.core.curvature import Curvature, LikelihoodHessian, lowest_curvature
-from sm_alsgls.core.factor import fit_factor
+from sm_alsgls.core.als import Solution, Start, Sweep, als
+from sm_alsgls.core.curvature import Curvature, lowest_curvature
+from sm_alsgls.core.steps import System, steps_of
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
 
@@ -59,7 +59,7 @@ class Search:
     method: str = "als"
 
 
-def auto_starts(problem: Problem, rank: int) -> int:
+def auto_starts(problem: System, rank: int) -> int:
     """How many starts are worth their time: many where each costs milliseconds.
 
     At most 32 up to 10,000 elements of residuals (n K, after row compression), then in inverse
@@ -72,7 +72,7 @@ def auto_starts(problem: Problem, rank: int) -> int:
 
 @on_one_thread
 def search(
-    problem: Problem,
+    problem: System,
     rank: int,
     *,
     n_starts: int | None = None,
@@ -84,7 +84,7 @@ def search(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or another System
     rank : int
     n_starts : int, optional
         Most starts to run; with None `auto_starts`, and then Bayes' rule may stop earlier.
@@ -123,7 +123,7 @@ def search(
             index = len(levels) - constructed
             large = limit == 2
             run(
-                nearby_start(problem, rank, rng, solutions[0].block)
+                nearby_start(problem, rank, rng, steps_of(problem).elsewhere(solutions[0].block))
                 if large
                 else random_start(problem, rank, rng, index)
             )
@@ -167,7 +167,7 @@ def _all_seen(found: list[float], best: float) -> bool:
     return n > w + 2 and w * (n - 1) / (n - w - 2) < w + 0.5
 
 
-def random_start(problem: Problem, rank: int, rng: np.random.Generator, index: int) -> Start:
+def random_start(problem: System, rank: int, rng: np.random.Generator, index: int) -> Start:
     """The ``index``-th kind of random start: coefficients far off, near, or a random Sigma."""
     s, K = problem.s_ols, problem.K
     kind = index % 3
@@ -183,7 +183,7 @@ def random_start(problem: Problem, rank: int, rng: np.random.Generator, index: i
 
 
 def nearby_start(
-    problem: Problem, rank: int, rng: np.random.Generator, block: Array | None
+    problem: System, rank: int, rng: np.random.Generator, block: Array | None
 ) -> Start:
     """A random Sigma near enough to be cheap, for systems where a start takes seconds.
 
@@ -197,24 +197,13 @@ def nearby_start(
     return Start("random Sigma", cov=LowRankDiag.from_factors(F, s * (1.0 - share)), block=block)
 
 
-def _union_start(problem: Problem, rank: int) -> Start | None:
-    """Sigma of the residuals of Y on every regressor of the system; None without rows for it."""
-    n, K = problem.Y.shape
-    total = problem.design.P if not problem.design.shared else int(problem.design.p[0])
-    if problem.design.shared or n * min(total, n) * K > 5e7:
-        return None
-    Q = np.concatenate([problem.design.basis(j) for j in range(K)], axis=1)
-    U, size, _ = np.linalg.svd(Q, full_matrices=False)
-    U = U[:, size > 1e-8 * size[0]]
-    E = problem.Y - U @ (U.T @ problem.Y)
-    s = np.einsum("nk,nk->k", E, E) / problem.n_obs
-    if n - U.shape[1] <= rank or np.any(s < 1e-10 * problem.s_ols):
-        return None
-    factor = fit_factor(np.asfortranarray(E), rank, n_obs=problem.n_obs, gtol=1e-3)
-    return Start("union", cov=LowRankDiag.from_factors(factor.F, factor.d))
+def _union_start(problem: System, rank: int) -> Start | None:
+    """Sigma of the residuals of Y on every regressor of the system."""
+    cov = steps_of(problem).union(rank)
+    return None if cov is None else Start("union", cov=cov)
 
 
-def _grown_start(problem: Problem, rank: int) -> Start | None:
+def _grown_start(problem: System, rank: int) -> Start | None:
     """The fit of rank - 1, itself grown from rank 1; the Sigma-step adds the factor."""
     if rank == 1:
         return None
@@ -225,7 +214,8 @@ def _grown_start(problem: Problem, rank: int) -> Start | None:
 
 
 def _continued(solution: Solution) -> Start:
-    return Start(solution.label, gamma=solution.gamma, d=solution.cov.uniquenesses)
+    cov = solution.cov
+    return Start(solution.label, gamma=solution.gamma, d=cov.uniquenesses, near=cov)
 
 
 def _joined(first: tuple[Sweep, ...], then: tuple[Sweep, ...]) -> tuple[Sweep, ...]:
@@ -238,7 +228,7 @@ def _joined(first: tuple[Sweep, ...], then: tuple[Sweep, ...]) -> tuple[Sweep, .
 
 
 def _leave_saddles(
-    problem: Problem, rank: int, best: Solution, solutions: list[Solution], watch: _Watch
+    problem: System, rank: int, best: Solution, solutions: list[Solution], watch: _Watch
 ) -> tuple[Solution, Curvature]:
     """Step off along negative curvature, both ways, until there is none (three times at most)."""
     for _ in range(3):
@@ -249,10 +239,14 @@ def _leave_saddles(
         for sign in (1.0, -1.0):
             x = sign * curvature.x / max(1.0, float(np.abs(curvature.x).max(initial=0.0)))
             scale = sign / max(1.0, float(np.abs(curvature.gamma).max(initial=0.0)))
+            d = np.maximum(best.cov.uniquenesses * np.exp(x), problem.floor)
+            size = np.abs(curvature.F / np.sqrt(best.cov.uniquenesses)[:, None]).max(initial=0.0)
+            F = best.cov.loadings + sign / max(1.0, float(size)) * curvature.F
             start = Start(
                 "off a saddle",
                 gamma=best.gamma + scale * curvature.gamma,
-                d=np.maximum(best.cov.uniquenesses * np.exp(x), problem.floor),
+                d=d,
+                near=LowRankDiag.from_factors(F, d),
             )
             tried.append(als(problem, rank, start, callback=watch))
         solutions.extend(tried[1:])
@@ -263,18 +257,12 @@ def _leave_saddles(
     return best, curvature
 
 
-def curvature_at(problem: Problem, solution: Solution) -> Curvature:
+def curvature_at(problem: System, solution: Solution) -> Curvature:
     """The lowest curvature at a solution, uniquenesses on their bound held there."""
-    hessian = LikelihoodHessian(
-        problem.design,
-        solution.E,
-        solution.cov,
-        problem.n_obs,
-        solution.cov.uniquenesses > 1.5 * problem.floor,
-        problem.ridge,
-        problem.options.lam_F,
+    free = solution.cov.uniquenesses > 1.5 * problem.floor
+    return lowest_curvature(
+        steps_of(problem).hessian(solution.gamma, solution.E, solution.cov, free)
     )
-    return lowest_curvature(hessian)
 
 
 class _Watch:

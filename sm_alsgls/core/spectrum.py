@@ -40,7 +40,9 @@ class DenseSpectrum:
         return values, (Z.T @ left) / np.sqrt(np.maximum(values, 1e-300)), 0.0
 
     def hessian(self, d: Array) -> Array | None:
-        """Second derivative of the profile likelihood f in log d, (K, K); None where it is dear.
+        """Second derivative of the profile likelihood f in log d, (K, K).
+
+        None where it is dear, or where an eigenvalue that is kept equals one that is not.
 
         With A = D^-1/2 S D^-1/2 and all its eigenpairs, i <= r those above 1 (Clarke 1970, British
         J. Math. Stat. Psychol. 23, in other coordinates),
@@ -59,6 +61,8 @@ class DenseSpectrum:
         # Each pair of leading ones once.
         w[:, :r] = np.triu(top + theta[:r])
         w.ravel()[:: K + 1] = theta[:r]
+        if not np.isfinite(w).all():
+            return None
         B = (V[:, :r, None] * V[:, None, :]).reshape(K, r * K)
         H = (B * (-0.5 * w.ravel())) @ B.T
         H.ravel()[:: K + 1] += 0.5 * diagonal

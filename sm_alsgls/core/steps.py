@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from sm_alsgls.core.curvature import LikelihoodHessian, Operator
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.gls import NormalEquations
@@ -22,6 +23,8 @@ from sm_alsgls.covariance import LowRankDiag
 Array = np.ndarray
 
 _LOG_2PI = math.log(2.0 * math.pi)
+# Beyond, residuals on all regressors cost as much as a start.
+_UNION_FLOPS = 5e7
 
 
 class Factor(Protocol):
@@ -50,7 +53,9 @@ class System(Protocol):
     n_obs: int
     K: int
     design: Design
+    Y: Array
     gamma_ols: Array
+    s_ols: Array
     floor: Array
     ridge: Ridge | None
 
@@ -95,6 +100,21 @@ class Steps(Protocol):
         self, gamma: Array, E: Array, cov: LowRankDiag, at_bound: Array
     ) -> Stationarity:
         """Both measures that `converged` bounds, afresh."""
+        ...
+
+    def hessian(self, gamma: Array, E: Array, cov: LowRankDiag, free: Array) -> Operator:
+        """The Hessian of the likelihood at a point; d_j that are not ``free`` do not move."""
+        ...
+
+    def union(self, rank: int) -> LowRankDiag | None:
+        """Sigma of the residuals on every regressor of the system, to start from.
+
+        None where there are too few rows for that, or where it would tell nothing new.
+        """
+        ...
+
+    def elsewhere(self, block: Any) -> Any:
+        """What of a solution's ``block`` serves a start in another place."""
         ...
 
 
@@ -145,6 +165,35 @@ class CompleteSteps:
     ) -> Stationarity:
         """By the function of that name."""
         return stationarity(self._problem, gamma, E, cov, at_bound)
+
+    def hessian(self, gamma: Array, E: Array, cov: LowRankDiag, free: Array) -> LikelihoodHessian:
+        """Products in closed form."""
+        problem = self._problem
+        return LikelihoodHessian(
+            problem.design, E, cov, problem.n_obs, free, problem.ridge, problem.options.lam_F
+        )
+
+    def union(self, rank: int) -> LowRankDiag | None:
+        """One regression for all equations, as all have all rows."""
+        problem = self._problem
+        n, K = problem.Y.shape
+        design = problem.design
+        total = design.P if not design.shared else int(design.p[0])
+        if design.shared or n * min(total, n) * K > _UNION_FLOPS:
+            return None
+        Q = np.concatenate([design.basis(j) for j in range(K)], axis=1)
+        U, size, _ = np.linalg.svd(Q, full_matrices=False)
+        U = U[:, size > 1e-8 * size[0]]
+        E = problem.Y - U @ (U.T @ problem.Y)
+        s = np.einsum("nk,nk->k", E, E) / problem.n_obs
+        if n - U.shape[1] <= rank or np.any(s < 1e-10 * problem.s_ols):
+            return None
+        factor = fit_factor(np.asfortranarray(E), rank, n_obs=problem.n_obs, gtol=1e-3)
+        return LowRankDiag.from_factors(factor.F, factor.d)
+
+    def elsewhere(self, block: Any) -> Any:
+        """All of it: a basis for eigen-iterations does no harm."""
+        return block
 
 
 def steps_of(problem: System) -> Steps:

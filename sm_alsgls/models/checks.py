@@ -9,7 +9,7 @@ import numpy as np
 from sm_alsgls.core.design import DependentColumnsError
 from sm_alsgls.core.factor import auto_rank, largest_rank
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.restriction import InconsistentRestrictionsError, RestrictedProblem
+from sm_alsgls.core.restriction import InconsistentRestrictionsError
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
@@ -36,11 +36,8 @@ def build_problem(
     RankDeficientError, DegenerateResponseError, DuplicateEquationError
     """
     try:
-        if restrictions is None:
-            problem = Problem.from_rows(system.rows, options)
-        else:
-            R, q = restrictions.R, restrictions.q
-            problem = RestrictedProblem.from_rows(system.rows, options, R, q)
+        bound = None if restrictions is None else (restrictions.R, restrictions.q)
+        problem = system.cells.problem(system.rows, options, bound)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
     except InconsistentRestrictionsError as error:
@@ -57,8 +54,8 @@ def resolve_rank(rank: int | str, system: System) -> int:
     ------
     IllegalRankError
     """
-    N, K = system.nobs, len(system.names)
-    p = max(map(len, system.columns))
+    K = len(system.names)
+    N, p = system.scarcest
     if isinstance(rank, str) and rank == "auto":
         chosen = auto_rank(K, N, p)
         warn_if_no_factor(rank, system, stacklevel=6)
@@ -85,8 +82,8 @@ def resolve_rank(rank: int | str, system: System) -> int:
 
 def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
     """Warn where no factor is identified, so that any rule chooses rank 0."""
-    N, K = system.nobs, len(system.names)
-    p = max(map(len, system.columns))
+    K = len(system.names)
+    N, p = system.scarcest
     if K < 2 or largest_rank(K, N, p) > 0:
         return
     why = (
@@ -146,7 +143,8 @@ def _twins(system: System, problem: Problem) -> None:
     """
     if problem.K < 2:
         return
-    E = problem.E_ols.T / np.sqrt(problem.s_ols * problem.n_obs)[:, None]
+    E = problem.E_ols.T
+    E = E / np.sqrt(np.einsum("kn,kn->k", E, E))[:, None]
     z = np.random.default_rng(7).standard_normal((problem.design.n, 2))
     key = E @ z
     key *= np.where(key[:, :1] < 0, -1.0, 1.0)

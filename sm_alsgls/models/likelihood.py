@@ -7,7 +7,9 @@ With W = (Y - X beta) Sigma^-1 (N, K) and Sigma given,
     information blocks (Sigma^-1)_jl X_j' X_l                (P, P)
 
 The log-likelihood is quadratic in beta, so the hessian is exactly minus the information, at any
-beta, and the expected information is the observed one.
+beta, and the expected information is the observed one. With missing cells w_n = Sigma_n^-1 e_n in
+the observed cells of row n, zero elsewhere, and the information is a sum over rows; weights
+multiply the rows of y_j and X_j by their roots.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.observed_information import information_matrix
 from sm_alsgls.core.rows import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
@@ -31,24 +34,28 @@ _CHUNK = 2**22
 def loglike(model: Any, params: Any, sigma: Any) -> float:
     """See `LowRankSUR.loglike`."""
     beta, sigma = _point(model, params, sigma, "loglike")
-    return float(-model.nobs * sigma.nll(_residuals(model._system.rows, beta), model.nobs))
+    cells = model._system.cells
+    return float(
+        cells.log_jacobian - model.nobs * cells.nll(_residuals(model._system.rows, beta), sigma)
+    )
 
 
 def score(model: Any, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score`."""
     beta, sigma = _point(model, params, sigma, "score")
     rows = model._system.rows
-    W = sigma.solve(_residuals(rows, beta))
+    W = model._system.cells.solve(_residuals(rows, beta), sigma)
     return np.concatenate([X.T @ W[:, j] for j, X in enumerate(rows.blocks)])
 
 
 def score_obs(model: Any, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score_obs`."""
     beta, sigma = _point(model, params, sigma, "score_obs")
-    W = sigma.solve(model._residuals(beta))
+    cells = model._system.cells
+    W = cells.solve(cells.used(model._residuals(beta)), sigma)
     out = np.empty((model.nobs, len(beta)))
     start = 0
-    for j, X in enumerate(model.exog):
+    for j, X in enumerate(model._system.used_blocks):
         stop = start + X.shape[1]
         np.multiply(X, W[:, j : j + 1], out=out[:, start:stop])
         start = stop
@@ -65,6 +72,9 @@ def information(model: Any, params: Any, sigma: Any) -> np.ndarray:
             "cov_params(r_matrix=...) for combinations"
         )
     _, sigma = _point(model, params, sigma, "information")
+    cells = model._system.cells
+    if not cells.complete:
+        return information_matrix(model._system.used_blocks, cells.seen(sigma))
     # Columns of a design that several equations share are multiplied once.
     blocks = model._system.rows.blocks
     distinct = {id(X): X for X in blocks}
@@ -86,7 +96,10 @@ def information(model: Any, params: Any, sigma: Any) -> np.ndarray:
 
 
 def _residuals(rows: Rows, beta: np.ndarray) -> np.ndarray:
-    """Y - X beta on the compressed rows, whose products are those of all; (n, K)."""
+    """Y - X beta on the compressed rows, whose products are those of all; (n, K).
+
+    In missing cells it is anything finite: who reads it masks them.
+    """
     out = np.array(rows.Y.T, order="C")
     start = 0
     for j, X in enumerate(rows.blocks):

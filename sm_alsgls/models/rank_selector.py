@@ -73,6 +73,7 @@ def select(
     OptionError, IllegalRankError, UnknownArgumentError
     """
     check_method(method, argument)
+    _check_cells(system, method, argument)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
     ranks = candidate_ranks(candidates, system)
@@ -123,6 +124,17 @@ def check_method(method: Any, argument: str = "method") -> None:
         f"{argument} must be one of {', '.join(METHODS)}; got {shown(method)}"
         + (f" (did you mean {near[0]!r}?)" if near else "")
     )
+
+
+def _check_cells(system: System, method: str, argument: str) -> None:
+    """Criteria look at residuals of every cell; folds cut rows, which weights do not follow."""
+    if not system.cells.complete:
+        raise OptionError(
+            f"{argument}={method!r} needs complete rows: criteria look at residuals of every cell; "
+            "fit the candidates with missing='fiml' and compare res.bic"
+        )
+    if method == "cv" and system.cells.weighted:
+        raise OptionError(f"{argument}='cv' does not go with weights=; use {argument}='bic_ols'")
 
 
 def _chosen(

@@ -9,7 +9,7 @@ from typing import Any
 from sm_alsgls.chunks import in_chunk
 from sm_alsgls.core.compress import RowStream
 from sm_alsgls.core.rows import Rows
-from sm_alsgls.exceptions import ShapeError
+from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.models.system import System, numbered, read_system
 from sm_alsgls.models.validity import (
     check_enough_rows,
@@ -60,6 +60,11 @@ def read_stream(chunks: Iterator[Any], missing: str) -> StreamedSystem:
         Those about a chunk begin with its number, counted from 1.
     """
     check_missing(missing)
+    if missing == "fiml":
+        raise OptionError(
+            "missing='fiml' needs the rows themselves, of which a stream keeps cross-products "
+            "only; give arrays (memory-mapped ones will do) or a DataFrame, or missing='drop'"
+        )
     stream, first, number, dropped = RowStream(), None, 0, 0
     # Not a for loop over enumerate(): it holds on to a chunk while the next one is made.
     while (chunk := next(chunks, _END)) is not _END:

@@ -13,8 +13,10 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
 from sm_alsgls.core.als import Start, Sweep
+from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.em import em_search
 from sm_alsgls.core.factor import sigma_parameters
+from sm_alsgls.core.joint_rows import JointRows
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.search import Search, search
 from sm_alsgls.covariance import LowRankDiag
@@ -30,6 +32,7 @@ from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.models import likelihood
 from sm_alsgls.models.arguments import coefficients, generator, number_of_starts, refuse
+from sm_alsgls.models.cell_system import cell_system
 from sm_alsgls.models.checks import build_problem, resolve_rank, warn_if_no_factor
 from sm_alsgls.models.data import SystemData
 from sm_alsgls.models.rank_selector import choose_rank, is_rule
@@ -40,6 +43,7 @@ from sm_alsgls.models.restrictions import (
 )
 from sm_alsgls.models.stream import read_stream
 from sm_alsgls.models.system import System, build_system
+from sm_alsgls.models.weights import weights_of_data
 from sm_alsgls.results.convergence import heywood_message
 from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
@@ -76,9 +80,15 @@ class LowRankSUR(LikelihoodModel):
         "lr" and "cv" choose it from the data, here and not in `fit`, as
         `sm_alsgls.select_rank` with its defaults does: criteria of OLS residuals (all but bic,
         aic, ebic, lr, cv) in about the time of one fit, the others in that of several.
-    missing : {"none", "drop", "raise"}
-        "drop" removes every row in which any equation misses a value; otherwise such a value is
-        an error.
+    missing : {"none", "drop", "raise", "fiml"}
+        "drop" removes every row in which any equation misses a value. "fiml" (full-information
+        maximum likelihood) leaves out only the cells (row, equation) that miss the response or a
+        regressor, and maximises the likelihood of all the others; see the Notes. With "none" and
+        "raise" a missing value is an error.
+    weights : array_like (N,) or (N, K), Series, DataFrame or mapping {equation: vector}, optional
+        Analytic weights of rows, or of cells: the error of a cell has variance sigma_jj / w. Only
+        ratios matter: they are divided by their mean (of the rows; of the cells of each
+        equation). 0 leaves the row or cell out. Labelled weights are aligned with the rows.
     common : list of str or True, optional
         Regressors whose coefficients are equal in all equations that have them; True is every
         regressor that equations share.
@@ -97,7 +107,11 @@ class LowRankSUR(LikelihoodModel):
         What a criterion chose from. Restrictions of `fit_constrained` come later: the rank is
         not chosen again.
     n_dropped : int
-        Rows dropped for missing values.
+        Rows dropped for missing values, or for weights of zero; with "fiml", rows without a cell.
+    counts : Series (K,)
+        Rows N_j that each equation has.
+    n_cells : int
+        Cells in use, N K where nothing is missing.
 
     Raises
     ------
@@ -115,6 +129,18 @@ class LowRankSUR(LikelihoodModel):
     -----
     The likelihood has many local maxima on real data (Anderson and Rubin 1956 for factor
     analysis alone); `fit` explores, and says how many of its starts ended where.
+
+    **Missing cells.** With "fiml" row n has the covariance Sigma_n = F_O F_O' + D_O of the
+    equations O that it has, and the likelihood is exact where cells are missing at random: what
+    is missing may depend on what is seen, also on other equations' responses, not on what is not
+    (Little and Rubin 2002, chapter 6). Pairs of equations may never meet in a row. Where nothing
+    is missing it is the complete-data fit. Where r + 1 equations that meet share so few rows that
+    factors and coefficients fit them all, the likelihood has no bound but that of ``d_floor``,
+    whose default is then 1e-3, and the summary names them.
+
+    **Weights.** They are those of Stata's aweights and linearmodels: sqrt(w) times response and
+    regressors have the covariance Sigma, that of a cell with w = 1, the mean. Integer weights
+    give the coefficients of repeated rows; standard errors are of N rows, not of sum(w).
 
     Examples
     --------
@@ -140,18 +166,26 @@ class LowRankSUR(LikelihoodModel):
         rank: int | str = "auto",
         *,
         missing: str = "none",
+        weights: Any = None,
         common: Iterable[str] | bool = False,
         _formula: FormulaSystem | FormulaStream | None = None,
     ) -> None:
         if isinstance(endog, Iterator):
+            if weights is not None:
+                raise OptionError(
+                    "weights do not go with a stream of chunks; multiply the responses and "
+                    "regressors of each chunk (the constant as well) by the roots of its weights"
+                )
             if exog is not None:
                 raise ShapeError(
                     "endog is an iterator, whose chunks are pairs (endog, exog); give no exog "
                     "beside it"
                 )
             self._system: System = read_stream(endog, missing)
-        else:
+        elif weights is None and missing != "fiml":
             self._system = build_system(endog, exog, missing)
+        else:
+            self._system = cell_system(endog, exog, missing, weights)
         self.n_dropped = self._system.n_dropped + (_formula.n_dropped if _formula else 0)
         rule = rank if is_rule(rank) else None
         self._set_up(0 if rule else rank, _formula)
@@ -177,6 +211,8 @@ class LowRankSUR(LikelihoodModel):
         self.exog = system.blocks
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
+        self._usage, self.n_cells = system.cells.usage, system.cells.n_cells
+        self._joint: dict[int, JointRows | None] = {}
 
     def _choose_rank(self, rule: str) -> None:
         warn_if_no_factor(rule, self._system, stacklevel=5)
@@ -296,7 +332,8 @@ class LowRankSUR(LikelihoodModel):
         groups: str | None = None,
         time: str | None = None,
         subset: Any = None,
-        missing: str = "drop",
+        missing: str | None = None,
+        weights: Any = None,
         common: Iterable[str] | bool = False,
         eval_env: int | Mapping[str, Any] = 0,
     ) -> LowRankSUR:
@@ -322,9 +359,14 @@ class LowRankSUR(LikelihoodModel):
             Columns of a long panel that hold the equation and the row.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
-        missing : {"drop", "raise", "none"}
-            "drop" removes every row in which any equation misses a value. A long panel must
-            stay balanced.
+        missing : {"drop", "fiml", "raise", "none"}, optional
+            "drop" removes every row in which any equation misses a value; a long panel must then
+            be balanced. "fiml" uses every cell that is there, as the constructor says; of a long
+            panel also cells (group, time) that are absent are missing. Default: "drop" for wide
+            data, "fiml" for a long panel with ``time``, which matters where it is unbalanced.
+        weights : str, array_like, Series, DataFrame or mapping, optional
+            A column of the data, or what the constructor takes, for the rows of the data; of a
+            long panel one for each of its rows, which are cells.
         common : list of str or True, optional
             Regressors whose coefficients are equal in all equations.
         eval_env : int or mapping
@@ -352,8 +394,17 @@ class LowRankSUR(LikelihoodModel):
                             "wide chunks, one column a response, or one DataFrame"
                         )
                     )
-            stream = FormulaStream(formula, data, missing=missing, scope=scope)
-            model = cls(iter(stream), None, rank, common=common, _formula=stream)
+            how = "drop" if missing is None else missing
+            stream = FormulaStream(formula, data, missing=how, scope=scope)
+            model = cls(
+                iter(stream),
+                None,
+                rank,
+                missing="fiml" if how == "fiml" else "none",
+                weights=weights,
+                common=common,
+                _formula=stream,
+            )
             data = Removed("data", READ_AS_STREAM)
         else:
             built = build_formula(
@@ -365,7 +416,15 @@ class LowRankSUR(LikelihoodModel):
                 missing=missing,
                 scope=scope,
             )
-            model = cls(built.endog, list(built.exog), rank, common=common, _formula=built)
+            model = cls(
+                built.endog,
+                list(built.exog),
+                rank,
+                missing="fiml" if built.holes else "none",
+                weights=weights_of_data(weights, data, built),
+                common=common,
+                _formula=built,
+            )
         model.formula = formula
         model.data.frame = data
         return model
@@ -382,6 +441,11 @@ class LowRankSUR(LikelihoodModel):
         """Names of the coefficients, ``equation_variable``."""
         return self.data.param_names
 
+    @property
+    def counts(self) -> pd.Series:
+        """Rows N_j that each equation has (K,)."""
+        return pd.Series(self._usage.counts, index=self.equations, name="rows")
+
     # -- estimation ------------------------------------------------------------------------
 
     def fit(
@@ -397,7 +461,7 @@ class LowRankSUR(LikelihoodModel):
         use_t: bool | None = None,
         lam_F: float = 0.0,
         lam_B: float = 0.0,
-        d_floor: float = 1e-8,
+        d_floor: float | None = None,
         rel_tol: float = 1e-6,
         gtol: float = 1e-6,
         max_sweeps: int = 500,
@@ -434,8 +498,9 @@ class LowRankSUR(LikelihoodModel):
             without refitting. ``use_t`` defaults to ``debiased``.
         lam_F, lam_B : float
             Ridges on loadings and slopes, per observation, without units. 0 is none.
-        d_floor : float
+        d_floor : float, optional
             Lower bound of a uniqueness as a share of its equation's OLS residual variance.
+            Default 1e-8; 1e-3 where missing cells leave r + 1 equations too few joint rows.
         rel_tol, gtol : float
             Converged means both: the NLL fell by less than ``rel_tol`` (relative) in the last
             sweep, and gradients are below ``gtol`` (log d per row; coefficients in units of the
@@ -471,10 +536,13 @@ class LowRankSUR(LikelihoodModel):
         """
         if unknown:
             refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
-        options = ALSOptions(lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
-        maximise = _maximiser(method)
+        sparse = self._joint_rows()
+        floor = (1e-8 if sparse is None else 1e-3) if d_floor is None else d_floor
+        options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
+        maximise = _maximiser(method, self._system.cells)
         starts = number_of_starts(n_starts)
-        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index)
+        complete = self._system.cells.complete
+        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index, complete)
         bars = ProgressBars() if progress else None
         problem = build_problem(self._system, options, self.restrictions)
         found = maximise(
@@ -531,6 +599,13 @@ class LowRankSUR(LikelihoodModel):
         model = copy.copy(self)
         model._restrict(None)
         return model
+
+    def _joint_rows(self) -> JointRows | None:
+        """Equations that share too few rows for the likelihood to have a bound; kept by rank."""
+        if self.rank not in self._joint:
+            p = np.array([len(columns) for columns in self._system.columns])
+            self._joint[self.rank] = self._system.cells.joint_rows(self.rank, p)
+        return self._joint[self.rank]
 
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:
@@ -613,8 +688,12 @@ class LowRankSUR(LikelihoodModel):
 _METHODS: dict[str, Callable[..., Search]] = {"als": search, "em": em_search}
 
 
-def _maximiser(method: str) -> Callable[..., Search]:
+def _maximiser(method: str, cells: Cells) -> Callable[..., Search]:
     """The search behind ``method``."""
     if not isinstance(method, str) or method not in _METHODS:
         raise OptionError(f"method must be 'als' or 'em', got {method!r}")
+    if method == "em" and not cells.complete:
+        raise OptionError(
+            "method='em' is a baseline for complete rows; missing='fiml' needs method='als'"
+        )
     return _METHODS[method]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionDtype
 from pandas.api.types import is_complex_dtype, is_numeric_dtype, is_object_dtype
 
-from sm_alsgls.core.compress import compress_rows
+from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.rows import Rows
 from sm_alsgls.exceptions import ShapeError
 from sm_alsgls.labels import shown
@@ -38,13 +38,15 @@ class System:
         Rows.
     Y : ndarray, shape (N, K)
     blocks : list of ndarray
-        K designs (N, p_j). Equal designs may be one object.
+        K designs (N, p_j). Equal designs may be one object. In missing cells either has a NaN.
     columns : list of list of str
         Regressor names, equation by equation.
     n_dropped : int
         Rows dropped for missing values.
     named : tuple of bool
         Whose regressors came with names; others are called const, x1, x2, ...
+    used : Cells, optional
+        Which cells are used, and their weights. Default: all, with none.
     """
 
     names: list[str]
@@ -54,6 +56,12 @@ class System:
     columns: list[list[str]]
     n_dropped: int = 0
     named: tuple[bool, ...] = ()
+    used: Cells | None = field(default=None, kw_only=True)
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Which cells are used, and their weights."""
+        return Cells(self.nobs, len(self.names)) if self.used is None else self.used
 
     @property
     def nobs(self) -> int:
@@ -63,7 +71,19 @@ class System:
     @cached_property
     def rows(self) -> Rows:
         """The rows as the likelihood sees them; one pass over the data, when first asked for."""
-        return compress_rows(self.blocks, self.Y)
+        return self.cells.rows(self.blocks, self.Y)
+
+    @cached_property
+    def used_blocks(self) -> list[np.ndarray]:
+        """The designs times the roots of the weights, zero where they miss something."""
+        return self.cells.used_blocks(self.blocks)
+
+    @property
+    def scarcest(self) -> tuple[int, int]:
+        """Rows and regressors of the equation with the fewest degrees of freedom."""
+        p = np.array([len(columns) for columns in self.columns])
+        j = int(np.argmin(self.cells.counts - p))
+        return int(self.cells.counts[j]), int(p[j])
 
     @property
     def param_names(self) -> list[str]:

@@ -25,8 +25,8 @@ _SLAB = 8_192
 
 def check_missing(missing: str) -> None:
     """Whether ``missing`` is one of the words that are understood."""
-    if missing not in ("none", "drop", "raise"):
-        raise OptionError(f"missing must be 'none', 'drop' or 'raise', got {missing!r}")
+    if missing not in ("none", "drop", "raise", "fiml"):
+        raise OptionError(f"missing must be 'none', 'drop', 'raise' or 'fiml', got {missing!r}")
 
 
 def distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -120,7 +120,9 @@ def _where(
     count = len(values)
     missing = bool(np.isnan(values).all())
     kind = "missing" if missing else "infinite" if np.isinf(values).all() else "missing or infinite"
-    remedy = "drop or fill such rows" + (", or pass missing='drop'" if missing else "")
+    remedy = "drop or fill such rows"
+    if missing:
+        remedy += ", or pass missing='drop' (these rows) or 'fiml' (these cells)"
     return (
         f"{argument}: {what} has {count} {kind} value{'s' if count > 1 else ''}, the first in row "
         f"{shown(first)}; {remedy}"

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.bootstrap import METHODS, Parent, Replicate, bootstrap
-from sm_alsgls.core.design import Design
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.labels import shown
 from sm_alsgls.results.covariance import check_alpha
@@ -120,6 +119,11 @@ def bootstrap_results(
     N = results.nobs
     if method not in METHODS:
         raise OptionError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    if not results._complete and method not in ("parametric", "wild"):
+        raise OptionError(
+            f"method={method!r} draws whole rows of residuals, and rows have different cells; use "
+            "'parametric' or 'wild', which keep every row's own"
+        )
     for name, value, least in (("reps", reps, 2), ("n_jobs", n_jobs, 1)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise OptionError(f"{name} must be a whole number >= {least}, got {shown(value)}")
@@ -130,15 +134,17 @@ def bootstrap_results(
     generator = np.random.default_rng(0 if rng is None else rng)
     entropy = generator.integers(0, 2**63, 2).tolist()
     seeds: Iterable[np.random.SeedSequence] = np.random.SeedSequence(entropy).spawn(int(reps))
-    design = Design(results.model.exog)
+    system, counts = results.model._system, results._counts
+    E = system.cells.used(results._residuals)
+    design = results._problem.full_design(system.used_blocks)
     parent = Parent(
         results._problem,
         design,
-        results.model.endog - results._residuals,
-        results._residuals * np.sqrt(N / (N - results._p)),
+        system.cells.used(results.model.endog) - E,
+        E * np.sqrt(counts / (counts - results._p)),
         results._beta,
         results.sigma,
-        results.sigma.scaled(np.sqrt(N / results._df_equation)),
+        results.sigma.scaled(np.sqrt(counts / results._df_equation)),
         results.rank,
         results._df_correction,
         method,

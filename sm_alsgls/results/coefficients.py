@@ -66,7 +66,7 @@ class Coefficients(LikelihoodModelResults):
         ------
         OptionError, ShapeError, NonFiniteError
         """
-        choice = choose(cov_type, cov_kwds, self.debiased, self._rows)
+        choice = choose(cov_type, cov_kwds, self.debiased, self._rows, self._complete)
         return self._again(choice, self.use_t if use_t is None else use_t)
 
     @property
@@ -148,7 +148,7 @@ class Coefficients(LikelihoodModelResults):
         """Root of N / (N - p_j - r) where the fit is debiased, else 1 (K,)."""
         if not self.debiased:
             return np.ones(self.neqs)
-        return np.sqrt(self.nobs / self._df_equation)
+        return np.sqrt(self._counts / self._df_equation)
 
     def _distribution(self) -> Any:
         return stats.t(np.repeat(self._df_t, self._p)) if self.use_t else stats.norm

@@ -10,18 +10,19 @@ import pandas as pd
 from sm_alsgls.core.search import SAME, Search
 
 
-def retvals(found: Search) -> dict[str, Any]:
-    """The dictionary of `LowRankSURResults.mle_retvals`."""
+def retvals(found: Search, shift: float = 0.0) -> dict[str, Any]:
+    """The dictionary of `LowRankSURResults.mle_retvals`; ``shift`` is taken off every NLL."""
     best = found.best
     starts = pd.DataFrame(found.runs)
     starts.columns = ["start", "nll", "gap", "sweeps", "ended"]
+    starts["nll"] -= shift
     return {
         "converged": best.converged,
         "message": best.status,
         "method": found.method,
         "iterations": len(best.trace) - 1,
-        "nll_trace": [row.nll for row in best.trace],
-        "nll_beta_trace": [row.nll_beta for row in best.trace[1:]],
+        "nll_trace": [row.nll - shift for row in best.trace],
+        "nll_beta_trace": [row.nll_beta - shift for row in best.trace[1:]],
         "accept_t": [row.accept_t for row in best.trace[1:]],
         "cg": [row.cg_iterations for row in best.trace[1:]],
         "heywood": np.flatnonzero(best.at_bound).tolist(),

@@ -33,6 +33,12 @@ _KWDS = {
     "KH": set(),
 }
 
+# What needs one Sigma for all rows, and why.
+_COMPLETE_ONLY = {
+    "KH": "its correction is that of one Sigma for all rows, and these differ by what they miss",
+    "sandwich": "its meat is the residuals' covariance E'E / N, which needs every cell",
+}
+
 _KERNELS = {
     "bartlett": "bartlett",
     "newey-west": "bartlett",
@@ -90,9 +96,15 @@ class CovarianceChoice:
 
 
 def choose(
-    cov_type: str, cov_kwds: dict[str, Any] | None, debiased: bool, index: pd.Index
+    cov_type: str,
+    cov_kwds: dict[str, Any] | None,
+    debiased: bool,
+    index: pd.Index,
+    complete: bool = True,
 ) -> CovarianceChoice:
     """Check a covariance type and its options against the rows ``index``.
+
+    ``complete`` says whether no cell is missing.
 
     Raises
     ------
@@ -101,6 +113,11 @@ def choose(
     if cov_type not in COV_TYPES:
         raise OptionError(
             f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}; got {cov_type!r}"
+        )
+    if not complete and cov_type in _COMPLETE_ONLY:
+        raise OptionError(
+            f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
+            "use 'nonrobust', 'HC0', 'HC1', 'cluster' or 'HAC'"
         )
     kwds = dict(cov_kwds or {})
     unknown = sorted(set(kwds) - _KWDS[cov_type])
@@ -125,6 +142,7 @@ def choose(
 def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     """The covariance operator of a choice at the estimates of ``results``."""
     problem, sigma, N = results._problem, results.sigma, results.nobs
+    system, counts = results.model._system, results._counts
     if choice.cov_type in ("nonrobust", "KH"):
         if results.debiased:
             sigma = sigma.scaled(results._df_correction)
@@ -134,7 +152,7 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
         if choice.cov_type == "KH" and results.rank > 0:
             return KackarHarville(bread, N, free)
         if choice.cov_type == "nonrobust" and results.debiased:
-            return bread.stretched(EstimatedSigma(bread.design, sigma, N, free).stretch)
+            return bread.stretched(EstimatedSigma(bread.design, sigma, counts, free).stretch)
         return bread
     bread = problem.covariance(sigma)
     p = results._p
@@ -143,19 +161,20 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     if choice.cov_type == "sandwich":
         corrected = results.debiased
     if corrected:
-        factor = np.sqrt(N / (N - p - (results.rank if choice.kwds["dof"] == "p+r" else 0)))
+        taken = p + (results.rank if choice.kwds["dof"] == "p+r" else 0)
+        factor = np.sqrt(counts / (counts - taken))
     factor = np.repeat(factor, p)
     if choice.cov_type == "sandwich":
         W = sigma.solve(results._found.best.E)
         return WorkingCovariance(bread, W, N, factor)
-    W = sigma.solve(results._residuals)
+    W = system.cells.solve(system.cells.used(results._residuals), sigma)
     if choice.cov_type == "cluster":
         weights: Any = Clusters(choice.kwds["codes"], debias=corrected)
     elif choice.cov_type == "HAC":
         weights = Kernel(kernel_weights(choice.kwds["kernel"], choice.kwds["maxlags"], N))
     else:
         weights = White()
-    return SandwichCovariance(bread, results.model.exog, W, weights, factor)
+    return SandwichCovariance(bread, system.used_blocks, W, weights, factor)
 
 
 _ASSUMES = "Standard errors assume that Sigma = F F' + D is correctly specified"

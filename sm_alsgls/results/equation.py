@@ -28,13 +28,13 @@ class EquationResults(Overall, EquationTests, ResultsWrapper):
     system : LowRankSURResults
         The system the equation belongs to.
     nobs, df_resid : int
-        Rows N, and N - p_j - r.
+        Rows N_j that the equation has, and N_j - p_j - r.
     """
 
     def __init__(self, system: Any, position: int) -> None:
         self.system, self._j = system, position
         self.name: str = system.model.equations[position]
-        self.nobs: int = system.nobs
+        self.nobs = int(system._counts[position])
         self.df_resid = float(system._df_equation[position])
         self.use_t: bool = system.use_t
         self._at = system._columns(self.name)
@@ -80,7 +80,7 @@ class EquationResults(Overall, EquationTests, ResultsWrapper):
 
     @property
     def resid(self) -> pd.Series:
-        """Residuals (N,)."""
+        """Residuals (N,), NaN in missing cells."""
         return pd.Series(
             self.system._residuals[:, self._j], index=self.system._rows, name=self.name
         )
@@ -88,7 +88,8 @@ class EquationResults(Overall, EquationTests, ResultsWrapper):
     @property
     def fittedvalues(self) -> pd.Series:
         """Fitted values (N,)."""
-        return self.system.model.endog[:, self._j] - self.resid
+        X = self.system.model.exog[self._j]
+        return pd.Series(X @ self.system._beta[self._j], index=self.system._rows, name=self.name)
 
     @property
     def rsquared(self) -> float:

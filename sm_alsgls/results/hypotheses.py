@@ -347,17 +347,30 @@ def _check_data(full: Any, restricted: Any) -> None:
     if (
         one.shape != other.shape
         or restricted.equations != full.equations
-        or not np.array_equal(one, other)
+        or not np.array_equal(one, other, equal_nan=True)
+        or not _same_cells(full._system.cells, restricted._system.cells)
     ):
         raise ShapeError(
             "both fits must have the same responses, rows and order of equations; fit the "
-            "restricted model to the same data (missing='drop' may have removed other rows)"
+            "restricted model to the same data (missing='drop' may have removed other rows, "
+            "missing='fiml' other cells), with the same weights"
         )
+
+
+def _same_cells(one: Any, other: Any) -> bool:
+    """Whether two fits use the same cells with the same weights."""
+    masks = one.mask, other.mask
+    weights = one.weights, other.weights
+    return all(
+        (a is None) == (b is None) and (a is None or np.array_equal(a, b))
+        for a, b in (masks, weights)
+    )
 
 
 def _check_regressors(full: Any, restricted: Any) -> None:
     for name, X, small in zip(full.equations, full.exog, restricted.exog, strict=True):
-        if X is not small and not _spans(X, small):
+        seen = ~(np.isnan(X).any(axis=1) | np.isnan(small).any(axis=1))
+        if X is not small and not _spans(X[seen], small[seen]):
             raise OptionError(
                 f"not nested: equation {name!r} of the restricted model has a regressor that is "
                 "no combination of this model's; their likelihoods are not comparable by a chi2"

@@ -30,11 +30,11 @@ def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd
 
 def prediction(results: Any, rows: NewRows) -> SystemPrediction:
     """Predictions of ``rows`` with the covariance of the coefficients that ``results`` use."""
-    V, N = results._covariance, results.nobs
+    V = results._covariance
     at = [piece.j for piece in rows.pieces]
     resid = results.sigma.diag()
     if results.debiased:
-        resid = resid * (N / results._df_equation)
+        resid = resid * np.square(results._df_correction)
 
     def variances() -> Any:
         for j, _, X in rows.pieces:
@@ -43,10 +43,10 @@ def prediction(results: Any, rows: NewRows) -> SystemPrediction:
 
     return SystemPrediction(
         rows,
-        _frozen(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces)),
-        _frozen(rows.fill(variances())),
-        _frozen(resid[at]),
-        _frozen(results._df_t[at].astype(float)) if results.use_t else None,
+        frozen(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces)),
+        frozen(rows.fill(variances())),
+        frozen(resid[at]),
+        frozen(results._df_t[at].astype(float)) if results.use_t else None,
         V,
         results.model.equations,
         results._stop,
@@ -104,7 +104,7 @@ class SystemPrediction:
     _rows: NewRows
     _mean: np.ndarray
     _variance: np.ndarray
-    _resid: np.ndarray  # of each piece
+    _resid: Any  # of each piece, a number or one for each of its cells
     _df: np.ndarray | None  # of each piece; None: normal quantiles
     _covariance: Any
     _equations: list[str]
@@ -251,7 +251,8 @@ def _root(variance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.where(variance >= 0.0, variance, np.nan))
 
 
-def _frozen(values: np.ndarray) -> np.ndarray:
+def frozen(values: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written to."""
     values = np.array(values)
     values.flags.writeable = False
     return values

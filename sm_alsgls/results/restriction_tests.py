@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.core.design import Design
-from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.exceptions import OptionError
 
 
@@ -50,7 +48,7 @@ def restriction_tests(restricted: Any, unrestricted: Any = None) -> pd.DataFrame
     wald = unrestricted.wald_test((R, q), use_f=False, scalar=True).statistic
     sigma = restricted.sigma.scaled(restricted._df_correction)
     u = model.score(np.asarray(restricted.params), sigma)
-    V = CoefficientCovariance(Design(model._system.rows.blocks), sigma, restricted.nobs)
+    V = unrestricted._problem.covariance(sigma)
     score = float(u @ V.times(u[None, :])[:, 0])
     df = restricted.df_resid_inference
     rows = {"LR": (lr, lr_df, np.nan, lr_pvalue)}

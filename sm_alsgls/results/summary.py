@@ -193,8 +193,10 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
     spread = correction * np.sqrt(sigma.diag())
     floor = set(results.heywood)
     centered = results._spans_constant
+    counted = not results._complete
     rows = [
         [
+            *[f"{results._counts[j]:d}"] * counted,
             f"{results._p[j]:d}",
             f"{r2[j]:#6.3f}" + ("" if centered[j] else "u"),
             forg(spread[j]),
@@ -203,7 +205,7 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
         ]
         for name, j in ((name, results._position[name]) for name in names)
     ]
-    header = ["p", "R-sq.", "std(e)", "std(unique)", "communality"]
+    header = [*["N"] * counted, "p", "R-sq.", "std(e)", "std(unique)", "communality"]
     width = min(32, max(14, *(len(name) for name in names)))
     stubs = [name.ljust(width) for name in names]
     return SimpleTable(rows, header, stubs, title="Equations", txt_fmt=fmt_params)
@@ -215,8 +217,11 @@ def _notes(results: Any, shown: bool) -> list[str]:
         "Communality is the share of an equation's error variance that the factors explain."
     )
     fit = results.mle_retvals
+    notes += _cells(results)
     if results.model.n_dropped:
-        notes.append(f"{results.model.n_dropped} rows with missing values were dropped.")
+        why = "without a cell" if not results._complete else "with missing values"
+        why += " or weight 0" if results._weighted else ""
+        notes.append(f"{results.model.n_dropped} rows {why} were dropped.")
     bound = results.model.restrictions
     if bound is not None:
         notes.append(f"{len(bound.q)} linear restrictions hold exactly.")
@@ -244,6 +249,26 @@ def _notes(results: Any, shown: bool) -> list[str]:
     for i, note in enumerate(notes, start=1):
         lines += textwrap.wrap(note, 80, initial_indent=f"[{i}] ", subsequent_indent="    ")
     return lines
+
+
+def _cells(results: Any) -> list[str]:
+    """What the fit uses of the table of rows and equations, and how cells are weighted."""
+    notes = []
+    if not results._complete:
+        total, counts = results.nobs * results.neqs, results._counts
+        notes.append(
+            f"{results.n_cells} of {total} cells are used ({results.n_cells / total:.1%}), "
+            f"{counts.min()} to {counts.max()} rows an equation; cells missing at random (FIML)."
+        )
+        if results._sparse is not None:
+            named = ", ".join(repr(results.model.equations[j]) for j in results._sparse.equations)
+            notes.append(
+                f"Equations {named} share {results._sparse.rows} rows only, too few for a bound "
+                f"of the likelihood but that of d_floor, {results.mle_settings['d_floor']:g}."
+            )
+    if results._weighted:
+        notes.append("Weighted: Sigma is that of a cell with the mean weight.")
+    return notes
 
 
 def _latex(text: str) -> str:

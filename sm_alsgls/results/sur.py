@@ -16,7 +16,9 @@ from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
+from sm_alsgls.core.steps import steps_of
 from sm_alsgls.results.coefficients import Coefficients
+from sm_alsgls.results.conditional import Conditionals, conditional_prediction
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
 from sm_alsgls.results.equation import EquationResults
@@ -32,7 +34,7 @@ from sm_alsgls.results.tables import Tables
 
 
 class LowRankSURResults(
-    Coefficients, Tables, Hypotheses, SystemFit, Removable, LikelihoodModelResults
+    Coefficients, Tables, Hypotheses, SystemFit, Conditionals, Removable, LikelihoodModelResults
 ):
     """Results of `LowRankSUR.fit`.
 
@@ -45,12 +47,14 @@ class LowRankSURResults(
     nll_per_row, llf, aic, bic : float
         Negative log-likelihood per row, log-likelihood, and criteria that count the P
         coefficients and the K r + K - r (r - 1) / 2 parameters of Sigma; bic uses log N.
-    nobs, neqs, rank : int
-        Rows N, equations K, factors r.
+    nobs, neqs, rank, n_cells : int
+        Rows N, equations K, factors r, and cells in use, N K where nothing is missing.
+    counts : Series (K,)
+        Rows N_j that each equation has.
     df_model, df_resid : float
-        Parameters, and N K less parameters.
+        Parameters, and cells less parameters.
     debiased, use_t : bool
-        Standard errors with N - p_j - r degrees of freedom and t quantiles.
+        Standard errors with N_j - p_j - r degrees of freedom and t quantiles.
     mle_retvals : dict
         converged, message, iterations (sweeps of the winning start), nll_trace, nll_beta_trace,
         accept_t, cg, gradient_d, score_beta, heywood (positions of equations on their bound),
@@ -77,7 +81,11 @@ class LowRankSURResults(
         self.sigma = best.cov.canonical()
         self.converged = best.converged
         self.df_model = model.df_model
-        self.df_resid = float(self.nobs * self.neqs) - self.df_model
+        usage = model._usage
+        self.n_cells, self._counts = model.n_cells, usage.counts
+        self._complete, self._weighted = usage.complete, usage.weighted
+        self._log_jacobian, self._sparse = usage.log_jacobian, model._joint_rows()
+        self.df_resid = float(self.n_cells) - self.df_model
         self.debiased = debiased
         self.use_t = debiased if use_t is None else use_t
         self._choice = cov
@@ -85,16 +93,17 @@ class LowRankSURResults(
         self.cov_kwds = {"description": cov.description, **cov.kwds}
         self._p = problem.design.p
         self._stop = np.cumsum(self._p)
-        self._df_equation = self.nobs - self._p - self.rank
+        self._df_equation = self._counts - self._p - self.rank
         # t tests over several equations use the fewest degrees of freedom among all.
         self._df_t = self._df_equation if cov.df is None else np.full(self.neqs, cov.df)
         self.df_resid_inference = float(self._df_t.min())
         self._problem, self._found, self._progress = problem, found, progress
-        self.nll_per_row = (
+        self._nll = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
-            else self.sigma.nll(best.E, self.nobs)
+            else steps_of(problem).nll(best.E, self.sigma)
         )
+        self.nll_per_row = self._nll - self._log_jacobian / self.nobs
         self.mle_settings = {"optimizer": found.method, **vars(problem.options)}
 
     def _again(self, cov: CovarianceChoice, use_t: bool) -> LowRankSURResultsWrapper:
@@ -115,7 +124,7 @@ class LowRankSURResults(
     @cached_property
     def mle_retvals(self) -> dict[str, Any]:
         """How the fit went; see the class."""
-        return retvals(self._found)
+        return retvals(self._found, self._log_jacobian / self.nobs)
 
     @property
     def llf(self) -> float:
@@ -173,8 +182,12 @@ class LowRankSURResults(
 
     @cached_property
     def factor_scores(self) -> pd.DataFrame:
-        """Posterior means E Sigma^-1 F of the factors (N, r)."""
-        scores = self.sigma.solve(self._residuals) @ self.sigma.loadings
+        """Posterior means E Sigma^-1 F of the factors (N, r), given the cells that a row has.
+
+        Residuals of weighted cells are multiplied by the roots of their weights.
+        """
+        cells = self.model._system.cells
+        scores = cells.factors(cells.used(self._residuals), self.sigma)
         return pd.DataFrame(scores, index=self._rows, columns=self._factor_names)
 
     @property
@@ -193,16 +206,29 @@ class LowRankSURResults(
         return self.model._residuals(self.params)
 
     @property
+    def counts(self) -> pd.Series:
+        """Rows N_j that each equation has (K,)."""
+        return self._by_equation(self._counts, "rows")
+
+    @property
     def resid(self) -> pd.DataFrame:
-        """Residuals y - X beta (N, K)."""
+        """Residuals y - X beta (N, K), in the units of y whatever the weights.
+
+        NaN in missing cells.
+        """
         return pd.DataFrame(self._residuals, index=self._rows, columns=self.model.equations)
 
     @property
+    def _fitted(self) -> np.ndarray:
+        if self.model._system.cells.complete:
+            return self.model.endog - self._residuals
+        pairs = zip(self.model.exog, self._beta, strict=True)
+        return np.column_stack([X @ b for X, b in pairs])
+
+    @property
     def fittedvalues(self) -> pd.DataFrame:
-        """Fitted values X beta (N, K)."""
-        return pd.DataFrame(
-            self.model.endog - self._residuals, index=self._rows, columns=self.model.equations
-        )
+        """Fitted values X beta (N, K); NaN where a regressor is missing."""
+        return pd.DataFrame(self._fitted, index=self._rows, columns=self.model.equations)
 
     @property
     def _spans_constant(self) -> np.ndarray:
@@ -228,7 +254,9 @@ class LowRankSURResults(
     @property
     def trace(self) -> pd.DataFrame:
         """One row per sweep of the winning start."""
-        return pd.DataFrame(self._found.best.trace, columns=Sweep._fields).set_index("sweep")
+        table = pd.DataFrame(self._found.best.trace, columns=Sweep._fields).set_index("sweep")
+        shift = self._log_jacobian / self.nobs
+        return table.assign(nll_beta=table["nll_beta"] - shift, nll=table["nll"] - shift)
 
     @cached_property
     def equations(self) -> Mapping[str, EquationResults]:
@@ -236,7 +264,11 @@ class LowRankSURResults(
         return _Equations(self)
 
     def predict(
-        self, exog: Any = None, transform: bool = True, equations: Any = None
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        equations: Any = None,
+        given: Any = None,
     ) -> pd.DataFrame | pd.Series:
         """Fitted values at new regressors.
 
@@ -250,17 +282,35 @@ class LowRankSURResults(
             False takes design matrices although the model has formulas.
         equations : str or list of str, optional
             Only these, in this order; of a long panel's data, only the rows of these groups.
+        given : True, list of str, DataFrame, array_like (n, K) or mapping, optional
+            Predict every cell given the responses of the other equations in its row,
+            E[y_nj | y_nO]. True takes those in the data (of the estimation rows, or of formulas'
+            data); names of equations take only theirs; otherwise responses, NaN or left out where
+            unknown (of a long panel one for each row of the data). A cell's own response is never
+            used for it.
 
         Raises
         ------
         UnseenLevelError, FormulaError, ShapeError, OptionError
         """
+        if given is not None and given is not False:
+            return self.get_prediction(exog, transform, equations, given).predicted_mean
         return predict_system(self, exog, transform, equations)
 
     def get_prediction(
-        self, exog: Any = None, transform: bool = True, equations: Any = None
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        equations: Any = None,
+        given: Any = None,
     ) -> SystemPrediction:
-        """Fitted values with standard errors and intervals; arguments as those of `predict`."""
+        """Fitted values with standard errors and intervals; arguments as those of `predict`.
+
+        With ``given`` standard errors of observations are those about the conditional mean, and
+        take Sigma as known; see `sm_alsgls.results.conditional`.
+        """
+        if given is not None and given is not False:
+            return conditional_prediction(self, exog, transform, equations, given)
         return prediction(self, rows_of_system(self.model, exog, transform, equations))
 
     # -- tables ----------------------------------------------------------------------------

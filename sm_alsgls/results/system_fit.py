@@ -62,7 +62,8 @@ def system_rsquared(results: Any) -> pd.Series:
     -------
     Series
         Indexed mcelroy, berndt, judge, dhrymes. Berndt's is NaN for K >= N, where Yc'Yc is
-        singular.
+        singular, and with missing cells, where there is none. The others then sum over the cells
+        that there are; weights multiply squares, and means are weighted.
 
     Notes
     -----
@@ -83,14 +84,14 @@ def system_rsquared(results: Any) -> pd.Series:
     rows, E = results._problem.rows, results._found.best.E
     centred = rows.centred(rows.Y)
     total = np.square(centred).sum(axis=0)
-    N, K = results.nobs, results.neqs
+    N, K, sigma = results.nobs, results.neqs, results._problem.observed(results.sigma)
     berndt = np.nan
-    if K < N:
+    if K < N and results._complete:
         R = np.linalg.qr(centred / np.sqrt(N), mode="r")
         logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum())
         berndt = -float(np.expm1(results.sigma.logdet() - logdet))
     values = {
-        "mcelroy": 1.0 - results.sigma.quad(E) / results.sigma.quad(centred),
+        "mcelroy": 1.0 - sigma.quad(E) / sigma.quad(centred),
         "berndt": berndt,
         "judge": 1.0 - float(np.square(E).sum() / total.sum()),
         "dhrymes": float(results._rsquared @ total / total.sum()),

@@ -84,7 +84,8 @@ class Tables:
 
             In new long data, rows of one time are those with the same value of the time column;
             without it ``unique_resid`` is NaN (without ``time=`` in the model, the groups' rows
-            are matched by their order).
+            are matched by their order). Where the fit has weights, standardised residuals of the
+            estimation rows are those of resid times the root of the weight.
         """
         return _augment(self, data)
 
@@ -132,8 +133,10 @@ def _augment(results: Any, data: Any) -> pd.DataFrame:
     formula = results.model.formula_system
     names = results.model.equations
     if data is None:
-        E = results._residuals
-        return _long(results, results._rows, results.model.endog, results.model.endog - E, E)
+        E, Y = results._residuals, results.model.endog
+        observed = np.where(np.isnan(E), np.nan, Y)
+        root = results.model._system.cells.root
+        return _long(results, results._rows, observed, results._fitted, E, root)
     if formula is None:
         fitted = results.predict(data)
         observed = np.full(fitted.shape, np.nan)
@@ -208,10 +211,16 @@ def unique_residuals(sigma: LowRankDiag, E: np.ndarray) -> np.ndarray:
 
 
 def _long(
-    results: Any, rows: pd.Index, observed: np.ndarray, fitted: np.ndarray, resid: np.ndarray
+    results: Any,
+    rows: pd.Index,
+    observed: np.ndarray,
+    fitted: np.ndarray,
+    resid: np.ndarray,
+    root: np.ndarray | float = 1.0,
 ) -> pd.DataFrame:
-    """Arrays (n, K) as a long table, equation after equation."""
+    """Arrays (n, K) as a long table, equation after equation; ``root`` of the weights."""
     sigma, K = results.sigma, results.neqs
+    scaled = resid * root
     return pd.DataFrame(
         {
             "row": np.tile(np.arange(len(rows)), K),
@@ -219,7 +228,7 @@ def _long(
             "observed": observed.ravel("F"),
             "fitted": fitted.ravel("F"),
             "resid": resid.ravel("F"),
-            "std_resid": (resid / np.sqrt(sigma.diag())).ravel("F"),
-            "unique_resid": unique_residuals(sigma, resid).ravel("F"),
+            "std_resid": (scaled / np.sqrt(sigma.diag())).ravel("F"),
+            "unique_resid": unique_residuals(sigma, scaled).ravel("F"),
         }
     ).assign(row=lambda table: rows.take(table["row"].to_numpy()))

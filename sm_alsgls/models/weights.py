@@ -1,0 +1,174 @@
+"""``weights=`` of a system, in all forms, as one array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
+from sm_alsgls.formula import FormulaSystem
+from sm_alsgls.formula_errors import candidates
+from sm_alsgls.labels import shown
+
+
+def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
+    """Weights as numbers: (N,), one a row, or (N, K), one a row and equation.
+
+    Labelled ones are put in the order of the rows, and of the equations.
+
+    Raises
+    ------
+    ShapeError, OptionError
+    """
+    if isinstance(weights, Mapping):
+        given = {str(name): value for name, value in weights.items()}
+        _check_names(given, names)
+        return np.column_stack([_vector(given[name], index, name) for name in names])
+    if isinstance(weights, pd.DataFrame):
+        labels = [str(column) for column in weights.columns]
+        if len(labels) > 1 or set(labels) == set(names):
+            _check_names(labels, names)
+            columns = weights.set_axis(labels, axis=1)[names]
+            return _numbers(_aligned(columns, index, None).to_numpy(), None)
+        weights = weights.iloc[:, 0]
+    if isinstance(weights, pd.Series):
+        return _vector(weights, index, None)
+    values = _numbers(weights, None)
+    if values.shape not in ((len(index),), (len(index), len(names)), (len(index), 1)):
+        raise ShapeError(
+            f"weights must hold one for each of {len(index)} rows, or for each row and each of "
+            f"{len(names)} equations; got shape {values.shape}"
+        )
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray | None:
+    """Weights given with a formula, for the rows that it made of the data.
+
+    Parameters
+    ----------
+    weights : str, array_like (n,) or (n, K), Series, DataFrame, mapping, or None
+        A column of the data; one for each of their n rows, or for each row and equation. Of a
+        long panel a row is a cell.
+    data : DataFrame
+        As the caller passed it.
+    built : FormulaSystem
+
+    Returns
+    -------
+    ndarray (N,) or (N, K), or None
+
+    Raises
+    ------
+    FormulaError, ShapeError, OptionError
+    """
+    if weights is None:
+        return None
+    data = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+    names = [str(name) for name in built.endog]
+    if isinstance(weights, Mapping):
+        weights = {name: _column(value, data) for name, value in weights.items()}
+    values = read_weights(_column(weights, data), names, data.index)
+    if built.groups is None:
+        return values[built.rows]
+    if values.ndim == 2:
+        raise ShapeError(
+            f"weights of a long panel must hold one for each of its {len(data)} rows, which are "
+            "the cells: a column of the data, or a vector"
+        )
+    return np.where(built.rows >= 0, values[built.rows], 0.0).T
+
+
+def _column(value: Any, data: pd.DataFrame) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in data:
+        raise FormulaError(
+            f"weights={value!r} is not a column of the data{candidates(value, data)}"
+        )
+    return data[value]
+
+
+def check_weights(
+    weights: np.ndarray, present: np.ndarray, names: list[str], index: pd.Index
+) -> None:
+    """Numbers that are not negative, wherever there is a cell (N, K) that they weigh.
+
+    Raises
+    ------
+    NonFiniteError, OptionError
+        The row and, of weights by equation, the equation are named.
+    """
+    each = weights if weights.ndim == 2 else weights[:, None]
+    for bad, what, error in (
+        (~np.isfinite(each), "missing or infinite", NonFiniteError),
+        (each < 0.0, "negative", OptionError),
+    ):
+        found = np.argwhere(bad & present)
+        if len(found):
+            n, j = found[0]
+            where = f"equation {names[j]!r}, " if weights.ndim == 2 else ""
+            value = each[n, j if weights.ndim == 2 else 0]
+            raise error(
+                f"weights: {where}row {shown(index[n])} has the {what} weight {value:g}; give a "
+                "number >= 0, and 0 to leave it out"
+            )
+
+
+def normalised(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Weights over their mean: of the rows, or of the used cells of each equation; 0 elsewhere."""
+    if weights.ndim == 1:
+        return weights / weights.mean()
+    kept = np.where(mask, weights, 0.0)
+    return kept / (kept.sum(axis=0) / mask.sum(axis=0))
+
+
+def _check_names(given: Any, names: list[str]) -> None:
+    lacking = [name for name in names if name not in given]
+    extra = [name for name in given if name not in names]
+    if lacking or extra:
+        raise ShapeError(
+            "weights and endog name different equations: "
+            + (f"weights lacks {lacking[:5]}" if lacking else "")
+            + (" and " if lacking and extra else "")
+            + (f"endog lacks {extra[:5]}" if extra else "")
+        )
+
+
+def _vector(value: Any, index: pd.Index, name: str | None) -> np.ndarray:
+    if isinstance(value, pd.DataFrame) and value.shape[1] == 1:
+        value = value.iloc[:, 0]
+    if isinstance(value, pd.Series):
+        value = _aligned(value, index, name)
+    values = _numbers(value, name)
+    if values.shape != (len(index),):
+        of = "" if name is None else f" of equation {name!r}"
+        raise ShapeError(f"weights{of} must hold {len(index)} numbers, got {values.shape}")
+    return values
+
+
+def _aligned(value: Any, index: pd.Index, name: str | None) -> Any:
+    of = "" if name is None else f" of equation {name!r}"
+    if value.index.equals(index):
+        return value
+    if not index.is_unique or not value.index.is_unique:
+        raise ShapeError(
+            f"weights{of}: row labels repeat, so they cannot be aligned; pass a plain array"
+        )
+    lacking = index.difference(value.index)
+    if len(lacking):
+        raise ShapeError(f"weights{of} has no label for row {shown(lacking[0])}")
+    return value.loc[index]
+
+
+def _numbers(value: Any, name: str | None) -> np.ndarray:
+    of = "" if name is None else f" of equation {name!r}"
+    try:
+        if isinstance(value, (pd.Series, pd.DataFrame)):
+            return value.to_numpy(dtype=float, na_value=np.nan)
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"weights{of} must be numbers ({error})") from error

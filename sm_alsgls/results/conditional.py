@@ -1,0 +1,362 @@
+"""Predictions given what is known of the other equations in the same row.
+
+With e_n = y_n - X_n beta ~ N(0, Sigma) and O the equations, other than j, whose response is known,
+
+    E[y_nj | y_nO]   = x_nj' beta_j + w' e_nO,      w = Sigma_OO^-1 Sigma_Oj
+    Var[y_nj | y_nO] = sigma_jj - w' Sigma_Oj       = v_nj
+
+from the row's factors, filtered from what is seen (`sm_alsgls.core.observed`). The estimated mean
+is linear in beta, with gradient g: x_nj in the coefficients of equation j, -w_l x_nl in those of
+l in O. So its variance is g' V g, and that of the response about it v_nj + g' V g. Sigma is taken
+as known.
+
+A weighted row has sqrt(weight) e_nj in place of e_nj; a cell without a weight counts as 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls import panel
+from sm_alsgls.core.observed import ObservedCovariance
+from sm_alsgls.core.observed_patterns import Patterns
+from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.formula import replay_responses
+from sm_alsgls.formula_errors import listed
+from sm_alsgls.labels import shown
+from sm_alsgls.results.new_rows import NewRows, Piece, rows_of_system, select
+from sm_alsgls.results.prediction import SystemPrediction, frozen
+
+# Coefficients up to which V is made whole, and elements of gradients at a time.
+_DENSE, _CHUNK = 4_000, 2**22
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConditionalPrediction(SystemPrediction):
+    """A `SystemPrediction` given the other equations' responses in the row.
+
+    ``predicted_mean`` is E[y_nj | y_nO], ``se_mean`` what estimating the coefficients adds,
+    ``var_resid`` Var[y_nj | y_nO] (times N_j / (N_j - p_j - r) where the results are debiased),
+    ``se_obs`` the standard error of the response.
+    """
+
+    def cov_mean(self, row: Any) -> NoReturn:
+        """Not of conditional means.
+
+        Raises
+        ------
+        OptionError
+            Always.
+        """
+        raise OptionError(
+            "cov_mean is of unconditional means: what one equation's mean is given another is "
+            "for each cell by itself; call get_prediction without given="
+        )
+
+
+class Table(NamedTuple):
+    """Cells (t, j) of a table of rows of the system: designs, responses, roots of weights."""
+
+    designs: list[np.ndarray]  # K, (T, p_j), NaN in cells without regressors
+    Y: np.ndarray  # (T, K), NaN where unknown
+    root: np.ndarray  # (T, K)
+    places: list[tuple[Piece, np.ndarray]]  # pieces to predict, and the rows t of each
+
+
+def conditional_prediction(
+    results: Any, exog: Any, transform: bool, equations: Any, given: Any
+) -> ConditionalPrediction:
+    """See `LowRankSURResults.get_prediction`."""
+    model = results.model
+    chosen = select(model, equations)
+    rows = rows_of_system(model, exog, transform, equations)
+    table = _table(results, rows, exog, transform, given)
+    mean, explained, variance = _conditional(results, table, chosen)
+    by_piece = [(piece.j, t) for piece, t in table.places]
+    correction = np.square(results._df_correction)
+    return ConditionalPrediction(
+        rows,
+        frozen(rows.fill(mean[t, j] for j, t in by_piece)),
+        frozen(rows.fill(variance[t, j] for j, t in by_piece)),
+        [frozen(explained[t, j] * correction[j]) for j, t in by_piece],
+        frozen(results._df_t[[j for j, _ in by_piece]].astype(float)) if results.use_t else None,
+        results._covariance,
+        model.equations,
+        results._stop,
+    )
+
+
+def _conditional(
+    results: Any, table: Table, chosen: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, conditional variances and variances of the means, (T, K); the last of ``chosen``."""
+    fitted = np.column_stack([X @ b for X, b in zip(table.designs, results._beta, strict=True)])
+    E = (table.Y - fitted) * table.root
+    mask = np.isfinite(E)
+    E = np.where(mask, E, 0.0)
+    observed = ObservedCovariance(results.sigma, Patterns(mask))
+    mean, explained = observed.conditional(E)
+    mean, explained = fitted + mean / table.root, explained / np.square(table.root)
+    variance = np.full(E.shape, np.nan)
+    P, stop = int(results._stop[-1]), results._stop
+    V = results._covariance.dense() if P <= _DENSE else None
+    owner = np.repeat(np.arange(len(stop)), results._p)
+    flat = np.concatenate([np.where(np.isnan(X), 0.0, X) for X in table.designs], axis=1)
+    flat *= table.root[:, owner]
+    step = max(1, (_CHUNK if V is not None else 128 * P) // P)
+    for j in chosen:
+        rows = np.flatnonzero(np.isfinite(fitted[:, j]))
+        at = slice(int(stop[j] - results._p[j]), int(stop[j]))
+        for start in range(0, len(rows), step):
+            n = rows[start : start + step]
+            weights = observed.weights(n, np.full(len(n), j))
+            g = -weights[:, owner] * flat[n]
+            g[:, at] = flat[n, at]
+            g /= table.root[n, j][:, None]
+            if V is not None:
+                variance[n, j] = np.einsum("np,np->n", g @ V, g)
+            else:
+                variance[n, j] = np.diagonal(results._covariance.combinations(g))
+    return mean, explained, variance
+
+
+# -- the table -----------------------------------------------------------------------------------
+
+
+def _table(results: Any, rows: NewRows, exog: Any, transform: bool, given: Any) -> Table:
+    """All that is known of the rows to predict."""
+    model = results.model
+    everything = rows_of_system(model, exog, transform, None)
+    long = everything.columns is None
+    if long:
+        codes = _times(everything)
+        T = int(codes.max()) + 1 if len(codes) else 0
+    else:
+        codes, T = np.arange(len(everything.index)), len(everything.index)
+    K = results.neqs
+    designs = [np.full((T, int(p)), np.nan) for p in results._p]
+    Y = np.full((T, K), np.nan)
+    if given is True or _names_only(given):
+        known = _own(results, exog, transform, long)
+    else:
+        known = _given(given, model, everything, long)
+    for piece in everything.pieces:
+        t = codes[piece.at] if long else codes
+        designs[piece.j][t] = piece.X
+        Y[t, piece.j] = known[piece.at] if long else known[:, piece.j]
+    if _names_only(given):
+        Y[:, np.setdiff1d(np.arange(K), select(model, given))] = np.nan
+    root = np.ones((T, K))
+    cells = model._system.cells if exog is None else None
+    if cells is not None and cells.weighted:
+        each = np.broadcast_to(cells.root, (T, K))
+        root = np.where(each > 0.0, each, 1.0)
+    if long:
+        # Rows of the groups that were asked for, in the data that were given.
+        at = _positions(rows, everything)
+        places = [(piece, codes[at[piece.at]]) for piece in rows.pieces]
+    else:
+        places = [(piece, codes) for piece in rows.pieces]
+    return Table(designs, Y, root, places)
+
+
+def _names_only(given: Any) -> bool:
+    if isinstance(given, str):
+        return True
+    return isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given)
+
+
+def _positions(rows: NewRows, everything: NewRows) -> np.ndarray:
+    """Which row of all the data each row to predict is."""
+    if len(rows.index) == len(everything.index):
+        return np.arange(len(rows.index))
+    chosen = {piece.j for piece in rows.pieces}
+    at = [np.asarray(piece.at) for piece in everything.pieces if piece.j in chosen]
+    return np.sort(np.concatenate(at))
+
+
+def _times(rows: NewRows) -> np.ndarray:
+    """Number of the system's row that each row of a long panel belongs to."""
+    if rows.systems is None:
+        raise OptionError(
+            "given=: which rows of a long panel belong together is not known; make the model with "
+            "time=, and give that column in the data"
+        )
+    if rows.systems.hasnans:
+        raise OptionError("given=: the time column of the data misses values")
+    codes = pd.factorize(rows.systems)[0]
+    owner = np.empty(len(codes), dtype=np.intp)
+    for piece in rows.pieces:
+        owner[piece.at] = piece.j
+    again = pd.DataFrame({"t": codes, "j": owner}).duplicated().to_numpy()
+    if again.any():
+        raise OptionError(
+            f"given=: several rows of the data are one cell, the first of them at "
+            f"{shown(rows.systems[again][0])}; keep one row per cell"
+        )
+    return codes
+
+
+def _own(results: Any, exog: Any, transform: bool, long: bool) -> np.ndarray:
+    """Responses that the data themselves have; (n,) of a long panel, else (n, K)."""
+    model = results.model
+    formula = model.formula_system
+    if exog is None:
+        mask = model._system.cells.mask
+        return model.endog if mask is None else np.where(mask, model.endog, np.nan)
+    if formula is None or not transform:
+        raise OptionError(
+            "given=True needs data with the responses; pass them, given= a DataFrame or an array "
+            "(n, K) with NaN where one is unknown"
+        )
+    data = pd.DataFrame(exog) if isinstance(exog, Mapping) else exog
+    specs = formula.specs[:1] if long else formula.specs
+    found = replay_responses(specs, data, formula.scope)
+    if all(y is None for y in found):
+        raise OptionError("given=True: the data hold no response; pass them as given=")
+    none = np.full(len(data), np.nan)
+    columns = [none if y is None else y for y in found]
+    return columns[0] if long else np.column_stack(columns)
+
+
+def _given(given: Any, model: Any, rows: NewRows, long: bool) -> np.ndarray:
+    """Responses that the caller passed, NaN where one is unknown."""
+    n, K = len(rows.index), len(model.equations)
+    if long:
+        if isinstance(given, pd.Series) and not given.index.equals(rows.index):
+            raise ShapeError("given= has other row labels than the data")
+        y = _numbers(given)
+        if y.shape != (n,):
+            raise ShapeError(
+                f"given= of a long panel must hold one response for each of {n} rows of the data, "
+                f"NaN where it is unknown; got shape {y.shape}"
+            )
+        return y
+    if isinstance(given, Mapping):
+        given = pd.DataFrame({name: np.asarray(y, dtype=float) for name, y in given.items()})
+        given.index = rows.index if len(given) == n else given.index
+    if not isinstance(given, pd.DataFrame):
+        Y = _numbers(given)
+        if Y.shape != (n, K):
+            raise ShapeError(f"given= must have the shape {(n, K)}, got {Y.shape}")
+        return Y
+    names = [panel.equation_name(name, model.equations) for name in given.columns]
+    unknown = [repr(name) for name in names if name not in model.equations]
+    if unknown:
+        raise OptionError(
+            f"given: the system has no equation {listed(unknown)}; it has "
+            f"{listed(map(repr, model.equations))}"
+        )
+    if not given.index.equals(rows.index):
+        raise ShapeError("given= has other row labels than the rows to predict")
+    return _numbers(given.set_axis(names, axis=1).reindex(columns=model.equations))
+
+
+def _numbers(value: Any) -> np.ndarray:
+    try:
+        if isinstance(value, (pd.Series, pd.DataFrame)):
+            return value.to_numpy(dtype=float, na_value=np.nan)
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            "given must be True, names of equations, or responses: a DataFrame, an array (n, K) "
+            f"or a mapping {{equation: vector}} ({error})"
+        ) from error
+
+
+# -- the estimation rows -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Imputation:
+    """Responses with their holes filled.
+
+    Attributes
+    ----------
+    values : DataFrame (N, K)
+        Responses; E[y_nj | the row's other responses] where one is missing, NaN where its
+        regressors are missing too.
+    se : DataFrame (N, K)
+        Standard errors of the filled responses about their values; 0 where one was observed.
+    filled : DataFrame of bool (N, K)
+        Which cells were filled.
+    """
+
+    values: pd.DataFrame
+    se: pd.DataFrame
+    filled: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"<Imputation: {int(self.filled.to_numpy().sum())} cells filled>"
+
+
+class Conditionals:
+    """Mixin of `LowRankSURResults`: what the other equations say of a cell."""
+
+    def impute(self) -> Imputation:
+        """The holes of the estimation rows, filled from what their rows have.
+
+        Returns
+        -------
+        Imputation
+            ``values``, ``se`` and ``filled``. A value is known to about ``se`` only: estimates
+            from filled data that take it for observed understate theirs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sm_alsgls import LowRankSUR
+        >>> from sm_alsgls.simulate import simulate_sur
+        >>> made = simulate_sur(100, 8, 2, rank=1, rng=0)
+        >>> Y = np.array(made.endog)
+        >>> Y[np.random.default_rng(0).random(Y.shape) < 0.2] = np.nan
+        >>> res = LowRankSUR(Y, made.exog, 1, missing="fiml").fit()
+        >>> whole = res.impute()
+        >>> int(np.isnan(Y).sum()), int(whole.values.isna().sum().sum())
+        (158, 0)
+        """
+        return _impute(self)
+
+    def leave_one_out(self, standardised: bool = False) -> pd.DataFrame:
+        """Residuals y_nj - E[y_nj | the row's other responses], (N, K); NaN in missing cells.
+
+        What the equation's own regressors and the rest of the row do not foresee: outliers that
+        the factors do not share. Coefficients and Sigma are those of all cells.
+
+        Parameters
+        ----------
+        standardised : bool
+            In units of sqrt(Var[y_nj | the others]), without the estimation of coefficients.
+        """
+        made = conditional_prediction(self, None, True, None, True)
+        model: Any = self.model  # type: ignore[attr-defined]
+        mask = model._system.cells.mask
+        resid = model.endog - np.asarray(made.predicted_mean)
+        if mask is not None:
+            resid = np.where(mask, resid, np.nan)
+        if standardised:
+            resid = resid / np.sqrt(np.asarray(made.var_resid))
+        return pd.DataFrame(resid, index=model._system.index, columns=model.equations)
+
+
+def _impute(results: Any) -> Imputation:
+    made = conditional_prediction(results, None, True, None, True)
+    model = results.model
+    mask, Y = model._system.cells.mask, model.endog
+    mean, se = np.asarray(made.predicted_mean), np.asarray(made.se_obs)
+    filled = np.zeros(Y.shape, dtype=bool) if mask is None else np.isnan(Y) & np.isfinite(mean)
+
+    def frame(values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(values, index=model._system.index, columns=model.equations)
+
+    left = np.isnan(Y) & ~filled
+    return Imputation(
+        frame(np.where(filled, mean, Y)),
+        frame(np.where(filled, se, np.where(left, np.nan, 0.0))),
+        frame(filled),
+    )
