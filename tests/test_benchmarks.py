@@ -262,3 +262,40 @@ def test_robust_errors_repair_what_the_model_gets_wrong(load, rows, cov_type, kw
     # Differences within replications have a standard error of 0.02.
     assert (robust - plain).mean() > 0.04
     assert robust.mean() > 0.87
+
+
+def test_missing_cells_script_measures_what_it_says(load):
+    script = load("missing")
+    rng = np.random.default_rng(0)
+    X, Y, _ = script.draw(rng, 4000)
+    for kind, share in script.CASES:
+        holes = script.hide(Y, kind, share, rng)
+        assert not np.isnan(holes[:, 0]).any()
+        assert np.isnan(holes[:, 1:]).mean() == pytest.approx(share, abs=0.02)
+        high = Y[:, 0] > np.median(Y[:, 0])
+        more = np.isnan(holes[high, 1:]).mean() - np.isnan(holes[~high, 1:]).mean()
+        assert (more > 0.1) == (kind == "MAR")
+    assert script.estimates("listwise SUR", X, script.hide(Y, "MCAR", 1.0, rng)) is None
+    rows = script.accuracy(12)
+    table = {(row["holes"], row["fit"]): row for row in rows}
+    for holes in ("MCAR 30%", "MAR 30%"):
+        fiml, drop = table[holes, "fiml"], table[holes, "listwise low rank"]
+        assert fiml["RMSE"] < 0.7 * drop["RMSE"]
+    biased, right = table["MAR 30%", "OLS, own rows"], table["MAR 30%", "fiml"]
+    assert biased["bias of constants"] < -0.1
+    assert abs(right["bias of constants"]) < 3.5 * right["bias se"]
+    assert script.table(rows).count("\n") == 17
+
+
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
+def test_hidden_returns_are_closer_given_the_rest_of_the_row(load):
+    pytest.importorskip("linearmodels")
+    script = load("missing")
+    (row,) = script.french(1, factors=False, rows=240)
+    assert row["RMSE, conditional"] < 0.6 * row["RMSE, unconditional"]
+    assert 0.92 < row["coverage, conditional"] < 0.97
+    (row,) = script.french(1, factors=True, rows=240)
+    assert row["RMSE, conditional"] < 0.98 * row["RMSE, unconditional"]
+    (row,) = script.grunfeld(1)
+    assert row["cells"] < 0.95
+    assert row["distance, fiml"] < row["distance, years of all"]

@@ -18,7 +18,11 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.core.steps import steps_of
 from sm_alsgls.results.coefficients import Coefficients
-from sm_alsgls.results.conditional import Conditionals, conditional_prediction
+from sm_alsgls.results.conditional import (
+    Conditionals,
+    conditional_means,
+    conditional_prediction,
+)
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
 from sm_alsgls.results.equation import EquationResults
@@ -294,7 +298,7 @@ class LowRankSURResults(
         UnseenLevelError, FormulaError, ShapeError, OptionError
         """
         if given is not None and given is not False:
-            return self.get_prediction(exog, transform, equations, given).predicted_mean
+            return conditional_means(self, exog, transform, equations, given)
         return predict_system(self, exog, transform, equations)
 
     def get_prediction(
