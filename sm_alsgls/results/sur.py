@@ -15,6 +15,7 @@ from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rank_excess import LastFactor, last_factor
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.convergence import reader_warnings, retvals
@@ -223,7 +224,14 @@ class LowRankSURResults(
     @property
     def warnings(self) -> list[str]:
         """What a reader of the estimates must know, as the summary prints it."""
-        return reader_warnings(self._found, self.model.equations)
+        return reader_warnings(self._found, self.model.equations, self._last_factor)
+
+    @cached_property
+    def _last_factor(self) -> LastFactor | None:
+        """The last factor beside noise; None without factors, or with rows observed in part."""
+        if self.rank == 0 or not isinstance(self._problem, Problem):
+            return None
+        return last_factor(self._problem, self._found.best)
 
     @property
     def trace(self) -> pd.DataFrame:
