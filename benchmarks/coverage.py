@@ -1,6 +1,6 @@
 """Coverage of nominal 95 % intervals for slopes, and size of joint tests, by Monte Carlo.
 
-    python benchmarks/coverage.py [--reps 400] [--boot 200] [--quick] [--json FILE]
+    python benchmarks/coverage.py [--reps 400] [--boot 200] [--quick] [--json FILE] [--only PART]
 
 Systems: N rows, K equations, a constant and two N(0, 1) regressors each, F ~ N(0, 1), d ~ U(.5,
 1.5), the true rank 2, parameters drawn anew in every replication. A cell of the table is the share
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 # isort: split
@@ -24,9 +25,12 @@ import one_thread  # noqa: F401  before NumPy
 import numpy as np
 from scipy import stats
 
-from sm_alsgls import LowRankSUR
+from sm_alsgls import LowRankSUR, select_rank
+from sm_alsgls.core.rank_path import path_gtol
 
 RANK, P = 2, 3
+# Rules of ``rank=`` in the table of inference after selection: the recommended one, and BIC.
+SELECTED = ("bic_ols", "bic")
 CELLS = [(40, 10), (40, 50), (100, 10), (100, 50), (100, 200), (300, 10), (300, 50), (300, 200)]
 
 
@@ -72,11 +76,11 @@ def covered(interval, beta, which) -> float:
     return float(inside.reshape(-1, P)[:, which].mean())
 
 
-def fit(X, Y, **kwds):
+def fit(X, Y, rank=RANK, **kwds):
     """One start, warnings off: Heywood cases belong to the experiment."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return LowRankSUR(Y, X, rank=RANK).fit(n_starts=1, **kwds)
+        return LowRankSUR(Y, X, rank=rank).fit(n_starts=1, **kwds)
 
 
 def cell(N: int, K: int, reps: int, seed: int) -> dict[str, np.ndarray]:
@@ -103,6 +107,28 @@ def cell(N: int, K: int, reps: int, seed: int) -> dict[str, np.ndarray]:
         out["wald"][i] = stats.f.sf(W / 5, 5, res.df_resid_inference) < 0.05
         W = float(gap @ np.linalg.solve(plain.cov_params(r_matrix=R), gap))
         out["wald chi2"][i] = stats.chi2.sf(W, 5) < 0.05
+    return out
+
+
+def selected_cell(N: int, K: int, reps: int, seed: int) -> dict[str, np.ndarray]:
+    """Coverage (reps, 2) at the true rank and after a criterion chose it: coverage and rank.
+
+    Criteria choose as ``rank=`` does, from one start for each candidate instead of eight.
+    """
+    rng = np.random.default_rng([seed, N, K])
+    out = {str(rank): np.empty((reps, 2)) for rank in (RANK, *SELECTED)}
+    for i in range(reps):
+        X, Y, beta = draw(N, K, rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = LowRankSUR(Y, X, rank=0)
+            choices = select_rank(model, n_starts=1, gtol=path_gtol(N)).choices
+        ranks = {str(RANK): RANK, **{name: int(choices[name]) for name in SELECTED}}
+        share = {}
+        for rank in set(ranks.values()):
+            share[rank] = covered(fit(X, Y, rank).conf_int(), beta, slice(1, None))
+        for name, rank in ranks.items():
+            out[name][i] = share[rank], rank
     return out
 
 
@@ -156,16 +182,22 @@ def shown(x: np.ndarray) -> str:
     return f"{x.mean():.3f} ({x.std() / np.sqrt(len(x)):.3f})" if len(x) else "-"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reps", type=int, default=400)
     parser.add_argument("--boot", type=int, default=199, help="replicates of a bootstrap")
     parser.add_argument("--quick", action="store_true", help="two cells, 40 replications")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    parser.add_argument(
+        "--only", choices=["selected"], help="this table alone: coverage after the rank was chosen"
+    )
+    options = parser.parse_args(arguments)
     reps, cells = (40, CELLS[:2]) if options.quick else (options.reps, CELLS)
     kept: dict[str, dict] = {}
     verdicts = []
+    if options.only == "selected":
+        verdicts = selected(cells, reps, kept)
+        return finish(verdicts, kept, options.json)
     print("| N, K | default | plug-in, z | Kackar-Harville | HC1 | size F | size chi2 |")
     print("|---|---|---|---|---|---|---|")
     for N, K in cells:
@@ -195,6 +227,8 @@ def main() -> int:
         if not options.quick:
             size = x[:, 0].mean()
             verdicts.append((0.035 <= size <= 0.065, f"LR rejects {size:.3f} at {N}, {K}"))
+    print()
+    verdicts += selected(cells, reps, kept)
     print("\n| rows (N=200, K=6) | nonrobust | robust |\n|---|---|---|")
     for rows, cov_type, kwds, N in (
         ("heteroskedastic", "HC1", {}, 200),
@@ -212,10 +246,38 @@ def main() -> int:
         f"\n{reps} replications (three times that in the first table at K=10, a quarter at K=200, "
         "half for the bootstrap)."
     )
+    return finish(verdicts, kept, options.json)
+
+
+def selected(cells, reps: int, kept: dict[str, dict]) -> list[tuple[bool, str]]:
+    """Print the table of inference after selection; its verdicts."""
+    names = (f"rank={RANK}", *(f'rank="{name}"' for name in SELECTED))
+    print("| N, K | " + " | ".join(names) + " | ranks chosen |\n" + "|---" * (len(names) + 2) + "|")
+    verdicts = []
+    for N, K in cells:
+        out = selected_cell(N, K, reps if K < 200 else max(50, reps // 4), 5)
+        kept[f"selected {N},{K}"] = {name: x.tolist() for name, x in out.items()}
+        columns = " | ".join(shown(x[:, 0]) for x in out.values())
+        chosen = "; ".join(f"{name} {tally(out[name][:, 1])}" for name in SELECTED)
+        print(f"| {N}, {K} | {columns} | {chosen} |", flush=True)
+        lost = float((out[str(RANK)][:, 0] - out[SELECTED[0]][:, 0]).mean())
+        verdicts.append((lost < 0.01, f"{SELECTED[0]} loses {lost:.3f} of coverage at {N}, {K}"))
+    return verdicts
+
+
+def tally(ranks: np.ndarray) -> str:
+    """Shares of the ranks chosen, as ``2: .97, 3: .03``."""
+    values, counts = np.unique(ranks.astype(int), return_counts=True)
+    shares = (f"{v}: {c / len(ranks):.2f}" for v, c in zip(values, counts, strict=True))
+    return ", ".join(shares)
+
+
+def finish(verdicts: list[tuple[bool, str]], kept: dict[str, dict], file: Path | None) -> int:
+    """Print verdicts, keep every replication, exit status."""
     for passed, text in verdicts:
         print("PASS" if passed else "FAIL", text)
-    if options.json:
-        options.json.write_text(json.dumps(kept))
+    if file:
+        file.write_text(json.dumps(kept))
     return 0 if all(passed for passed, _ in verdicts) else 1
 
 

@@ -23,8 +23,10 @@ import one_thread  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR, simulate_sur
+from sm_alsgls.core.factor import largest_rank
 from sm_alsgls.core.problem import ALSOptions
 from sm_alsgls.core.rank_path import path_gtol
+from sm_alsgls.exceptions import RankWarning
 from sm_alsgls.models.checks import build_problem
 from sm_alsgls.models.rank_choice import free_coefficients, residual_criteria
 from sm_alsgls.rank import select_rank
@@ -118,6 +120,34 @@ def recovery(
     return cells
 
 
+def warned(N: int, K: int, p: int, rank: int, strength: str, reps: int, seed: int) -> np.ndarray:
+    """Share of fits of the true rank, one more and two more that warn of a spare factor."""
+    found = np.full((reps, 3), np.nan)
+    for i in range(reps):
+        truth = draw(N, K, p, rank, strength, (seed, i))
+        for more in range(3):
+            if not 0 < rank + more <= largest_rank(K, N, p):
+                continue
+            model = LowRankSUR(truth.endog, truth.exog, rank=rank + more)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                model.fit(n_starts=1)
+            found[i, more] = any(issubclass(w.category, RankWarning) for w in caught)
+    return found.mean(axis=0)
+
+
+def warnings_table(sizes: Sequence[tuple[int, int, int]], reps: int, seed: int) -> None:
+    print("\n## Share of fits that warn of a factor that is noise\n")
+    print("| N, K, p, true r | true rank | one too many | two too many |\n|---|---|---|---|")
+    for N, K, p in sizes:
+        for rank, strength in truths((0, 1, 3)):
+            count = reps if K < 200 else max(2, reps // 2)
+            shares = warned(N, K, p, rank, strength, count, seed)
+            cells = " | ".join("-" if np.isnan(x) else f"{x:.2f}" for x in shares)
+            kind = "" if rank == 0 else f" {strength}"
+            print(f"| {N}, {K}, {p}, {rank}{kind} | {cells} |", flush=True)
+
+
 def speed(quick: bool) -> None:
     """All candidates against one fit, in one run: medians of alternating repetitions.
 
@@ -161,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
              options.seed)  # fmt: skip
     recovery("Cross-validation, five folds", WITH_CV[:1] if quick else WITH_CV, (0, 1, 3),
              max(2, reps // 4), options.seed, ("cv", "bic_ols", "bic"), "cv")  # fmt: skip
+    warnings_table(sizes if quick else sizes + SCARCE, reps, options.seed)
     speed(quick)
     print(f"\n{time.perf_counter() - began:.0f} s in all, one BLAS thread.")
     return 0

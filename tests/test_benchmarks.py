@@ -249,6 +249,25 @@ def test_intervals_cover_what_they_say(load):
     assert abs(out["KH"].mean() - out["default"].mean()) < 0.004
 
 
+def test_coverage_after_the_rank_was_chosen(load, capsys, monkeypatch):
+    coverage = load("coverage")
+    out = coverage.selected_cell(40, 10, 12, seed=5)
+    assert list(out) == ["2", "bic_ols", "bic"]
+    assert (out["2"][:, 1] == 2).all()
+    assert set(out["bic_ols"][:, 1]) <= {0, 1, 2, 3}
+    # Where a rule chose the true rank the intervals are the same.
+    same = out["bic_ols"][:, 1] == 2
+    assert same.sum() > 6
+    np.testing.assert_array_equal(out["bic_ols"][same, 0], out["2"][same, 0])
+    assert coverage.tally(np.array([2.0, 1.0, 2.0, 2.0])) == "1: 0.25, 2: 0.75"
+    monkeypatch.setattr(coverage, "CELLS", [(40, 10), (60, 8)])
+    status = coverage.main(["--only", "selected", "--reps", "3"])
+    text = capsys.readouterr().out
+    assert '| rank=2 | rank="bic_ols" | rank="bic" |' in text
+    assert text.count("bic_ols loses") == 2
+    assert status == int("FAIL" in text)
+
+
 @pytest.mark.parametrize(
     ("rows", "cov_type", "kwds"),
     [

@@ -13,7 +13,11 @@ from sm_alsgls.exceptions import IllegalRankError, InsufficientRowsError, Option
 from tests.systems import simulate, wide_grunfeld
 
 # Where errors are independent, a factor often fits one equation alone.
-pytestmark = pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")
+# Some systems here have no factor on purpose, or fewer than are fitted.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning"),
+]
 
 
 def peer(method="ols"):

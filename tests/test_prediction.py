@@ -401,6 +401,7 @@ class TestDesigns:
             own.summary_frame(), res.equations["A"].get_prediction(frame.head(3)).summary_frame()
         )
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning")
     def test_columns_go_by_name(self):
         X, Y, _ = simulate(40, 3, 3, 1, seed=1)
         frame = pd.DataFrame(X[0], columns=["one", "u", "v"])

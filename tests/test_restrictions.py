@@ -249,6 +249,7 @@ def test_chains_in_fits_and_tests(model, free, engine, monkeypatch):
         free.f_test(np.eye(5))
 
 
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning")
 def test_far_starts_do_not_overflow():
     """common=["value"] on Grunfeld at rank 2: residuals of far starts are a million."""
     with pytest.warns(HeywoodWarning, match="lower bound") as caught:

@@ -200,6 +200,7 @@ class TestPredict:
         with pytest.raises(ShapeError, match="lacks equations"):
             res.predict({"y1": new[0]})
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning")
     def test_shared_design(self):
         X, Y, _ = simulate(40, 4, 3, 1, seed=1)
         res = LowRankSUR(Y, X[0], rank=1).fit()

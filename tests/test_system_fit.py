@@ -12,7 +12,11 @@ from sm_alsgls.exceptions import ConvergenceWarning, OptionError, ShapeError
 from tests.systems import simulate, wide_grunfeld
 
 # Small samples of real and simulated systems: a factor often fits one equation alone.
-pytestmark = pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")
+# Some systems here have no factor on purpose, or fewer than are fitted.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning"),
+]
 
 
 def grunfeld(rank=2, formula="invest ~ value + capital", **kwargs):

@@ -235,6 +235,19 @@ def largest_root_pvalue(root: Array, n: Array, K: Array) -> Array:
     >>> bool(0.03 < np.mean(p < 0.05) < 0.07)
     True
     """
-    a, b = np.sqrt(n - 0.5), np.sqrt(K - 0.5)
-    x = (n * root - (a + b) ** 2) / ((a + b) * np.cbrt(1.0 / a + 1.0 / b))
+    centre, width = _largest_root_scale(n, K)
+    x = (n * root - centre) / width
     return np.asarray(special.gammaincc(46.446, np.maximum(x + 9.84801, 0.0) / 0.186054))
+
+
+def largest_root_median(n: Array, K: Array) -> Array:
+    """Median of the largest eigenvalue of W_K(n) / n, by the law of `largest_root_pvalue`."""
+    centre, width = _largest_root_scale(n, K)
+    x = 0.186054 * special.gammainccinv(46.446, 0.5) - 9.84801
+    return np.asarray((centre + width * x) / n)
+
+
+def _largest_root_scale(n: Array, K: Array) -> tuple[Array, Array]:
+    """mu and sigma of `largest_root_pvalue`."""
+    a, b = np.sqrt(n - 0.5), np.sqrt(K - 0.5)
+    return (a + b) ** 2, (a + b) * np.cbrt(1.0 / a + 1.0 / b)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.rank_excess import LastFactor
 from sm_alsgls.core.search import SAME, Search
 
 
@@ -46,8 +47,20 @@ def heywood_message(equations: list[str], at_bound: np.ndarray) -> str:
     )
 
 
-def reader_warnings(found: Search, equations: list[str]) -> list[str]:
-    """What a reader of the estimates must know, as the summary prints it."""
+def spare_message(rank: int, last: LastFactor) -> str:
+    """That the last factor is noise, and what to do."""
+    return (
+        f"rank={rank} is plainly too high: the last factor is weaker than noise is half the time "
+        f"(eigenvalue {last.eigenvalue:.3g}, noise {last.noise:.3g}). Factors that are noise make "
+        "intervals too short; lower the rank, or let rank='bic_ols' choose it"
+    )
+
+
+def reader_warnings(found: Search, equations: list[str], last: LastFactor | None) -> list[str]:
+    """What a reader of the estimates must know, as the summary prints it.
+
+    ``last`` is the last factor beside noise, where there is one.
+    """
     best, notes = found.best, []
     if not best.converged:
         notes.append(f"NOT CONVERGED: {best.status}.")
@@ -55,4 +68,6 @@ def reader_warnings(found: Search, equations: list[str]) -> list[str]:
         notes.append(heywood_message(equations, best.at_bound) + " (*).")
     if found.curvature is not None and found.curvature.is_saddle:
         notes.append("The likelihood still rises in some direction: a saddle, not a maximum.")
+    if last is not None and last.is_spare:
+        notes.append(spare_message(best.cov.rank, last) + ".")
     return notes

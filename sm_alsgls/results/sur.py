@@ -15,6 +15,7 @@ from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rank_excess import LastFactor, last_factor
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.core.steps import steps_of
 from sm_alsgls.results.coefficients import Coefficients
@@ -25,6 +26,8 @@ from sm_alsgls.results.conditional import (
 )
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
+from sm_alsgls.results.diagnose import diagnose
+from sm_alsgls.results.diagnostics_report import Diagnostics
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.new_rows import rows_of_system
@@ -156,6 +159,51 @@ class LowRankSURResults(
         """Lowest curvature of the likelihood at the estimate; part of the fit on small systems."""
         return self._found.curvature or curvature_at(self._problem, self._found.best)
 
+    def diagnostics(self, alpha: float = 0.05, lags: int | None = None) -> Diagnostics:
+        """What is doubtful about this fit, by name, and what to do about it.
+
+        Convergence and curvature; Heywood cases; condition numbers of designs; the rank; what
+        correlation the factors leave; normality, serial correlation and ARCH of every equation,
+        and of the factors; outlying rows and rows of high leverage.
+
+        Parameters
+        ----------
+        alpha : float
+            Level of each check: that of the smallest p-value among K equations or N rows, by
+            Holm. No allowance is made for there being several checks.
+        lags : int, optional
+            Of Ljung-Box. Default min(10, N/5).
+
+        Returns
+        -------
+        Diagnostics
+            ``table``, ``equations``, ``factors``, ``rows``, ``pairs``, ``summary()``.
+
+        Notes
+        -----
+        Formulas are in `sm_alsgls.core.residual_tests`; p-values are corrected for small N by
+        simulation of white noise with a fixed seed, since with K equations 0.05/K decides, where
+        chi2 is wrong. Each test with a p-value looks at 5 % of clean systems or fewer: measured
+        2-9 % at N=30..100, K=3..50; "factors left" and "outlying rows", whose residuals the fit
+        has bent to itself, 0-4 %. A Heywood case is also found in clean systems of few equations
+        (15 % at N=30, K=8).
+
+        Cost O(N K (K + lags)), no K x K array beyond 256 equations: 0.8 s at N=200, K=500 with
+        half a second for the simulation. Of rows read in chunks only the checks that need no rows
+        are made.
+
+        Examples
+        --------
+        >>> from sm_alsgls import LowRankSUR
+        >>> from sm_alsgls.datasets import load_grunfeld
+        >>> res = LowRankSUR.from_formula(
+        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=2
+        ... ).fit()
+        >>> res.diagnostics().table["verdict"].value_counts().to_dict()
+        {'ok': 12, 'look': 3}
+        """
+        return diagnose(self, alpha, lags)
+
     # -- covariance of the errors ----------------------------------------------------------
 
     def _by_equation(self, values: np.ndarray, name: str) -> pd.Series:
@@ -253,7 +301,14 @@ class LowRankSURResults(
     @property
     def warnings(self) -> list[str]:
         """What a reader of the estimates must know, as the summary prints it."""
-        return reader_warnings(self._found, self.model.equations)
+        return reader_warnings(self._found, self.model.equations, self._last_factor)
+
+    @cached_property
+    def _last_factor(self) -> LastFactor | None:
+        """The last factor beside noise; None without factors, or with rows observed in part."""
+        if self.rank == 0 or not isinstance(self._problem, Problem):
+            return None
+        return last_factor(self._problem, self._found.best)
 
     @property
     def trace(self) -> pd.DataFrame:

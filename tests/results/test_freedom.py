@@ -116,6 +116,7 @@ def test_a_term_that_is_fixed_everywhere_has_no_row(model):
         res.test_across("b")
 
 
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning")
 def test_all_slopes_fixed(model):
     fixed = [f"y{j}_{x} = 0" for j in range(1, 5) for x in "abc"]
     for kwds in ({}, {"debiased": False}):

@@ -1,0 +1,218 @@
+"""``res.diagnostics()``: planted faults are found by name, clean systems are left alone."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankSUR
+from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.results.diagnostics_report import Diagnostics
+from tests.systems import simulate
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning"),
+]
+CHECKS = [
+    "convergence", "curvature", "Heywood cases", "communalities", "condition of designs",
+    "last factor", "factors left", "residual correlation", "normality, jointly",
+    "normality, equations", "serial correlation, equations", "serial correlation, factors",
+    "ARCH, equations", "outlying rows", "leverage of rows",
+]  # fmt: skip
+TESTED = [name for name in CHECKS[6:-1] if name != "residual correlation"]
+
+
+def labelled(N=120, K=12, p=3, r=2, seed=7):
+    X, Y, _ = simulate(N, K, p, r, seed=seed)
+    index = pd.period_range("2000-01", periods=N, freq="M").astype(str)
+    Y = pd.DataFrame(Y, index, [f"firm {j}" for j in range(K)])
+    return Y, [pd.DataFrame(x, index, ["one", *(f"z{i}" for i in range(1, p))]) for x in X]
+
+
+def diagnosed(Y, X, rank=2, **kwds):
+    return LowRankSUR(Y, X, rank=rank).fit(n_starts=1).diagnostics(**kwds)
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return diagnosed(*labelled())
+
+
+def test_shape_of_the_report(clean):
+    assert isinstance(clean, Diagnostics)
+    assert list(clean.table.index) == CHECKS
+    assert list(clean.table.columns) == ["statistic", "pvalue", "verdict", "found", "advice"]
+    assert set(clean.table.verdict) <= {"ok", "look", "-"}
+    assert clean.equations.shape == (12, 8)
+    assert clean.rows.shape == (120, 3)
+    assert clean.factors.shape == (2, 2)
+    assert len(clean.pairs) == 10
+    text = str(clean)
+    assert all(name in text for name in CHECKS)
+    assert "<table" in clean._repr_html_()
+    assert repr(clean).startswith("<Diagnostics: ")
+    again = pickle.loads(pickle.dumps(clean))
+    pd.testing.assert_frame_equal(again.table, clean.table)
+
+
+def test_numbers_are_those_of_the_results():
+    Y, X = labelled()
+    res = LowRankSUR(Y, X, rank=2).fit(n_starts=1)
+    report = res.diagnostics()
+    E, Sigma = res.resid.to_numpy(), res.sigma.to_dense()
+    distance = np.einsum("nk,kl,nl->n", E, np.linalg.inv(Sigma), E)
+    np.testing.assert_allclose(report.rows.distance, distance, rtol=1e-8)
+    np.testing.assert_allclose(report.equations.communality, res.communalities)
+    S, scale = E.T @ E / 120, np.sqrt(np.diag(Sigma))
+    R = (S - Sigma) / np.outer(scale, scale)
+    first = report.pairs.iloc[0]
+    at = [list(Y.columns).index(first[name]) for name in ("equation", "other")]
+    assert first.correlation == pytest.approx(R[at[0], at[1]], rel=1e-6)
+    assert abs(first.correlation) == pytest.approx(np.abs(np.triu(R, 1)).max(), rel=1e-6)
+    Z = E / np.sqrt(res.uniquenesses.to_numpy())
+    root = np.linalg.eigvalsh(Z.T @ Z / 120)[::-1][2]
+    assert report.table.statistic["factors left"] == pytest.approx(root, rel=1e-2)
+    means = [np.diag(x @ np.linalg.pinv(x)) for x in map(np.asarray, X)]
+    np.testing.assert_allclose(report.rows.leverage, np.mean(means, axis=0), rtol=1e-8)
+
+
+def plant_outlier(Y, X, rng):
+    Y.iloc[40] += 9.0 * rng.choice([-1, 1], Y.shape[1])
+
+
+def plant_serial(Y, X, rng):
+    shocks = rng.standard_normal(len(Y))
+    for t in range(1, len(Y)):
+        shocks[t] += 0.9 * shocks[t - 1]
+    Y["firm 3"] += 3 * shocks
+
+
+def plant_arch(Y, X, rng):
+    volatility, e = 1.0, np.zeros(len(Y))
+    for t in range(len(Y)):
+        e[t] = np.sqrt(volatility) * rng.standard_normal()
+        volatility = 0.2 + 0.95 * e[t] ** 2
+    Y["firm 5"] += 6 * e
+
+
+def plant_tails(Y, X, rng):
+    Y["firm 7"] += 4 * rng.standard_t(1.5, len(Y))
+
+
+def plant_collinear(Y, X, rng):
+    X[8]["z2"] = X[8]["z1"] + 1e-3 * rng.standard_normal(len(Y))
+
+
+def plant_pair(Y, X, rng):
+    shared = 6 * rng.standard_normal(len(Y))
+    Y["firm 1"] += shared
+    Y["firm 2"] -= shared
+
+
+def plant_leverage(Y, X, rng):
+    for x in X:
+        x.iloc[60, 1:] = 30.0
+
+
+def plant_heywood(Y, X, rng):
+    Y["firm 9"] = Y["firm 0"] + 1e-4 * rng.standard_normal(len(Y))
+    X[9] = X[0]
+
+
+# What is planted, the check that finds it, what it names, and true and fitted ranks.
+FAULTS = [
+    (plant_outlier, "outlying rows", "'2003-05'", 2, 2),
+    (plant_serial, "serial correlation, equations", "'firm 3'", 2, 2),
+    (plant_arch, "ARCH, equations", "'firm 5'", 2, 2),
+    (plant_tails, "normality, equations", "'firm 7'", 2, 2),
+    (plant_tails, "normality, jointly", "whitened", 2, 2),
+    (plant_collinear, "condition of designs", "'firm 8'", 2, 2),
+    (plant_pair, "residual correlation", "'firm 1' and 'firm 2'", 0, 0),
+    (plant_pair, "factors left", "eigenvalue", 0, 0),
+    (plant_leverage, "leverage of rows", "'2005-01'", 2, 2),
+    (plant_heywood, "Heywood cases", "'firm 9'", 2, 3),
+]
+
+
+@pytest.mark.parametrize(("plant", "check", "name", "true", "rank"), FAULTS)
+def test_a_planted_fault_is_named(plant, check, name, true, rank):
+    Y, X = labelled(r=true)
+    before = diagnosed(Y, X, rank=true)
+    assert before.table.verdict[check] == "ok"
+    plant(Y, X, np.random.default_rng(2))
+    report = diagnosed(Y, X, rank=rank)
+    line = report.table.loc[check]
+    assert line.verdict == "look"
+    assert name in line.found
+    assert check in report.doubts
+    assert line.advice.split()[0] in str(report)
+
+
+def test_too_many_factors_and_no_convergence_are_doubts():
+    Y, X = labelled(r=1, seed=3)
+    report = diagnosed(Y, X, rank=4)
+    assert report.table.verdict["last factor"] == "look"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        short = LowRankSUR(Y, X, rank=1).fit(n_starts=1, max_sweeps=1)
+    assert short.diagnostics().table.verdict["convergence"] == "look"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("N", "K", "draws"), [(60, 6, 60), (40, 50, 40)])
+def test_size_on_clean_systems(N, K, draws):
+    """Each test with a p-value looks in 5 % of clean draws; three standard errors above that."""
+    looks = []
+    for seed in range(draws):
+        X, Y, _ = simulate(N, K, 3, 2 if K > 6 else 1, seed=1000 + seed)
+        model = LowRankSUR(Y, X, rank=2 if K > 6 else 1)
+        looks.append(model.fit(n_starts=1, gtol=1e-4).diagnostics().table.verdict[TESTED] == "look")
+    share = pd.DataFrame(looks).mean()
+    assert (share < 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)).all(), share
+    assert 0.01 < share.mean() < 0.08
+
+
+def test_a_level_and_lags(clean):
+    Y, X = labelled()
+    strict = diagnosed(Y, X, alpha=1e-9, lags=3)
+    assert not [name for name in strict.doubts if name in TESTED]
+    assert strict.lags == 3
+    assert clean.lags == 10
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
+    for lags in (0, 60, 1.5, True):
+        with pytest.raises(OptionError, match="lags must be a whole number from 1 to 59"):
+            res.diagnostics(lags=lags)
+    with pytest.raises(OptionError, match="alpha"):
+        res.diagnostics(alpha=2)
+
+
+def test_small_and_extreme_systems():
+    X, Y, _ = simulate(7, 1, 2, 0)
+    one = LowRankSUR(Y, X, rank=0).fit().diagnostics()
+    assert one.table.verdict["residual correlation"] == "-"
+    assert one.table.verdict["normality, equations"] == "-"
+    assert list(one.table.index) == CHECKS
+    X, Y, _ = simulate(40, 300, 3, 2)
+    wide = LowRankSUR(Y, X, rank=2).fit(n_starts=1).diagnostics()
+    assert wide.equations.notna().all().all()
+
+
+def test_without_rows():
+    X, Y, _ = simulate(100, 6, 3, 1)
+    parts = [(Y[i : i + 50], [x[i : i + 50] for x in X]) for i in (0, 50)]
+    stream = LowRankSUR.from_chunks(parts, rank=1).fit(n_starts=1).diagnostics()
+    whole = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
+    assert list(stream.table.index) == CHECKS
+    assert (stream.table.verdict[CHECKS[8:]] == "-").all()
+    report = whole.diagnostics()
+    np.testing.assert_allclose(
+        stream.table.statistic[CHECKS[2:8]].astype(float),
+        report.table.statistic[CHECKS[2:8]].astype(float),
+        rtol=1e-4,
+    )
+    whole.remove_data()
+    with pytest.raises(DataRemovedError):
+        whole.diagnostics()
