@@ -124,10 +124,9 @@ html_theme_options = {
 html_sidebars = {"index": [], "ideas": []}
 
 
-def _public_signature(
-    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
-) -> tuple[str | None, str | None]:
+def _public_signature(*arguments: Any) -> tuple[str | None, str | None]:
     """Without arguments that begin with an underscore."""
+    *_, signature, returns = arguments
     return re.sub(r", _\w+=\w+", "", signature or "") or signature, returns
 
 
