@@ -98,6 +98,7 @@ toc_object_entries_show_parents = "hide"
 smartquotes = False
 # Single backquotes in docstrings name Python objects; what is none stays as it is.
 default_role = "py:obj"
+highlight_language = "none"  # formulas; code says that it is Python
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
@@ -123,7 +124,15 @@ html_theme_options = {
 html_sidebars = {"index": [], "ideas": []}
 
 
+def _public_signature(*arguments: Any) -> tuple[str | None, str | None]:
+    """Without arguments that begin with an underscore."""
+    *_, signature, returns = arguments
+    return re.sub(r", _\w+=\w+", "", signature or "") or signature, returns
+
+
 def setup(app: Any) -> None:
     """Of Sphinx."""
+    app.connect("autodoc-process-signature", _public_signature)
     app.connect("source-read", _links_to_benchmarks)
     app.connect("source-read", _list_notebooks)
+    app.connect("env-get-outdated", lambda *_: ["gallery"])  # it looks at what notebooks there are

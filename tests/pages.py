@@ -36,13 +36,17 @@ class Page:
     def blocks(self, *languages: str) -> list[tuple[str, str]]:
         """Language and content of each block in one of ``languages``, in order."""
         pattern = _DIRECTIVE if self.path.suffix == ".rst" else _FENCE
-        missing = [m.start() for m in _REQUIRES.finditer(self.text) if pydoc.locate(m[1]) is None]
-        end = min(missing, default=len(self.text))
         return [
             (m[1], textwrap.dedent(m[2]))
-            for m in pattern.finditer(self.text)
-            if m[1] in languages and m.start() < end
+            for m in pattern.finditer(self.text, 0, self.end)
+            if m[1] in languages
         ]
+
+    @property
+    def end(self) -> int:
+        """Where the page begins to describe code that is not there."""
+        missing = [m.start() for m in _REQUIRES.finditer(self.text) if pydoc.locate(m[1]) is None]
+        return min(missing, default=len(self.text))
 
     def run(self) -> list[str]:
         """Run the code and return the lines that are shown but were not printed."""
@@ -77,11 +81,43 @@ def alike(shown: str, printed: str) -> bool:
     return True
 
 
-if __name__ == "__main__":
-    # python -m tests.pages docs/guide/rank.md: what each block prints, to copy onto the page.
-    import sys
+def _words(line: str) -> tuple[str, ...]:
+    return tuple(re.sub(r"-?\d[\d.]*", "", line).split())
 
-    page = Page(Path(sys.argv[1]))
-    for _, code in page.blocks("python"):
-        print("#", code.strip().splitlines()[-1])
-        exec(compile(code, str(page.path), "exec"), page.names)
+
+def renewed(page: Page) -> str:
+    """The page with what its code prints now in its blocks of output.
+
+    A block is replaced whole; one with ``...`` line by line, by the printed line that has the same
+    words and other numbers.
+    """
+    out, last, printed = [], 0, ""
+    for m in _FENCE.finditer(page.text, 0, page.end):
+        out.append(page.text[last : m.start(2)])
+        block, last = m[2], m.end(2)
+        if m[1] == "python":
+            stream = io.StringIO()
+            with contextlib.redirect_stdout(stream):
+                exec(compile(block, str(page.path), "exec"), page.names)
+            printed += stream.getvalue()
+        elif m[1] == "text":
+            lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+            if "..." in block:
+                at = {_words(line): line for line in lines}
+                lines = [
+                    at.get(_words(line), line) if line.strip() != "..." else line
+                    for line in block.splitlines()
+                ]
+            block, printed = "\n".join(lines) + "\n", ""
+        out.append(block)
+    return "".join([*out, page.text[last:]])
+
+
+if __name__ == "__main__":
+    # python -m tests.pages docs/guide/rank.md ...: write what each page prints now onto it.
+    import sys
+    import tempfile
+
+    for path in [Path(name).resolve() for name in sys.argv[1:]]:
+        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+            path.write_text(renewed(Page(path)), encoding="utf-8")

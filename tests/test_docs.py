@@ -10,6 +10,7 @@ import pytest
 
 import sm_alsgls
 from sm_alsgls import LowRankSUR, datasets, diagnostics, exceptions
+from sm_alsgls.__main__ import main
 from sm_alsgls.core.problem import ALSOptions
 from tests.pages import ROOT, Page
 
@@ -109,6 +110,15 @@ def test_every_knob_warning_and_error_has_its_line():
     arguments -= {"cov_type", "cov_kwds", "use_t"}  # guide/inference.md
     roots = {"AlsglsError", "SystemInputError", "AlsglsWarning"}
     assert not (knobs | arguments | set(public(exceptions)) - roots) - listed
+
+
+def test_every_option_of_the_command_line_has_its_line(capsys):
+    assert main(["--help"]) == 0
+    usage = capsys.readouterr().out
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", usage))
+    assert len(options) > 10
+    page = (DOCS / "guide" / "command_line.md").read_text(encoding="utf-8")
+    assert options == set(re.findall(r"`(--[a-z-]+)`", page))
 
 
 def test_a_notebook_is_committed_without_what_it_printed():
