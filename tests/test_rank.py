@@ -563,3 +563,14 @@ def test_benchmark_runs(monkeypatch, capsys):
     assert [(kind, rank) for kind, rank, _ in cells] == [("none", 0), ("strong", 1), ("weak", 1)]
     assert cells[1][2]["bic_ols"].tolist() == [1, 1]
     assert "| 40, 10, 3, 1 strong | 1.00 |" in capsys.readouterr().out
+
+
+def test_benchmark_counts_warnings(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    script = importlib.import_module("rank_recovery")
+    shares = script.warned(40, 50, 3, 1, "strong", 4, 1)
+    assert shares[0] == 0.0
+    assert shares[2] >= 0.5
+    # Rank 0 has no last factor; three equations have no rank 2.
+    assert np.isnan(script.warned(40, 10, 3, 0, "none", 1, 1)[0])
+    assert np.isnan(script.warned(40, 3, 3, 1, "strong", 1, 1)[1:]).all()
