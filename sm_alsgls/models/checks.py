@@ -54,14 +54,14 @@ def resolve_rank(rank: int | str, system: System) -> int:
     IllegalRankError
     """
     K = len(system.names)
-    N, p = system.scarcest
+    N, p, whose = system.scarcest
     if rank == "auto":
         chosen = auto_rank(K, N, p)
         if chosen == 0 and K > 1:
             why = (
                 "two equations identify no factor; an unrestricted SUR fits them"
                 if K == 2
-                else f"{N} rows less {p} regressors leave no degree of freedom for a factor"
+                else f"{whose}{N} rows less {p} regressors leave no degree of freedom for a factor"
             )
             warnings.warn(
                 f"rank='auto' is 0, so errors are taken as uncorrelated and the fit is OLS "
@@ -77,7 +77,7 @@ def resolve_rank(rank: int | str, system: System) -> int:
         why = (
             f"{K} equation{'s' * (K > 1)} identify no more, (K - r)^2 >= K + r"
             if largest == largest_rank(K)
-            else f"{N} rows less {p} regressors leave no more degrees of freedom"
+            else f"{whose}{N} rows less {p} regressors leave no more degrees of freedom"
         )
         if K == 1:
             why += "; a long panel needs groups="
