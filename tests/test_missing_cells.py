@@ -20,6 +20,7 @@ from sm_alsgls.exceptions import (
     InsufficientRowsError,
     NonFiniteError,
     OptionError,
+    RankWarning,
     ShapeError,
 )
 from sm_alsgls.rank import select_rank
@@ -449,8 +450,73 @@ class TestRefusals:
         X, Y, _ = simulate(40, 8, 3, 1)
         Y[5:, 2] = np.nan
         assert LowRankSUR(Y, X, 1, missing="fiml").rank == 1
-        with pytest.raises(IllegalRankError, match="5 rows less 3 regressors"):
+        with pytest.raises(IllegalRankError, match="in equation 'y3', 5 rows less 3 regressors"):
             LowRankSUR(Y, X, 2, missing="fiml")
+        Y[4:, 2] = np.nan
+        with pytest.warns(RankWarning, match="in equation 'y3', 4 rows less 3"):
+            assert LowRankSUR(Y, X, missing="fiml").rank == 0
+
+
+class TestHabits:
+    def test_nullable_and_masked_input(self):
+        endog, frames, _, _, mask = holes(x_too=False)
+        expected = LowRankSUR(endog, frames, 1, missing="fiml").fit().llf
+        nullable = endog.convert_dtypes()
+        assert str(nullable.dtypes.iloc[0]) == "Float64"
+        assert LowRankSUR(nullable, frames, 1, missing="fiml").fit().llf == expected
+        masked = np.ma.masked_array(endog.fillna(1e9).to_numpy(), ~mask)
+        blocks = [f.to_numpy() for f in frames.values()]
+        assert LowRankSUR(masked, blocks, 1, missing="fiml").fit().llf == expected
+
+    def test_callback_and_start_params(self, case):
+        model, res, *_ = case
+        sweeps = []
+        again = model.fit(start_params=res.params, n_starts=1, callback=sweeps.append)
+        assert again.mle_retvals["iterations"] + 1 == len(sweeps)
+        assert sweeps[0].score_beta < 10.0
+        assert again.llf == pytest.approx(res.llf, abs=1e-7)
+        assert again.mle_retvals["starts"]["start"].tolist() == ["start_params"]
+
+    def test_ridges(self, case):
+        model, res, *_ = case
+        ridged = model.fit(lam_B=0.5, lam_F=0.1)
+        assert ridged.llf < res.llf
+        slopes = [n for n in res.params.index if not n.endswith("const")]
+        assert np.abs(ridged.params[slopes]).sum() < np.abs(res.params[slopes]).sum()
+        loglike = model.loglike(ridged.params, ridged.sigma)
+        assert ridged.llf == pytest.approx(loglike, abs=1e-8)
+
+    def test_summary_col(self, case):
+        from statsmodels.iolib.summary2 import summary_col
+
+        _, res, *_ = case
+        text = str(summary_col([res.equations["e0"], res.equations["e1"]]))
+        assert f"{res.params['e1_b']:.4f}" in text
+
+    def test_a_short_panel_through_the_command_line(self, tmp_path, capsys):
+        from sm_alsgls.__main__ import main
+
+        data = load_grunfeld()
+        data[data["firm"].ne("IBM") | data["year"].lt(1950)].to_csv(tmp_path / "g.csv")
+        options = ["--groups", "firm", "--time", "year", "--rank", "0", "--quiet"]
+        command = [str(tmp_path / "g.csv"), "--formula", "invest ~ value", *options]
+        assert main(command) == 0
+        assert "215 of 220 cells are used" in " ".join(capsys.readouterr().out.split())
+        assert main([*command, "--missing", "drop"]) == 2
+        assert "IBM (5 absent" in capsys.readouterr().err
+
+
+def test_restricted_covariance_by_conjugate_gradients(case, monkeypatch):
+    """Beyond the size where H is made: the same numbers."""
+    from sm_alsgls.core import observed_information
+
+    model, *_ = case
+    res = model.fit_constrained("e0_a = e1_a", debiased=False, **TIGHT)
+    expected = res._covariance.combinations(np.eye(len(res.params)))
+    monkeypatch.setattr(observed_information, "_SMALL", 0)
+    again = res._problem.covariance(res._found.best.cov)
+    got = again.combinations(np.eye(len(res.params)))
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9)
 
 
 class TestShapesOfHoles:

@@ -63,6 +63,10 @@ _FAMILIAR = {
     "alpha": "conf_int(alpha) or summary(alpha=) of the results",
     "rank": "LowRankSUR(..., rank=): the rank belongs to the model",
     "missing": "LowRankSUR(..., missing=)",
+    **dict.fromkeys(
+        ("weights", "var_weights", "freq_weights"),
+        "LowRankSUR(..., weights=), analytic ones: the data belong to the model",
+    ),
     "common": "LowRankSUR(..., common=)",
     "verbose": "disp=",
 }

@@ -55,7 +55,7 @@ def resolve_rank(rank: int | str, system: System) -> int:
     IllegalRankError
     """
     K = len(system.names)
-    N, p = system.scarcest
+    N, p, whose = system.scarcest
     if isinstance(rank, str) and rank == "auto":
         chosen = auto_rank(K, N, p)
         warn_if_no_factor(rank, system, stacklevel=6)
@@ -70,7 +70,7 @@ def resolve_rank(rank: int | str, system: System) -> int:
         why = (
             f"{K} equation{'s' * (K > 1)} identify no more, (K - r)^2 >= K + r"
             if largest == largest_rank(K)
-            else f"{N} rows less {p} regressors leave no more degrees of freedom"
+            else f"{whose}{N} rows less {p} regressors leave no more degrees of freedom"
         )
         if K == 1:
             why += "; a long panel needs groups="
@@ -83,13 +83,13 @@ def resolve_rank(rank: int | str, system: System) -> int:
 def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
     """Warn where no factor is identified, so that any rule chooses rank 0."""
     K = len(system.names)
-    N, p = system.scarcest
+    N, p, whose = system.scarcest
     if K < 2 or largest_rank(K, N, p) > 0:
         return
     why = (
         "two equations identify no factor; an unrestricted SUR fits them"
         if K == 2
-        else f"{N} rows less {p} regressors leave no degree of freedom for a factor"
+        else f"{whose}{N} rows less {p} regressors leave no degree of freedom for a factor"
     )
     warnings.warn(
         f"rank={rule!r} is 0, so errors are taken as uncorrelated and the fit is OLS "

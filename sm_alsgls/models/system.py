@@ -79,11 +79,15 @@ class System:
         return self.cells.used_blocks(self.blocks)
 
     @property
-    def scarcest(self) -> tuple[int, int]:
-        """Rows and regressors of the equation with the fewest degrees of freedom."""
+    def scarcest(self) -> tuple[int, int, str]:
+        """Rows and regressors of the equation with the fewest degrees of freedom, and its name.
+
+        Where all have all rows none is named.
+        """
         p = np.array([len(columns) for columns in self.columns])
         j = int(np.argmin(self.cells.counts - p))
-        return int(self.cells.counts[j]), int(p[j])
+        name = "" if self.cells.complete else f"in equation {self.names[j]!r}, "
+        return int(self.cells.counts[j]), int(p[j]), name
 
     @property
     def param_names(self) -> list[str]:

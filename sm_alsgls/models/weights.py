@@ -79,7 +79,8 @@ def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray
             f"weights of a long panel must hold one for each of its {len(data)} rows, which are "
             "the cells: a column of the data, or a vector"
         )
-    return np.where(built.rows >= 0, values[built.rows], 0.0).T
+    # Whatever stands at -1: those cells are not there.
+    return values[built.rows].T
 
 
 def _column(value: Any, data: pd.DataFrame) -> Any:

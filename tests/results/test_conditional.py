@@ -8,7 +8,12 @@ import pytest
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import HeywoodWarning, OptionError, ShapeError
+from sm_alsgls.exceptions import (
+    DataRemovedError,
+    HeywoodWarning,
+    OptionError,
+    ShapeError,
+)
 from tests.core import dense_observed as dense
 from tests.systems import simulate
 
@@ -218,6 +223,40 @@ class TestForms:
             panel.predict(data.drop(columns="year"), given=True)
         with pytest.raises(OptionError, match="several rows of the data are one cell"):
             panel.predict(pd.concat([data, data.head(1)], ignore_index=True), given=True)
+
+
+class TestWithoutRows:
+    """Predictions given responses need no estimation rows."""
+
+    def test_streams_and_removed_data(self):
+        X, Y, _ = simulate(120, 5, 2, 1, seed=3)
+        expected = LowRankSUR(Y, X, 1).fit()
+        new, known = [x[:4] for x in X], Y[:4]
+        stream = LowRankSUR.from_chunks(
+            [(Y[:70], [x[:70] for x in X]), (Y[70:], [x[70:] for x in X])], 1
+        ).fit()
+        told = expected.get_prediction(new, given=known)
+        np.testing.assert_allclose(stream.predict(new, given=known), told.predicted_mean, atol=1e-6)
+        expected.remove_data()
+        again = expected.get_prediction(new, given=known)
+        pd.testing.assert_frame_equal(again.se_obs, told.se_obs)
+        for what in (lambda: expected.predict(given=True), expected.impute):
+            with pytest.raises(DataRemovedError):
+                what()
+
+    def test_a_solve_for_each_cell_gives_the_same(self, case, monkeypatch):
+        from sm_alsgls.results import conditional
+
+        res, *_ = case
+        expected = res.get_prediction(given=True).var_pred_mean
+        monkeypatch.setattr(conditional, "_DENSE", 0)
+        got = res.get_prediction(given=True).var_pred_mean
+        np.testing.assert_allclose(got, expected, rtol=1e-8)
+        # There the coefficients' part is left out of what impute tells.
+        less = res.impute().se.to_numpy()
+        filled = less > 0
+        told = np.sqrt(res.get_prediction(given=True).var_resid.to_numpy())
+        np.testing.assert_allclose(less[filled], told[filled], rtol=1e-12)
 
 
 class TestEstimationRows:
