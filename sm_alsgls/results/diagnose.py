@@ -38,6 +38,7 @@ _NEAR_HEYWOOD = 0.99
 # Times the mean leverage of a row that is called high (Hoaglin and Welsch 1978 take two).
 _LEVERAGE = 3.0
 _PAIRS = 10
+_PAIR = ["equation", "other", "correlation"]
 
 
 class _Check(NamedTuple):
@@ -70,20 +71,26 @@ def diagnose(results: Any, alpha: float = 0.05, lags: int | None = None) -> Diag
         raise OptionError(f"lags must be a whole number from 1 to {N // 2 - 1}, got {shown(lags)}")
     equations = pd.DataFrame(index=names)
     checks = [_convergence(results), _curvature(results), *_heywood(results, equations)]
-    checks += [_condition(results, equations), *_rank(results, alpha)]
-    left, pairs = _left_over(results, alpha)
-    checks += left
+    checks.append(_condition(results, equations))
+    why = None if results._complete else "cells are missing; it needs complete rows"
+    if why is None:
+        left, pairs = _left_over(results, alpha)
+        checks += [*_rank(results, alpha), *left]
+    else:
+        checks += [_skipped(name, why) for name in _OF_SIGMA]
+        pairs = pd.DataFrame(columns=_PAIR)
+    E = None
     try:
-        E = results._residuals
+        E = results.model._system.cells.used(results._residuals)
     except DataRemovedError:
-        E = None
+        why = "the rows were read in chunks and not kept"
     factors = pd.DataFrame(index=pd.Index(results._factor_names, name="factor"))
     rows = pd.DataFrame(columns=["distance", "pvalue", "leverage"], dtype=float)
-    if E is None:
-        checks += [
-            _Check(name, np.nan, np.nan, "-", "the rows were read in chunks and not kept", "")
-            for name in _OF_ROWS
-        ]
+    if why is not None:
+        checks += [_skipped(name, why) for name in _OF_ROWS if E is None or name != _OUTLYING]
+        if E is not None:
+            outlying, rows = _outlying(results, E, alpha)
+            checks.append(outlying)
     else:
         checks += _normality(results, E, equations, alpha)
         checks += _serial(results, E, equations, factors, alpha, int(lags))
@@ -93,10 +100,16 @@ def diagnose(results: Any, alpha: float = 0.05, lags: int | None = None) -> Diag
     return Diagnostics(table, equations, factors, rows, pairs, float(alpha), int(lags), N, K)
 
 
+_OUTLYING = "outlying rows"
+_OF_SIGMA = ("last factor", "factors left", "residual correlation")
 _OF_ROWS = (
     "normality, jointly", "normality, equations", "serial correlation, equations",
-    "serial correlation, factors", "ARCH, equations", "outlying rows", "leverage of rows",
+    "serial correlation, factors", "ARCH, equations", _OUTLYING, "leverage of rows",
 )  # fmt: skip
+
+
+def _skipped(name: str, why: str) -> _Check:
+    return _Check(name, np.nan, np.nan, "-", why, "")
 
 
 def _verdict(bad: bool) -> str:
@@ -226,13 +239,12 @@ def _rank(results: Any, alpha: float) -> list[_Check]:
 def _left_over(results: Any, alpha: float) -> tuple[list[_Check], pd.DataFrame]:
     K, names = results.neqs, results.model.equations
     sigma, best, N = results.sigma, results._found.best, results._problem.n_obs
-    columns = ["equation", "other", "correlation"]
     if K < 2:
         check = _Check("residual correlation", np.nan, np.nan, "-", "one equation", "")
-        return [check], pd.DataFrame(columns=columns)
+        return [check], pd.DataFrame(columns=_PAIR)
     rms, at, values = residual_correlations(best.E, sigma.loadings, sigma.diag(), N, _PAIRS)
     pairs = pd.DataFrame(
-        [(names[j], names[m], v) for (j, m), v in zip(at, values, strict=True)], columns=columns
+        [(names[j], names[m], v) for (j, m), v in zip(at, values, strict=True)], columns=_PAIR
     )
     # Pesaran's CD of what the factors leave.
     U = best.E - (sigma.solve(best.E) @ sigma.loadings) @ sigma.loadings.T
@@ -367,19 +379,26 @@ def _serial(
     return checks
 
 
-def _influence(results: Any, E: np.ndarray, alpha: float) -> tuple[list[_Check], pd.DataFrame]:
-    K, index = results.neqs, results._rows
-    distance = np.einsum("nk,nk->n", results.sigma.solve(E), E)
-    leverage = leverages(results.model.exog)
-    pvalues = stats.chi2.sf(distance, K)
-    rows = pd.DataFrame(
-        {"distance": distance, "pvalue": pvalues, "leverage": leverage}, index=index
-    )
+def _outlying(results: Any, E: np.ndarray, alpha: float) -> tuple[_Check, pd.DataFrame]:
+    """Distances e_n' Sigma_n^-1 e_n of the cells that each row has."""
+    index = results._rows
+    W = results.model._system.cells.solve(E, results.sigma)
+    distance = np.einsum("nk,nk->n", W, E)
+    pvalues = stats.chi2.sf(distance, np.isfinite(results._residuals).sum(axis=1))
+    rows = pd.DataFrame({"distance": distance, "pvalue": pvalues, "leverage": np.nan}, index=index)
     outlying = _family(
-        "outlying rows", distance, pvalues, pd.Index(index), alpha,
+        _OUTLYING, distance, pvalues, pd.Index(index), alpha,
         "look at these rows: a wrong number, an event that needs a dummy; fit without them and "
         "compare", "rows",
     )  # fmt: skip
+    return outlying, rows
+
+
+def _influence(results: Any, E: np.ndarray, alpha: float) -> tuple[list[_Check], pd.DataFrame]:
+    outlying, rows = _outlying(results, E, alpha)
+    index = results._rows
+    leverage = leverages(results.model.exog)
+    rows["leverage"] = leverage
     mean = float(leverage.mean())
     high = np.flatnonzero(leverage > _LEVERAGE * mean)
     high = high[np.argsort(-leverage[high], kind="stable")]

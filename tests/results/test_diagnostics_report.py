@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sm_alsgls import LowRankSUR
+from sm_alsgls import LowRankSUR, simulate_sur
 from sm_alsgls.exceptions import DataRemovedError, OptionError
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from tests.systems import simulate
@@ -216,3 +216,37 @@ def test_without_rows():
     whole.remove_data()
     with pytest.raises(DataRemovedError):
         whole.diagnostics()
+
+
+def test_missing_cells_leave_what_needs_complete_rows_open():
+    rng = np.random.default_rng(8)
+    drawn = simulate_sur(60, 6, 2, 1, rng)
+    Y = drawn.endog.copy()
+    Y[rng.random(Y.shape) < 0.15] = np.nan
+    Y[11] += 9.0
+    res = LowRankSUR(Y, drawn.exog, rank=1, missing="fiml").fit()
+    report = res.diagnostics()
+    assert report.table.loc["outlying rows", "verdict"] == "look"
+    assert report.rows["pvalue"].idxmin() == 11
+    seen = np.isfinite(Y[11])
+    e = (Y[11] - np.array([x[11] @ b for x, b in zip(drawn.exog, res._beta, strict=True)]))[seen]
+    Sigma = res.sigma.to_dense()[np.ix_(seen, seen)]
+    np.testing.assert_allclose(report.rows["distance"][11], e @ np.linalg.solve(Sigma, e))
+    open_ = report.table["verdict"] == "-"
+    assert set(report.table.index[~open_]) == {
+        "convergence", "curvature", "Heywood cases", "communalities", "condition of designs",
+        "outlying rows",
+    }  # fmt: skip
+    assert "needs complete rows" in str(report)
+
+
+def test_weighted_residuals_are_those_of_equal_variance():
+    rng = np.random.default_rng(9)
+    drawn = simulate_sur(300, 5, 2, 1, rng)
+    w = np.exp(rng.normal(0.0, 1.5, 300))
+    fitted = np.column_stack([x @ b for x, b in zip(drawn.exog, drawn.beta, strict=True)])
+    Y = fitted + (drawn.endog - fitted) / np.sqrt(w)[:, None]
+    report = LowRankSUR(Y, drawn.exog, rank=1, weights=w).fit().diagnostics()
+    assert report.table.loc["normality, equations", "verdict"] == "ok"
+    plain = LowRankSUR(Y, drawn.exog, rank=1).fit().diagnostics()
+    assert plain.table.loc["normality, equations", "verdict"] == "look"
