@@ -1,6 +1,6 @@
 """Missing cells: accuracy next to dropping rows, time next to complete data, and real holes.
 
-    python benchmarks/missing.py [--part accuracy|speed|real] [--reps 400] [--quick] [--json FILE]
+    python benchmarks/missing.py [--part NAME] [--reps 400] [--quick] [--json FILE]
 
 accuracy  N = 200 rows, K = 6 equations of a constant and two N(0, 1) regressors, one factor that
           all equations share (loadings U(.6, 1.2)), d ~ U(.4, .8), coefficients N(0, 1); everything
@@ -11,6 +11,8 @@ accuracy  N = 200 rows, K = 6 equations of a constant and two N(0, 1) regressors
           an unrestricted SUR on those (linearmodels, FGLS, debiased); OLS on each equation's own
           rows (rank 0). RMSE and bias of coefficients, coverage of nominal 95 % intervals; Monte
           Carlo standard errors are over replications, whose coefficients share errors.
+floor     Half of the cells missing at random from few rows, where some r + 1 equations share so few
+          that the likelihood has no bound but that of d_floor: RMSE and coverage by d_floor.
 speed     K = 200, N = 500, p = 4, r = 3 with 20 % missing, next to the complete data: one start,
           the default's starts, standard errors; and K = 2,000, N = 1,000, with its memory in a
           process of its own.
@@ -131,6 +133,43 @@ def accuracy(reps: int, seed: int = 0) -> list[dict]:
                     "bias se": float(bias.std() / n),
                     "coverage": float(inside.mean()),
                     "coverage se": float(inside.std() / n),
+                }
+            )
+    return rows
+
+
+def floors(reps: int) -> list[dict]:
+    """RMSE and coverage by d_floor where half of the cells of few rows are missing."""
+    rows = []
+    for n, k, r in ((40, 8, 1), (60, 10, 2)):
+        for floor in (1e-8, 1e-3, 1e-2, 5e-2):
+            square, inside, heywood, stuck = [], [], 0, 0
+            for seed in range(reps):
+                rng = np.random.default_rng(seed)
+                X = [np.column_stack([np.ones(n), rng.standard_normal((n, 2))]) for _ in range(k)]
+                F, d = rng.standard_normal((k, r)), rng.uniform(0.5, 1.5, k)
+                E = rng.standard_normal((n, r)) @ F.T + rng.standard_normal((n, k)) * np.sqrt(d)
+                beta = rng.standard_normal((k, 3))
+                Y = np.column_stack([x @ b for x, b in zip(X, beta, strict=True)]) + E
+                holes = np.where(rng.random(Y.shape) < 0.5, np.nan, Y)
+                model = LowRankSUR(holes, X, r, missing="fiml")
+                res = model.fit(d_floor=floor, n_starts=3)
+                interval = res.conf_int().to_numpy()
+                beta = beta.ravel()
+                square.append(np.mean(np.square(res.params.to_numpy() - beta)))
+                inside.append(np.mean((interval[:, 0] <= beta) & (beta <= interval[:, 1])))
+                heywood += bool(res.heywood)
+                stuck += not res.converged
+            rows.append(
+                {
+                    "N, K, r": f"{n}, {k}, {r}",
+                    "d_floor": floor,
+                    "RMSE": float(np.sqrt(np.mean(square))),
+                    "coverage": float(np.mean(inside)),
+                    "coverage se": float(np.std(inside) / np.sqrt(reps)),
+                    "with Heywood cases": heywood,
+                    "not converged": stuck,
+                    "fits": reps,
                 }
             )
     return rows
@@ -303,7 +342,7 @@ def means(rows: list[dict]) -> list[dict]:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=["accuracy", "speed", "real"])
+    parser.add_argument("--part", choices=["accuracy", "floor", "speed", "real"])
     parser.add_argument("--reps", type=int, default=400)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
@@ -316,6 +355,8 @@ def main(argv: list[str] | None = None) -> None:
     made = {}
     if args.part in (None, "accuracy"):
         made["accuracy"] = accuracy(20 if args.quick else args.reps)
+    if args.part in (None, "floor"):
+        made["floor"] = floors(5 if args.quick else 100)
     if args.part in (None, "speed"):
         made["speed"] = speed(args.quick)
         made["large"] = [in_a_process(*((200, 100) if args.quick else (1000, 2000)))]

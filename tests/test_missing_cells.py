@@ -549,7 +549,7 @@ class TestShapesOfHoles:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HeywoodWarning)
             res = model.fit()
-        assert res.mle_settings["d_floor"] == 1e-3
+        assert res.mle_settings["d_floor"] == 1e-2
         text = " ".join(str(res.summary()).split())
         assert "Equations 'y1', 'y2' share 1 rows only" in text
         with warnings.catch_warnings():

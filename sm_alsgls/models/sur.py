@@ -137,7 +137,7 @@ class LowRankSUR(LikelihoodModel):
     (Little and Rubin 2002, chapter 6). Pairs of equations may never meet in a row. Where nothing
     is missing it is the complete-data fit. Where r + 1 equations that meet share so few rows that
     factors and coefficients fit them all, the likelihood has no bound but that of ``d_floor``,
-    whose default is then 1e-3, and the summary names them.
+    whose default is then 1e-2, and the summary names them.
 
     **Weights.** They are those of Stata's aweights and linearmodels: sqrt(w) times response and
     regressors have the covariance Sigma, that of a cell with w = 1, the mean. Integer weights
@@ -501,7 +501,7 @@ class LowRankSUR(LikelihoodModel):
             Ridges on loadings and slopes, per observation, without units. 0 is none.
         d_floor : float, optional
             Lower bound of a uniqueness as a share of its equation's OLS residual variance.
-            Default 1e-8; 1e-3 where missing cells leave r + 1 equations too few joint rows.
+            Default 1e-8; 1e-2 where missing cells leave r + 1 equations too few joint rows.
         rel_tol, gtol : float
             Converged means both: the NLL fell by less than ``rel_tol`` (relative) in the last
             sweep, and gradients are below ``gtol`` (log d per row; coefficients in units of the
@@ -543,7 +543,7 @@ class LowRankSUR(LikelihoodModel):
         if unknown:
             refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
         sparse = self._joint_rows()
-        floor = (1e-8 if sparse is None else 1e-3) if d_floor is None else d_floor
+        floor = (1e-8 if sparse is None else 1e-2) if d_floor is None else d_floor
         options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         maximise = _maximiser(method, self._system.cells)
         starts = number_of_starts(n_starts)
