@@ -32,6 +32,7 @@ from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable
+from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
 from sm_alsgls.results.restriction_tests import restriction_tests
 from sm_alsgls.results.selection import positions
@@ -41,7 +42,14 @@ from sm_alsgls.results.tables import Tables
 
 
 class LowRankSURResults(
-    Coefficients, Tables, Hypotheses, SystemFit, Conditionals, Removable, LikelihoodModelResults
+    Coefficients,
+    Tables,
+    Plots,
+    Hypotheses,
+    SystemFit,
+    Conditionals,
+    Removable,
+    LikelihoodModelResults,
 ):
     """Results of `LowRankSUR.fit`.
 
