@@ -21,8 +21,8 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = (
 GREY = "0.55"
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 SMALL = 8.0
-# Up to here every equation is named on an axis.
-NAMED = 40
+# Up to here every equation is named on an axis of a matrix, and of sorted dots.
+NAMED, NAMED_DOTS = 40, 60
 _LONGEST = 22
 
 
@@ -60,7 +60,7 @@ def plain(ax: Any) -> Any:
 
 def height_of(rows: int) -> float:
     """Inches that so many named rows need."""
-    return float(np.clip(1.3 + 0.19 * rows, 2.4, 9.0))
+    return float(np.clip(1.3 + 0.17 * rows, 2.4, 11.0))
 
 
 def short(names: Sequence[Any]) -> list[str]:
@@ -84,7 +84,7 @@ def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
     """
     K, names = len(names), short(names)
     ax.set_ylim(-0.5 - 0.01 * K, K - 0.5 + 0.01 * K)
-    if K <= NAMED:
+    if K <= NAMED_DOTS:
         ax.set_yticks(np.arange(K), names, fontsize=SMALL)
         return
     ax.set_yticks([])
@@ -102,7 +102,10 @@ def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
             fontsize=SMALL,
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkB": 0},
         )
-    ax.set_ylabel(f"{K} equations, sorted; the {extremes} first and last named")
+    widest = max(len(names[row]) for row, _ in places)
+    ax.set_ylabel(
+        f"{K} equations, sorted; the {extremes} first and last named", labelpad=30 + 5 * widest
+    )
 
 
 def row_axis(ax: Any, rows: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from sm_alsgls.plotting.canvas import (
     BLUE,
     GREY,
-    NAMED,
+    NAMED_DOTS,
     VERMILION,
     axes,
     height_of,
@@ -58,10 +58,10 @@ def sorted_dots(
     Axes
     """
     K = len(values)
-    ax = axes(ax, 6.4, height_of(min(K, NAMED)) if K <= NAMED else 6.0)
+    ax = axes(ax, 6.4, height_of(min(K, NAMED_DOTS)) if K <= NAMED_DOTS else 6.0)
     order = np.argsort(values, kind="stable")
     marked = np.zeros(K, dtype=bool) if marked is None else marked
-    size = 5.0 if K <= NAMED else float(np.clip(900.0 / K, 1.5, 4.0))
+    size = 5.0 if K <= NAMED_DOTS else float(np.clip(900.0 / K, 1.5, 4.0))
     rows = np.arange(K)
     if line is not None:
         ax.axvline(line, color="0.3", linewidth=0.8, zorder=0)
@@ -77,7 +77,7 @@ def sorted_dots(
             colour = BLUE
         at, here = rows[flags], order[flags]
         if intervals is not None:
-            width = 1.2 if K <= NAMED else 0.5
+            width = 1.2 if K <= NAMED_DOTS else 0.5
             ax.hlines(at, intervals[here, 0], intervals[here, 1], color=colour, linewidth=width)
         ax.plot(values[here], at, "o", color=colour, markersize=size, label=label or None)
     name_rows(ax, [names[i] for i in order])

@@ -231,7 +231,7 @@ class Plots:
             equation[at],
             intervals=interval,
             marked=clear,
-            marked_label=f"{1 - alpha:.3g} interval without zero",
+            marked_label=f"{100 * (1 - alpha):.3g} % interval without zero",
             other_label="with zero",
             line=0.0,
             xlabel=f"coefficient of {variable} (response per unit)",
