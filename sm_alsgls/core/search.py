@@ -22,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sm_alsgls.core.als import Problem, Solution, Start, Sweep, als
-from sm_alsgls.core.curvature import Curvature, LikelihoodHessian, lowest_curvature
+from sm_alsgls.core.curvature import Curvature, lowest_curvature
+from sm_alsgls.core.dense_hessian import hessian_at
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
@@ -101,7 +102,6 @@ def search(
     Search
     """
     limit = auto_starts(problem, rank) if n_starts is None else n_starts
-    rng = np.random.default_rng(0) if rng is None else rng
     few = n_starts is None and limit == 2
     watch = _Watch(callback, problem.K, problem.n_obs if few else None)
     solutions = [als(problem, rank, first, callback=watch)]
@@ -120,6 +120,8 @@ def search(
                 run(start)
         constructed = len(levels)
         while len(solutions) < limit and not watch.stopped:
+            # Made here: it takes as long as a sweep of a small system.
+            rng = rng or np.random.default_rng(0)
             index = len(levels) - constructed
             large = limit == 2
             run(
@@ -265,7 +267,7 @@ def _leave_saddles(
 
 def curvature_at(problem: Problem, solution: Solution) -> Curvature:
     """The lowest curvature at a solution, uniquenesses on their bound held there."""
-    hessian = LikelihoodHessian(
+    hessian = hessian_at(
         problem.design,
         solution.E,
         solution.cov,
