@@ -16,6 +16,7 @@ from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import Search, curvature_at
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
@@ -74,7 +75,6 @@ class LowRankSURResults(
         super().__init__(model, np.concatenate(beta))
         self._beta = beta
         self.nobs, self.neqs, self.rank = model.nobs, model.neqs, model.rank
-        self.sigma = best.cov.canonical()
         self.converged = best.converged
         self.df_model = model.df_model
         self.df_resid = float(self.nobs * self.neqs) - self.df_model
@@ -93,7 +93,7 @@ class LowRankSURResults(
         self.nll_per_row = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
-            else self.sigma.nll(best.E, self.nobs)
+            else best.cov.nll(best.E, self.nobs)
         )
         self.mle_settings = {"optimizer": found.method, **vars(problem.options)}
 
@@ -109,6 +109,11 @@ class LowRankSURResults(
             progress=self._progress,
         )
         return LowRankSURResultsWrapper(again)
+
+    @cached_property
+    def sigma(self) -> LowRankDiag:
+        """The error covariance with canonical loadings."""
+        return self._found.best.cov.canonical()
 
     # -- likelihood ------------------------------------------------------------------------
 
