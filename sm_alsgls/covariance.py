@@ -80,13 +80,22 @@ class LowRankDiag:
     True
     """
 
-    __slots__ = ("_factor_", "_logdet_", "_precision_factor_", "_root_", "loadings", "uniquenesses")
+    __slots__ = (
+        "_factor_",
+        "_logdet_",
+        "_precision_",
+        "_precision_factor_",
+        "_root_",
+        "loadings",
+        "uniquenesses",
+    )
 
     loadings: Array
     uniquenesses: Array
     _factor_: woodbury.BlockFactor
     _root_: woodbury.Root
     _logdet_: float
+    _precision_: Array
     _precision_factor_: Array
 
     def __init__(self, F: npt.ArrayLike, d: npt.ArrayLike) -> None:
@@ -230,6 +239,18 @@ class LowRankDiag:
             root = woodbury.root_of(self._factor)
             _set(self, "_root_", root)
             return root
+
+    @property
+    def _precision(self) -> Array:
+        """Sigma^-1, (K, K), read-only: for few equations, where a product is all overhead."""
+        try:
+            return self._precision_
+        except AttributeError:
+            d = self.uniquenesses
+            P = woodbury.precision(self._factor) if self.rank else np.diag(1.0 / d)
+            P.setflags(write=False)
+            _set(self, "_precision_", P)
+            return P
 
     @property
     def precision_factor(self) -> Array:

@@ -221,7 +221,7 @@ def quad(rows: Array, f: BlockFactor) -> float:
     """tr(E Sigma^-1 E') for rows E (n, K), by sums of squares where the difference cancels."""
     T = _times(rows, f.Gt)
     total = float(np.einsum("ij,ij->j", rows, rows) @ f.scale)
-    value = total - float(np.einsum("ij,ij->", T, T))
+    value = total - float(np.vdot(T, T))
     if value < 0.01 * total:
         # At the minimiser g = E D^-1/2 A C^-1 an error in g enters to second order only.
         g = _over_transpose(T, f.R)
@@ -238,7 +238,7 @@ def logdet(d: Array, f: BlockFactor) -> float:
     logs = np.log(d)
     if f.J.size:
         logs[f.J] = 2.0 * np.log(f.RJ.diagonal())
-    return 2.0 * float(np.log(f.R.diagonal()).sum()) + float(logs.sum())
+    return 2.0 * float(np.add.reduce(np.log(f.R.diagonal()))) + float(np.add.reduce(logs))
 
 
 def precision_diag(f: BlockFactor) -> Array:
@@ -249,6 +249,15 @@ def precision_diag(f: BlockFactor) -> Array:
         out += np.square((f.P @ inverse).T @ f.Gt).sum(axis=0)
         out[f.J] = np.square(inverse).sum(axis=1)
     return out
+
+
+def precision(f: BlockFactor) -> Array:
+    """Sigma^-1 as a new array (K, K); cost O(K^2 r)."""
+    if f.J.size:
+        return solve(np.eye(f.scale.size), f)
+    P = np.asarray(f.Gt.T @ -f.Gt)
+    P.ravel()[:: len(P) + 1] += f.scale
+    return P
 
 
 def precision_factor(F: Array, d: Array, f: BlockFactor) -> Array:

@@ -17,11 +17,12 @@ spectrum lies near [0, 2] and eight Lanczos steps find a negative end.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-import scipy.linalg
 
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.covariance import LowRankDiag
@@ -44,7 +45,35 @@ class Operator(Protocol):
         ...
 
 
-class LikelihoodHessian:
+class ScaledHessian:
+    """The coordinates in which the Hessian is looked at; ``apply`` comes from subclasses."""
+
+    def __init__(self, design: Design, cov: LowRankDiag, n_obs: int, free: Array | None) -> None:
+        self.design, self.cov, self.n_obs = design, cov, n_obs
+        self._F, self._d = cov.loadings, cov.uniquenesses
+        self._K, self._r = self._F.shape
+        self._precision_diag = cov.precision_diag()
+        self._scale = np.concatenate(
+            [
+                np.sqrt(n_obs / design.expand(self._precision_diag)),
+                np.sqrt(self._d).repeat(self._r),
+                np.sqrt(2.0) * (np.ones(self._K) if free is None else free),
+            ]
+        )
+        self.size = len(self._scale)
+
+    def split(self, v: Array) -> tuple[Array, Array, Array]:
+        """Unscaled (gamma', F', x') of a scaled flat vector."""
+        v = v * self._scale
+        P = self.design.P
+        return v[:P], v[P : -self._K].reshape(self._K, self._r), v[-self._K :]
+
+    def apply(self, v: Array) -> Array:
+        """H v in scaled coordinates."""
+        raise NotImplementedError
+
+
+class LikelihoodHessian(ScaledHessian):
     """The scaled Hessian at one (E, Sigma) as an operator on flat vectors (P + K r + K,).
 
     Parameters
@@ -72,32 +101,16 @@ class LikelihoodHessian:
         ridge: Ridge | None = None,
         lam_F: float = 0.0,
     ) -> None:
+        super().__init__(design, cov, n_obs, free)
         self._ridge, self._lam_F = ridge, lam_F
-        self.design, self.cov, self.n_obs = design, cov, n_obs
-        self._F, self._d = cov.loadings, cov.uniquenesses
-        self._K, self._r = self._F.shape
         self._W = cov.solve(E)
         self._PF = cov.solve(self._F.T).T
         self._FPF = self._F.T @ self._PF
         self._WF = self._W @ self._F
         self._G = cov.precision_factor
         # P o P = diag(1/d^2 - 2 |g|^2 / d) + (G G') o (G G'), written with diag(P) = 1/d - |g|^2.
-        self._square_diag = (2.0 * cov.precision_diag() - 1.0 / self._d) / self._d
-        self._delta_diag = cov.precision_diag() - np.einsum("nk,nk->k", self._W, self._W) / n_obs
-        self._scale = np.concatenate(
-            [
-                np.sqrt(n_obs / design.expand(cov.precision_diag())),
-                np.repeat(np.sqrt(self._d), self._r),
-                np.sqrt(2.0) * (np.ones(self._K) if free is None else free),
-            ]
-        )
-        self.size = len(self._scale)
-
-    def split(self, v: Array) -> tuple[Array, Array, Array]:
-        """Unscaled (gamma', F', x') of a scaled flat vector."""
-        v = v * self._scale
-        P = self.design.P
-        return v[:P], v[P : -self._K].reshape(self._K, self._r), v[-self._K :]
+        self._square_diag = (2.0 * self._precision_diag - 1.0 / self._d) / self._d
+        self._delta_diag = self._precision_diag - np.einsum("nk,nk->k", self._W, self._W) / n_obs
 
     def apply(self, v: Array) -> Array:
         """H v in scaled coordinates."""
@@ -154,28 +167,36 @@ class Curvature:
         return self.lowest < -1e-5
 
 
+@lru_cache(maxsize=4)
+def _irregular(size: int) -> Array:
+    """A fixed unit vector; the caller's generators are left alone."""
+    v = np.random.default_rng(20).standard_normal(size)
+    v /= np.linalg.norm(v)
+    v.setflags(write=False)
+    return v
+
+
 def lowest_curvature(hessian: Operator, steps: int = 8) -> Curvature:
     """Lanczos with full reorthogonalisation from a fixed irregular vector.
 
     Cost: ``steps`` applications, each O(n K r).
     """
     steps = min(steps, hessian.size)
-    v = np.random.default_rng(20).standard_normal(hessian.size)
-    v /= np.linalg.norm(v)
+    v = _irregular(hessian.size)
     basis = np.empty((steps, hessian.size))
     alpha, beta = np.zeros(steps), np.zeros(steps)
     for k in range(steps):
         basis[k] = v
         w = hessian.apply(v)
         alpha[k] = v @ w
+        done = basis[: k + 1]
         for _ in range(2):
-            w -= basis[: k + 1].T @ (basis[: k + 1] @ w)
-        beta[k] = np.linalg.norm(w)
+            w -= (done @ w) @ done
+        beta[k] = math.sqrt(float(w @ w))
         if beta[k] < 1e-10:
             steps = k + 1
             break
         v = w / beta[k]
-    values, vectors = scipy.linalg.eigh_tridiagonal(
-        alpha[:steps], beta[: steps - 1], select="i", select_range=(0, 0)
-    )
+    # The lower triangle is all that is read.
+    values, vectors = np.linalg.eigh(np.diag(alpha[:steps]) + np.diag(beta[: steps - 1], -1))
     return Curvature(float(values[0]), *hessian.split(vectors[:, 0] @ basis[:steps]))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -96,6 +98,22 @@ class _Shared(_Stack):
 
     def blocks(self, start: int, stop: int) -> Array:
         return np.broadcast_to(self.basis, (stop - start, *self.basis.shape[1:]))
+
+
+class Stacked(NamedTuple):
+    """All bases in one array, and their Gram matrix: for few coefficients only.
+
+    ``Qt`` (P, n) holds the columns of the Q_j as rows, ``owner`` (P,) their equations, ``gram``
+    (P, P) is Qt Qt'.
+    """
+
+    owner: Array
+    Qt: Array
+    gram: Array
+
+    def spread(self, S: Array) -> Array:
+        """S_jl Q_j' Q_l for S (K, K), as (P, P)."""
+        return self.gram * S.take(self.owner, axis=0).take(self.owner, axis=1)
 
 
 class Design:
@@ -198,13 +216,13 @@ class Design:
     def expand(self, v: Array) -> Array:
         """Repeat one value an equation (K,) for each of its coefficients, (P,)."""
         if len(self._groups) == 1:
-            return np.repeat(v, self._groups[0].p)
+            return v.repeat(self._groups[0].p)
         return np.concatenate([np.repeat(v[g.equations], g.p) for g in self._groups])
 
     def largest_norm(self, v: Array) -> float:
         """Largest Euclidean norm of an equation's part of ``v`` (P,): no basis changes it."""
-        squares = (np.square(group.coefficients(v)).sum(axis=1).max() for group in self._groups)
-        return float(max(squares)) ** 0.5
+        parts = (np.square(group.coefficients(v)) for group in self._groups)
+        return float(max(np.maximum.reduce(np.add.reduce(part, 1)) for part in parts)) ** 0.5
 
     def to_beta(self, g: Array) -> list[Array]:
         """Coefficients beta_j of the columns of X_j, in the order of the equations."""
@@ -232,6 +250,15 @@ class Design:
                 start = group.gamma.start + i * group.p
                 at = slice(start, start + group.p * len(equations))
                 yield equations, group.blocks(i, i + len(equations)), at
+
+    @cached_property
+    def stacked(self) -> Stacked:
+        """All bases as one array; cost O(n P^2), once."""
+        owner, Qt = np.empty(self.P, dtype=np.intp), np.empty((self.P, self.n))
+        for equations, basis, at in self.tiles(self.K):
+            owner[at] = equations.repeat(basis.shape[1])
+            Qt[at] = basis.reshape(-1, self.n)
+        return Stacked(owner, Qt, Qt @ Qt.T)
 
     def equation_slice(self, j: int) -> slice:
         """Where gamma_j sits in the flat vector."""

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.design import Design
+from sm_alsgls.core.design import Design, Stacked
 from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.rows import Rows
@@ -119,6 +119,11 @@ class RestrictedDesign(Design):
     def beta_map(self, j: int) -> Array:
         """As `Design.beta_map`."""
         return self.full.beta_map(j)
+
+    @property
+    def stacked(self) -> Stacked:
+        """As `Design.stacked`, of the design without N."""
+        return self.full.stacked
 
     def equation_slice(self, j: int) -> slice:
         """As `Design.equation_slice`."""

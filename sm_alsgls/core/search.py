@@ -101,7 +101,6 @@ def search(
     Search
     """
     limit = auto_starts(problem, rank) if n_starts is None else n_starts
-    rng = np.random.default_rng(0) if rng is None else rng
     few = n_starts is None and limit == 2
     watch = _Watch(callback, problem.K, problem.n_obs if few else None)
     solutions = [als(problem, rank, first, callback=watch)]
@@ -120,6 +119,8 @@ def search(
                 run(start)
         constructed = len(levels)
         while len(solutions) < limit and not watch.stopped:
+            # Made here: it takes as long as a sweep of a small system.
+            rng = rng or np.random.default_rng(0)
             index = len(levels) - constructed
             large = limit == 2
             run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.linalg.lapack import dsyevd, dsyevr
 
@@ -56,13 +58,9 @@ class DenseSpectrum:
         theta, V, diagonal = self._all(d)
         r = min(self._rank, int(np.count_nonzero(theta > 1.0)))
         top, K = theta[:r, None], len(d)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            w = (top - 1.0) * (top + theta) / (top - theta)
-        # Each pair of leading ones once.
-        w[:, :r] = np.triu(top + theta[:r])
-        w.ravel()[:: K + 1] = theta[:r]
-        if not np.isfinite(w).all():
-            return None
+        # A tie makes H huge and indefinite, which is seen when it is factorised.
+        w = (top - 1.0) * (top + theta) / np.maximum(top - theta, 1e-30)
+        w[:, :r] = (top + theta[:r]) * _each_pair_once(r)
         B = (V[:, :r, None] * V[:, None, :]).reshape(K, r * K)
         H = (B * (-0.5 * w.ravel())) @ B.T
         H.ravel()[:: K + 1] += 0.5 * diagonal
@@ -79,6 +77,12 @@ class DenseSpectrum:
                 raise np.linalg.LinAlgError(f"eigenvalues of a {len(d)} x {len(d)} matrix: {info}")
             self._kept = d, values[::-1], V[:, ::-1], diagonal
         return self._kept[1:]
+
+
+@cache
+def _each_pair_once(r: int) -> Array:
+    """Weights of i, l <= r: 1 above the diagonal, a half on it."""
+    return np.asarray(np.triu(np.ones((r, r))) - 0.5 * np.eye(r))
 
 
 class BlockSpectrum:

@@ -12,7 +12,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from sm_alsgls.core.curvature import LikelihoodHessian, Operator
+from sm_alsgls.core.curvature import Operator, ScaledHessian
+from sm_alsgls.core.dense_hessian import hessian_at
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.gls import NormalEquations
@@ -166,10 +167,10 @@ class CompleteSteps:
         """By the function of that name."""
         return stationarity(self._problem, gamma, E, cov, at_bound)
 
-    def hessian(self, gamma: Array, E: Array, cov: LowRankDiag, free: Array) -> LikelihoodHessian:
-        """Products in closed form."""
+    def hessian(self, gamma: Array, E: Array, cov: LowRankDiag, free: Array) -> ScaledHessian:
+        """A matrix, or products, in closed form."""
         problem = self._problem
-        return LikelihoodHessian(
+        return hessian_at(
             problem.design, E, cov, problem.n_obs, free, problem.ridge, problem.options.lam_F
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -19,9 +19,10 @@ _T = TypeVar("_T")
 
 
 @cache
-def _libraries() -> ThreadpoolController:
+def _libraries() -> list[Any]:
     # Finding them takes milliseconds; NumPy's and SciPy's are loaded by now.
-    return ThreadpoolController()
+    found = ThreadpoolController().lib_controllers
+    return [library for library in found if library.user_api == "blas"]
 
 
 def on_one_thread(function: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -29,7 +30,16 @@ def on_one_thread(function: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @wraps(function)
     def limited(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with _libraries().limit(limits=1, user_api="blas"):
+        # What `ThreadpoolController.limit` does, without asking for more than the numbers: it
+        # takes a twentieth of a small fit.
+        before = [(library, library.num_threads) for library in _libraries()]
+        many = [(library, number) for library, number in before if number != 1]
+        for library, _ in many:
+            library.set_num_threads(1)
+        try:
             return function(*args, **kwargs)
+        finally:
+            for library, number in many:
+                library.set_num_threads(number)
 
     return limited

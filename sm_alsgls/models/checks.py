@@ -24,6 +24,9 @@ from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
 from sm_alsgls.results.rank_selection import RULES
 
+# Equations up to which all correlations are looked at.
+_FEW = 50
+
 
 @on_one_thread
 def build_problem(
@@ -139,12 +142,17 @@ def _twins(system: System, problem: Problem) -> None:
     """Two equations with proportional OLS residuals make Sigma singular.
 
     Residuals of unit length are compared through two random projections, sorted: O(n K), no
-    K x K correlation matrix.
+    K x K correlation matrix, which for few equations is cheaper and mostly settles it.
     """
     if problem.K < 2:
         return
     E = problem.E_ols.T
     E = E / np.sqrt(np.einsum("kn,kn->k", E, E))[:, None]
+    if problem.K <= _FEW:
+        R = E @ E.T
+        R.ravel()[:: problem.K + 1] = 0.0
+        if np.abs(R).max() < 0.99:
+            return
     z = np.random.default_rng(7).standard_normal((problem.design.n, 2))
     key = E @ z
     key *= np.where(key[:, :1] < 0, -1.0, 1.0)

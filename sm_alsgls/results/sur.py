@@ -18,6 +18,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank_excess import LastFactor, last_factor
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.core.steps import steps_of
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.conditional import (
     Conditionals,
@@ -93,7 +94,6 @@ class LowRankSURResults(
         super().__init__(model, np.concatenate(beta))
         self._beta = beta
         self.nobs, self.neqs, self.rank = model.nobs, model.neqs, model.rank
-        self.sigma = best.cov.canonical()
         self.converged = best.converged
         self.df_model = model.df_model
         usage = model._usage
@@ -116,7 +116,7 @@ class LowRankSURResults(
         self._nll = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
-            else steps_of(problem).nll(best.E, self.sigma)
+            else steps_of(problem).nll(best.E, best.cov)
         )
         self.nll_per_row = self._nll - self._log_jacobian / self.nobs
         self.mle_settings = {"optimizer": found.method, **vars(problem.options)}
@@ -133,6 +133,11 @@ class LowRankSURResults(
             progress=self._progress,
         )
         return LowRankSURResultsWrapper(again)
+
+    @cached_property
+    def sigma(self) -> LowRankDiag:
+        """The error covariance with canonical loadings."""
+        return self._found.best.cov.canonical()
 
     # -- likelihood ------------------------------------------------------------------------
 
