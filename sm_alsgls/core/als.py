@@ -184,7 +184,7 @@ def als(
     rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
     memory = SecantMemory(20)
     status = _asked_to_stop(callback, rows[0])
-    drop, flat = math.inf, 0
+    drop, flat, newton = math.inf, 0, True
     nearby = _near_enough(problem.n_obs)
     while not status:
         # Half: the last beta-step of `_settle` moves the gradient in d a little.
@@ -198,7 +198,13 @@ def als(
         if len(rows) > limit:
             status = f"max_sweeps={limit} reached; raise max_sweeps"
             break
-        direction, iterations = _direction(problem, point, memory)
+        step = steps.newton(point) if newton and len(memory) else None
+        if step is None:
+            direction, iterations = _direction(problem, point, memory)
+            d = point.factor.d
+        else:
+            direction, iterations = step[0], 0
+            d = point.factor.d * np.exp(np.clip(step[1], -1.0, 1.0))
         moved = problem.design.fitted(direction)
         E = np.subtract(point.E, moved, out=moved)
         gamma = point.gamma + direction
@@ -207,7 +213,7 @@ def als(
             E,
             rank,
             cov=point.cov,
-            d=point.factor.d,
+            d=d,
             block=point.factor.block,
             gtol=_sigma_tol(problem, point),
         )
@@ -223,8 +229,10 @@ def als(
             memory.push(direction, point.score - trial.score, float(point.score @ direction))
             point = trial
         else:
-            memory.clear()
-            drop = math.inf
+            # Of a Newton step that fails the pairs are not to blame.
+            if step is None:
+                memory.clear()
+            drop, newton = math.inf, False
         rows.append(
             _row(len(rows), nll_beta, point, accept_t, iterations, time.perf_counter() - began)
         )

@@ -20,6 +20,7 @@ so that no array but Q'E has rows. With M = F'A and T = F'B the blocks are
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from sm_alsgls.core.curvature import LikelihoodHessian, ScaledHessian
 from sm_alsgls.core.design import Design, Ridge
@@ -27,6 +28,8 @@ from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
 
+# Added to every curvature, of which most are about 1.
+_GAUGE = 1e-8
 # Parameters up to which the matrix costs less than eight products: 0.2 ms at 120.
 _SMALL = 150
 
@@ -68,10 +71,31 @@ class DenseHessian(ScaledHessian):
         H *= self._scale
         H *= self._scale[:, None]
         self.matrix = H
+        # Of F and x = log d, which the Sigma-step leaves within its tolerance of zero.
+        self._rest = np.concatenate([(Delta @ F).ravel(), 0.5 * d * Delta.diagonal()])
 
     def apply(self, v: Array) -> Array:
         """H v in scaled coordinates."""
         return np.asarray(self.matrix @ v)
+
+    def newton(self, score: Array) -> tuple[Array, Array] | None:
+        """Newton's step in (gamma, F, log d), of which gamma (P,) and log d (K,) are returned.
+
+        ``score`` (P,) is that of gamma.
+
+        None where the Hessian is not positive: elsewhere than near a maximum. Rotations of the
+        factors have no curvature and no gradient; a little is added, which moves nothing.
+        """
+        size, g = self.size, len(score)
+        H, right = self.matrix.copy(), np.empty(size)
+        H.ravel()[:: size + 1] += _GAUGE
+        right[:g], right[g:] = score / self.n_obs, -self._rest
+        right *= self._scale
+        _, step, info = dposv(H.T, right, lower=1, overwrite_a=1, overwrite_b=1)
+        if info:
+            return None
+        step *= self._scale
+        return self.design.inside(step[:g]), step[-self._K :]
 
 
 def hessian_at(

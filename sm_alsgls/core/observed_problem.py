@@ -221,6 +221,9 @@ class ObservedSteps:
         """Products by differences of the gradient."""
         return ObservedHessian(self._problem, gamma, cov, free)
 
+    def newton(self, point: object) -> None:
+        """There is no matrix: products are differences of gradients."""
+
     def union(self, rank: int) -> LowRankDiag | None:
         """Each equation on all regressors of the rows it has, then the available cells."""
         problem = self._problem

@@ -108,7 +108,7 @@ def last_factor(problem: Problem, solution: Solution) -> LastFactor:
             n_obs=N,
             d=d,
             floor=problem.floor,
-            gtol=1e-4 if searched(problem) else path_gtol(N),
+            gtol=1e-3 if searched(problem) else path_gtol(N),
             block=None if block is None else block[:, : 2 * r],
         ).d
     # The iteration refines eigenvalues above 1 only: a quarter of d makes them four times as large.

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from sm_alsgls.core.curvature import Operator, ScaledHessian
-from sm_alsgls.core.dense_hessian import hessian_at
+from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.gls import NormalEquations
@@ -24,6 +24,10 @@ from sm_alsgls.covariance import LowRankDiag
 Array = np.ndarray
 
 _LOG_2PI = math.log(2.0 * math.pi)
+# The score of beta, in standard errors, below which Newton is tried.
+_NEAR = 0.5
+# The share of an OLS residual variance that every d_j has there.
+_AWAY = 1e-3
 # Beyond, residuals on all regressors cost as much as a start.
 _UNION_FLOPS = 5e7
 
@@ -107,6 +111,10 @@ class Steps(Protocol):
         """The Hessian of the likelihood at a point; d_j that are not ``free`` do not move."""
         ...
 
+    def newton(self, point: Any) -> tuple[Array, Array] | None:
+        """Newton's step of gamma and log d at a `_Point` of the loop, where cheap and positive."""
+        ...
+
     def union(self, rank: int) -> LowRankDiag | None:
         """Sigma of the residuals on every regressor of the system, to start from.
 
@@ -173,6 +181,17 @@ class CompleteSteps:
         return hessian_at(
             problem.design, E, cov, problem.n_obs, free, problem.ridge, problem.options.lam_F
         )
+
+    def newton(self, point: Any) -> tuple[Array, Array] | None:
+        """Where the Hessian is a matrix, beta near the maximum, and no d_j near its bound.
+
+        There log d runs off, and the likelihood is no quadratic.
+        """
+        if point.score_beta > _NEAR or (point.cov.uniquenesses < _AWAY * self._problem.s_ols).any():
+            return None
+        free = ~point.factor.at_bound
+        hessian = self.hessian(point.gamma, point.E, point.cov, free)
+        return hessian.newton(point.score) if isinstance(hessian, DenseHessian) else None
 
     def union(self, rank: int) -> LowRankDiag | None:
         """One regression for all equations, as all have all rows."""

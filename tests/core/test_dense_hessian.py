@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from sm_alsgls.core.als import als
 from sm_alsgls.core.curvature import LikelihoodHessian, lowest_curvature
 from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at
 from sm_alsgls.core.design import Design
-from sm_alsgls.core.restriction import RestrictedDesign
+from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.restriction import RestrictedDesign, RestrictedProblem
+from sm_alsgls.core.steps import steps_of
 from sm_alsgls.covariance import LowRankDiag
 from tests.core import systems
 
@@ -83,3 +86,53 @@ def test_same_lowest_curvature():
         assert lowest_curvature(dense, steps).lowest == pytest.approx(
             lowest_curvature(operator, steps).lowest, rel=1e-10, abs=1e-10
         )
+
+
+class TestNewton:
+    """The step of gamma is that of the likelihood in all its parameters."""
+
+    def near(self, K=6, r=2, restricted=False):
+        rng = np.random.default_rng(4)
+        blocks, Y = systems.system(rng, 80, K, r, 3)
+        args = (np.eye(3 * K)[[1]] - np.eye(3 * K)[[4]], np.zeros(1)) if restricted else ()
+        problem = (RestrictedProblem if restricted else Problem)(
+            blocks, Y, ALSOptions(gtol=1e-9), *args
+        )
+        best = als(problem, r)
+        assert best.converged
+        assert not best.at_bound.any()
+        return problem, best
+
+    @pytest.mark.parametrize("restricted", [False, True])
+    def test_error_squares(self, restricted):
+        problem, best = self.near(restricted=restricted)
+        rng = np.random.default_rng(5)
+        errors, z = [], problem.design.inside(rng.standard_normal(problem.design.P))
+        w = rng.standard_normal(problem.K)
+        for size in (1e-2, 1e-3):
+            gamma = best.gamma + size * z
+            E, steps = problem.residuals(gamma), steps_of(problem)
+            # An inexact Sigma-step: F is best for its d, and d is not best.
+            d = best.cov.uniquenesses * np.exp(size * w)
+            factor = steps.sigma(E, 2, cov=None, d=d, block=None, gtol=1.0)
+            cov = LowRankDiag.from_factors(factor.F, factor.d)
+            assert factor.gradient > 0.01 * size
+            score = steps.normal(cov).score(E, gamma)
+            step = DenseHessian(problem.design, E, cov, problem.n_obs).newton(score)[0]
+            errors.append(np.linalg.norm(gamma + step - best.gamma) / np.linalg.norm(size * z))
+        assert errors[0] < 0.1
+        # Quadratic: ten times nearer, the error falls a hundred times, and so relative to it ten.
+        assert errors[1] < 0.2 * errors[0]
+
+    def test_no_step_where_the_likelihood_bends_the_other_way(self):
+        design, E, cov = point(30, 5, 2, 3)
+        hessian = DenseHessian(design, 0.2 * E, cov, 30)
+        lowest = np.linalg.eigvalsh(hessian.matrix)[0]
+        assert lowest < -1e-3
+        assert hessian.newton(np.ones(design.P)) is None
+
+    def test_sweeps_converge_quadratically(self):
+        _, best = self.near()
+        scores = [sweep.score_beta for sweep in best.trace]
+        assert len(scores) <= 6
+        assert scores[-1] < 10.0 * scores[-2] ** 1.5
