@@ -43,6 +43,10 @@ class IllegalRankError(SystemInputError):
     """The number of factors is not identified; the message gives the largest legal one."""
 
 
+class NoFactorsError(SystemInputError):
+    """Something about factors is asked of a fit of rank 0."""
+
+
 class RestrictionError(SystemInputError):
     """Restrictions on coefficients cannot be read, repeat or contradict one another."""
 
@@ -77,6 +81,10 @@ class UnseenLevelError(SystemInputError):
 
 class DataRemovedError(AlsglsError, AttributeError):
     """Something needs rows that are gone: ``remove_data()``, or a stream; ``hasattr`` is False."""
+
+
+class MissingExtraError(AlsglsError, ImportError):
+    """A package of an optional extra is not installed; the message gives the command."""
 
 
 class IterationError(AlsglsError, RuntimeError):

@@ -12,6 +12,8 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.plotting.canvas import BLUE, VERMILION, axes, plain
+from sm_alsgls.plotting.lines import whole_numbers
 from sm_alsgls.results.summary import SystemSummary
 
 # Which end of a criterion is its choice; the order is that of the methods in messages.
@@ -164,28 +166,23 @@ class RankSelection:
 
         Raises
         ------
-        ImportError
-            matplotlib is not installed (``pip install matplotlib``).
+        OptionError
+        MissingExtraError
+            matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-            from matplotlib.ticker import MaxNLocator
-        except ImportError as error:
-            raise ImportError("plot() needs matplotlib: pip install matplotlib") from error
         name = criterion or (self.method if self.method in self.table else "bic_ols")
         if name not in self.choices.index:
             raise OptionError(
                 f"criterion must be one of {', '.join(self.choices.index)}; got {criterion!r}"
             )
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.0, 3.8), layout="constrained")
+        ax = axes(ax)
         values, rank = self.table[name], self.choices[name]
         if name == "cv":
             ax.errorbar(
-                values.index, values, self.table["cv_se"], color="C0", marker="o", capsize=3
+                values.index, values, self.table["cv_se"], color=BLUE, marker="o", capsize=3
             )
         else:
-            ax.plot(values.index, values, color="C0", marker="o")
+            ax.plot(values.index, values, color=BLUE, marker="o")
         if name == "lr":
             ax.axhline(self.alpha, color="0.5", linestyle="--", label=f"level {self.alpha:g}")
             ax.set_ylim(-0.03, 1.03)
@@ -194,16 +191,14 @@ class RankSelection:
         if not pd.isna(rank):
             chosen = values.get(rank, np.nan)
             if not pd.isna(chosen):
-                ax.plot([rank], [chosen], "o", color="C3", markersize=10, zorder=3)
-            ax.axvline(rank, color="C3", linewidth=0.8, label=f"chosen: {rank}")
+                ax.plot([rank], [chosen], "o", color=VERMILION, markersize=10, zorder=3)
+            ax.axvline(rank, color=VERMILION, linewidth=0.8, label=f"chosen: {rank}")
         ax.set_xlabel("number of factors r")
         ax.set_ylabel(_LABELS.get(name, name))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_title(_NAMES[name], fontsize="medium")
+        whole_numbers(ax)
+        ax.set_title(_NAMES[name])
         ax.legend(frameon=False)
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
-        return ax
+        return plain(ax)
 
 
 _LABELS = {

@@ -23,6 +23,7 @@ from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable
+from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
 from sm_alsgls.results.restriction_tests import restriction_tests
 from sm_alsgls.results.selection import positions
@@ -32,7 +33,7 @@ from sm_alsgls.results.tables import Tables
 
 
 class LowRankSURResults(
-    Coefficients, Tables, Hypotheses, SystemFit, Removable, LikelihoodModelResults
+    Coefficients, Tables, Plots, Hypotheses, SystemFit, Removable, LikelihoodModelResults
 ):
     """Results of `LowRankSUR.fit`.
 
