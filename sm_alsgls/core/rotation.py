@@ -1,7 +1,7 @@
 """Rotations of loadings towards columns that are easy to name.
 
-Sigma = F F' + D is the same for F T with T orthogonal: a rotation changes what factors are called
-and not the fit. Orthogonal methods minimise the orthomax criterion over L = A T,
+Sigma = F F' + D is the same for F T with T orthogonal, so a rotation changes what factors are
+called and not the fit. Orthogonal methods minimise the orthomax criterion over L = A T,
 
     f(L) = -(1/4) <L2, (I - gamma C) L2>,      L2 = L o L,  C L2 = column means of L2,
 

@@ -58,6 +58,20 @@ def plain(ax: Any) -> Any:
     return ax
 
 
+def legend_above(ax: Any) -> None:
+    """A legend between title and axes, where no dot can lie below it."""
+    ax.legend(
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.1,
+        ncols=3,
+        fontsize="small",
+        columnspacing=1.2,
+    )
+    ax.set_title(ax.get_title(), pad=22.0)
+
+
 def height_of(rows: int) -> float:
     """Inches that so many named rows need."""
     return float(np.clip(1.3 + 0.17 * rows, 2.4, 11.0))
@@ -102,9 +116,11 @@ def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
             fontsize=SMALL,
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkB": 0},
         )
+    # The label's own place ends where the names begin, whose width it does not know.
     widest = max(len(names[row]) for row, _ in places)
     ax.set_ylabel(
-        f"{K} equations, sorted; the {extremes} first and last named", labelpad=30 + 5 * widest
+        f"{K} equations, sorted; the {extremes} first and last named",
+        labelpad=22.0 + 0.62 * SMALL * widest,
     )
 
 

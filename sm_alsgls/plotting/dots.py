@@ -14,6 +14,7 @@ from sm_alsgls.plotting.canvas import (
     VERMILION,
     axes,
     height_of,
+    legend_above,
     name_rows,
     plain,
 )
@@ -88,5 +89,5 @@ def sorted_dots(
     ax.set_xlabel(xlabel)
     ax.set_title(title)
     if marked_label:
-        ax.legend(frameon=False, loc="lower right", fontsize="small")
+        legend_above(ax)
     return plain(ax)

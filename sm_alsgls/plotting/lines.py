@@ -14,6 +14,7 @@ from sm_alsgls.plotting.canvas import (
     SMALL,
     VERMILION,
     axes,
+    legend_above,
     plain,
     row_axis,
 )
@@ -47,8 +48,12 @@ def falling(
     if rejected.any():
         first = next(iter(series.values()))
         ax.plot(x[rejected], first[rejected], "x", color="black", label="step rejected", zorder=3)
-    if any((values > 0.0).any() for values in series.values()):
+    drawn = np.concatenate([values[values > 0.0] for values in series.values()])
+    if drawn.size:
         ax.set_yscale("log")
+        if drawn.max() < 10.0 * drawn.min():
+            # Within a decade the ticks would have one label many times.
+            ax.set_ylim(drawn.min() / 10.0, drawn.max() * 10.0)
     if bound is not None:
         ax.axhline(bound, color="0.3", linestyle="--", linewidth=0.8, label=bound_label)
     ax.set_xlabel("sweep")
@@ -112,7 +117,7 @@ def fit(
     """Observed values as dots, fitted ones as a line with the interval (N, 2) of their mean."""
     ax = axes(ax, 7.2, 4.0)
     x = row_axis(ax, rows)
-    small = len(x) > 200
+    many = len(x) > 200
     ax.fill_between(
         x,
         interval[:, 0],
@@ -120,11 +125,12 @@ def fit(
         color=BLUE,
         alpha=0.2,
         linewidth=0,
-        label=f"{level:.0%} interval of the mean",
+        label=f"{100.0 * level:g}% interval of the mean",
     )
-    ax.plot(x, fitted, color=BLUE, linewidth=0.8 if small else 1.4, label="fitted")
-    ax.plot(x, observed, "o", color="black", markersize=2 if small else 4, label="observed")
+    ax.plot(x, fitted, color=BLUE, linewidth=0.8 if many else 1.4, label="fitted")
+    colour, size, order = (GREY, 2, 1) if many else ("black", 4, 3)
+    ax.plot(x, observed, "o", color=colour, markersize=size, zorder=order, label="observed")
     ax.set_ylabel(f"{name} (units of the response)")
     ax.set_title(f"Observed and fitted: {name}")
-    ax.legend(frameon=False, fontsize="small")
+    legend_above(ax)
     return plain(ax)

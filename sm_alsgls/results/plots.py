@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.rank_criteria import leading_eigenvalues
-from sm_alsgls.core.rotation import METHODS, OBLIQUE, rotate
+from sm_alsgls.core.rotation import METHODS, ORTHOGONAL, rotate
 from sm_alsgls.exceptions import NoFactorsError, OptionError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.labels import shown
@@ -25,8 +25,8 @@ _MOST_EIGENVALUES = 30
 class Plots:
     """Mixin of `LowRankSURResults`: every method takes ``ax=`` and returns matplotlib Axes.
 
-    Without ``ax`` pyplot makes a figure, as statsmodels does. matplotlib comes with the extra
-    ``plot``; without it every method raises MissingExtraError, an ImportError.
+    Without ``ax`` a figure is made with pyplot, as statsmodels does. matplotlib comes with the
+    extra ``plot``; without it every method raises MissingExtraError, an ImportError.
 
     Examples
     --------
@@ -59,8 +59,8 @@ class Plots:
         Returns
         -------
         DataFrame (K, r)
-            Columns ``varimax1``, ...; ``attrs``: method, oblique (bool), and correlation
-            (a DataFrame (r, r)) of the factors.
+            Columns ``varimax1``, ...; ``attrs``: method, oblique (bool), and correlation of the
+            factors (r lists of r numbers).
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Plots:
         # Lists, not DataFrames: pandas compares attrs when it combines tables.
         out.attrs = {
             "method": method,
-            "oblique": method in OBLIQUE or method == "promax",
+            "oblique": method not in ORTHOGONAL,
             "correlation": correlation.tolist(),
         }
         return out
@@ -170,7 +170,7 @@ class Plots:
             if L.attrs["oblique"] and self.rank > 1:
                 apart = np.abs(np.array(L.attrs["correlation"]) - np.eye(self.rank)).max()
                 title += f"\nlargest |correlation| of factors {apart:.2f}"
-        unit = "standard deviations of the error" if standardized else "units of the response"
+        unit = "error s.d." if standardized else "units of the response"
         return loadings_plot(
             L.to_numpy(), L.index, list(L.columns), label=f"loading ({unit})", title=title, ax=ax
         )
@@ -231,7 +231,7 @@ class Plots:
             equation[at],
             intervals=interval,
             marked=clear,
-            marked_label=f"{100 * (1 - alpha):.3g} % interval without zero",
+            marked_label=f"{100.0 * (1.0 - alpha):g}% interval without zero",
             other_label="with zero",
             line=0.0,
             xlabel=f"coefficient of {variable} (response per unit)",
