@@ -15,6 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from PIL import Image
 
 from sm_alsgls import LowRankSUR, select_rank, simulate_sur
 from sm_alsgls.datasets import load_french, load_grunfeld
@@ -62,8 +63,13 @@ def draw(system: str, directory: Path) -> None:
         pictures["rank"] = lambda: select_rank(model, n_starts=1).plot()
     for name, picture in pictures.items():
         figure = picture().figure
-        figure.savefig(directory / f"{system}_{name}.png", dpi=DPI)
+        path = directory / f"{system}_{name}.png"
+        figure.savefig(path, dpi=DPI)
         plt.close(figure)
+        with Image.open(path) as image:
+            # A palette is half of the bytes.
+            small = image.convert("RGB").quantize(256)
+        small.save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,13 @@ def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
             ha="right",
             va="center",
             fontsize=SMALL,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (1.0, 0.5),
+                "color": GREY,
+                "linewidth": 0.5,
+                "shrinkB": 0,
+            },
         )
     # The label's own place ends where the names begin, whose width it does not know.
     widest = max(len(names[row]) for row, _ in places)

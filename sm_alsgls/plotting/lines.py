@@ -130,7 +130,7 @@ def fit(
     ax.plot(x, fitted, color=BLUE, linewidth=0.8 if many else 1.4, label="fitted")
     colour, size, order = (GREY, 2, 1) if many else ("black", 4, 3)
     ax.plot(x, observed, "o", color=colour, markersize=size, zorder=order, label="observed")
-    ax.set_ylabel(f"{name} (units of the response)")
+    ax.set_ylabel("response (its own units)")
     ax.set_title(f"Observed and fitted: {name}")
     legend_above(ax)
     return plain(ax)

@@ -69,7 +69,7 @@ class Plots:
         Examples
         --------
         >>> from sm_alsgls import LowRankSUR, simulate_sur
-        >>> s = simulate_sur(80, 12, 2, 2, rng=0)
+        >>> s = simulate_sur(200, 8, 2, 2, rng=0)
         >>> res = LowRankSUR(s.endog, s.exog, rank=2).fit()
         >>> res.rotated_loadings("promax").columns.tolist()
         ['promax1', 'promax2']

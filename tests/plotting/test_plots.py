@@ -176,20 +176,25 @@ class TestNumbers:
         assert ax.images[0].get_array().shape == (100, 100)
         assert [t.get_text() for t in ax.get_xticklabels()] == ["varimax1", "varimax2", "varimax3"]
 
-    def test_coefficients(self, small, ax):
-        small.plot_coefficients("x1", alpha=0.1, ax=ax)
-        table = small.tidy(alpha=0.1)
-        table = table[table.term == "x1"].sort_values("estimate")
+    def test_coefficients(self, ax):
+        s = simulate_sur(80, 12, 3, 2, rng=1, signal=0.2)
+        res = LowRankSUR(s.endog, s.exog, rank=2).fit()
+        res.plot_coefficients("x1", alpha=0.1, ax=ax)
+        table = res.tidy(alpha=0.1)
+        table = table[table.term == "x1"].sort_values("estimate").reset_index(drop=True)
         names = [label.get_text() for label in ax.get_yticklabels()]
         assert names == table.equation.tolist()
-        drawn = np.concatenate([line.get_xdata() for line in ax.lines[1:]])
-        np.testing.assert_allclose(np.sort(drawn), table.estimate)
-        ends = np.concatenate([np.array(c.get_segments())[:, :, 0] for c in ax.collections])
-        ends = ends[np.argsort(ends.mean(axis=1))]
-        np.testing.assert_allclose(ends, table[["conf_low", "conf_high"]])
-        clear = ((table.conf_low > 0) | (table.conf_high < 0)).sum()
-        assert len(ax.lines[1].get_xdata()) == clear
-        assert "90% interval without zero" in [t.get_text() for t in ax.get_legend().get_texts()]
+        clear = ((table.conf_low > 0) | (table.conf_high < 0)).to_numpy()
+        assert 0 < clear.sum() < 12
+        for kind, flags in enumerate((clear, ~clear)):
+            part, dots = table[flags], ax.lines[1 + kind]
+            np.testing.assert_array_equal(dots.get_ydata(), part.index)
+            np.testing.assert_allclose(dots.get_xdata(), part.estimate)
+            ends = np.array(ax.collections[kind].get_segments())
+            np.testing.assert_array_equal(ends[:, :, 1], np.c_[part.index, part.index])
+            np.testing.assert_allclose(ends[:, :, 0], part[["conf_low", "conf_high"]])
+        legend = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert legend == ["90% interval without zero", "with zero"]
 
     def test_coefficients_of_many_name_the_extremes(self, large, ax):
         large.plot_coefficients("x2", ax=ax)
@@ -280,4 +285,5 @@ def test_missing_cells_are_drawn_around():
     assert np.isfinite(axes[0].lines[0].get_ydata()).all()
     shown = np.ma.filled(axes[1].images[0].get_array(), np.nan)
     assert np.isfinite(shown[~np.eye(6, dtype=bool)]).all()
-    assert np.isnan(axes[2].lines[0].get_ydata()).sum() == 7
+    # Fitted where regressors are, observed where responses are.
+    assert [int(np.isnan(line.get_ydata()).sum()) for line in axes[2].lines] == [0, 7]
