@@ -14,7 +14,7 @@ multiply the rows of y_j and X_j by their roots.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,48 @@ from sm_alsgls.models.arguments import coefficients
 LARGEST = 4_000
 # Rows of all designs, side by side, that are in memory at a time.
 _CHUNK = 2**22
+
+
+class Likelihood:
+    """Mixin of `LowRankSUR`."""
+
+    if TYPE_CHECKING:
+        endog: np.ndarray
+        exog: list[np.ndarray]
+
+    def loglike(self, params: Any, sigma: LowRankDiag | None = None) -> float:
+        """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance.
+
+        Neither this nor its derivatives in the coefficients have a default for ``sigma``: it is
+        not part of ``params``, and an OptionError says so. Ridges are not included.
+        """
+        return loglike(self, params, sigma)
+
+    def score(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Derivative (P,) of the log-likelihood in the coefficients, given Sigma."""
+        return score(self, params, sigma)
+
+    def score_obs(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Rows' contributions (N, P) to the score."""
+        return score_obs(self, params, sigma)
+
+    def information(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Fisher information (P, P) of the coefficients given Sigma; up to P = 4,000."""
+        return information(self, params, sigma)
+
+    def hessian(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+        """Minus the information: given Sigma the log-likelihood is quadratic."""
+        return -self.information(params, sigma)
+
+    def _residuals(self, params: np.ndarray) -> np.ndarray:
+        """Y - X beta on the rows of the data, (N, K) Fortran-ordered."""
+        out = np.array(self.endog.T, order="C")
+        start = 0
+        for j, X in enumerate(self.exog):
+            stop = start + X.shape[1]
+            out[j] -= X @ params[start:stop]
+            start = stop
+        return out.T
 
 
 def loglike(model: Any, params: Any, sigma: Any) -> float:

@@ -1,0 +1,222 @@
+"""The ways to a `LowRankSUR` beside its constructor: pairs, chunks of rows, formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from sm_alsgls.exceptions import FormulaError, ShapeError
+from sm_alsgls.formula import build_system as build_formula
+from sm_alsgls.formula import caller_scope
+from sm_alsgls.formula_stream import FormulaStream
+from sm_alsgls.models.weights import weights_of_data
+from sm_alsgls.results.removed import READ_AS_STREAM, Removed
+
+
+class Construction:
+    """Mixin of `LowRankSUR`."""
+
+    if TYPE_CHECKING:
+        data: Any
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    @classmethod
+    def from_system(
+        cls, equations: Mapping[str, tuple[Any, Any]], rank: int | str = "auto", **kwargs: Any
+    ) -> Self:
+        """Model from pairs, ``{"equation": (y, X), ...}``.
+
+        Parameters
+        ----------
+        equations : mapping of str to (array_like, array_like)
+            Response (N,) and design (N, p_j) of each equation.
+        rank : int, "auto" or the name of a criterion
+        **kwargs
+            Passed to the constructor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sm_alsgls import LowRankSUR
+        >>> rng = np.random.default_rng(0)
+        >>> y, X = rng.standard_normal((3, 50)), np.ones((50, 1))
+        >>> LowRankSUR.from_system({"a": (y[0], X), "b": (y[1], X), "c": (y[2], X)}).neqs
+        3
+        """
+        if not isinstance(equations, Mapping) or not equations:
+            raise ShapeError('from_system takes a mapping {"equation": (y, X), ...}')
+        for name, pair in equations.items():
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ShapeError(f"equation {name!r}: expected a pair (y, X), got {type(pair)}")
+        return cls(
+            {name: pair[0] for name, pair in equations.items()},
+            {name: pair[1] for name, pair in equations.items()},
+            rank,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_chunks(
+        cls, chunks: Iterable[tuple[Any, Any]], rank: int | str = "auto", **kwargs: Any
+    ) -> Self:
+        """Model from chunks of rows, read once and not kept.
+
+        The likelihood sees rows only through cross-products: of N rows with q distinct columns
+        of regressors and K responses a triangular factor of q + K + 1 columns is kept (QR, which
+        an offset of 1e8 does not hurt). Memory is that, one chunk and two blocks of 2,000 rows,
+        whatever N; fits do not depend on N, and are those of all rows in memory to rounding.
+
+        Parameters
+        ----------
+        chunks : iterable of pairs (endog, exog)
+            Rows in any of the constructor's forms, with the same equations and columns in the
+            same order in every chunk. Chunks may have any numbers of rows.
+        rank : int, "auto" or the name of a criterion
+            Any but "cv", which refits without some rows.
+        **kwargs
+            ``missing``, ``common``. With ``missing="drop"`` each chunk drops its own rows.
+
+        Returns
+        -------
+        LowRankSUR
+            What needs rows raises `DataRemovedError`: ``endog``, ``exog``, residuals, fitted
+            values, factor scores, predictions in the sample, covariance types that are robust to
+            heteroscedasticity or dependence, the bootstrap. All else is there, R-squared and
+            predictions for new regressors included.
+
+        See Also
+        --------
+        from_formula : takes an iterator of DataFrames.
+
+        Notes
+        -----
+        A memory-mapped array of float64 needs no chunks: the constructor reads it in blocks as
+        well, and keeps the map, so that nothing raises. Columns that equations share are found by
+        value, also across chunks.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sm_alsgls import LowRankSUR
+        >>> def chunks():
+        ...     rng = np.random.default_rng(0)
+        ...     for _ in range(10):
+        ...         x, factor = rng.standard_normal((2, 500, 1))
+        ...         yield x + factor + rng.standard_normal((500, 4)), np.hstack([x**0, x])
+        >>> model = LowRankSUR.from_chunks(chunks(), rank=1)
+        >>> model.nobs
+        5000
+        >>> model.fit().params["y4_x1"].round(1)
+        np.float64(1.0)
+        """
+        return cls(iter(chunks), None, rank, **kwargs)
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str | list[str] | Mapping[str, str],
+        data: pd.DataFrame | Iterator[pd.DataFrame],
+        rank: int | str = "auto",
+        *,
+        groups: str | None = None,
+        time: str | None = None,
+        subset: Any = None,
+        missing: str | None = None,
+        weights: Any = None,
+        common: Iterable[str] | bool = False,
+        eval_env: int | Mapping[str, Any] = 0,
+    ) -> Self:
+        """Model from formulas and a DataFrame.
+
+        Parameters
+        ----------
+        formula : str, list of str or mapping {equation: formula}
+            * a mapping ``{"GM": "inv_gm ~ val_gm", "US": "inv_us ~ val_us"}``;
+            * a list of formulas, named by their left sides;
+            * braces, ``"{GM: inv_gm ~ val_gm} {US: inv_us ~ val_us}"``;
+            * several responses of the same regressors, ``"y1 + y2 + y3 ~ x1 + x2"``;
+            * one formula over a long panel, with ``groups`` (and ``time``): an equation a group.
+        data : DataFrame, or iterator of DataFrames
+            An iterator yields chunks of rows, for example ``pd.read_csv(..., chunksize=100_000)``.
+            They are read once and not kept, see `from_chunks`; levels of categorical variables
+            are those of the first chunk, or those that its dtype declares. Not for long panels,
+            nor for transforms that learn from the data (``center``, splines).
+        rank : int, "auto" or the name of a criterion
+            See the constructor; the criterion sees the rows that are left after ``subset`` and
+            ``missing``.
+        groups, time : str, optional
+            Columns of a long panel that hold the equation and the row.
+        subset : array_like, optional
+            Rows of ``data`` to use, as ``data.loc[subset]``.
+        missing : {"drop", "fiml", "raise", "none"}, optional
+            "drop" removes every row in which any equation misses a value; a long panel must then
+            be balanced. "fiml" uses every cell that is there, as the constructor says; of a long
+            panel also cells (group, time) that are absent are missing. Default: "drop" for wide
+            data, "fiml" for a long panel with ``time``, which matters where it is unbalanced.
+        weights : str, array_like, Series, DataFrame or mapping, optional
+            A column of the data, or what the constructor takes, for the rows of the data; of a
+            long panel one for each of its rows, which are cells.
+        common : list of str or True, optional
+            Regressors whose coefficients are equal in all equations.
+        eval_env : int or mapping
+            Where names that are not columns are looked up: frames above the caller (0 is the
+            caller, -1 nowhere), or a mapping.
+
+        Raises
+        ------
+        FormulaError, UnbalancedPanelError, NonFiniteError
+            And what the constructor raises.
+        """
+        if isinstance(eval_env, Mapping):
+            scope = dict(eval_env)
+        else:
+            scope = {} if eval_env < 0 else caller_scope(1 + eval_env, formula)
+        if isinstance(data, Iterator):
+            for name, value in (("groups", groups), ("time", time), ("subset", subset)):
+                if value is not None:
+                    raise FormulaError(
+                        f"{name}= does not go with an iterator of chunks: "
+                        + (
+                            "select the rows of each chunk before"
+                            if name == "subset"
+                            else "the rows of a long panel belong together across chunks; pass "
+                            "wide chunks, one column a response, or one DataFrame"
+                        )
+                    )
+            how = "drop" if missing is None else missing
+            stream = FormulaStream(formula, data, missing=how, scope=scope)
+            model = cls(
+                iter(stream),
+                None,
+                rank,
+                missing="fiml" if how == "fiml" else "none",
+                weights=weights,
+                common=common,
+                _formula=stream,
+            )
+            data = Removed("data", READ_AS_STREAM)
+        else:
+            built = build_formula(
+                formula,
+                data,
+                groups=groups,
+                time=time,
+                subset=subset,
+                missing=missing,
+                scope=scope,
+            )
+            model = cls(
+                built.endog,
+                list(built.exog),
+                rank,
+                missing="fiml" if built.holes else "none",
+                weights=weights_of_data(weights, data, built),
+                common=common,
+                _formula=built,
+            )
+        model.formula = formula
+        model.data.frame = data
+        return model
