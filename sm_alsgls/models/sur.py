@@ -137,7 +137,8 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
 
     **Weights.** They are those of Stata's aweights and linearmodels: sqrt(w) times response and
     regressors have the covariance Sigma, that of a cell with w = 1, the mean. Integer weights
-    give the coefficients of repeated rows; standard errors are of N rows, not of sum(w).
+    give the coefficients of repeated rows of complete data; standard errors are of N rows, not
+    of sum(w).
 
     Examples
     --------

@@ -261,8 +261,8 @@ def _given(given: Any, model: Any, rows: NewRows, long: bool) -> np.ndarray:
             )
         return y
     if isinstance(given, Mapping):
-        given = pd.DataFrame({name: np.asarray(y, dtype=float) for name, y in given.items()})
-        given.index = rows.index if len(given) == n else given.index
+        columns = {name: _vector(y, name, rows.index) for name, y in given.items()}
+        given = pd.DataFrame(columns, index=rows.index)
     if not isinstance(given, pd.DataFrame):
         Y = _numbers(given)
         if Y.shape != (n, K):
@@ -278,6 +278,19 @@ def _given(given: Any, model: Any, rows: NewRows, long: bool) -> np.ndarray:
     if not given.index.equals(rows.index):
         raise ShapeError("given= has other row labels than the rows to predict")
     return _numbers(given.set_axis(names, axis=1).reindex(columns=model.equations))
+
+
+def _vector(value: Any, name: Any, index: pd.Index) -> np.ndarray:
+    """Responses of one equation in a mapping; a Series by its labels, which must be the rows'."""
+    if isinstance(value, pd.Series) and not value.index.equals(index):
+        raise ShapeError(f"given[{name!r}] has other row labels than the rows to predict")
+    y = _numbers(value)
+    if y.shape != (len(index),):
+        raise ShapeError(
+            f"given[{name!r}] must hold one response for each of {len(index)} rows, NaN where it "
+            f"is unknown; got shape {y.shape}"
+        )
+    return y
 
 
 def _numbers(value: Any) -> np.ndarray:
