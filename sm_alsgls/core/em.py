@@ -38,7 +38,8 @@ import scipy.linalg
 from sm_alsgls.core.als import Solution, Start, Sweep
 from sm_alsgls.core.dense_gls import DenseGLS, inverse
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.search import CURVATURE_LIMIT, Run, Search, curvature_at, random_start
+from sm_alsgls.core.search import CURVATURE_LIMIT, Run, Search, curvature_at
+from sm_alsgls.core.starts import random_start
 from sm_alsgls.core.stationarity import Stationarity, stationarity
 from sm_alsgls.covariance import LowRankDiag
 

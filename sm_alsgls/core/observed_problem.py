@@ -196,6 +196,16 @@ class ObservedSteps:
             memory=None if block is None else block.copy(),
         )
 
+    @property
+    def sigma_alone(self) -> bool:
+        """Rows weigh equations differently by what else is missing: GLS is not OLS."""
+        return False
+
+    def moments(self, E: Array, equations: Array) -> Array:
+        """Of every pair, over the rows that have both; 0 where there are none."""
+        mask = self._problem.patterns.mask.astype(float)
+        return np.asarray(E.T @ E[:, equations]) / np.maximum(mask.T @ mask[:, equations], 1.0)
+
     def normal(self, cov: LowRankDiag) -> ObservedNormalEquations:
         """H, a sum over rows."""
         problem = self._problem

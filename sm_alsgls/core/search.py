@@ -1,16 +1,13 @@
 """Many starts: the likelihood has many local maxima, and the obvious start often misses the best.
 
-Starts of four kinds are run, each to convergence, because where equations omit different
+Starts are constructed first, and run, each to convergence, because where equations omit different
 regressors the early sweeps do not tell a good basin from a poor one:
 
-    ols       OLS residuals
-    union     Sigma of the residuals on all regressors of all equations, where rows allow
-    grow      the best fit with a factor fewer, given one more
-    random    coefficients far from OLS, or an asymmetric (F, d)
+    ols, union, common    see `sm_alsgls.core.starts`
+    grow                  from the best fits with a factor less, see `sm_alsgls.core.ladder`
 
-Random starts end when Bayes' rule expects no unseen maximum: n starts that found w different
-ones leave w (n - 1) / (n - w - 2) in expectation (Boender and Rinnooy Kan 1987, Mathematical
-Programming 37), and fewer than w + 1/2 is taken as none.
+Where all designs are equal beta is OLS for any Sigma: then the climb is of Sigma alone, all its
+ends are in the table, and only the lowest are run. Random starts are for who asks for more.
 """
 
 from __future__ import annotations
@@ -23,20 +20,30 @@ import numpy as np
 
 from sm_alsgls.core.als import Solution, Start, Sweep, als
 from sm_alsgls.core.curvature import Curvature, lowest_curvature
+from sm_alsgls.core.joining import JOINED, SAME, Watch
+from sm_alsgls.core.ladder import Rung, climb, climb_alone
+from sm_alsgls.core.starts import (
+    common_start,
+    continued,
+    nearby_start,
+    random_start,
+    union_start,
+)
 from sm_alsgls.core.steps import System, steps_of
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance import LowRankDiag
 
-Array = np.ndarray
+__all__ = ["SAME", "Run", "Search", "curvature_at", "effort", "search"]
 
 # Up to this many elements of residuals the curvature at the best point belongs to the search;
 # beyond, its Hessian products would cost as much as the fit, and `curvature_at` is there
 # for who wants it.
 CURVATURE_LIMIT = 200_000
-
-# Two runs that end within this NLL per row of one another found the same maximum.
-SAME = 1e-6
-_JOINED = "joined the best"
+# Elements of residuals up to which a search runs all constructed starts, and a single climb.
+_FULL, _LEAN = 40_000, 100_000
+# Ends of a climb of Sigma alone that are run on: a uniqueness on its way to its bound may look
+# stationary 1e-4 of NLL before.
+_FINISHED = 3
 
 
 class Run(NamedTuple):
@@ -51,23 +58,27 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """The best solution, how the others ended, the curvature at the best, and who searched."""
+    """The best solution, how the others ended, the curvature at the best, and who searched.
+
+    ``rungs`` are the best fits of ranks 0 to r - 1 on the way, where the search climbed.
+    """
 
     best: Solution
     runs: tuple[Run, ...]
     curvature: Curvature | None = field(default=None, repr=False)
     method: str = "als"
+    rungs: tuple[Rung, ...] = field(default=(), repr=False)
 
 
-def auto_starts(problem: System, rank: int) -> int:
-    """How many starts are worth their time: many where each costs milliseconds.
+def effort(problem: System) -> str:
+    """How much a search spends by default: "full", "lean" or "least", by size alone.
 
-    At most 32 up to 10,000 elements of residuals (n K, after row compression), then in inverse
-    proportion, 2 for the largest. The rule looks at sizes only, so a fit is reproducible.
+    Up to 40,000 elements of residuals (n K, after row compression) a run takes milliseconds and
+    every constructed start is run; up to 100,000 a single climb; beyond, where a run takes as
+    long as everything else together, OLS and one start elsewhere.
     """
-    if rank == 0:
-        return 1
-    return int(np.clip(32 * 10_000 / (problem.design.n * problem.K), 2, 32))
+    size = problem.design.n * problem.K
+    return "full" if size <= _FULL else "lean" if size <= _LEAN else "least"
 
 
 @on_one_thread
@@ -87,67 +98,143 @@ def search(
     problem : Problem or another System
     rank : int
     n_starts : int, optional
-        Most starts to run; with None `auto_starts`, and then Bayes' rule may stop earlier.
-        1 runs ``first`` alone.
+        Starts to run. 1 is ``first`` alone; then come the constructed ones, the most promising
+        first, then random ones. None runs the constructed ones, as many as `effort` has, and
+        draws nothing (but one on the largest systems).
     rng : numpy Generator, optional
-        Default: a generator of its own with a fixed seed.
+        Of random starts. Default: a generator of its own with a fixed seed.
     first : Start, optional
         Replaces the OLS start.
     callback : callable, optional
-        Gets every `Sweep` of every run; a true return value ends the search.
+        Gets every `Sweep` of every run of rank ``rank``; a true return value ends the search.
 
     Returns
     -------
     Search
     """
-    limit = auto_starts(problem, rank) if n_starts is None else n_starts
-    few = n_starts is None and limit == 2
-    watch = _Watch(callback, problem.K, problem.n_obs if few else None)
-    solutions = [als(problem, rank, first, callback=watch)]
-    levels = [solutions[0].nll]
-
-    def run(start: Start) -> None:
-        watch.best = min(levels)
-        solutions.append(als(problem, rank, start, callback=watch))
-        joined = solutions[-1].status == _JOINED
-        levels.append(watch.best if joined else solutions[-1].nll)
-
-    if rank > 0:
-        for make in (_union_start, _grown_start):
-            start = make(problem, rank) if limit > 2 and len(solutions) < limit else None
-            if start is not None and not watch.stopped:
-                run(start)
-        constructed = len(levels)
-        while len(solutions) < limit and not watch.stopped:
+    spent = effort(problem)
+    few = n_starts is None and spent == "least"
+    watch = Watch(callback, problem.K, problem.n_obs if few else None)
+    runs = _Runs(problem, rank, watch, 1 if rank == 0 else n_starts)
+    runs.run(first)
+    rungs: list[Rung] = []
+    if not runs.full:
+        if spent != "least" or (n_starts or 0) > 2:
+            rungs = runs.construct(spent == "full", first)
+        drawn = 0
+        most = n_starts or (2 if few else 0)
+        while not watch.stopped and len(runs.rows) < most:
             # Made here: it takes as long as a sweep of a small system.
             rng = rng or np.random.default_rng(0)
-            index = len(levels) - constructed
-            large = limit == 2
-            run(
-                nearby_start(problem, rank, rng, steps_of(problem).elsewhere(solutions[0].block))
-                if large
-                else random_start(problem, rank, rng, index)
-            )
-            if n_starts is None and _all_seen(levels[constructed:], min(levels)):
-                break
-    best = _winner(solutions)
-    if best.status == _JOINED and not watch.stopped:
-        # It joined one maximum and was on its way to another, just below: let it finish.
-        watch.best = None
-        finished = als(problem, rank, _continued(best), callback=watch)
-        best = replace(finished, trace=_joined(best.trace, finished.trace))
-        solutions.append(best)
-        levels.append(best.nll)
+            if spent == "least":
+                block = steps_of(problem).elsewhere(runs.solutions[0].block)
+                runs.run(nearby_start(problem, rank, rng, block))
+            else:
+                runs.run(random_start(problem, rank, rng, drawn))
+            drawn += 1
+    best = runs.finished_winner()
     curvature = None
     if rank > 0 and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
-        watch.best = None
-        best, curvature = _leave_saddles(problem, rank, best, solutions, watch)
-        levels += [s.nll for s in solutions[len(levels) :]]
-    runs = tuple(
-        Run(s.label, level, max(0.0, level - best.nll), len(s.trace) - 1, s.status)
-        for s, level in zip(solutions, levels, strict=True)
-    )
-    return Search(best, runs, curvature)
+        best, curvature = runs.leave_saddles(best)
+    return Search(best, runs.table(best), curvature, rungs=tuple(rungs))
+
+
+class _Runs:
+    """The runs of a search, in order, and the rows of their table."""
+
+    def __init__(self, problem: System, rank: int, watch: Watch, most: int | None) -> None:
+        self._problem, self._rank, self._watch, self._most = problem, rank, watch, most
+        self.solutions: list[Solution] = []
+        self.rows: list[tuple[str, float, int, str]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be run."""
+        return self._watch.stopped or (self._most is not None and len(self.rows) >= self._most)
+
+    @property
+    def lowest(self) -> float:
+        """The least NLL known."""
+        return min(row[1] for row in self.rows)
+
+    def run(self, start: Start | None) -> None:
+        """One run, ended where it joins the best."""
+        self._watch.best = self.lowest if self.rows else None
+        found = als(self._problem, self._rank, start, callback=self._watch)
+        nll = float(self._watch.best) if found.status == JOINED else found.nll  # type: ignore[arg-type]
+        self._add(found, nll)
+
+    def _add(self, found: Solution, nll: float) -> None:
+        self.solutions.append(found)
+        self.rows.append((found.label, nll, len(found.trace) - 1, found.status))
+
+    def construct(self, full: bool, first: Start | None) -> list[Rung]:
+        """Run the constructed starts; the rungs of the climb."""
+        problem, rank = self._problem, self._rank
+        if steps_of(problem).sigma_alone:
+            found = climb_alone(problem, rank, None if first is None else first.d)
+            done = 0
+            for start, nll in zip(found.starts, found.nll, strict=True):
+                if self.full:
+                    break
+                new = all(abs(nll - row[1]) > SAME for row in self.rows)
+                if new and done < _FINISHED:
+                    done += 1
+                    self.run(start)
+                else:
+                    # Beta does not move, so this is where a run would end, nearly.
+                    ended = JOINED if nll <= self.lowest + SAME else "stationary"
+                    self.rows.append((start.label, max(nll, self.lowest), 0, ended))
+            return found.rungs
+        found = climb(problem, rank) if full else climb(problem, rank, 1, 0)
+        grown = iter(found.starts)
+        makers: list[Callable[[], Start | None]] = [
+            lambda: next(grown, None),
+            lambda: union_start(problem, rank),
+            lambda: common_start(problem) if full else None,
+            lambda: next(grown, None),
+        ]
+        for make in makers:
+            made = None if self.full else make()
+            if made is not None:
+                self.run(made)
+        return found.rungs
+
+    def finished_winner(self) -> Solution:
+        """The best solution, run to its end."""
+        best = _winner(self.solutions)
+        if best.status == JOINED and not self._watch.stopped:
+            # It joined one maximum and was on its way to another, just below: let it finish.
+            self._watch.best = None
+            finished = als(self._problem, self._rank, continued(best), callback=self._watch)
+            best = replace(finished, trace=_joined(best.trace, finished.trace))
+            self._add(best, best.nll)
+        return best
+
+    def leave_saddles(self, best: Solution) -> tuple[Solution, Curvature]:
+        """Step off along negative curvature, both ways, until there is none (3 times at most)."""
+        self._watch.best = None
+        for _ in range(3):
+            curvature = curvature_at(self._problem, best)
+            if not curvature.is_saddle:
+                break
+            tried = [best]
+            for sign in (1.0, -1.0):
+                start = _off_a_saddle(self._problem, best, curvature, sign)
+                tried.append(als(self._problem, self._rank, start, callback=self._watch))
+                self._add(tried[-1], tried[-1].nll)
+            lowest = min(tried, key=lambda s: s.nll)
+            if lowest.nll >= best.nll - 1e-12 * max(1.0, abs(best.nll)):
+                break
+            best = lowest
+        return best, curvature
+
+    def table(self, best: Solution) -> tuple[Run, ...]:
+        """A row for each run, with its distance from the best."""
+        return tuple(
+            Run(label, nll, max(0.0, nll - best.nll), sweeps, ended)
+            for label, nll, sweeps, ended in self.rows
+        )
 
 
 def _winner(solutions: list[Solution]) -> Solution:
@@ -156,67 +243,6 @@ def _winner(solutions: list[Solution]) -> Solution:
     pool = [s for s in solutions if s.converged and s.nll <= lowest + SAME] or solutions
     best = min(s.nll for s in pool)
     return next(s for s in pool if s.nll <= best + 1e-9 * max(1.0, abs(best)))
-
-
-def _all_seen(found: list[float], best: float) -> bool:
-    n = len(found)
-    levels = np.sort(found)
-    if levels[0] > best + SAME:
-        # A constructed start is best and no random one has found its basin: keep looking.
-        return False
-    w = 1 + int(np.sum(np.diff(levels) > SAME))
-    return n > w + 2 and w * (n - 1) / (n - w - 2) < w + 0.5
-
-
-def random_start(problem: System, rank: int, rng: np.random.Generator, index: int) -> Start:
-    """The ``index``-th kind of random start: coefficients far off, near, or a random Sigma."""
-    s, K = problem.s_ols, problem.K
-    kind = index % 3
-    if kind < 2:
-        width = (10.0, 1.0)[kind]
-        noise = problem.design.expand(np.sqrt(s * problem.n_obs))
-        gamma = problem.gamma_ols + width * noise * rng.standard_normal(problem.design.P)
-        return Start("random beta", gamma=gamma)
-    share = 1.0 - 10.0 ** rng.uniform(-3.0, -0.3, K)
-    F = rng.standard_normal((K, rank))
-    F *= np.sqrt(s * share / np.einsum("kr,kr->k", F, F))[:, None]
-    return Start("random Sigma", cov=LowRankDiag.from_factors(F, s * (1.0 - share)))
-
-
-def nearby_start(
-    problem: System, rank: int, rng: np.random.Generator, block: Array | None
-) -> Start:
-    """A random Sigma near enough to be cheap, for systems where a start takes seconds.
-
-    Factors lean on random directions and uniquenesses on random shares; ``block`` only saves
-    eigen-iterations.
-    """
-    s, K = problem.s_ols, problem.K
-    share = rng.uniform(0.2, 0.8, K)
-    F = rng.standard_normal((K, rank))
-    F *= np.sqrt(s * share / np.einsum("kr,kr->k", F, F))[:, None]
-    return Start("random Sigma", cov=LowRankDiag.from_factors(F, s * (1.0 - share)), block=block)
-
-
-def _union_start(problem: System, rank: int) -> Start | None:
-    """Sigma of the residuals of Y on every regressor of the system."""
-    cov = steps_of(problem).union(rank)
-    return None if cov is None else Start("union", cov=cov)
-
-
-def _grown_start(problem: System, rank: int) -> Start | None:
-    """The fit of rank - 1, itself grown from rank 1; the Sigma-step adds the factor."""
-    if rank == 1:
-        return None
-    solution = als(problem, 1)
-    for r in range(2, rank):
-        solution = als(problem, r, _continued(solution))
-    return replace(_continued(solution), label="grow")
-
-
-def _continued(solution: Solution) -> Start:
-    cov = solution.cov
-    return Start(solution.label, gamma=solution.gamma, d=cov.uniquenesses, near=cov)
 
 
 def _joined(first: tuple[Sweep, ...], then: tuple[Sweep, ...]) -> tuple[Sweep, ...]:
@@ -228,34 +254,19 @@ def _joined(first: tuple[Sweep, ...], then: tuple[Sweep, ...]) -> tuple[Sweep, .
     )
 
 
-def _leave_saddles(
-    problem: System, rank: int, best: Solution, solutions: list[Solution], watch: _Watch
-) -> tuple[Solution, Curvature]:
-    """Step off along negative curvature, both ways, until there is none (three times at most)."""
-    for _ in range(3):
-        curvature = curvature_at(problem, best)
-        if not curvature.is_saddle:
-            break
-        tried = [best]
-        for sign in (1.0, -1.0):
-            x = sign * curvature.x / max(1.0, float(np.abs(curvature.x).max(initial=0.0)))
-            scale = sign / max(1.0, float(np.abs(curvature.gamma).max(initial=0.0)))
-            d = np.maximum(best.cov.uniquenesses * np.exp(x), problem.floor)
-            size = np.abs(curvature.F / np.sqrt(best.cov.uniquenesses)[:, None]).max(initial=0.0)
-            F = best.cov.loadings + sign / max(1.0, float(size)) * curvature.F
-            start = Start(
-                "off a saddle",
-                gamma=best.gamma + scale * curvature.gamma,
-                d=d,
-                near=LowRankDiag.from_factors(F, d),
-            )
-            tried.append(als(problem, rank, start, callback=watch))
-        solutions.extend(tried[1:])
-        lowest = min(tried, key=lambda s: s.nll)
-        if lowest.nll >= best.nll - 1e-12 * max(1.0, abs(best.nll)):
-            break
-        best = lowest
-    return best, curvature
+def _off_a_saddle(problem: System, best: Solution, curvature: Curvature, sign: float) -> Start:
+    """A step of about one unit along the curvature's direction."""
+    x = sign * curvature.x / max(1.0, float(np.abs(curvature.x).max(initial=0.0)))
+    scale = sign / max(1.0, float(np.abs(curvature.gamma).max(initial=0.0)))
+    d = np.maximum(best.cov.uniquenesses * np.exp(x), problem.floor)
+    size = np.abs(curvature.F / np.sqrt(best.cov.uniquenesses)[:, None]).max(initial=0.0)
+    F = best.cov.loadings + sign / max(1.0, float(size)) * curvature.F
+    return Start(
+        "off a saddle",
+        gamma=best.gamma + scale * curvature.gamma,
+        d=d,
+        near=LowRankDiag.from_factors(F, d),
+    )
 
 
 def curvature_at(problem: System, solution: Solution) -> Curvature:
@@ -264,38 +275,3 @@ def curvature_at(problem: System, solution: Solution) -> Curvature:
     return lowest_curvature(
         steps_of(problem).hessian(solution.gamma, solution.E, solution.cov, free)
     )
-
-
-class _Watch:
-    """Passes sweeps to the caller, and ends runs: at its wish, or when they join the best.
-
-    A run has joined when it is within ten times ``SAME`` of the best NLL known (for each hundred
-    equations) and hardly falls: finishing it would only find the same maximum again. Where there
-    are two starts only (``large`` is N) it also has when all its rows together are within 2 of
-    the best log-likelihood and no equation's score is half its standard error.
-    """
-
-    def __init__(
-        self, callback: Callable[[Sweep], object] | None, K: int, large: int | None = None
-    ) -> None:
-        self._callback, self.stopped = callback, False
-        self._close = 0.0 if large is None else 2.0 / large
-        self._near = 10 * SAME * max(1.0, K / 100)
-        self.best: float | None = None
-        self._previous = np.inf
-
-    def __call__(self, sweep: Sweep) -> str:
-        if self._callback is not None and self._callback(sweep):
-            self.stopped = True
-            return "stopped by the callback"
-        fell = self._previous - sweep.nll if sweep.sweep > 0 else np.inf
-        self._previous = sweep.nll
-        if self.best is None:
-            return ""
-        # A run below the best is on its way to another maximum, however close.
-        above = sweep.nll - self.best
-        if -1e-9 < above < self._near and fell < 10 * self._near:
-            return _JOINED
-        if -1e-9 < above < self._close and sweep.score_beta < 0.5:
-            return _JOINED
-        return ""

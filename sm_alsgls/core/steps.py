@@ -93,6 +93,15 @@ class Steps(Protocol):
         """The Sigma-step at residuals E, from an earlier ``cov``, ``d`` and ``block``."""
         ...
 
+    @property
+    def sigma_alone(self) -> bool:
+        """Whether beta is that of OLS for any Sigma, so that only Sigma has many maxima."""
+        ...
+
+    def moments(self, E: Array, equations: Array) -> Array:
+        """Mean products of residuals E with those of some equations, (K, len(equations))."""
+        ...
+
     def normal(self, cov: LowRankDiag) -> NormalEquations:
         """The normal equations of the beta-step."""
         ...
@@ -160,6 +169,15 @@ class CompleteSteps:
             gtol=gtol,
             block=block,
         )
+
+    @property
+    def sigma_alone(self) -> bool:
+        """Where all designs are equal (Zellner 1962), and nothing is shrunk."""
+        return self._problem.design.shared and self._problem.ridge is None
+
+    def moments(self, E: Array, equations: Array) -> Array:
+        """E'E / N, some columns of it."""
+        return np.asarray(E.T @ E[:, equations]) / self._problem.n_obs
 
     def normal(self, cov: LowRankDiag) -> NormalEquations:
         """H of one Sigma for all rows."""

@@ -7,7 +7,9 @@ import pytest
 
 from sm_alsgls.core import search as module
 from sm_alsgls.core.als import ALSOptions, Problem, Start, Sweep, als
-from sm_alsgls.core.search import auto_starts, random_start, search
+from sm_alsgls.core.joining import SAME, Watch
+from sm_alsgls.core.search import effort, search
+from sm_alsgls.core.starts import random_start
 from tests.core import dense, systems
 from tests.core.test_curvature import toeplitz
 
@@ -120,14 +122,46 @@ def test_as_many_starts_as_asked(n_starts):
 
 
 def test_kinds_of_starts():
-    names = [run.start for run in search(small(), 2, n_starts=7).runs]
-    assert names[:3] == ["ols", "union", "grow"]
-    assert set(names[3:]) == {"random beta", "random Sigma"}
-    # Rank 1 grows from nothing; equal designs have no union.
-    assert "grow" not in [run.start for run in search(small(), 1, n_starts=6).runs]
+    names = [run.start for run in search(small(), 2, n_starts=9).runs]
+    assert names[:4] == ["ols", "grow", "union", "common"]
+    assert set(names[5:]) == {"random beta", "random Sigma"}
+    # By default nothing is drawn.
+    constructed = [run.start for run in search(small(), 2).runs]
+    assert constructed == names[: len(constructed)]
+    assert set(constructed) == {"ols", "grow", "union", "common"}
+
+
+def shared(rank=1, K=6, **options):
     X = np.random.default_rng(0).standard_normal((40, 2))
-    shared = Problem([X] * 5, systems.factor_data(np.random.default_rng(1), 40, 5, 1), ALSOptions())
-    assert "union" not in [run.start for run in search(shared, 1, n_starts=6).runs]
+    Y = systems.factor_data(np.random.default_rng(1), 40, K, rank)
+    return Problem([X] * K, Y, ALSOptions(**options))
+
+
+def test_where_designs_are_equal_sigma_alone_is_searched():
+    found = search(shared(2, 8), 3)
+    assert {run.start for run in found.runs} == {"ols", "grow"}
+    check_table(found)
+    # An end of the climb that was not run on has no sweeps, and no end is below the best.
+    assert any(run.sweeps == 0 for run in found.runs)
+    # Nor are coefficients drawn, which would change nothing.
+    many = search(shared(), 1, n_starts=14)
+    assert len(many.runs) == 14
+    assert {run.start for run in many.runs} == {"ols", "grow", "random Sigma"}
+    # A ridge on slopes makes beta depend on Sigma.
+    names = {run.start for run in search(shared(lam_B=0.1), 1, n_starts=12).runs}
+    assert "random beta" in names
+    assert "union" not in names
+
+
+@pytest.mark.parametrize("problem", [small(), shared(2, 8)])
+def test_the_rungs_of_the_climb_are_reported(problem):
+    found = search(problem, 2)
+    rungs = [rung.nll for rung in found.rungs]
+    assert len(rungs) == 2
+    assert rungs[0] > rungs[1] > found.best.nll
+    assert rungs[0] == pytest.approx(als(problem, 0).nll, abs=1e-9)
+    assert rungs[1] == pytest.approx(search(problem, 1).best.nll, abs=1e-4)
+    assert search(problem, 2, n_starts=1).rungs == ()
 
 
 def test_rank_zero_has_one_start():
@@ -141,19 +175,21 @@ def test_joined_runs_are_counted_at_the_best():
     together = joined(found)
     assert together
     for run in together:
-        assert run.gap <= module.SAME
+        assert run.gap <= SAME
     assert found.best.status == "stationary"
 
 
 def test_a_seeded_generator_reproduces():
     def once(seed):
         rng = None if seed is None else np.random.default_rng(seed)
-        return search(small(), 2, n_starts=8, rng=rng)
+        return search(small(), 2, n_starts=10, rng=rng)
 
     first, second, other = once(3), once(3), once(4)
     assert first.runs == second.runs
     np.testing.assert_array_equal(first.best.gamma, second.best.gamma)
-    assert [run.sweeps for run in other.runs[3:]] != [run.sweeps for run in first.runs[3:]]
+    assert [run.sweeps for run in other.runs[5:]] != [run.sweeps for run in first.runs[5:]]
+    # What is constructed is not drawn.
+    assert other.runs[:5] == first.runs[:5]
     assert once(None).runs == once(None).runs
 
 
@@ -204,32 +240,24 @@ def test_a_saddle_is_left():
     check_table(found)
 
 
-def test_auto_starts_falls_with_size():
-    sizes = [(40, 8), (200, 60), (300, 100), (2000, 900)]
-    counts = []
-    for n, K in sizes:
-        problem = type("P", (), {"K": K, "design": type("D", (), {"n": n})})
-        counts.append(auto_starts(problem, 2))
-        assert auto_starts(problem, 0) == 1
-    assert counts == sorted(counts, reverse=True)
-    assert counts[0] == 32
-    assert counts[-1] == 2
+def test_effort_falls_with_size():
+    def of(n, K):
+        return effort(type("P", (), {"K": K, "design": type("D", (), {"n": n})}))
+
+    sizes = [(40, 8), (300, 120), (200, 300), (600, 300), (2000, 900)]
+    assert [of(*size) for size in sizes] == ["full", "full", "lean", "least", "least"]
 
 
-def test_bayes_rule():
-    """w (n - 1) / (n - w - 2) < w + 1/2 expected maxima, counted over starts that found w."""
-
-    def enough(levels, best=None):
-        return module._all_seen(levels, min(levels) if best is None else best)
-
-    # One maximum: n - 1 < 1.5 (n - 3), so from eight starts on.
-    assert [n for n in range(1, 12) if enough([1.0] * n)] == [8, 9, 10, 11]
-    for w in (2, 3):
-        for n in range(w, 60):
-            expected = n > w + 2 and w * (n - 1) / (n - w - 2) < w + 0.5
-            assert enough([float(i % w) for i in range(n)]) == expected
-    # Not while a constructed start knows something better than all of them.
-    assert not enough([1.0] * 50, best=0.5)
+@pytest.mark.parametrize(
+    ("spent", "names"),
+    [("lean", ["ols", "grow", "union"]), ("least", ["ols", "random Sigma"])],
+)
+def test_larger_systems_get_fewer_starts(monkeypatch, spent, names):
+    monkeypatch.setattr(module, "effort", lambda problem: spent)
+    found = search(small(), 2)
+    assert [run.start for run in found.runs] == names
+    assert found.best.converged
+    check_table(found)
 
 
 @pytest.mark.parametrize("index", range(6))
@@ -279,7 +307,7 @@ def test_ridges_are_searched_too():
 def test_only_a_run_that_hardly_falls_joins():
     def ends(best, levels):
         """After which sweep a run over these levels is ended; None if it is left alone."""
-        watch = module._Watch(None, 10)
+        watch = Watch(None, 10)
         watch.best = best
         for i, level in enumerate(levels):
             sweep = Sweep(i, level, level, 1.0, 1, 1, 0.1, 0.1, 0.0)
@@ -308,7 +336,7 @@ def test_only_a_run_that_hardly_falls_joins():
     ],
 )
 def test_of_a_large_system_a_run_joins_within_two_units_of_likelihood(large, above, score, joined):
-    watch = module._Watch(None, 1000, large)
+    watch = Watch(None, 1000, large)
     watch.best = -5.0
     assert not watch(Sweep(0, 0.0, 0.0, 1.0, 1, 1, 0.1, 9.0, 0.0))
     level = -5.0 + above
