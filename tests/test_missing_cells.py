@@ -90,14 +90,13 @@ class TestBruteForce:
         np.testing.assert_allclose(res.equations["e2"].bse, np.sqrt(np.diag(V))[at], rtol=1e-8)
 
     def test_debiased_standard_errors_have_the_equation_s_own_rows(self, case):
-        model, res, _, X, mask = case
+        model, _, _, X, mask = case
         debiased = model.fit(**TIGHT)
         p = np.array([x.shape[1] for x in X])
         left = mask.sum(axis=0) - p - 1
-        c = np.sqrt(mask.sum(axis=0) / left)
-        Sigma = res.sigma.to_dense() * np.outer(c, c)
-        V = np.linalg.inv(dense.information(X, mask, Sigma))
-        plain = model.fit(**TIGHT)._problem.covariance(res.sigma.scaled(c)).variances()
+        # Loadings under their prior: tests/core/test_loading_prior.py.
+        V = np.linalg.inv(dense.information(X, mask, debiased.sigma_inference.to_dense()))
+        plain = debiased._problem.covariance(debiased.sigma_inference).variances()
         np.testing.assert_allclose(plain, np.diag(V), rtol=1e-6)
         # On top comes the estimation of Sigma, tests/core/test_estimated_sigma.py.
         added = debiased.bse / np.sqrt(np.diag(V)) - 1

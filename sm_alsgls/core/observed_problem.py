@@ -181,6 +181,7 @@ class ObservedSteps:
         d: Array | None,
         block: SecantMemory | None,
         gtol: float,
+        lam_F: float | None = None,
     ) -> ObservedFactor:
         """The Sigma-step from ``cov``, else from the available cells."""
         problem = self._problem
@@ -191,7 +192,7 @@ class ObservedSteps:
             problem.patterns,
             cov,
             problem.floor,
-            lam_F=problem.options.lam_F,
+            lam_F=problem.options.lam_F if lam_F is None else lam_F,
             gtol=gtol,
             memory=None if block is None else block.copy(),
         )

@@ -89,8 +89,12 @@ class Steps(Protocol):
         d: Array | None,
         block: Any,
         gtol: float,
+        lam_F: float | None = None,
     ) -> Factor:
-        """The Sigma-step at residuals E, from an earlier ``cov``, ``d`` and ``block``."""
+        """The Sigma-step at residuals E, from an earlier ``cov``, ``d`` and ``block``.
+
+        ``lam_F`` replaces the ridge of the problem's options.
+        """
         ...
 
     @property
@@ -152,6 +156,7 @@ class CompleteSteps:
         d: Array | None,
         block: Any,
         gtol: float,
+        lam_F: float | None = None,
     ) -> Factor:
         """Factor analysis; loadings are closed-form given d, so ``cov`` has no more to say."""
         problem = self._problem
@@ -165,7 +170,7 @@ class CompleteSteps:
             n_obs=problem.n_obs,
             d=d,
             floor=problem.floor,
-            lam_F=problem.options.lam_F,
+            lam_F=problem.options.lam_F if lam_F is None else lam_F,
             gtol=gtol,
             block=block,
         )

@@ -47,9 +47,11 @@ class Coefficients(LikelihoodModelResults):
         Parameters
         ----------
         cov_type : str
-            "nonrobust": Sigma correctly specified; where the fit is debiased, corrected for the
-            estimation of Sigma in closed form (`core.estimated_sigma`). "KH": the same correction
-            exactly (Kackar and Harville 1984), at the cost of P x P arrays. "sandwich": Sigma as
+            "nonrobust": Sigma correctly specified; where the fit is debiased, at
+            ``sigma_inference``, whose loadings are drawn in at small N (`core.loading_prior`),
+            and with what the estimation of Sigma adds in closed form (`core.estimated_sigma`).
+            "KH": the same with that addition exactly (Kackar and Harville 1984), at the cost of
+            P x P arrays. "sandwich": Sigma as
             a working covariance. "HC0", "HC1": heteroscedasticity and any correlation within a
             row. "cluster": rows of a group are dependent. "HAC": rows are dependent over time
             (Driscoll and Kraay 1998).

@@ -144,15 +144,15 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     problem, sigma, N = results._problem, results.sigma, results.nobs
     system, counts = results.model._system, results._counts
     if choice.cov_type in ("nonrobust", "KH"):
-        if results.debiased:
-            sigma = sigma.scaled(results._df_correction)
+        sigma = results.sigma_inference
         bread = problem.covariance(sigma)
         bread.progress = results._progress
-        free = ~results._found.best.at_bound
         if choice.cov_type == "KH" and results.rank > 0:
+            # Under the prior of a debiased fit no d_j is on its bound.
+            free = None if results.debiased else ~results._found.best.at_bound
             return KackarHarville(bread, N, free)
         if choice.cov_type == "nonrobust" and results.debiased:
-            return bread.stretched(EstimatedSigma(bread.design, sigma, counts, free).stretch)
+            return bread.stretched(EstimatedSigma(bread.design, sigma, counts).stretch)
         return bread
     bread = problem.covariance(sigma)
     p = results._p
@@ -180,8 +180,7 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
 _ASSUMES = "Standard errors assume that Sigma = F F' + D is correctly specified"
 _DESCRIPTIONS = {
     "nonrobust": {
-        True: f"{_ASSUMES}, with N - p - r degrees of freedom and a closed-form correction for "
-        "its estimation.",
+        True: f"{_ASSUMES}, with N - p - r degrees of freedom and corrections for its estimation.",
         False: f"{_ASSUMES} and known.",
     },
     "KH": {

@@ -125,7 +125,7 @@ class Removable:
 
 
 # Computed before the data go: numbers that have no rows.
-_NEEDED = ("bse", "tvalues", "pvalues", "mle_retvals", "_last_factor")
+_NEEDED = ("bse", "tvalues", "pvalues", "mle_retvals", "_last_factor", "sigma_inference")
 _OF_THE_SYSTEM = ("_constants", "_rsquared", "system_rsquared")
 # Like the whole covariance, only up to DENSE_LIMIT coefficients: some types cost as much.
 _OF_SMALL_SYSTEMS = ("_slopes_test",)

@@ -14,6 +14,7 @@ from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrap
 from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
+from sm_alsgls.core.loading_prior import with_loading_prior
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank_excess import LastFactor, last_factor
 from sm_alsgls.core.search import Search, curvature_at
@@ -138,6 +139,21 @@ class LowRankSURResults(
     def sigma(self) -> LowRankDiag:
         """The error covariance with canonical loadings."""
         return self._found.best.cov.canonical()
+
+    @cached_property
+    def sigma_inference(self) -> LowRankDiag:
+        """The error covariance behind ``cov_type`` "nonrobust" and "KH".
+
+        ``sigma`` itself where the fit is not debiased. Otherwise its loadings are those under the
+        prior that they show (`sm_alsgls.core.loading_prior`), which keeps the intervals of small
+        samples from being too short, and its element (j, l) is multiplied by the roots of
+        N_j / (N_j - p_j - r) and N_l / (N_l - p_l - r).
+        """
+        if not self.debiased:
+            return self.sigma
+        best = self._found.best
+        made = with_loading_prior(self._problem, best.E, best.cov)
+        return made.canonical().scaled(self._df_correction)
 
     # -- likelihood ------------------------------------------------------------------------
 
