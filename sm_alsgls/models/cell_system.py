@@ -64,7 +64,7 @@ def cell_system(endog: Any, exog: Any, missing: str, weights: Any) -> System:
     mask = None if used.all() else np.asfortranarray(used)
     if w is not None:
         w = normalised(w, used)
-        w = None if (w == 1.0).all() else w
+        w = None if ((w == 1.0) | (w == 0.0)).all() else w  # 0 is a hole without a weight
     if mask is None and w is None:
         return system
     return replace(system, used=Cells(system.nobs, K, mask, w))
