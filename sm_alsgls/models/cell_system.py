@@ -82,9 +82,11 @@ def _rows(system: System, keep: np.ndarray) -> System:
     if keep.all():
         return system
     kept = {id(X): X[keep] for X in distinct(system.blocks)}
+    source = system.provenance.kept(np.flatnonzero(keep))
     return replace(
         system,
-        index=system.index[keep],
+        source=source,
+        index=source.index,
         Y=system.Y[keep],
         blocks=[kept[id(X)] for X in system.blocks],
         n_dropped=system.n_dropped + int((~keep).sum()),
