@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.rank_selector import METHODS, select
@@ -54,9 +55,10 @@ def select_rank(
         fit before with a factor more.
     folds : int
         Of "cv".
-    blocks : bool or array_like (N,)
+    blocks : bool, str, Series or array_like
         How "cv" makes folds: False at random; True of consecutive rows, for time series, where
-        neighbours of a held-out row would give it away; labels keep their rows together.
+        neighbours of a held-out row would give it away; labels keep their rows together, in any
+        form that ``groups`` of clustered standard errors takes.
     alpha : float
         Level of "lr".
     **fit_options
@@ -112,6 +114,8 @@ def select_rank(
             f"model must be a LowRankSUR, got {type(model).__name__}"
             + ("; pass results.model" if hasattr(model, "model") else "")
         )
+    if method == "cv" and not isinstance(blocks, (bool, np.bool_)):
+        blocks = _block_labels(model, blocks)
     return select(
         model._system,
         model.restrictions,
@@ -124,3 +128,11 @@ def select_rank(
         alpha=alpha,
         fit_options=fit_options,
     )
+
+
+def _block_labels(model: LowRankSUR, blocks: Any) -> np.ndarray:
+    """A label for each row of the system, as a number (N,)."""
+    found = model._provenance.per_row(blocks, "blocks")
+    if len(found) != 1:
+        raise OptionError(f"blocks must be True, False or one label for each row, got {len(found)}")
+    return pd.factorize(found[0])[0]

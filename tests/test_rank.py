@@ -22,7 +22,13 @@ from sm_alsgls.core.rank_criteria import (
 from sm_alsgls.core.rank_path import path_gtol, residual_path
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.diagnostics import sufficiency_test
-from sm_alsgls.exceptions import IllegalRankError, OptionError, UnknownArgumentError
+from sm_alsgls.exceptions import (
+    IllegalRankError,
+    NonFiniteError,
+    OptionError,
+    ShapeError,
+    UnknownArgumentError,
+)
 from sm_alsgls.models.checks import build_problem
 from sm_alsgls.models.rank_choice import candidate_ranks
 from sm_alsgls.models.rank_folds import fold_labels
@@ -477,8 +483,9 @@ class TestErrors:
             ({"alpha": True}, OptionError, "alpha must lie"),
             ({"method": "cv", "folds": 1}, OptionError, "folds must be a whole number from 2 to"),
             ({"method": "cv", "folds": 101}, OptionError, "from 2 to 100, the number of rows"),
-            ({"method": "cv", "blocks": [1, 2]}, OptionError, "blocks must be True"),
-            ({"method": "cv", "blocks": "x"}, OptionError, "blocks must be True"),
+            ({"method": "cv", "blocks": [1, 2]}, ShapeError, "blocks has 2 rows, the system has"),
+            ({"method": "cv", "blocks": "x"}, OptionError, "'x' names a column, but the model was"),
+            ({"method": "cv", "blocks": np.ones((100, 2))}, OptionError, "blocks must be True"),
             ({"maxiter": 3}, UnknownArgumentError, r"select_rank\(\) has no argument 'maxiter'"),
             ({"gtol": -1.0}, OptionError, "gtol must be positive"),
             ({"method": "bic", "lam_F": 0.1}, OptionError, "method='bic' needs the maximum"),
@@ -491,8 +498,21 @@ class TestErrors:
     def test_labels_of_blocks(self):
         with pytest.raises(OptionError, match="from 2 to 2, the number of blocks"):
             select_rank(model_of(), "cv", blocks=np.arange(100) // 50, folds=3)
-        with pytest.raises(OptionError, match="a label is missing"):
+        with pytest.raises(NonFiniteError, match="blocks is missing in row 0"):
             select_rank(model_of(), "cv", blocks=[None, *range(99)])
+
+    def test_blocks_by_the_name_of_a_column(self):
+        data = load_grunfeld()
+        data["half"] = data["year"] // 5
+        model = LowRankSUR.from_formula(
+            "invest ~ value", data, rank=0, groups="firm", time="year", subset=data["firm"] < "D"
+        )
+        named, series, labels = (
+            select_rank(model, "cv", [0], blocks=blocks, folds=3).table["cv"]
+            for blocks in ("half", data["half"], np.arange(1935, 1955) // 5)
+        )
+        np.testing.assert_array_equal(named, labels)
+        np.testing.assert_array_equal(series, labels)
 
     def test_model(self):
         model = model_of(30, 3, 2, 1)

@@ -64,7 +64,7 @@ def cell_system(endog: Any, exog: Any, missing: str, weights: Any) -> System:
     mask = None if used.all() else np.asfortranarray(used)
     if w is not None:
         w = normalised(w, used)
-        w = None if (w == 1.0).all() else w
+        w = None if ((w == 1.0) | (w == 0.0)).all() else w  # 0 is a hole without a weight
     if mask is None and w is None:
         return system
     return replace(system, used=Cells(system.nobs, K, mask, w))
@@ -82,9 +82,11 @@ def _rows(system: System, keep: np.ndarray) -> System:
     if keep.all():
         return system
     kept = {id(X): X[keep] for X in distinct(system.blocks)}
+    source = system.provenance.kept(np.flatnonzero(keep))
     return replace(
         system,
-        index=system.index[keep],
+        source=source,
+        index=source.index,
         Y=system.Y[keep],
         blocks=[kept[id(X)] for X in system.blocks],
         n_dropped=system.n_dropped + int((~keep).sum()),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
 from sm_alsgls.exceptions import FormulaError, ShapeError
+from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
-from sm_alsgls.formula import caller_scope
 from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.models.weights import weights_of_data
+from sm_alsgls.provenance import Provenance, snapshot
 from sm_alsgls.results.removed import READ_AS_STREAM, Removed
 
 
@@ -20,6 +22,8 @@ class Construction:
 
     if TYPE_CHECKING:
         data: Any
+        _system: Any
+        _source: Any
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -197,7 +201,7 @@ class Construction:
                 common=common,
                 _formula=stream,
             )
-            data = Removed("data", READ_AS_STREAM)
+            frame: Any = Removed("data", READ_AS_STREAM)
         else:
             built = build_formula(
                 formula,
@@ -217,6 +221,28 @@ class Construction:
                 common=common,
                 _formula=built,
             )
+            frame = snapshot(data)
+            model._comes_from(provenance_of(built, frame))
         model.formula = formula
-        model.data.frame = data
+        model.data.frame = frame
         return model
+
+    @property
+    def _provenance(self) -> Provenance:
+        """Which rows of what the caller passed the rows of the system are."""
+        return self._system.provenance if self._source is None else self._source
+
+    def _comes_from(self, source: Provenance) -> None:
+        """Remember the data of the formulas, of which the system may have dropped more rows."""
+        dropped = self._system.provenance.rows
+        self._source = source if dropped is None else source.kept(dropped)
+
+
+def provenance_of(built: FormulaSystem, frame: pd.DataFrame) -> Provenance:
+    """Which rows of the data the rows that a formula made of them are."""
+    rows = built.rows
+    if rows.ndim == 1 and np.array_equal(rows, np.arange(len(frame))):
+        rows = None
+    elif len(frame) < 2**31:
+        rows = rows.astype(np.int32)
+    return Provenance(built.endog.index, rows, frame=frame, time=built.time)

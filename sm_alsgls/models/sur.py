@@ -42,6 +42,7 @@ from sm_alsgls.models.restrictions import (
 )
 from sm_alsgls.models.stream import read_stream
 from sm_alsgls.models.system import System, build_system
+from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.convergence import heywood_message, spare_message
 from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
@@ -198,6 +199,7 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
         self.rank_selection: RankSelection | None = None
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
+        self._source: Provenance | None = None
         names = system.param_names
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
@@ -347,7 +349,7 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
         maximise = _maximiser(method, self._system.cells)
         starts = number_of_starts(n_starts)
         complete = self._system.cells.complete
-        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._system.index, complete)
+        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._provenance, complete)
         bars = ProgressBars() if progress else None
         problem = build_problem(self._system, options, self.restrictions)
         found = maximise(

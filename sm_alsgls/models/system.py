@@ -24,6 +24,7 @@ from sm_alsgls.models.validity import (
     distinct,
     responses_vary,
 )
+from sm_alsgls.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class System:
         Whose regressors came with names; others are called const, x1, x2, ...
     used : Cells, optional
         Which cells are used, and their weights. Default: all, with none.
+    source : Provenance, optional
+        Which of the rows that were handed in these are. Default: all.
     """
 
     names: list[str]
@@ -57,11 +60,17 @@ class System:
     n_dropped: int = 0
     named: tuple[bool, ...] = ()
     used: Cells | None = field(default=None, kw_only=True)
+    source: Provenance | None = field(default=None, kw_only=True)
 
     @cached_property
     def cells(self) -> Cells:
         """Which cells are used, and their weights."""
         return Cells(self.nobs, len(self.names)) if self.used is None else self.used
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which of the rows that were handed in these are."""
+        return Provenance(self.index) if self.source is None else self.source
 
     @property
     def nobs(self) -> int:
@@ -142,17 +151,19 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
             raise ShapeError(f"equation {name!r}: exog has no columns; give at least a constant")
     if Y.shape[1] == 0:
         raise ShapeError(f"the system is empty: {N} rows, 0 equations")
-    index = _common_index(y_index, [_index_of(value) for value in values], names, N)
+    index, labelled = _common_index(y_index, [_index_of(value) for value in values], names, N)
+    source = Provenance(index, labelled=labelled)
     if drop:
         keep = ~np.isnan(Y).any(axis=1)
         for X in distinct(blocks):
             keep &= ~np.isnan(X).any(axis=1)
         if not keep.all():
-            index, Y = index[keep], Y[keep]
+            source = source.kept(np.flatnonzero(keep))
+            index, Y = source.index, Y[keep]
             kept = {id(X): X[keep] for X in distinct(blocks)}
             blocks = [kept[id(X)] for X in blocks]
     named = tuple(isinstance(value, (pd.Series, pd.DataFrame)) for value in values)
-    return System(names, index, Y, blocks, columns, N - len(Y), named)
+    return System(names, index, Y, blocks, columns, N - len(Y), named, source=source)
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -316,7 +327,8 @@ def _label(column: Any) -> str:
 
 def _common_index(
     y_index: pd.Index | None, x_index: list[pd.Index | None], names: list[str], N: int
-) -> pd.Index:
+) -> tuple[pd.Index, bool]:
+    """Labels of the rows, and whether the caller gave them."""
     index = y_index
     for name, other in zip(names, x_index, strict=True):
         if other is not None:
@@ -324,7 +336,7 @@ def _common_index(
                 index = other
             elif other is not index:
                 _same_index(other, index, f"exog of equation {name!r}")
-    return pd.RangeIndex(N) if index is None else index
+    return (pd.RangeIndex(N), False) if index is None else (index, True)
 
 
 def _same_index(one: pd.Index, other: pd.Index, what: str) -> None:

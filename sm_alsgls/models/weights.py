@@ -79,8 +79,8 @@ def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray
             f"weights of a long panel must hold one for each of its {len(data)} rows, which are "
             "the cells: a column of the data, or a vector"
         )
-    # Whatever stands at -1: those cells are not there.
-    return values[built.rows].T
+    # A cell that is absent has no weight either.
+    return np.where(built.rows >= 0, values[built.rows], np.nan).T
 
 
 def _column(value: Any, data: pd.DataFrame) -> Any:
@@ -120,11 +120,16 @@ def check_weights(
 
 
 def normalised(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Weights over their mean: of the rows, or of the used cells of each equation; 0 elsewhere."""
+    """Weights over their mean: of the rows, or of the used cells of each equation.
+
+    A cell that is not used keeps its weight, since imputation needs the variance sigma_jj / w of
+    a missing response; where it has no number above zero the weight is 0.
+    """
     if weights.ndim == 1:
         return weights / weights.mean()
-    kept = np.where(mask, weights, 0.0)
-    return kept / (kept.sum(axis=0) / mask.sum(axis=0))
+    with np.errstate(invalid="ignore"):
+        given = np.where(np.isfinite(weights) & (weights > 0.0), weights, 0.0)
+    return given / (np.where(mask, given, 0.0).sum(axis=0) / mask.sum(axis=0))
 
 
 def _check_names(given: Any, names: list[str]) -> None:

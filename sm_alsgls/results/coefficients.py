@@ -58,7 +58,10 @@ class Coefficients(LikelihoodModelResults):
         use_t : bool, optional
             t or normal quantiles; default as the fit.
         **cov_kwds
-            groups: (N,) or (N, 2) labels of the rows, for "cluster". maxlags, kernel
+            groups: labels of rows, for "cluster", one or two variables: a column of the data by
+            its name, a Series or DataFrame (aligned by label), or an array with the rows of the
+            data (those that were dropped included) or of the system. Of a long panel the rows
+            of the system are times, within which a label must not differ. maxlags, kernel
             ("bartlett", "parzen", "quadratic-spectral"): for "HAC"; the default number of lags
             is Newey and West's (1994). use_correction (True): small-sample factors
             N / (N - p_j - r), and G / (G - 1) for clusters. dof: "p+r" or, as linearmodels'
@@ -68,7 +71,8 @@ class Coefficients(LikelihoodModelResults):
         ------
         OptionError, ShapeError, NonFiniteError
         """
-        choice = choose(cov_type, cov_kwds, self.debiased, self._rows, self._complete)
+        rows = self.model._provenance
+        choice = choose(cov_type, cov_kwds, self.debiased, rows, self._complete)
         return self._again(choice, self.use_t if use_t is None else use_t)
 
     @property

@@ -342,7 +342,8 @@ class Conditionals:
         Imputation
             ``values``, ``se`` and ``filled``. A value is known to about ``se`` only: estimates
             from filled data that take it for observed understate theirs. Beyond 4,000
-            coefficients ``se`` leaves out what estimating them adds.
+            coefficients ``se`` leaves out what estimating them adds. With ``weights=`` a missing
+            response has the weight that was given for its cell, the mean one where none was.
 
         Examples
         --------

@@ -18,8 +18,9 @@ from sm_alsgls.core.inference import (
     kernel_weights,
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
-from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.labels import shown
+from sm_alsgls.provenance import Provenance
 
 COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "cluster", "HAC", "KH")
 
@@ -32,6 +33,11 @@ _KWDS = {
     "HAC": {"maxlags", "kernel", "use_correction", "dof"},
     "KH": set(),
 }
+
+_WITHIN = (
+    "rows of a long panel's system are periods, so clusters are clusters of periods; correlation "
+    "between the equations of a period needs none, all covariance types allow for it"
+)
 
 # What needs one Sigma for all rows, and why.
 _COMPLETE_ONLY = {
@@ -99,10 +105,10 @@ def choose(
     cov_type: str,
     cov_kwds: dict[str, Any] | None,
     debiased: bool,
-    index: pd.Index,
+    rows: Provenance,
     complete: bool = True,
 ) -> CovarianceChoice:
-    """Check a covariance type and its options against the rows ``index``.
+    """Check a covariance type and its options against the rows of the system.
 
     ``complete`` says whether no cell is missing.
 
@@ -131,11 +137,11 @@ def choose(
         if kwds["dof"] not in ("p", "p+r"):
             raise OptionError(f"dof must be 'p' or 'p+r', got {kwds['dof']!r}")
     if cov_type in ("HC0", "HC1", "cluster", "HAC"):
-        len(index)  # rows that were not kept say so before the fit
+        len(rows.index)  # rows that were not kept say so before the fit
     if cov_type == "cluster":
-        return _clustered(kwds, index)
+        return _clustered(kwds, rows)
     if cov_type == "HAC":
-        return _kernel(kwds, len(index))
+        return _kernel(kwds, len(rows.index))
     return CovarianceChoice(cov_type, kwds, _DESCRIPTIONS[cov_type][debiased])
 
 
@@ -205,28 +211,19 @@ _DESCRIPTIONS = {
 }
 
 
-def _clustered(kwds: dict[str, Any], index: pd.Index) -> CovarianceChoice:
-    if "groups" not in kwds:
-        raise OptionError("cov_type='cluster' needs groups=: one or two labels for each row")
-    groups = kwds["groups"]
-    if isinstance(groups, (pd.Series, pd.DataFrame)) and not groups.index.equals(index):
-        if not index.is_unique or not groups.index.is_unique:
-            raise ShapeError(
-                "groups: row labels repeat, so they cannot be aligned; pass a plain array"
-            )
-        lacking = index.difference(groups.index)
-        if len(lacking):
-            raise ShapeError(f"groups has no label for row {shown(lacking[0])}")
-        groups = groups.loc[index]
-    frame = pd.DataFrame(np.asarray(groups))
-    if len(frame) != len(index):
-        raise ShapeError(f"groups has {len(frame)} rows, the system has {len(index)}")
-    if frame.shape[1] > 2:
-        raise ShapeError(f"groups may hold one or two groupings, got {frame.shape[1]}")
-    if frame.isna().any(axis=None):
-        row = index[int(np.flatnonzero(frame.isna().any(axis=1))[0])]
-        raise NonFiniteError(f"groups is missing in row {shown(row)}")
-    codes = [pd.factorize(frame[column])[0] for column in frame]
+def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
+    if kwds.get("groups") is None:
+        raise OptionError(
+            "cov_type='cluster' needs groups=: one or two labels for each row, for example a "
+            "column of the data by its name"
+        )
+    labels = rows.per_row(kwds["groups"], "groups", within=_WITHIN)
+    if len(labels) not in (1, 2):
+        raise ShapeError(f"groups may hold one or two groupings, got {len(labels)}")
+    # What the rows have, not what the caller passed: that may be of other rows, and may change.
+    kept = [label.to_numpy() for label in labels]
+    kwds["groups"] = kept[0] if len(kept) == 1 else np.column_stack(kept)
+    codes = [pd.factorize(label)[0] for label in labels]
     sizes = [int(code.max()) + 1 for code in codes]
     if min(sizes) < 2:
         raise OptionError("groups: one cluster only; clustered errors need two or more")

@@ -159,7 +159,7 @@ def _remove_from_model(model: Any) -> None:
     model._system = Removed(
         "data", names=system.names, columns=system.columns, param_names=system.param_names
     )
-    model.endog, model.exog = endog, exog
+    model.endog, model.exog, model._source = endog, exog, None
     data = model.data
     data.endog = endog
     data._index = Removed("row labels")

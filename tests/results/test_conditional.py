@@ -96,9 +96,7 @@ class TestAgainstDense:
         each = np.broadcast_to(w[:, None], Y.shape) if kind == "rows" else w
         used = np.where(mask, each, 0.0)
         mean_w = w.mean() if kind == "rows" else used.sum(axis=0) / mask.sum(axis=0)
-        root = np.sqrt(each / mean_w)
-        if kind == "cells":
-            root = np.where(mask, root, 1.0)  # a cell that is not there has no weight
+        root = np.sqrt(each / mean_w)  # a missing response keeps its weight
         fitted, E = parts(X, Y, res, root)
         mean, variance = dense.conditional(E, mask, res.sigma.to_dense())
         made = res.get_prediction(given=True)
@@ -272,6 +270,61 @@ class TestEstimationRows:
         np.testing.assert_allclose(whole.se.to_numpy()[~mask], made.se_obs.to_numpy()[~mask])
         assert (whole.se.to_numpy()[mask] == 0).all()
         assert repr(whole) == f"<Imputation: {(~mask).sum()} cells filled>"
+
+    def test_a_missing_response_keeps_its_weight_in_every_form(self):
+        """Weights of rows are those of their cells, however they are handed in."""
+        X, Y, _ = simulate(N, K, 3, 1, seed=4)
+        rng = np.random.default_rng(5)
+        w = rng.uniform(0.2, 5.0, N)
+        Z = np.where(dense.holes(rng, N, K, 0.8, least=12), Y, np.nan)
+        x = X[0]
+        long = pd.DataFrame(
+            {
+                "y": Z.T.ravel(),
+                "a": np.tile(x[:, 1], K),
+                "b": np.tile(x[:, 2], K),
+                "g": np.repeat([f"y{j + 1}" for j in range(K)], N),
+                "t": np.tile(np.arange(N), K),
+                "w": np.tile(w, K),
+            }
+        )
+        # In half of the holes the panel has no row: nobody knows a weight, or a regressor.
+        absent = long["y"].isna() & (rng.random(len(long)) < 0.5)
+        cells = np.repeat(w[:, None], K, axis=1)
+        models = {
+            "rows": LowRankSUR(Z, x, 1, missing="fiml", weights=w),
+            "cells": LowRankSUR(Z, x, 1, missing="fiml", weights=cells),
+            "mapping": LowRankSUR(
+                Z, x, 1, missing="fiml", weights={f"y{j + 1}": w for j in range(K)}
+            ),
+            "panel": LowRankSUR.from_formula(
+                "y ~ a + b", long[~absent], 1, groups="g", time="t", weights="w"
+            ),
+        }
+        made = {name: m.fit(gtol=1e-9, rel_tol=1e-12).impute() for name, m in models.items()}
+        want = made.pop("rows")
+        for name, other in made.items():
+            at = other.filled.to_numpy()
+            assert at.sum() == (
+                np.isnan(Z).sum() if name != "panel" else (~absent & long["y"].isna()).sum()
+            )
+            for part in ("values", "se"):
+                a, b = (getattr(i, part).to_numpy()[at] for i in (other, want))
+                np.testing.assert_allclose(a, b, rtol=0, atol=1e-7, err_msg=f"{name} {part}")
+
+    def test_a_hole_without_a_weight_has_the_mean_one(self):
+        X, Y, _ = simulate(N, K, 3, 1, seed=4)
+        w = np.random.default_rng(5).uniform(0.2, 5.0, (N, K))
+        Y[7, 2] = np.nan
+        unknown = w.copy()
+        unknown[7, 2] = np.nan
+        mean = np.delete(w[:, 2], 7).mean()
+        w[7, 2] = mean
+        one, other = (
+            LowRankSUR(Y, X, 1, missing="fiml", weights=v).fit().impute() for v in (unknown, w)
+        )
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-12)
+        np.testing.assert_allclose(one.se, other.se, rtol=1e-12)
 
     def test_impute_leaves_what_has_no_regressors(self):
         X, Y, _ = simulate(50, 5, 3, 1)
