@@ -23,6 +23,7 @@ from sm_alsgls.formula_engine import (
     Part,
     evaluate,
     evaluate_cells,
+    factors,
     redesign,
     respond,
 )
@@ -31,6 +32,7 @@ from sm_alsgls.formula_order import refuse_order
 from sm_alsgls.formula_pickle import Names, pack, used_names
 from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
 from sm_alsgls.lags import called
+from sm_alsgls.number_text import refuse_number_text, standing
 
 __all__ = [
     "EquationSpec",
@@ -178,6 +180,7 @@ def build_system(
     if lags and groups is not None and time is not None:
         key = panel.RowKey.of(used.frame, used.labels, groups, time)
         used = used._replace(panel=key.rows(used.frame, used.labels))
+    _refuse_number_text(equations, used, time)
     by_cell = missing == "fiml"
     parts = [
         evaluate_cells(name, text, used) if by_cell else evaluate(name, text, used, missing)
@@ -423,6 +426,23 @@ def read_data(data: Any, text: str, scope: dict[str, Any], subset: Any = None) -
         if isinstance(value, pd.Series | pd.DataFrame) and value.index.equals(data.index)
     }
     return Data(frame, data.index[rows], scope | aligned, rows)
+
+
+def _refuse_number_text(
+    equations: list[tuple[str | None, str]], used: Data, time: str | None
+) -> None:
+    """Text in place of numbers, among the columns that formulas use as they stand."""
+    texts = [name for name in used.frame if pd.api.types.is_object_dtype(used.frame[name].dtype)]
+    names = dict.fromkeys(
+        name
+        for _, text in equations
+        if (mine := mentioned(text, texts))  # else it need not be read once more
+        for code in factors(text)
+        if (name := standing(code.strip("`"))) in mine
+    )
+    if isinstance(time, str) and time in texts:
+        names[time] = time
+    refuse_number_text(names, used.frame, used.labels)
 
 
 def _long(

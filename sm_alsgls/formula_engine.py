@@ -67,6 +67,22 @@ class Part(NamedTuple):
         return EquationSpec(name, self.text, self.rhs_spec, self.engine, columns, left, key)
 
 
+def factors(text: str) -> list[str]:
+    """The Python expressions that a formula is made of, each once; none where it cannot be read."""
+    manager = FormulaManager()
+    try:
+        desc = manager.get_spec(text)
+        if manager.engine == "patsy":
+            terms = [*desc.lhs_termlist, *desc.rhs_termlist]
+            found = [factor.name() for term in terms for factor in term.factors]
+        else:
+            terms = [*desc.lhs, *desc.rhs]
+            found = [str(factor) for term in terms for factor in term.factors]
+    except FAILURES:
+        return []  # the engine says what is wrong when it evaluates the formula
+    return list(dict.fromkeys(found))
+
+
 def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
     """Evaluate the formula of equation ``name`` on all rows, and keep the complete ones.
 

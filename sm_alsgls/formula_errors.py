@@ -13,6 +13,7 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls.labels import shown
+from sm_alsgls.number_text import text_behind
 
 # Two spellings of an unknown name that do not fill in NameError.name: Q() of patsy, formulaic.
 _UNKNOWN = re.compile(r"no data named ['\"](?P<q>.+)['\"] found|`(?P<f>.+)` is not present")
@@ -75,9 +76,33 @@ def engine_error(
         except FAILURES as next_error:
             name = _unknown_name(next_error, trial.columns)
     if not unknown:
+        numbers = text_behind(text, frame, frame.index)
+        if numbers:
+            return exc.NumberTextError(f"Equation {label!r}: {text!r} fails. {numbers}")
         return exc.FormulaError(f"Equation {label!r}: {text!r} fails: {first_line(error)}")
     what = ", ".join(f"{name!r}{candidates(name, frame)}" for name in sorted(unknown))
-    return exc.FormulaError(f"Equation {label!r}: {text!r} uses unknown variables: {what}.")
+    elsewhere = "".join(said for name in sorted(unknown) if (said := _elsewhere(name, text)))
+    return exc.FormulaError(
+        f"Equation {label!r}: {text!r} uses unknown variables: {what}.{elsewhere}"
+    )
+
+
+def _elsewhere(name: str, text: str) -> str:
+    """What a name of other packages is called here."""
+    name = name.partition(".")[0]  # formulaic names L.x whole
+    if name in ("EntityEffects", "FixedEffects"):
+        return " With groups= every group has an intercept of its own."
+    if name in ("TimeEffects", "OtherEffects"):
+        return (
+            " Effects of periods are what the errors of a system share, its factors; there is no "
+            "dummy for them."
+        )
+    code = re.escape(name)
+    if re.fullmatch(r"[LFDS]\d*", name) and re.search(rf"\b{code}\.", text):
+        return " Stata's L.x, F.x and D.x are lag(x, 1), lead(x, 1) and diff(x, 1)."
+    if name in ("l", "f", "d", "shift", "L", "F", "D") and re.search(rf"\b{code}\s*\(", text):
+        return " Lags are lag(x, 1), lead(x, 1) and diff(x, 1)."
+    return ""
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

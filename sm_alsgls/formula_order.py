@@ -20,7 +20,7 @@ import pandas as pd
 from statsmodels.formula._manager import FormulaManager
 
 from sm_alsgls.exceptions import FormulaError
-from sm_alsgls.formula_engine import Data
+from sm_alsgls.formula_engine import Data, factors
 from sm_alsgls.formula_errors import FAILURES, listed
 from sm_alsgls.formula_text import mentioned
 from sm_alsgls.lags import called, within
@@ -47,7 +47,7 @@ def refuse_order(label: str, text: str, data: Data, groups: str, time: str | Non
     FormulaError
         The terms are named, with what to write instead.
     """
-    unknown = [code for code in _codes(text) if not _row_by_row(code, data.scope)]
+    unknown = [code for code in factors(text) if not _row_by_row(code, data.scope)]
     if not unknown or len(data.frame) < 2:
         return
     with _randomness_kept(data.scope):
@@ -63,22 +63,6 @@ def refuse_order(label: str, text: str, data: Data, groups: str, time: str | Non
             "time=, or make the column before: "
             f"data['new'] = data{ordered}.groupby({groups!r})[{column!r}].shift(1)"
         )
-
-
-def _codes(text: str) -> list[str]:
-    """The Python expressions that a formula is made of, each once."""
-    manager = FormulaManager()
-    try:
-        desc = manager.get_spec(text)
-        if manager.engine == "patsy":
-            terms = [*desc.lhs_termlist, *desc.rhs_termlist]
-            found = [factor.name() for term in terms for factor in term.factors]
-        else:
-            terms = [*desc.lhs, *desc.rhs]
-            found = [str(factor) for term in terms for factor in term.factors]
-    except FAILURES:
-        return []  # the engine says what is wrong when it evaluates the formula
-    return list(dict.fromkeys(found))
 
 
 def _row_by_row(code: str, scope: Mapping[str, Any]) -> bool:

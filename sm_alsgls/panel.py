@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
@@ -87,6 +87,8 @@ def arrange(
 
 def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.Series:
     """Return the column ``name``, which the caller passed as ``argument``; it may miss nothing."""
+    if not isinstance(name, Hashable):
+        raise exc.FormulaError(_not_a_name(name, argument))
     if name not in frame:
         near = candidates(name, frame)
         raise exc.FormulaError(f"{argument}={name!r} is not a column of the data{near}.")
@@ -95,8 +97,35 @@ def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.S
         raise exc.NonFiniteError(
             f"{argument}={name!r} has {gaps.sum()} missing values, first rows "
             f"{listed(labels[gaps])}; every row of a long panel needs one."
+            + _read_as_missing(frame[name])
         )
     return frame[name]
+
+
+def _not_a_name(value: Any, argument: str) -> str:
+    """What to write instead of something that is no column's name."""
+    named = getattr(value, "name", None)
+    if isinstance(value, pd.DataFrame) or (isinstance(value, list) and len(value) > 1):
+        instead = (
+            "make one column of several, data['both'] = data['a'].astype(str) + ' ' + "
+            "data['b'].astype(str)"
+        )
+    elif isinstance(value, list) and value and isinstance(value[0], str):
+        instead = f"write {argument}={value[0]!r}"
+    elif isinstance(named, str):
+        instead = f"write {argument}={named!r}"
+    else:
+        instead = f"put the values into a column, and write {argument}='its name'"
+    return f"{argument}= is the name of one column, got a {type(value).__name__}; {instead}."
+
+
+def _read_as_missing(column: pd.Series) -> str:
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return ""
+    return (
+        " A name such as NA, None or null is read as missing: pd.read_csv(..., "
+        "keep_default_na=False) keeps it."
+    )
 
 
 @dataclass(frozen=True)
