@@ -25,7 +25,13 @@ import pandas as pd
 
 from sm_alsgls import LowRankSUR, __version__
 from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import AlsglsError, AlsglsWarning, SystemInputError, UnbalancedPanelError
+from sm_alsgls.exceptions import (
+    AlsglsError,
+    AlsglsWarning,
+    NumberTextError,
+    SystemInputError,
+    UnbalancedPanelError,
+)
 from sm_alsgls.rank import METHODS
 
 _DEMO = {"formula": ["invest ~ value + capital"], "groups": "firm", "time": "year", "rank": 2}
@@ -75,10 +81,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", AlsglsWarning)
             warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
-            _run(_arguments(argv))
+            try:
+                args = _arguments(argv)
+            except SystemExit as done:  # --help and --version
+                return int(done.code or 0)
+            _run(args)
         return 0
-    except SystemExit as done:  # --help and --version
-        return int(done.code or 0)
+    except SystemExit:
+        # Formulas are code: one that ends the process is no success.
+        _say("error: something asked to end the process; nothing was fitted or written")
+    except NumberTextError as problem:
+        _say(f"error: {problem} On the command line mend DATA: an empty field is missing.")
     except KeyboardInterrupt:
         _say("interrupted")
         return 130

@@ -71,6 +71,10 @@ class FormulaError(SystemInputError):
     """A formula cannot be read, or names something that the data do not have."""
 
 
+class NumberTextError(FormulaError):
+    """A column of a formula is text though most of its values are numbers."""
+
+
 class UnbalancedPanelError(SystemInputError):
     """A long panel lacks, or repeats, some (group, time) cells."""
 
@@ -97,6 +101,10 @@ class AlsglsWarning(ModelWarning):
 
 class RankWarning(AlsglsWarning):
     """The rank is doubtful: a rule's choice is 0 for want of data, or a fitted one is too high."""
+
+
+class OneEquationWarning(AlsglsWarning):
+    """Formulas made one equation, which is OLS; a long panel was perhaps meant to have groups."""
 
 
 class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):

@@ -23,12 +23,16 @@ from sm_alsgls.formula_engine import (
     Part,
     evaluate,
     evaluate_cells,
+    factors,
     redesign,
     respond,
 )
 from sm_alsgls.formula_errors import listed
+from sm_alsgls.formula_order import refuse_order
 from sm_alsgls.formula_pickle import Names, pack, used_names
 from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
+from sm_alsgls.lags import called
+from sm_alsgls.number_text import refuse_number_text, standing
 
 __all__ = [
     "EquationSpec",
@@ -160,7 +164,8 @@ def build_system(
         )
     scope = caller_scope(1, formula) if scope is None else scope
     equations = read_equations(formula)
-    used = read_data(data, " ".join(text for _, text in equations), scope, subset)
+    everything = " ".join(text for _, text in equations)
+    used = read_data(data, everything, scope, subset)
     alone = is_one(formula)
     if groups is None and time is not None:
         raise exc.FormulaError("time= labels the rows of a long panel and needs groups=.")
@@ -169,6 +174,13 @@ def build_system(
             "groups= makes one equation per group from one formula, 'y ~ x1 + x2'; dictionaries, "
             "lists and braces name equations themselves. Give one of the two."
         )
+    lags = called(everything, scope)
+    used = used._replace(scope=used.scope | lags)
+    key = None
+    if lags and groups is not None and time is not None:
+        key = panel.RowKey.of(used.frame, used.labels, groups, time)
+        used = used._replace(panel=key.rows(used.frame, used.labels))
+    _refuse_number_text(equations, used, time)
     by_cell = missing == "fiml"
     parts = [
         evaluate_cells(name, text, used) if by_cell else evaluate(name, text, used, missing)
@@ -188,11 +200,14 @@ def build_system(
         raise exc.NonFiniteError(
             f"No row is left; formulas without any complete row: {listed(empty) or 'none'}. In "
             "center(), standardize() and splines one missing value makes all values missing: "
-            "remove such rows first, with data.dropna()."
+            "remove such rows first, with data.dropna()"
+            + (", and lag what they make, lag(center(x))." if lags else ".")
         )
     if groups is not None:
+        label = str(parts[0].lhs.columns[0])
+        refuse_order(label, parts[0].text, used, groups, time)
         names = used_names(scope, [parts[0].text], used.frame.columns)
-        return replace(_long(parts[0], used, groups, time, by_cell), scope=names)
+        return replace(_long(parts[0], used, groups, time, by_cell, key), scope=names)
     kept = np.flatnonzero(complete)
     index = used.labels[kept]
     endog, exog, specs = {}, [], []
@@ -261,6 +276,8 @@ def replay(
     texts = [spec.formula for spec in system_specs]
     scope = caller_scope(1, texts) if scope is None else scope
     new = read_data(data, " ".join(texts), scope)
+    if system_specs and system_specs[0].key is not None:  # of one equation of a long panel
+        new = _placed(new, system_specs[0], [system_specs[0].name] * len(new.frame))
     made: dict[int, pd.DataFrame] = {}
     for spec in system_specs:
         if id(spec.rhs) not in made:
@@ -317,6 +334,7 @@ def replay_panel(
     unseen = [repr(name) for name in sorted(set(names) - known)]
     if unseen:
         raise exc.UnseenLevelError(f"{groups}: the system has no equation for {listed(unseen)}.")
+    new = _placed(new, specs[0], names)
     design = redesign(specs[0], new)  # all groups of a panel share one right-hand side
     found = ((spec.name, np.flatnonzero(names == spec.name)) for spec in specs)
     return [(name, rows, design.iloc[rows]) for name, rows in found if rows.size]
@@ -333,10 +351,18 @@ def replay_responses(
     out: list[np.ndarray | None] = []
     for spec in specs:
         try:
-            out.append(respond(spec, new))
+            out.append(respond(spec, _placed(new, spec)))
         except exc.FormulaError:
             out.append(None)
     return out
+
+
+def _placed(new: Data, spec: EquationSpec, names: Any = None) -> Data:
+    """New data with what lags of the formula need; ``names`` are the equations of the rows."""
+    if spec.key is None:
+        return new
+    scope = new.scope | called(spec.formula, new.scope)
+    return new._replace(scope=scope, panel=spec.key.rows(new.frame, new.labels, names))
 
 
 def caller_scope(depth: int, formula: Any) -> dict[str, Any]:
@@ -402,7 +428,31 @@ def read_data(data: Any, text: str, scope: dict[str, Any], subset: Any = None) -
     return Data(frame, data.index[rows], scope | aligned, rows)
 
 
-def _long(part: Part, data: Data, groups: str, time: str | None, by_cell: bool) -> FormulaSystem:
+def _refuse_number_text(
+    equations: list[tuple[str | None, str]], used: Data, time: str | None
+) -> None:
+    """Text in place of numbers, among the columns that formulas use as they stand."""
+    texts = [name for name in used.frame if pd.api.types.is_object_dtype(used.frame[name].dtype)]
+    names = dict.fromkeys(
+        name
+        for _, text in equations
+        if (mine := mentioned(text, texts))  # else it need not be read once more
+        for code in factors(text)
+        if (name := standing(code.strip("`"))) in mine
+    )
+    if isinstance(time, str) and time in texts:
+        names[time] = time
+    refuse_number_text(names, used.frame, used.labels)
+
+
+def _long(
+    part: Part,
+    data: Data,
+    groups: str,
+    time: str | None,
+    by_cell: bool,
+    key: panel.RowKey | None,
+) -> FormulaSystem:
     cells = panel.arrange(data.frame, data.labels, part.complete, groups, time, by_cell)
     y = part.lhs.iloc[:, 0]
     # A cell that is absent is at -1, which no row is called.
@@ -412,7 +462,7 @@ def _long(part: Part, data: Data, groups: str, time: str | None, by_cell: bool) 
     return FormulaSystem(
         pd.DataFrame(endog, cells.times),
         tuple(part.rhs.reindex(at).set_axis(cells.times) for at in cells.rows),
-        tuple(part.spec(name, str(y.name)) for name in cells.names),
+        tuple(part.spec(name, str(y.name), key) for name in cells.names),
         cells.n_dropped,
         groups,
         time,

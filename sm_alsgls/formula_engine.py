@@ -16,9 +16,10 @@ import pandas as pd
 from statsmodels.formula._manager import FormulaManager
 
 from sm_alsgls import exceptions as exc
-from sm_alsgls.formula_errors import engine_error, first_line, listed
+from sm_alsgls.formula_errors import FAILURES, engine_error, first_line, listed
 from sm_alsgls.formula_text import mentioned
 from sm_alsgls.labels import shown
+from sm_alsgls.lags import Rows, within
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class EquationSpec:
     engine: str  #: "patsy" or "formulaic"
     columns: tuple[str, ...]  #: names of the design's columns
     lhs: Any = None  #: the engine's left-hand side, as `rhs`
+    key: Any = None  #: `panel.RowKey` of a long panel whose formula has lags
 
     def __deepcopy__(self, memo: dict[int, Any]) -> EquationSpec:
         return self  # what engines memorised is never changed, and patsy's cannot be copied
@@ -43,6 +45,7 @@ class Data(NamedTuple):
     labels: pd.Index
     scope: dict[str, Any]
     rows: np.ndarray  # positions in the caller's data
+    panel: Rows | None = None  # groups and times of the rows, where formulas have lags
 
 
 class Part(NamedTuple):
@@ -57,11 +60,27 @@ class Part(NamedTuple):
     engine: str
     lhs_specs: dict[str, Any] | None = None  # of each response, cell by cell
 
-    def spec(self, name: str, column: str) -> EquationSpec:
+    def spec(self, name: str, column: str, key: Any = None) -> EquationSpec:
         """Describe the equation ``name`` of this formula, whose response is ``column``."""
         columns = tuple(self.rhs.columns)
         left = self.lhs_spec if self.lhs_specs is None else self.lhs_specs[column]
-        return EquationSpec(name, self.text, self.rhs_spec, self.engine, columns, left)
+        return EquationSpec(name, self.text, self.rhs_spec, self.engine, columns, left, key)
+
+
+def factors(text: str) -> list[str]:
+    """The Python expressions that a formula is made of, each once; none where it cannot be read."""
+    manager = FormulaManager()
+    try:
+        desc = manager.get_spec(text)
+        if manager.engine == "patsy":
+            terms = [*desc.lhs_termlist, *desc.rhs_termlist]
+            found = [factor.name() for term in terms for factor in term.factors]
+        else:
+            terms = [*desc.lhs, *desc.rhs]
+            found = [str(factor) for term in terms for factor in term.factors]
+    except FAILURES:
+        return []  # the engine says what is wrong when it evaluates the formula
+    return list(dict.fromkeys(found))
 
 
 def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
@@ -75,11 +94,12 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
 
     def matrices(frame: pd.DataFrame, **how: Any) -> Any:
         action = manager.get_na_action("drop", **how)
-        return manager.get_matrices(text, frame, eval_env=data.scope, na_action=action)
+        with within(data.panel):
+            return manager.get_matrices(text, frame, eval_env=data.scope, na_action=action)
 
     try:
         lhs, rhs = matrices(data.frame)
-    except Exception as error:
+    except FAILURES as error:
         raise engine_error(label, text, error, data.frame, matrices) from error
     left = manager.get_model_spec(lhs)
     _check_left(label, text, manager, left, lhs)
@@ -107,11 +127,12 @@ def evaluate_cells(name: str | None, text: str, data: Data) -> Part:
     def matrix(side: str) -> Any:
         def matrices(frame: pd.DataFrame, **how: Any) -> Any:
             action = manager.get_na_action("drop", **how)
-            return manager.get_matrices(side, frame, eval_env=data.scope, na_action=action)
+            with within(data.panel):
+                return manager.get_matrices(side, frame, eval_env=data.scope, na_action=action)
 
         try:
             return matrices(frame)
-        except Exception as error:
+        except FAILURES as error:
             raise engine_error(label, side, error, frame, matrices) from error
 
     try:
@@ -168,15 +189,17 @@ def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
     frame = data.frame
     try:
         try:
-            made = matrices(frame)
-        except Exception as error:
+            with within(data.panel):
+                made = matrices(frame)
+        except FAILURES as error:
             # Both engines dislike a Categorical that declares other levels, even if its values are
             # known ones: try again with the values alone.
             if not re.search("levels|categor", str(error), re.IGNORECASE):
                 raise
             declared = frame.select_dtypes("category").columns
-            made = matrices(frame.astype(dict.fromkeys(declared, object)))
-    except Exception as error:
+            with within(data.panel):
+                made = matrices(frame.astype(dict.fromkeys(declared, object)))
+    except FAILURES as error:
         if re.search("expected levels|outside of the nominated levels", str(error)):
             raise exc.UnseenLevelError(
                 f"Equation {spec.name!r}: levels that the model's own data do not have: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,13 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls.labels import shown
+from sm_alsgls.number_text import text_behind
 
 # Two spellings of an unknown name that do not fill in NameError.name: Q() of patsy, formulaic.
 _UNKNOWN = re.compile(r"no data named ['\"](?P<q>.+)['\"] found|`(?P<f>.+)` is not present")
+
+# What formulas may raise: they are code, and ``exit()`` in one must not end the process.
+FAILURES = (Exception, SystemExit)
 
 
 def listed(items: Iterable[Any]) -> str:
@@ -45,9 +49,18 @@ def first_line(error: BaseException) -> str:
 
 
 def engine_error(
-    label: str, text: str, error: Exception, frame: pd.DataFrame, matrices: Callable[..., Any]
-) -> exc.FormulaError:
+    label: str, text: str, error: BaseException, frame: pd.DataFrame, matrices: Callable[..., Any]
+) -> exc.SystemInputError:
     """Name every unknown variable or, if there is none, repeat what the engine said."""
+    own = _own_error(error)
+    if own is not None:
+        # The engine would put its own name and the kind of error before what we say.
+        return type(own)(f"Equation {label!r}: {text!r}: {own}")
+    if _exits(error):
+        return exc.FormulaError(
+            f"Equation {label!r}: {text!r} asks to end the process (exit, SystemExit); a formula "
+            "only computes columns"
+        )
     unknown: list[str] = []
     trial = frame.copy(deep=False)
     name = _unknown_name(error, frame.columns)
@@ -60,12 +73,51 @@ def engine_error(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 matrices(trial)
-        except Exception as next_error:
+        except FAILURES as next_error:
             name = _unknown_name(next_error, trial.columns)
     if not unknown:
+        numbers = text_behind(text, frame, frame.index)
+        if numbers:
+            return exc.NumberTextError(f"Equation {label!r}: {text!r} fails. {numbers}")
         return exc.FormulaError(f"Equation {label!r}: {text!r} fails: {first_line(error)}")
     what = ", ".join(f"{name!r}{candidates(name, frame)}" for name in sorted(unknown))
-    return exc.FormulaError(f"Equation {label!r}: {text!r} uses unknown variables: {what}.")
+    elsewhere = "".join(said for name in sorted(unknown) if (said := _elsewhere(name, text)))
+    return exc.FormulaError(
+        f"Equation {label!r}: {text!r} uses unknown variables: {what}.{elsewhere}"
+    )
+
+
+def _elsewhere(name: str, text: str) -> str:
+    """What a name of other packages is called here."""
+    name = name.partition(".")[0]  # formulaic names L.x whole
+    if name in ("EntityEffects", "FixedEffects"):
+        return " With groups= every group has an intercept of its own."
+    if name in ("TimeEffects", "OtherEffects"):
+        return (
+            " Effects of periods are what the errors of a system share, its factors; there is no "
+            "dummy for them."
+        )
+    code = re.escape(name)
+    if re.fullmatch(r"[LFDS]\d*", name) and re.search(rf"\b{code}\.", text):
+        return " Stata's L.x, F.x and D.x are lag(x, 1), lead(x, 1) and diff(x, 1)."
+    if name in ("l", "f", "d", "shift", "L", "F", "D") and re.search(rf"\b{code}\s*\(", text):
+        return " Lags are lag(x, 1), lead(x, 1) and diff(x, 1)."
+    return ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _own_error(error: BaseException) -> exc.SystemInputError | None:
+    """What a function of this package, a lag, said under the engine."""
+    return next((e for e in _chain(error) if isinstance(e, exc.SystemInputError)), None)
+
+
+def _exits(error: BaseException) -> bool:
+    return any(isinstance(e, SystemExit) for e in _chain(error))
 
 
 def _unknown_name(error: BaseException | None, columns: pd.Index) -> str | None:

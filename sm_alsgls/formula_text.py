@@ -39,7 +39,27 @@ def read_equations(formula: Any) -> list[tuple[str | None, str]]:
         left, tilde, _ = text.partition("~")
         if not tilde or not left.strip():
             raise exc.FormulaError(f"{what} has no left side; write 'response ~ regressors'.")
+        _refuse_foreign(what, text)
     return [(name, re.sub(r"\s*\n\s*", " ", text.strip())) for name, text in pairs]
+
+
+def _refuse_foreign(what: str, text: str) -> None:
+    """Parts of formulas of other packages."""
+    # Only what stands outside of quotes and brackets; inside | and ~ are Python's.
+    outside = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`", "", text)
+    if re.search(r"\[[^\[\]]*~[^\[\]]*\]", outside):
+        raise exc.FormulaError(
+            f"{what} has instruments, [x ~ z], which a system of regressions does not: take the "
+            "fitted values of a first stage, or linearmodels' IV3SLS."
+        )
+    while (inner := re.sub(r"[(\[{][^()\[\]{}]*[)\]}]", "", outside)) != outside:
+        outside = inner
+    if "|" in outside:
+        raise exc.FormulaError(
+            f"{what} has a part after '|', where other packages name fixed effects or "
+            "instruments: write C(x) for dummies of x. With groups= every group has an intercept "
+            "of its own, which is its fixed effect."
+        )
 
 
 def _braced(formula: str) -> Iterator[tuple[str | None, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls.formula_errors import candidates, listed
+from sm_alsgls.lags import Rows
+from sm_alsgls.time_axis import Axis
 
 
 class Cells(NamedTuple):
@@ -84,6 +87,8 @@ def arrange(
 
 def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.Series:
     """Return the column ``name``, which the caller passed as ``argument``; it may miss nothing."""
+    if not isinstance(name, Hashable):
+        raise exc.FormulaError(_not_a_name(name, argument))
     if name not in frame:
         near = candidates(name, frame)
         raise exc.FormulaError(f"{argument}={name!r} is not a column of the data{near}.")
@@ -92,8 +97,72 @@ def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.S
         raise exc.NonFiniteError(
             f"{argument}={name!r} has {gaps.sum()} missing values, first rows "
             f"{listed(labels[gaps])}; every row of a long panel needs one."
+            + _read_as_missing(frame[name])
         )
     return frame[name]
+
+
+def _not_a_name(value: Any, argument: str) -> str:
+    """What to write instead of something that is no column's name."""
+    named = getattr(value, "name", None)
+    if isinstance(value, pd.DataFrame) or (isinstance(value, list) and len(value) > 1):
+        instead = (
+            "make one column of several, data['both'] = data['a'].astype(str) + ' ' + "
+            "data['b'].astype(str)"
+        )
+    elif isinstance(value, list) and value and isinstance(value[0], str):
+        instead = f"write {argument}={value[0]!r}"
+    elif isinstance(named, str):
+        instead = f"write {argument}={named!r}"
+    else:
+        instead = f"put the values into a column, and write {argument}='its name'"
+    return f"{argument}= is the name of one column, got a {type(value).__name__}; {instead}."
+
+
+def _read_as_missing(column: pd.Series) -> str:
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return ""
+    return (
+        " A name such as NA, None or null is read as missing: pd.read_csv(..., "
+        "keep_default_na=False) keeps it."
+    )
+
+
+@dataclass(frozen=True)
+class RowKey:
+    """How new data of a long panel find their lags: what `rows` needs."""
+
+    groups: str
+    time: str
+    axis: Axis
+    names: tuple[str, ...]  # of groups, by their codes
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, labels: pd.Index, groups: str, time: str) -> RowKey:
+        """The key of a model's own data; see `arrange` for what is raised."""
+        names = key(frame, labels, groups, "groups").unique()
+        axis = Axis.of(key(frame, labels, time, "time"), time)
+        return cls(groups, time, axis, tuple(str(name) for name in names))
+
+    def rows(self, frame: pd.DataFrame, labels: pd.Index, names: Any = None) -> Rows:
+        """Group and time of each row; ``names`` are its equations, default the group column's.
+
+        Raises FormulaError where a column is not there or a time not of the axis,
+        UnseenLevelError for a group that is none of the model's.
+        """
+        if self.time not in frame:
+            raise exc.FormulaError(
+                f"lag(), lead() and diff() go by time: the data need the column {self.time!r}"
+                f"{candidates(self.time, frame)}"
+            )
+        if names is None:
+            names = equation_names(key(frame, labels, self.groups, "groups"), self.names)
+        codes = pd.Index(self.names).get_indexer(pd.Index(np.asarray(names, dtype=object)))
+        if (codes < 0).any():
+            unseen = sorted({repr(name) for name in np.asarray(names)[codes < 0]})
+            raise exc.UnseenLevelError(f"{self.groups}: the system has no group {listed(unseen)}.")
+        times = self.axis.positions(key(frame, labels, self.time, "time"))
+        return Rows(codes, times, self.axis, self.names)
 
 
 def equation_names(values: pd.Series, known: Collection[str]) -> pd.Series:

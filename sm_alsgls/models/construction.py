@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.exceptions import FormulaError, ShapeError
+from sm_alsgls.exceptions import FormulaError, OneEquationWarning, ShapeError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.models.weights import weights_of_data
+from sm_alsgls.panel_guess import guess_panel
 from sm_alsgls.provenance import Provenance, snapshot
 from sm_alsgls.results.removed import READ_AS_STREAM, Removed
 
@@ -173,6 +175,12 @@ class Construction:
         ------
         FormulaError, UnbalancedPanelError, NonFiniteError
             And what the constructor raises.
+
+        Warns
+        -----
+        OneEquationWarning
+            The system has one equation. Where two columns look like the groups and times of a
+            long panel it names them.
         """
         if isinstance(eval_env, Mapping):
             scope = dict(eval_env)
@@ -224,6 +232,8 @@ class Construction:
             frame = snapshot(data)
             model._comes_from(provenance_of(built, frame))
         model.formula = formula
+        if len(model.equations) == 1:
+            _warn_of_one(model.equations[0], data, groups, rows=model.nobs)
         model.data.frame = frame
         return model
 
@@ -246,3 +256,20 @@ def provenance_of(built: FormulaSystem, frame: pd.DataFrame) -> Provenance:
     elif len(frame) < 2**31:
         rows = rows.astype(np.int32)
     return Provenance(built.endog.index, rows, frame=frame, time=built.time)
+
+
+def _warn_of_one(name: str, data: Any, groups: str | None, rows: int) -> None:
+    """A system of one equation is OLS: say so, and what would make it several."""
+    if groups is not None:
+        what = f"groups={groups!r} has one value, so that the system has one equation: it is OLS"
+    else:
+        what = f"one equation, {name!r}: this is OLS on {rows} rows"
+        found = guess_panel(data, {name}) if isinstance(data, pd.DataFrame) else None
+        if found:
+            what += (
+                f"; did you mean groups={found[0]!r}, time={found[1]!r}? No two rows of the data "
+                "share a pair of their values"
+            )
+        else:
+            what += "; a system has several formulas, {name: formula}, or the groups= of a panel"
+    warnings.warn(what, OneEquationWarning, stacklevel=3)

@@ -32,6 +32,7 @@ from sm_alsgls.results.diagnose import diagnose
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.hypotheses import Hypotheses
+from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable
 from sm_alsgls.results.plots import Plots
@@ -51,6 +52,7 @@ class LowRankSURResults(
     SystemFit,
     Conditionals,
     Removable,
+    Loadable,
     LikelihoodModelResults,
 ):
     """Results of `LowRankSUR.fit`.
@@ -456,7 +458,7 @@ class _Equations(Mapping[str, EquationResults]):
         return len(self._position)
 
 
-class LowRankSURResultsWrapper(LikelihoodResultsWrapper):
+class LowRankSURResultsWrapper(Loadable, LikelihoodResultsWrapper):
     """Labels arrays of `LowRankSURResults` with the names of the coefficients."""
 
     # Everything else comes labelled from the results themselves.
