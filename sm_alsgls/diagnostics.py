@@ -18,6 +18,7 @@ from scipy import stats
 
 from sm_alsgls.core.als import Start, als
 from sm_alsgls.core.correlation import (
+    robust_squares,
     standardised_squares,
     sum_of_correlations,
     sum_of_squared_correlations,
@@ -26,6 +27,7 @@ from sm_alsgls.core.correlation import (
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import search
 from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank, saturated_nll
+from sm_alsgls.core.wild_signs import evened, turned
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.labels import shown
 from sm_alsgls.models.checks import resolve_rank
@@ -39,20 +41,31 @@ def diagonality_test(
     method: str = "lm",
     *,
     reps: int | None = None,
+    errors: str | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> CovarianceTest:
     """Test that Sigma is diagonal, so that GLS has nothing to gain over OLS.
 
     With r_jl the correlations (about zero) of the K equations' OLS residuals on N rows,
 
-    ======== ============================================================= =================
-    method   statistic                                                     under the null
-    ======== ============================================================= =================
-    "lm"     N sum_{j<l} r_jl^2                                            chi2(K (K-1) / 2)
-    "lm_adj" sqrt(2 / (K (K-1))) sum_{j<l} (r_jl^2 - mu_jl) / v_jl         N(0, 1), upper tail
-    "cd"     sqrt(2 N / (K (K-1))) sum_{j<l} r_jl                          N(0, 1), two-sided
-    "lr"     2 N (nll_0 - nll_r), r the rank of the fit                    chi2(K r - r (r-1) / 2)
-    ======== ============================================================= =================
+    =========== ============================================================= =================
+    method      statistic                                                     under the null
+    =========== ============================================================= =================
+    "lm"        N sum_{j<l} r_jl^2                                            chi2(K (K-1) / 2)
+    "lm_adj"    sqrt(2 / (K (K-1))) sum_{j<l} (r_jl^2 - mu_jl) / v_jl         N(0, 1), upper tail
+    "lm_robust" sum_{j<l} (T_jl - 1) / sqrt(K (K-1))                          wild draws
+    "cd"        sqrt(2 N / (K (K-1))) sum_{j<l} r_jl                          N(0, 1), two-sided
+    "lr"        2 N (nll_0 - nll_r), r the rank of the fit                    chi2(K r - r(r-1)/2)
+    =========== ============================================================= =================
+
+    **All but "lm_robust" take errors of different equations as independent, not only as
+    uncorrelated.** Where rows share a scale (a common volatility, multivariate t) squares of
+    errors are correlated though errors are not: at a diagonal Sigma and multivariate t(3) errors,
+    N=30, K=50, "lm" and "lm_adj" reject always and "cd" 19 % of the time. "lm_robust" divides each
+    covariance by its own standard error, T_jl = (e_j'e_l)^2 / sum_n e_nj^2 e_nl^2 (Halunga, Orme
+    and Yamagata 2017), and draws its p-value from residuals with their signs turned: 4 % there, 2
+    to 6 % at N=60 and 100, K=10 to 50 under normal errors, t(3) and lognormal scales; 13 % where
+    N=30, K=50 *and* regressors are equal, so that a wild row leaks into the same others everywhere.
 
     "lm" is Breusch and Pagan's (1980). Its chi2 needs N large against K: at N=30, K=50, p=3 it
     rejects 17 % of true nulls at 5 %. "lm_adj" is that of Pesaran, Ullah and Yamagata (2008), with
@@ -72,13 +85,19 @@ def diagonality_test(
     ----------
     results : LowRankSURResults
         Of rank r >= 1 for "lr"; of any rank otherwise, since only OLS residuals matter.
-    method : {"lm", "lm_adj", "cd", "lr"}
+    method : {"lm", "lm_adj", "lm_robust", "cd", "lr"}
     reps : int, optional
         Draws of a Monte Carlo p-value, (1 + #{as extreme}) / (1 + reps) (Dufour and Khalaf 2002).
-        Under the null and Gaussian errors every statistic here depends on nothing unknown, so
-        this p-value is exact at any N and K. 99 are enough for 5 %; each costs K OLS fits, and
-        with "lr" a low-rank fit from one start (and the statistic is that of the fit at hand, so
-        the test is exact only as far as one start finds the maximum).
+        99 are enough for 5 %; each costs K OLS fits, and with "lr" a low-rank fit from one start
+        (and the statistic is that of the fit at hand, so the test is exact only as far as one
+        start finds the maximum).
+        With "lm_robust" 199 by default.
+    errors : {"gaussian", "wild"}, optional
+        What the draws are. "gaussian" (default) draws normal errors: every statistic here then
+        depends on nothing unknown, so that the p-value is exact at any N and K if the errors are
+        normal. "wild" (default of "lm_robust") keeps the size of every OLS residual and turns its
+        sign by a coin, cell by cell: uncorrelated, and with the tails and the scales of rows that
+        the data have. It does not save "lm" and "lm_adj", whose value is that of the rows' scales.
     rng : numpy Generator or int, optional
         Of the draws. Default: a fixed seed.
 
@@ -99,7 +118,8 @@ def diagonality_test(
     ----------
     Breusch and Pagan (1980), Review of Economic Studies 47. Pesaran (2004), Cambridge Working
     Paper 0435. Pesaran, Ullah and Yamagata (2008), Econometrics Journal 11. Dufour and Khalaf
-    (2002), Journal of Econometrics 106. Geweke and Singleton (1980), JASA 75.
+    (2002), Journal of Econometrics 106. Halunga, Orme and Yamagata (2017), Journal of Econometrics
+    198. Geweke and Singleton (1980), JASA 75.
 
     Examples
     --------
@@ -114,6 +134,12 @@ def diagonality_test(
     results = _unwrapped(results)
     if method not in _NAMES:
         raise OptionError(f"method must be one of {', '.join(map(repr, _NAMES))}; got {method!r}")
+    if errors is None:
+        errors = "wild" if method == "lm_robust" else "gaussian"
+    if errors not in ("wild", "gaussian"):
+        raise OptionError(f"errors must be 'wild' or 'gaussian', got {errors!r}")
+    if reps is None and method == "lm_robust":
+        reps = 199
     K, rank, problem = results.neqs, results.rank, results._problem
     if K < 2:
         raise OptionError("the system has one equation, so its Sigma is diagonal by definition")
@@ -127,22 +153,25 @@ def diagonality_test(
         note = "" if reps else _LR_NOTE
     else:
         _complete(results, f"diagonality_test(method={method!r})", "method='lr' with reps=")
-        statistic, note = _STATISTICS[method](problem), ""
+        # Rows have scales of their own: compressed ones would not do.
+        whole = problem if method != "lm_robust" else _all_rows(results)
+        statistic, note = _STATISTICS[method](whole), ""
         df = K * (K - 1) // 2 if method == "lm" else None
         if method == "lm":
             distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
             if K >= 0.5 * results.nobs and not reps:
                 note = "K is large against N: use method='lm_adj', or reps=."
-        elif method == "lm_adj":
+        elif method in ("lm_adj", "lm_robust"):
             distribution, pvalue = "normal, upper tail", float(stats.norm.sf(statistic))
         else:
             distribution = "normal, two-sided"
             pvalue = 2.0 * float(stats.norm.sf(abs(statistic)))
     if reps is not None:
-        draw = _draws(results, _STATISTICS.get(method, lambda p: _lr_of(p, 0, rank)), rank=0)
+        of = _STATISTICS.get(method, lambda p: _lr_of(p, 0, rank))
+        draw = _wild_draws(results, of) if errors == "wild" else _draws(results, of, rank=0)
         signed = abs if method == "cd" else float
         pvalue = _monte_carlo(signed(statistic), lambda g: signed(draw(g)), reps, rng)
-        distribution, df = f"Monte Carlo, {reps} draws", None
+        distribution, df = f"{_DRAWN[errors]}, {reps} draws", None
     alternative = _structure(rank) if method == "lr" else "correlated errors"
     return CovarianceTest(
         _NAMES[method],
@@ -333,9 +362,11 @@ def sufficiency_test(
 _NAMES = {
     "lm": "Breusch-Pagan LM test",
     "lm_adj": "Bias-adjusted LM test",
+    "lm_robust": "Heteroscedasticity-robust LM test",
     "cd": "Pesaran CD test",
     "lr": "Likelihood-ratio test of diagonality",
 }
+_DRAWN = {"gaussian": "Monte Carlo", "wild": "wild bootstrap"}
 _LR_NOTE = "Loadings are not identified under the null: chi2 is a rule of thumb; use reps=."
 _RANK_NOTE = (
     "The extra factor is not identified under the null: chi2 is a rule of thumb; use reps=."
@@ -363,7 +394,16 @@ def _cd(problem: Problem) -> float:
     return math.sqrt(2.0 * problem.n_obs / (problem.K * (problem.K - 1))) * total
 
 
-_STATISTICS: dict[str, Callable[[Problem], float]] = {"lm": _lm, "lm_adj": _lm_adj, "cd": _cd}
+def _lm_robust(problem: Problem) -> float:
+    return robust_squares(problem.E_ols) / math.sqrt(problem.K * (problem.K - 1))
+
+
+_STATISTICS: dict[str, Callable[[Problem], float]] = {
+    "lm": _lm,
+    "lm_adj": _lm_adj,
+    "lm_robust": _lm_robust,
+    "cd": _cd,
+}
 
 
 def _diagonal_nll(problem: Problem) -> float:
@@ -406,6 +446,22 @@ def _draws(
         return statistic(problem.with_responses(Y, design))
 
     return draw
+
+
+def _all_rows(results: Any) -> Problem:
+    """The system on the rows of its data, not on compressed ones."""
+    system, problem = results.model._system, results._problem
+    Y = system.cells.used(results.model.endog)
+    return problem.with_responses(Y, problem.full_design(system.used_blocks))
+
+
+def _wild_draws(
+    results: Any, statistic: Callable[[Problem], float]
+) -> Callable[[np.random.Generator], float]:
+    """The statistic of OLS residuals whose signs are drawn, cell by cell."""
+    whole = _all_rows(results)
+    even = evened(whole.E_ols, whole.design)
+    return lambda rng: statistic(whole.with_responses(turned(even, rng), whole.design))
 
 
 def _monte_carlo(

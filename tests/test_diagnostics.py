@@ -138,13 +138,13 @@ class TestDiagonality:
             for j, (name, (y, x)) in enumerate(reversed(wide_grunfeld().items()))
         }
         other = LowRankSUR.from_system(systems, rank=2).fit(n_starts=1)
-        for method in ("lm", "lm_adj", "cd"):
+        for method in ("lm", "lm_adj", "lm_robust", "cd"):
             assert diagonality_test(other, method).statistic == pytest.approx(
                 diagonality_test(res, method).statistic, rel=1e-8
             )
 
     def test_errors_say_why(self, res):
-        with pytest.raises(OptionError, match="'lm', 'lm_adj', 'cd', 'lr'; got 'bp'"):
+        with pytest.raises(OptionError, match="'lm', 'lm_adj', 'lm_robust', 'cd', 'lr'; got 'bp'"):
             diagonality_test(res, "bp")
         X, Y, _ = simulate(30, 3, 2, 0)
         with pytest.raises(OptionError, match="rank 0, which is the null"):
@@ -188,6 +188,27 @@ class TestMonteCarlo:
         assert fit._results._problem.design.n < 200
         lm = diagonality_test(fit, "lm")
         assert diagonality_test(fit, "lm", reps=999).pvalue == pytest.approx(lm.pvalue, abs=0.06)
+
+    def test_robust_holds_where_rows_share_a_scale(self):
+        """Compressed rows have no scales of their own: N far above q + K is the trap."""
+        rejected = {"lm": 0, "lm_robust": 0}
+        for i in range(40):
+            rng = np.random.default_rng(i)
+            X = np.column_stack([np.ones(60), rng.standard_normal((60, 2))])
+            Y = rng.standard_normal((60, 8)) / np.sqrt(rng.chisquare(3, (60, 1)) / 3)
+            fit = LowRankSUR(Y, X, rank=0).fit()
+            rejected["lm"] += diagonality_test(fit).pvalue <= 0.05
+            test = diagonality_test(fit, "lm_robust", reps=39)
+            rejected["lm_robust"] += test.pvalue <= 0.05
+        assert test.distribution == "wild bootstrap, 39 draws"
+        assert rejected["lm"] > 20
+        assert rejected["lm_robust"] <= 6
+
+    def test_robust_has_power(self, res):
+        assert diagonality_test(res, "lm_robust").pvalue <= 0.01
+        assert diagonality_test(res, "lm", errors="wild", reps=99).distribution.startswith("wild")
+        with pytest.raises(OptionError, match="errors must be 'wild' or 'gaussian'"):
+            diagonality_test(res, errors="normal")
 
     def test_lr_is_calibrated_by_it(self):
         """40 null systems, 19 draws each, at 20 %: within 3 se (.063) of .20."""

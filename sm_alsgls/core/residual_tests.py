@@ -19,6 +19,7 @@ K equations look at their smallest p-value, Holm's test at 0.05 / K, where chi2 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from scipy import stats
@@ -131,7 +132,17 @@ class NullTail:
         columns = int(np.clip(draws // rows, 2_000, 100_000))
         rng = np.random.default_rng(1987)
         parts = [test(rng.standard_normal((rows, 1_000))) for _ in range(columns // 1_000)]
-        self.pvalues = np.concatenate(parts)
+        self._keep(np.concatenate(parts))
+
+    @classmethod
+    def of(cls, simulated: Array) -> Self:
+        """The same of p-values that were simulated elsewhere, some thousands."""
+        tail = cls.__new__(cls)
+        tail._keep(simulated)
+        return tail
+
+    def _keep(self, pvalues: Array) -> None:
+        self.pvalues = pvalues
         self._x = np.sort(-np.log(np.maximum(self.pvalues, 1e-300)))
         self._from = float(np.quantile(self._x, 0.995))
         self._scale = float(np.mean(self._x[self._x > self._from] - self._from))

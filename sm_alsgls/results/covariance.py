@@ -183,7 +183,7 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     return SandwichCovariance(bread, system.used_blocks, W, weights, factor)
 
 
-_ASSUMES = "Standard errors assume that Sigma = F F' + D is correctly specified"
+_ASSUMES = "Standard errors assume independent rows and that Sigma = F F' + D holds"
 _DESCRIPTIONS = {
     "nonrobust": {
         True: f"{_ASSUMES}, with N - p - r degrees of freedom and corrections for its estimation.",
@@ -196,17 +196,18 @@ _DESCRIPTIONS = {
     },
     "sandwich": dict.fromkeys(
         (True, False),
-        "Sigma is a working covariance; standard errors use the residuals' own covariance.",
+        "Sigma is a working covariance; standard errors use the residuals' own covariance and "
+        "assume independent rows of one distribution.",
     ),
     "HC0": dict.fromkeys(
         (True, False),
-        "Standard errors are robust to heteroscedasticity and to any correlation within a row "
-        "(HC0).",
+        "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
+        "and assume independent rows (HC0).",
     ),
     "HC1": dict.fromkeys(
         (True, False),
-        "Standard errors are robust to heteroscedasticity and to any correlation within a row "
-        "(HC1).",
+        "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
+        "and assume independent rows (HC1).",
     ),
 }
 

@@ -25,8 +25,8 @@ class Diagnostics:
         found (in words, naming equations and rows) and advice.
     equations : DataFrame
         Indexed by equation: condition (number of the design), communality, heywood, jarque_bera,
-        normality, durbin_watson, ljung_box, arch: the last but Durbin-Watson are p-values of one
-        equation alone, not adjusted.
+        normality, durbin_watson, ljung_box, arch, koenker: the last five but Durbin-Watson are
+        p-values of one equation alone, not adjusted.
     factors : DataFrame
         Indexed by factor: ljung_box (p-value), durbin_watson.
     rows : DataFrame
@@ -81,14 +81,17 @@ class Diagnostics:
         header = ["statistic", "P>", "verdict"]
         summary.tables.append(SimpleTable(body, header, stubs, title=title, txt_fmt=fmt_params))
         lines = []
+        said: dict[str, str] = {}
         for name, row in self.table.iterrows():
             mark = "! " if row["verdict"] == "look" else "  "
             lines += textwrap.wrap(
                 f"{name}: {row['found']}", 90, initial_indent=mark, subsequent_indent="    "
             )
             if row["verdict"] == "look":
+                advice = said.get(row["advice"], row["advice"])
+                said[row["advice"]] = f"as for {name}" if advice == row["advice"] else advice
                 lines += textwrap.wrap(
-                    "-> " + row["advice"], 90, initial_indent="    ", subsequent_indent="       "
+                    "-> " + advice, 90, initial_indent="    ", subsequent_indent="       "
                 )
         lines += textwrap.wrap(
             f"P> is that of the smallest p-value among all equations, factors or rows, by Holm; "

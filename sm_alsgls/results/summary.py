@@ -13,6 +13,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.results.row_order import order_note
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
@@ -213,6 +214,9 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
 
 def _notes(results: Any, shown: bool) -> list[str]:
     notes = [results.cov_kwds["description"]]
+    order = order_note(results)
+    if order is not None:
+        notes.append(order)
     notes.append(
         "Communality is the share of an equation's error variance that the factors explain."
     )

@@ -28,9 +28,11 @@ from sm_alsgls.results.conditional import (
 )
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
+from sm_alsgls.results.covariance_test import CovarianceTest
 from sm_alsgls.results.diagnose import diagnose
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from sm_alsgls.results.equation import EquationResults
+from sm_alsgls.results.exogeneity import exogeneity_test
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.new_rows import rows_of_system
@@ -194,8 +196,9 @@ class LowRankSURResults(
         """What is doubtful about this fit, by name, and what to do about it.
 
         Convergence and curvature; Heywood cases; condition numbers of designs; the rank; what
-        correlation the factors leave; normality, serial correlation and ARCH of every equation,
-        and of the factors; outlying rows and rows of high leverage.
+        correlation the factors leave; whether factors move with the regressors; normality, serial
+        correlation, ARCH and heteroscedasticity of every equation, of all together and of the
+        factors; outlying rows and rows of high leverage.
 
         Parameters
         ----------
@@ -216,7 +219,10 @@ class LowRankSURResults(
         simulation of white noise with a fixed seed, since with K equations 0.05/K decides, where
         chi2 is wrong. Of clean systems (40 to 200 draws each, N=30..200, K=3..500) a test of
         normality, serial correlation or ARCH looks at 2 to 8 %; "factors left" and "outlying
-        rows", whose residuals the fit has bent to itself, at 0 to 3 %. Small clean systems do have
+        rows", whose residuals the fit has bent to itself, at 0 to 3 %. "serial correlation,
+        jointly" looks at 3 to 5 % of clean systems (200 draws each of 9 sizes, N=17..100,
+        K=2..50), 90 % of them at rho=.2 (N=40, K=10); "heteroscedasticity, rows" at 4 to 9 %,
+        "equations" at 5 to 10 %, under t(3) rows too. Small clean systems do have
         Heywood cases (15 % at N=30, K=8; 37 % at N=60, K=3), and "last factor" looks at 13 % of
         three equations, 5 % of eight.
 
@@ -232,9 +238,57 @@ class LowRankSURResults(
         ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=2
         ... ).fit()
         >>> res.diagnostics().table["verdict"].value_counts().to_dict()
-        {'ok': 12, 'look': 3}
+        {'ok': 15, 'look': 4}
         """
         return diagnose(self, alpha, lags)
+
+    def exogeneity_test(self) -> CovarianceTest:
+        """Score test that the factors are unrelated to the regressors.
+
+        The model takes factors, like all errors, as independent of the regressors. Where they move
+        together (Bai 2009), coefficients are biased: in his design, with common slopes on 50
+        equations and rows, by +.04 with 95 % intervals that cover 33 %. As in Mundlak (1978), the
+        alternative lets the factors have a mean that moves with the regressors',
+
+            f_n = A xbar_n + u_n,      xbar_n the equations' means of each regressor at row n,
+
+        so that y_nj gains the regressors F_j' A xbar_n; the score of A at A = 0 is
+        xbar' E Sigma^-1 F, its variance that of GLS with the model's own regressors taken out.
+
+        Returns
+        -------
+        CovarianceTest
+            With ``use_t`` the F form of Pillai's trace, else chi2 with r degrees of freedom for
+            each regressor that has a name in several equations and differs between them.
+
+        Raises
+        ------
+        OptionError
+            Rank 0; missing cells; or regressors that are the same in all equations, with which
+            nothing tells factors that move from factors that do not.
+
+        Notes
+        -----
+        Of systems with exogenous regressors 2 to 4 % are rejected at 5 % (120 draws each of (N, K)
+        from (20, 10) to (30, 50), standard error .02). In Bai's design at (50, 20), it rejects
+        57 % with slopes of each equation's own, and always with common ones.
+
+        References
+        ----------
+        Mundlak (1978), Econometrica 46. Pesaran (2006), Econometrica 74. Bai (2009), Econometrica
+        77.
+
+        Examples
+        --------
+        >>> from sm_alsgls import LowRankSUR
+        >>> from sm_alsgls.datasets import load_grunfeld
+        >>> res = LowRankSUR.from_formula(
+        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
+        ... ).fit()
+        >>> res.exogeneity_test().pvalue > 0.05
+        True
+        """
+        return exogeneity_test(self)
 
     # -- covariance of the errors ----------------------------------------------------------
 

@@ -18,9 +18,11 @@ pytestmark = [
 ]
 CHECKS = [
     "convergence", "curvature", "Heywood cases", "communalities", "condition of designs",
-    "last factor", "factors left", "residual correlation", "normality, jointly",
-    "normality, equations", "serial correlation, equations", "serial correlation, factors",
-    "ARCH, equations", "outlying rows", "leverage of rows",
+    "last factor", "factors left", "residual correlation", "factors and regressors",
+    "normality, jointly",
+    "normality, equations", "serial correlation, jointly", "serial correlation, equations",
+    "serial correlation, factors", "ARCH, equations", "heteroscedasticity, equations",
+    "heteroscedasticity, rows", "outlying rows", "leverage of rows",
 ]  # fmt: skip
 TESTED = [name for name in CHECKS[6:-1] if name != "residual correlation"]
 
@@ -46,7 +48,7 @@ def test_shape_of_the_report(clean):
     assert list(clean.table.index) == CHECKS
     assert list(clean.table.columns) == ["statistic", "pvalue", "verdict", "found", "advice"]
     assert set(clean.table.verdict) <= {"ok", "look", "-"}
-    assert clean.equations.shape == (12, 8)
+    assert clean.equations.shape == (12, 9)
     assert clean.rows.shape == (120, 3)
     assert clean.factors.shape == (2, 2)
     assert len(clean.pairs) == 10
@@ -122,11 +124,32 @@ def plant_heywood(Y, X, rng):
     X[9] = X[0]
 
 
+def plant_common_serial(Y, X, rng):
+    shocks = 0.7 * rng.standard_normal(Y.shape)
+    for t in range(1, len(Y)):
+        shocks[t] += 0.5 * shocks[t - 1]
+    Y += shocks
+
+
+def plant_variance(Y, X, rng):
+    Y["firm 4"] += 2 * np.exp(0.7 * X[4]["z1"]) * rng.standard_normal(len(Y))
+
+
+def plant_row_variance(Y, X, rng):
+    shared = rng.standard_normal(len(Y))
+    for x in X:
+        x["z1"] = 0.5 * x["z1"] + shared
+    Y += 2 * np.exp(0.7 * shared)[:, None] * rng.standard_normal(Y.shape)
+
+
 # What is planted, the check that finds it, what it names, and true and fitted ranks.
 FAULTS = [
     (plant_outlier, "outlying rows", "'2003-05'", 2, 2),
     (plant_serial, "serial correlation, equations", "'firm 3'", 2, 2),
+    (plant_common_serial, "serial correlation, jointly", "+0.", 2, 2),
     (plant_arch, "ARCH, equations", "'firm 5'", 2, 2),
+    (plant_variance, "heteroscedasticity, equations", "'firm 4'", 2, 2),
+    (plant_row_variance, "heteroscedasticity, rows", "'z1'", 2, 2),
     (plant_tails, "normality, equations", "'firm 7'", 2, 2),
     (plant_tails, "normality, jointly", "whitened", 2, 2),
     (plant_collinear, "condition of designs", "'firm 8'", 2, 2),
@@ -250,3 +273,33 @@ def test_weighted_residuals_are_those_of_equal_variance():
     assert report.table.loc["normality, equations", "verdict"] == "ok"
     plain = LowRankSUR(Y, drawn.exog, rank=1).fit().diagnostics()
     assert plain.table.loc["normality, equations", "verdict"] == "look"
+
+
+def test_two_equations_whose_errors_are_correlated_want_a_look():
+    rng = np.random.default_rng(11)
+    looks = []
+    for rho in (0.0, 0.5):
+        e = rng.standard_normal((120, 2))
+        e[:, 1] = rho * e[:, 0] + np.sqrt(1 - rho**2) * e[:, 1]
+        X = [np.column_stack([np.ones(120), rng.standard_normal(120)]) for _ in range(2)]
+        report = LowRankSUR(e, X, rank=0).fit().diagnostics()
+        line = report.table.loc["residual correlation"]
+        looks.append(line.verdict)
+        assert (line.pvalue < 0.05) == (line.verdict == "look")
+    assert looks == ["ok", "look"]
+
+
+def test_many_weak_correlations_over_time_are_seen_together():
+    """Each of 40 short series alone shows nothing (Holm), all of them do."""
+    rng = np.random.default_rng(12)
+    N, K = 17, 40
+    e = rng.standard_normal((N, K))
+    for n in range(1, N):
+        e[n] += 0.3 * e[n - 1]
+    X = [np.column_stack([np.ones(N), rng.standard_normal((N, 2))]) for _ in range(K)]
+    report = LowRankSUR(e, X, rank=1).fit(n_starts=1).diagnostics()
+    assert report.table.verdict["serial correlation, equations"] == "ok"
+    line = report.table.loc["serial correlation, jointly"]
+    assert line.verdict == "look"
+    assert 0.1 < line.statistic < 0.5
+    assert "time" in line.advice

@@ -1,0 +1,1 @@
+"""The checks of `LowRankSURResults.diagnostics`, by what they look at."""

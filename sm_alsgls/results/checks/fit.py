@@ -1,0 +1,221 @@
+"""Convergence, curvature, Heywood cases, designs, the rank, and what correlation factors leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.core.correlation import robust_squares, sum_of_correlations, unit_columns
+from sm_alsgls.core.rank_criteria import largest_root_median, largest_root_pvalue
+from sm_alsgls.core.residual_tests import condition_numbers, residual_correlations
+from sm_alsgls.core.spectrum import spectrum
+from sm_alsgls.core.wild_signs import wild_pvalue
+from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.results.checks.check import Check, skipped, verdict
+from sm_alsgls.results.diagnostics_report import listed
+from sm_alsgls.results.exogeneity import exogeneity_test
+
+# Belsley, Kuh and Welsch (1980): beyond it a coefficient may be mostly its neighbours'.
+_CONDITION = 30.0
+# Share of an equation's error variance beyond which the factors nearly are that equation.
+_NEAR_HEYWOOD = 0.99
+_PAIRS = 10
+# Equations up to which a diagonal Sigma is tested, and draws of that test.
+_FEW, _REPS = 100, 199
+EXOGENEITY = "factors and regressors"
+PAIR = ["equation", "other", "correlation"]
+
+
+def convergence(results: Any) -> Check:
+    """Whether the maximum was found, and by how many starts."""
+    fit = results.mle_retvals
+    tried, reached = len(fit["starts"]), fit["starts_at_best"]
+    found = f"{fit['message']}; {reached} of {tried} starts reached this likelihood"
+    alone = tried > 4 and reached == 1
+    return Check(
+        "convergence",
+        max(fit["gradient_d"], fit["score_beta"]),
+        np.nan,
+        verdict(not results.converged or alone),
+        found,
+        "not converged: raise max_sweeps, or doubt the rank; one start among many at the best: "
+        "raise n_starts",
+    )
+
+
+def curvature(results: Any) -> Check:
+    """Whether it is a maximum."""
+    if results.rank == 0:
+        return Check("curvature", np.nan, np.nan, "ok", "no factors, no other maximum", "")
+    curvature = results.curvature()
+    found = "a saddle: the likelihood rises along some direction"
+    return Check(
+        "curvature",
+        curvature.lowest,
+        np.nan,
+        verdict(curvature.is_saddle),
+        found if curvature.is_saddle else "no direction found in which the likelihood rises",
+        "raise n_starts",
+    )
+
+
+def heywood(results: Any, equations: pd.DataFrame) -> list[Check]:
+    """Equations that the factors reproduce."""
+    share = results.communalities.to_numpy()
+    on_bound = np.array(results._found.best.at_bound)
+    equations["communality"], equations["heywood"] = share, on_bound
+    names = equations.index
+    near = (share > _NEAR_HEYWOOD) | on_bound
+    least, middle, top = np.quantile(share, [0.0, 0.5, 1.0])
+    found = f"{near.sum()} of {len(names)} equations above {_NEAR_HEYWOOD:g}"
+    if near.any():
+        found += f": {listed(names[near])}; {on_bound.sum()} on their bound"
+    return [
+        Check(
+            "Heywood cases",
+            float(near.sum()),
+            np.nan,
+            verdict(bool(near.any())),
+            found,
+            "the factors reproduce these equations' errors: lower the rank, or look for an "
+            "equation that is nearly a combination of others",
+        ),
+        Check(
+            "communalities",
+            float(middle),
+            np.nan,
+            "ok",
+            f"from {least:.2f} ({names[share.argmin()]!r}) to {top:.2f} "
+            f"({names[share.argmax()]!r}), median {middle:.2f}",
+            "",
+        ),
+    ]
+
+
+def condition(results: Any, equations: pd.DataFrame) -> Check:
+    """Designs whose columns move together."""
+    values = condition_numbers(results._problem.rows.blocks)
+    equations.insert(0, "condition", values)
+    bad = equations.index[values > _CONDITION]
+    found = f"largest {values.max():.3g} ({equations.index[values.argmax()]!r})"
+    if len(bad):
+        found += f"; {len(bad)} of {len(values)} above {_CONDITION:g}: {listed(bad)}"
+    return Check(
+        "condition of designs",
+        float(values.max()),
+        np.nan,
+        verdict(len(bad) > 0),
+        found,
+        "single coefficients are poorly determined: centre regressors, drop one of those that "
+        "move together, or test combinations; fitted values and Sigma are not hurt",
+    )
+
+
+def rank(results: Any, alpha: float) -> list[Check]:
+    """A factor too many, or too few."""
+    last = results._last_factor
+    spare = Check("last factor", np.nan, np.nan, "-", "there is none", "")
+    if last is not None and np.isfinite(last.pvalue):
+        spare = Check(
+            "last factor",
+            last.eigenvalue,
+            np.nan,
+            verdict(last.is_spare),
+            f"eigenvalue {last.eigenvalue:.3g}; that of noise is {last.noise:.3g} or more half "
+            "the time",
+            "the rank is too high, which makes intervals too short: rank='bic_ols'",
+        )
+    N, K, r = results.nobs, results.neqs, results.rank
+    best, problem = results._found.best, results._problem
+    n, k = N - len(results.params) / K - r, float(K - r)
+    if r + 1 > min(best.E.shape) or n < 1.0 or k < 2.0:
+        return [spare, Check("factors left", np.nan, np.nan, "-", "too few equations", "")]
+    d = 0.25 * results.sigma.uniquenesses
+    root = 0.25 * float(spectrum(best.E, problem.n_obs, r + 1, None).pairs(d, 1e-2)[0][r])
+    p = float(largest_root_pvalue(np.array(root), np.array(n), np.array(k)))
+    noise = float(largest_root_median(np.array(n), np.array(k)))
+    return [
+        spare,
+        Check(
+            "factors left",
+            root,
+            p,
+            verdict(p < alpha),
+            f"largest eigenvalue that {r} factors leave {root:.3g}; that of noise is {noise:.3g} "
+            "or more half the time (Tracy-Widom)",
+            "the rank may be too low, or equations form groups: select_rank(model).table",
+        ),
+    ]
+
+
+def left_over(results: Any, alpha: float) -> tuple[list[Check], pd.DataFrame]:
+    """Correlation that the factors leave."""
+    K, names = results.neqs, results.model.equations
+    sigma, best, N = results.sigma, results._found.best, results._problem.n_obs
+    if K < 2:
+        check = Check("residual correlation", np.nan, np.nan, "-", "one equation", "")
+        return [check], pd.DataFrame(columns=PAIR)
+    rms, at, values = residual_correlations(best.E, sigma.loadings, sigma.diag(), N, _PAIRS)
+    pairs = pd.DataFrame(
+        [(names[j], names[m], v) for (j, m), v in zip(at, values, strict=True)], columns=PAIR
+    )
+    # Pesaran's CD of what the factors leave.
+    U = best.E - (sigma.solve(best.E) @ sigma.loadings) @ sigma.loadings.T
+    scale = np.sqrt(2.0 * N / (K * (K - 1)))
+    before = scale * sum_of_correlations(unit_columns(results._problem.E_ols))
+    after = scale * sum_of_correlations(unit_columns(U))
+    first = pairs.iloc[0]
+    p, tested = np.nan, ""
+    if results.rank == 0 and K <= _FEW:
+        p = _uncorrelated(results)
+        tested = f"; {_REPS} draws of uncorrelated errors (diagonality_test 'lm_robust')"
+    found = (
+        f"root mean square {rms:.3f}; worst {first.correlation:+.2f}, {first.equation!r} and "
+        f"{first.other!r}. CD {before:.1f} of OLS residuals (N(0, 1) without correlation), "
+        f"{after:.1f} of what the factors leave (no p-value: its law is another after factors, "
+        "Juodis and Reese 2022)"
+    )
+    return [
+        Check(
+            "residual correlation",
+            float(rms),
+            p,
+            verdict(abs(float(first.correlation)) > 0.5 or p < alpha),
+            found + tested,
+            "a pair above 0.5 shares what no factor carries: a regressor both lack, or a rank "
+            "that is too low; at rank 0, GLS with a factor would be better",
+        )
+    ], pairs
+
+
+def _uncorrelated(results: Any) -> float:
+    """P-value of uncorrelated errors."""
+    system, problem = results.model._system, results._problem
+    try:
+        blocks, Y = system.used_blocks, system.cells.used(results.model.endog)
+    except DataRemovedError:
+        return np.nan
+    design = problem.full_design(blocks)
+    E = Y - design.fitted(design.project(Y))
+    return wild_pvalue(robust_squares, E, design, _REPS)[1]
+
+
+def exogeneity(results: Any, alpha: float) -> Check:
+    """Whether factors move with the regressors."""
+    try:
+        test = exogeneity_test(results)
+    except OptionError as error:
+        return skipped(EXOGENEITY, str(error).partition(",")[0])
+    except DataRemovedError:
+        return skipped(EXOGENEITY, "the rows were read in chunks and not kept")
+    return Check(
+        EXOGENEITY,
+        test.statistic,
+        test.pvalue,
+        verdict(test.pvalue < alpha),
+        f"score test of {test.alternative} (exogeneity_test)",
+        "coefficients are biased where factors move with regressors: add the equations' means of "
+        "the regressors to every equation (Pesaran 2006), or instrument them",
+    )

@@ -1,0 +1,156 @@
+"""Normality of residuals, variances that move, outlying rows and rows of high leverage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sm_alsgls.core.heteroscedasticity import variance_of_equations, variance_of_rows
+from sm_alsgls.core.residual_tests import jarque_bera, joint_normality, leverages, normality
+from sm_alsgls.results.checks.check import Check, family, skipped, verdict
+from sm_alsgls.results.checks.tails import tail
+from sm_alsgls.results.diagnostics_report import listed
+
+# Times the mean leverage of a row that is called high (Hoaglin and Welsch 1978 take two).
+_LEVERAGE = 3.0
+# Rows below which variances are not asked whether they move.
+_FEWEST = 12
+NORMALITY = ("normality, jointly", "normality, equations")
+VARIANCE = ("heteroscedasticity, equations", "heteroscedasticity, rows")
+OUTLYING, LEVERAGE = "outlying rows", "leverage of rows"
+
+
+def of_normality(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: float) -> list[Check]:
+    """All equations together, and each."""
+    N = len(E)
+    equations["jarque_bera"] = jarque_bera(E)
+    advice = (
+        "estimates stay consistent; use get_robustcov_results('HC1') or bootstrap('wild'), and "
+        "see which rows are outlying"
+    )
+    if N < 8:
+        equations["normality"] = np.nan
+        return [skipped(name, "too few rows") for name in NORMALITY]
+    corrected = tail("normality", N, 0)
+    statistic, nominal = normality(E)
+    equations["normality"] = corrected(nominal)
+    simulated = stats.chi2.isf(corrected.pvalues, 2)
+    joint, p = joint_normality(results.sigma.whiten(E), simulated)
+    return [
+        Check(
+            NORMALITY[0],
+            joint,
+            p,
+            verdict(p < alpha),
+            f"sum over {E.shape[1]} whitened residuals (Doornik and Hansen 2008)",
+            advice,
+        ),
+        family(
+            NORMALITY[1], statistic, equations["normality"].to_numpy(),
+            equations.index, alpha, advice, "equations",
+        ),
+    ]  # fmt: skip
+
+
+def of_variance(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: float) -> list[Check]:
+    """Whether variances move with the regressors: of each equation, and of whole rows."""
+    blocks = results.model._system.used_blocks
+    N = len(E)
+    if N < _FEWEST:
+        equations["koenker"] = np.nan
+        return [skipped(name, "too few rows") for name in VARIANCE]
+    fitted = results.model._system.cells.used(results._fitted)
+    statistic, _, pvalues = variance_of_equations(E, blocks, fitted)
+    equations["koenker"] = pvalues
+    advice = (
+        "coefficients stay consistent; get_robustcov_results('HC1'), a response in logarithms, or "
+        "weights= where the variance is known up to scale"
+    )
+    own = family(VARIANCE[0], statistic, pvalues, equations.index, alpha, advice, "equations")
+    named, Z = _row_variables(results.model._system.columns, blocks)
+    distance = np.einsum("nk,nk->n", results.sigma.solve(E), E)
+    value, df, p = variance_of_rows(distance / (1.0 - leverages(blocks)), Z)
+    if not df:
+        return [own, skipped(VARIANCE[1], "no regressors that vary")]
+    return [
+        own,
+        Check(
+            VARIANCE[1],
+            value,
+            p,
+            verdict(p < alpha),
+            f"distances e' Sigma^-1 e of rows on the equations' mean of {listed(named)} and of "
+            "squares (Koenker 1981, rows permuted)",
+            advice,
+        ),
+    ]
+
+
+def _row_variables(
+    columns: list[list[str]], blocks: list[np.ndarray]
+) -> tuple[list[str], np.ndarray]:
+    """Regressors by name, standardised and averaged over the equations, and their squares."""
+    sums: dict[str, list[np.ndarray]] = {}
+    done: dict[tuple[int, int], np.ndarray] = {}
+    for names, X in zip(columns, blocks, strict=True):
+        for i, name in enumerate(names):
+            if (id(X), i) not in done:
+                x = X[:, i] - X[:, i].mean()
+                size = np.sqrt(np.mean(x * x))
+                flat = size <= 1e-10 * np.abs(X[:, i]).max()
+                done[id(X), i] = np.zeros(len(x)) if flat else x / size
+            x = done[id(X), i]
+            first, second, count = sums.setdefault(
+                name, [np.zeros(len(x)), np.zeros(len(x)), np.zeros(1)]
+            )
+            first += x
+            second += x * x
+            count += bool(x.any())
+    kept = [name for name, (*_, count) in sums.items() if count[0]]
+    parts = [part / sums[name][2] for name in kept for part in sums[name][:2]]
+    return kept, np.column_stack(parts) if parts else np.empty((len(blocks[0]), 0))
+
+
+def outlying_rows(results: Any, E: np.ndarray, alpha: float) -> tuple[Check, pd.DataFrame]:
+    """Distances e_n' Sigma_n^-1 e_n of the cells that each row has."""
+    index = results._rows
+    W = results.model._system.cells.solve(E, results.sigma)
+    distance = np.einsum("nk,nk->n", W, E)
+    pvalues = stats.chi2.sf(distance, np.isfinite(results._residuals).sum(axis=1))
+    rows = pd.DataFrame({"distance": distance, "pvalue": pvalues, "leverage": np.nan}, index=index)
+    outlying = family(
+        OUTLYING, distance, pvalues, pd.Index(index), alpha,
+        "look at these rows: a wrong number, an event that needs a dummy; fit without them and "
+        "compare", "rows",
+    )  # fmt: skip
+    return outlying, rows
+
+
+def influence(results: Any, E: np.ndarray, alpha: float) -> tuple[list[Check], pd.DataFrame]:
+    """Outlying rows and rows of high leverage."""
+    outlying, rows = outlying_rows(results, E, alpha)
+    index = results._rows
+    leverage = leverages(results.model.exog)
+    rows["leverage"] = leverage
+    mean = float(leverage.mean())
+    high = np.flatnonzero(leverage > _LEVERAGE * mean)
+    high = high[np.argsort(-leverage[high], kind="stable")]
+    found = (
+        f"largest {leverage.max() / mean:.1f} times the mean ({str(index[leverage.argmax()])!r})"
+    )
+    if len(high):
+        found += f"; above {_LEVERAGE:g} times: {listed(pd.Index(index)[high])}"
+    return [
+        outlying,
+        Check(
+            LEVERAGE,
+            float(leverage.max() / mean),
+            np.nan,
+            verdict(len(high) > 0),
+            found,
+            "coefficients lean on these rows' regressors; fit without them and compare",
+        ),
+    ], rows

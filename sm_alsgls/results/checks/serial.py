@@ -1,0 +1,76 @@
+"""Serial correlation and ARCH, for rows in the order of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.stattools import durbin_watson
+
+from sm_alsgls.core.pooled_serial import pooled_serial
+from sm_alsgls.core.residual_tests import arch, ljung_box
+from sm_alsgls.results.checks.check import Check, family, skipped, verdict
+from sm_alsgls.results.checks.tails import tail
+
+NAMES = (
+    "serial correlation, jointly", "serial correlation, equations",
+    "serial correlation, factors", "ARCH, equations",
+)  # fmt: skip
+ADVICE = (
+    "if rows are in the order of time: lagged regressors or trends; get_robustcov_results('HAC') "
+    "from about a hundred rows, 'HAC' with kernel='cosine' or bootstrap('block') below"
+)
+
+
+def of_order(
+    results: Any, E: np.ndarray, equations: pd.DataFrame, factors: pd.DataFrame,
+    alpha: float, lags: int,
+) -> list[Check]:  # fmt: skip
+    """Serial correlation of all equations together, of each, and of the factors; ARCH."""
+    N = len(E)
+    corrected, few = tail("ljung_box", N, lags), min(4, max(1, N // 10))
+    together = pooled_serial(E, results.sigma.solve(E), results.model._system.used_blocks)
+    jointly = Check(
+        NAMES[0],
+        together.rho,
+        together.pvalue,
+        verdict(together.pvalue < alpha),
+        f"common first-order correlation {together.rho:+.2f} of all {E.shape[1]} equations, and "
+        "their errors' covariance taken into account",
+        ADVICE,
+    )
+    statistic, nominal = ljung_box(E, lags)
+    equations["durbin_watson"] = durbin_watson(E)
+    equations["ljung_box"] = corrected(nominal)
+    dw = equations["durbin_watson"]
+    own = family(
+        NAMES[1], statistic, equations["ljung_box"].to_numpy(),
+        equations.index, alpha, ADVICE, "equations",
+    )  # fmt: skip
+    span = f"; Durbin-Watson from {dw.min():.2f} ({dw.idxmin()!r}) to {dw.max():.2f}"
+    checks = [jointly, own._replace(found=own.found + f" (Ljung-Box, {lags} lags)" + span)]
+    scores = results.factor_scores.to_numpy()
+    if scores.shape[1]:
+        of_factors, p = ljung_box(scores, lags)
+        factors["ljung_box"], factors["durbin_watson"] = corrected(p), durbin_watson(scores)
+        checks.append(
+            family(
+                NAMES[2], of_factors, factors["ljung_box"].to_numpy(),
+                factors.index, alpha, ADVICE, "factors",
+            )
+        )  # fmt: skip
+    else:
+        checks.append(skipped(NAMES[2], "there are no factors"))
+    if N < 3 * few + 8:
+        equations["arch"] = np.nan
+        return [*checks, skipped(NAMES[3], "too few rows")]
+    statistic, nominal = arch(E, few)
+    equations["arch"] = tail("arch", N, few)(nominal)
+    checks.append(
+        family(
+            NAMES[3], statistic, equations["arch"].to_numpy(), equations.index, alpha,
+            "variances change over rows: get_robustcov_results('HC1') or 'HAC'", "equations",
+        )
+    )  # fmt: skip
+    return checks

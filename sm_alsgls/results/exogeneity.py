@@ -1,0 +1,125 @@
+"""Do the factors move with the regressors? Mundlak's question, asked of a fitted system."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.covariance_test import CovarianceTest
+
+# Part of a direction that the model's own regressors leave, below which it says nothing new.
+_NEW = 1e-8
+
+
+def exogeneity_test(results: Any) -> CovarianceTest:
+    """Score test that factors and regressors are unrelated; see `LowRankSURResults`."""
+    if results.rank == 0:
+        raise OptionError(
+            "the fit has rank 0, so it has no factors that could move with regressors"
+        )
+    if not results._complete:
+        raise OptionError(
+            "exogeneity_test needs complete rows, and this fit has missing cells (missing='fiml'); "
+            "fit the complete rows with missing='drop'"
+        )
+    system = results.model._system
+    blocks = system.used_blocks
+    means, names = regressor_means(system.columns, blocks)
+    if not names:
+        raise OptionError(
+            "no regressor differs between the equations, so nothing tells factors that move with "
+            "regressors from factors that do not"
+        )
+    sigma = results.sigma
+    F = sigma.loadings
+    E = system.cells.used(results._residuals)
+    PF = sigma.solve(F.T).T
+    score = means.T @ (E @ PF)
+    whole = np.kron(means.T @ means, F.T @ PF)
+    # X'PZ in the coefficients, a column for each mean and factor.
+    cross = np.concatenate(
+        [np.kron(X.T @ means, PF[j]) for j, X in enumerate(blocks)],
+    )
+    variance = whole - results._problem.covariance(sigma).combinations(cross.T)
+    # Of unit size where the model's own regressors take nothing.
+    scale = 1.0 / np.sqrt(np.diagonal(whole))
+    share, directions = np.linalg.eigh(variance * np.outer(scale, scale))
+    new = share > _NEW
+    if not new.any():
+        raise OptionError(
+            "the equations' means of the regressors are combinations of every equation's own "
+            "regressors, so nothing tells factors that move with them from factors that do not"
+        )
+    along = directions[:, new].T @ (scale * score.ravel())
+    statistic, q = float(np.sum(along**2 / share[new])), int(new.sum())
+    pvalue, law = float(stats.chi2.sf(statistic, q)), "chi2"
+    if results.use_t:
+        statistic, pvalue, law = _pillai(statistic / results.nobs, q, results)
+    listed = ", ".join(map(repr, names[:6])) + (", ..." if len(names) > 6 else "")
+    return CovarianceTest(
+        "Score test of exogenous regressors",
+        "factors are unrelated to the regressors",
+        f"factors move with the equations' mean of {listed}",
+        statistic,
+        pvalue,
+        law,
+        q,
+        "" if pvalue >= 0.05 else _NOTE,
+    )
+
+
+def _pillai(trace: float, q: int, results: Any) -> tuple[float, float, str]:
+    """F of Pillai's trace of r factor scores on q / r means (Pillai 1954; Muirhead 1982, 10.6)."""
+    r = results.rank
+    m = max(1.0, q / r)
+    left = results.nobs - float(np.mean(results._p)) - m
+    s = min(float(r), m)
+    one, two = s * (abs(m - r) + s), s * (left - r + s)
+    value = (trace / s) / (1.0 - trace / s) * two / one
+    return value, float(stats.f.sf(value, one, two)), f"F({one:.4g}, {two:.4g})"
+
+
+_NOTE = (
+    "Coefficients are biased where factors move with regressors: add the equations' means of the "
+    "regressors to every equation (Pesaran 2006), or instrument them."
+)
+
+
+def regressor_means(
+    columns: list[list[str]], blocks: list[np.ndarray]
+) -> tuple[np.ndarray, list[str]]:
+    """Means over the equations of the regressors that have one name and are not one column.
+
+    Returns
+    -------
+    means : ndarray, shape (N, m)
+        About their means, of unit length.
+    names : list of str
+    """
+    first: dict[str, np.ndarray] = {}
+    total: dict[str, np.ndarray] = {}
+    count: dict[str, int] = {}
+    differs: set[str] = set()
+    for labels, X in zip(columns, blocks, strict=True):
+        for i, name in enumerate(labels):
+            x = X[:, i]
+            if name not in first:
+                first[name], total[name], count[name] = x, np.zeros(len(x)), 0
+            elif name not in differs and not np.array_equal(x, first[name]):
+                differs.add(name)
+            total[name] += x
+            count[name] += 1
+    kept, found = [], []
+    for name in first:
+        if name not in differs:
+            continue
+        mean = total[name] / count[name]
+        about = mean - mean.mean()
+        size = float(np.linalg.norm(about))
+        if size > 1e-10 * float(np.linalg.norm(mean)):
+            kept.append(name)
+            found.append(about / size)
+    return (np.column_stack(found) if found else np.empty((len(blocks[0]), 0))), kept

@@ -1,0 +1,48 @@
+"""Rows in the order of time, and what that says about standard errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from statsmodels.stats.stattools import durbin_watson
+
+from sm_alsgls.core.pooled_serial import pooled_serial
+from sm_alsgls.exceptions import DataRemovedError
+
+# Numbers in the designs up to which a summary asks for serial correlation.
+_QUICK = 20_000_000
+
+
+def in_time_order(results: Any) -> bool:
+    """Whether rows are labelled by times, in their order."""
+    recipe, index = results.model.formula_system, results._rows
+    if recipe is not None and recipe.time is not None:
+        return True
+    dated = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
+    return dated and bool(index.is_monotonic_increasing)
+
+
+def order_note(results: Any) -> str | None:
+    """What the order of rows in time says about the standard errors, for a summary.
+
+    None where rows are not known to be in the order of time, cells are missing, or the system is
+    so large that the answer would cost as much as the fit.
+    """
+    if not results._complete or results.nobs * len(results.params) > _QUICK:
+        return None
+    try:
+        if not in_time_order(results):
+            return None
+        E = results.model._system.cells.used(results._residuals)
+    except DataRemovedError:
+        return None
+    dw = durbin_watson(E)
+    note = f"Rows are in the order of time: Durbin-Watson from {dw.min():.2f} to {dw.max():.2f}."
+    together = pooled_serial(E, results.sigma.solve(E), results.model._system.used_blocks)
+    if together.pvalue < 0.05 and results.cov_type not in ("HAC", "cluster"):
+        note += (
+            f" They are serially correlated ({together.rho:+.2f}, p = {together.pvalue:.3f}), so "
+            "that standard errors and tests for independent rows mislead; see diagnostics()."
+        )
+    return note

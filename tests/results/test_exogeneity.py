@@ -1,0 +1,82 @@
+"""Factors that move with the regressors: a dense twin of the test, its size, and its power."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankSUR
+from sm_alsgls.exceptions import OptionError
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning"),
+]
+
+
+def drawn(T, K, seed, moves, r=2):
+    """Bai's (2009) design where ``moves``: x loads on factors and on loadings; slopes are 1."""
+    rng = np.random.default_rng(seed)
+    L, f = rng.standard_normal((K, r)) + 1.0, rng.standard_normal((T, r))
+    Y, X = {}, {}
+    for j in range(K):
+        x = rng.standard_normal((T, 2))
+        if moves:
+            x += 1.0 + (f @ L[j])[:, None] + L[j].sum() + f.sum(axis=1)[:, None]
+        X[f"e{j}"] = pd.DataFrame(np.column_stack([np.ones(T), x]), columns=["one", "x", "z"])
+        Y[f"e{j}"] = x.sum(axis=1) + f @ L[j] + rng.standard_normal(T)
+    return pd.DataFrame(Y), X
+
+
+@pytest.mark.parametrize("common", [False, ["x"]])
+def test_dense_twin(common):
+    Y, X = drawn(30, 5, 1, moves=False)
+    res = LowRankSUR(Y, X, rank=1, common=common).fit(n_starts=1, debiased=False)
+    test = res.exogeneity_test()
+    N, K = Y.shape
+    F, P = res.sigma.loadings, np.linalg.inv(res.sigma.to_dense())
+    means = np.column_stack([np.mean([x[c] for x in X.values()], axis=0) for c in ("x", "z")])
+    means = (means - means.mean(axis=0)) / (30.0 * means.std(axis=0))
+    big = np.zeros((N * K, 3 * K))
+    for j, x in enumerate(X.values()):
+        big[j * N : (j + 1) * N, 3 * j : 3 * j + 3] = x
+    if common:  # one column for all slopes of x
+        big = np.column_stack(
+            [big[:, [c for c in range(3 * K) if c % 3 != 1]], big[:, 1::3].sum(1)]
+        )
+    Z = np.column_stack([np.kron(F[:, 0], means[:, v]) for v in range(2)])
+    W = np.kron(P, np.eye(N))
+    e = res.resid.to_numpy().T.ravel()
+    score = Z.T @ W @ e
+    V = Z.T @ W @ Z - Z.T @ W @ big @ np.linalg.solve(big.T @ W @ big, big.T @ W @ Z)
+    assert test.statistic == pytest.approx(score @ np.linalg.solve(V, score), rel=1e-6)
+    assert test.df == 2
+    assert test.distribution == "chi2"
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_size_and_power(common):
+    rejected = {True: 0, False: 0}
+    for moves in rejected:
+        for seed in range(60 if not moves else 10 * common):
+            Y, X = drawn(50, 20, seed, moves)
+            shared = ["x", "z"] if common else False
+            res = LowRankSUR(Y, X, rank=2, common=shared).fit(n_starts=1, gtol=1e-4)
+            rejected[moves] += res.exogeneity_test().pvalue < 0.05
+    assert rejected[False] <= 8
+    assert not common or rejected[True] == 10
+
+
+def test_what_cannot_be_told_is_refused():
+    Y, X = drawn(30, 5, 1, moves=False)
+    with pytest.raises(OptionError, match="rank 0"):
+        LowRankSUR(Y, X, rank=0).fit().exogeneity_test()
+    same = LowRankSUR(Y, X["e0"], rank=1).fit(n_starts=1)
+    with pytest.raises(OptionError, match="no regressor differs"):
+        same.exogeneity_test()
+    means = sum(X.values()) / 5
+    augmented = {name: x.assign(mx=means["x"], mz=means["z"]) for name, x in X.items()}
+    with pytest.raises(OptionError, match="combinations of every equation's own"):
+        LowRankSUR(Y, augmented, rank=1).fit(n_starts=1).exogeneity_test()
+    Y.iloc[3, 1] = np.nan
+    with pytest.raises(OptionError, match="missing cells"):
+        LowRankSUR(Y, X, rank=1, missing="fiml").fit(n_starts=1).exogeneity_test()
