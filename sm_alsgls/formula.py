@@ -116,7 +116,8 @@ def build_system(
         Columns of a long panel. The formula is evaluated once over all groups, so that levels and
         transforms such as ``center`` are common to them, then split: one equation per group, in
         order of first appearance, one row per sorted time. Without `time` the groups' rows are
-        matched by their order, hence must be equally many.
+        matched by their order, hence must be equally many. With it formulas know ``lag``, ``lead``
+        and ``diff``, see `sm_alsgls.lags`.
     subset : array_like, optional
         Rows to use, ``data.loc[subset]``.
     missing : {"drop", "fiml", "raise", "none"}, optional
@@ -134,7 +135,10 @@ def build_system(
     Raises
     ------
     FormulaError
-        A formula cannot be read, a name is unknown, or a response is not one numeric variable.
+        A formula cannot be read, a name is unknown, a response is not one numeric variable, or,
+        in a long panel, a term depends on the order of rows.
+    NumberTextError
+        A column is text though most of its values are numbers.
     NonFiniteError
         Missing values that were not to be dropped, or in the group or time column, or everywhere.
     UnbalancedPanelError

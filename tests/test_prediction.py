@@ -102,6 +102,7 @@ class TestLimitIsOLS:
             rtol=1e-10,
         )
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.OneEquationWarning")
     def test_formula(self, data):
         one = data[data["firm"] == "IBM"].set_index("year")
         res = LowRankSUR.from_formula("invest ~ value + capital", one, rank=0).fit()

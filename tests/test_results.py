@@ -71,6 +71,7 @@ class TestNumbers:
         np.testing.assert_allclose(res.factor_scores, expected, rtol=1e-8, atol=1e-10)
         assert list(res.factor_scores.index) == list(range(1935, 1955))
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.OneEquationWarning")
     def test_r_squared_is_centered_only_with_a_constant(self, data):
         wide = data[data["firm"] == "IBM"]
         for formula, implicit in (("invest ~ value", True), ("invest ~ value - 1", False)):

@@ -84,6 +84,7 @@ class TestSystemRsquared:
         assert np.isnan(r2["berndt"])
         assert r2.drop("berndt").between(0.0, 1.0).all()
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.OneEquationWarning")
     def test_one_equation_is_ols(self):
         data = load_grunfeld().query("firm == 'IBM'")
         res = LowRankSUR.from_formula("invest ~ value", data).fit()
@@ -244,6 +245,7 @@ class TestCompare:
         assert 0.0 < pvalue < 1e-6 < statistic
         assert df == 11
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.OneEquationWarning")
     def test_diagonal_is_statsmodels(self):
         data = load_grunfeld().query("firm == 'IBM'")
         ours = [LowRankSUR.from_formula(f, data).fit() for f in ("invest ~ value + capital",

@@ -145,6 +145,10 @@ class Construction:
             * braces, ``"{GM: inv_gm ~ val_gm} {US: inv_us ~ val_us}"``;
             * several responses of the same regressors, ``"y1 + y2 + y3 ~ x1 + x2"``;
             * one formula over a long panel, with ``groups`` (and ``time``): an equation a group.
+              With both, ``lag(x, k)``, ``lead(x, k)`` and ``diff(x, k)`` go by group and time
+              (`sm_alsgls.lags`); other terms that depend on the order of rows are refused.
+
+            Formulas are Python code, as in all of statsmodels: evaluate none that you do not trust.
         data : DataFrame, or iterator of DataFrames
             An iterator yields chunks of rows, for example ``pd.read_csv(..., chunksize=100_000)``.
             They are read once and not kept, see `from_chunks`; levels of categorical variables
