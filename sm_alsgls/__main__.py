@@ -36,6 +36,12 @@ from sm_alsgls.rank import METHODS
 
 _DEMO = {"formula": ["invest ~ value + capital"], "groups": "firm", "time": "year", "rank": 2}
 
+# What the remedies of an error are, where there is no Python.
+_HERE = {
+    UnbalancedPanelError: " On the command line, DATA must hold only the rows to use.",
+    NumberTextError: " On the command line, mend DATA: an empty field is missing.",
+}
+
 _EPILOG = """\
 examples:
   python -m sm_alsgls
@@ -47,7 +53,8 @@ examples:
       equations named by their responses; "{GM: inv_gm ~ val_gm} {US: inv_us ~ val_us}" names
       them, "inv_gm + inv_us ~ gdp" gives both the same regressors
 
-Formulas know the columns of DATA and np: "np.log(gsp) ~ np.log(emp) + C(region)".
+Formulas know the columns of DATA, np, and lag(x, 1) of a panel: "np.log(gsp) ~ lag(emp) + region".
+They are Python code: run none that you do not trust.
 --out receives params.csv, loadings.csv, trace.csv, summary.txt and summary.html: all or none.
 Exit status: 0 fitted (a fit that has not converged warns), 2 unusable input."""
 
@@ -90,18 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit:
         # Formulas are code: one that ends the process is no success.
         _say("error: something asked to end the process; nothing was fitted or written")
-    except NumberTextError as problem:
-        _say(f"error: {problem} On the command line mend DATA: an empty field is missing.")
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
     except BrokenPipeError:
         _mute()
         return 141
-    except UnbalancedPanelError as problem:
-        _say(f"error: {problem} On the command line, DATA must hold only the rows to use.")
     except AlsglsError as problem:
-        _say(f"error: {problem}")
+        _say(f"error: {problem}{_HERE.get(type(problem), '')}")
     except MemoryError:
         _say("error: not enough memory for this system; use fewer rows or equations")
     except OSError as problem:  # only printing is left: reading and writing have their own words

@@ -288,9 +288,6 @@ def test_a_forgotten_groups(engine, data):
                       "time='year'"):  # fmt: skip
         model = LowRankSUR.from_formula("invest ~ value + capital", data)
     assert model.neqs == 1
-    levels = data.set_index(["firm", "year"])
-    with pytest.warns(OneEquationWarning, match="groups='firm', time='year'"):
-        LowRankSUR.from_formula("invest ~ value", levels)
 
 
 def test_one_equation_that_is_none(engine, data):
@@ -320,6 +317,7 @@ def test_columns_that_look_like_a_panel(data):
     dated = data.assign(year=pd.PeriodIndex(data["year"].astype(str), freq="Y"))
     assert guess_panel(dated.rename(columns={"year": "when"})) == ("firm", "when")
     assert guess_panel(data.assign(firm=data["firm"].astype("category"))) == ("firm", "year")
+    assert guess_panel(data.set_index(["firm", "year"])) == ("firm", "year")
     assert guess_panel(data, {"firm"}) is None
     assert guess_panel(pd.concat([data, data.iloc[:1]])) is None
     assert guess_panel(data.drop(columns="year")) is None
