@@ -136,7 +136,7 @@ def build_system(
     used = used._replace(scope=used.scope | lags)
     key = None
     if lags and groups is not None and time is not None:
-        key = panel.RowKey.of(used.frame, used.labels, groups, time)
+        key = panel.RowKey.of(used.frame, used.labels, groups, time, everything)
         used = used._replace(panel=key.rows(used.frame, used.labels))
     _refuse_number_text(equations, used, time)
     by_cell = missing == "fiml"
@@ -309,18 +309,22 @@ def replay_responses(
     out: list[np.ndarray | None] = []
     for spec in specs:
         try:
-            out.append(respond(spec, _placed(new, spec)))
+            placed = _placed(new, spec)._replace(frame=new.frame)  # responses are not made up
+            out.append(respond(spec, placed))
         except exc.FormulaError:
             out.append(None)
     return out
 
 
 def _placed(new: Data, spec: EquationSpec, names: Any = None) -> Data:
-    """New data with what lags of the formula need; ``names`` are the equations of the rows."""
+    """New data with what lags of the right side need; ``names`` are the equations of the rows."""
     if spec.key is None:
         return new
-    scope = new.scope | called(spec.formula, new.scope)
-    return new._replace(scope=scope, panel=spec.key.rows(new.frame, new.labels, names))
+    return new._replace(
+        frame=spec.key.filled(new.frame, spec.formula.partition("~")[2]),
+        scope=new.scope | called(spec.formula, new.scope),
+        panel=spec.key.rows(new.frame, new.labels, names),
+    )
 
 
 def caller_scope(depth: int, formula: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
     try:
         lhs, rhs = matrices(data.frame)
     except FAILURES as error:
-        raise engine_error(label, text, error, data.frame, matrices) from error
+        raise engine_error(label, text, error, data.frame, data.labels, matrices) from error
     left = manager.get_model_spec(lhs)
     _check_left(label, text, manager, left, lhs)
     complete = np.isin(np.arange(len(data.frame)), rhs.index)
@@ -133,7 +133,7 @@ def evaluate_cells(name: str | None, text: str, data: Data) -> Part:
         try:
             return matrices(frame)
         except FAILURES as error:
-            raise engine_error(label, side, error, frame, matrices) from error
+            raise engine_error(label, side, error, frame, data.labels, matrices) from error
 
     try:
         desc = manager.get_spec(text)
@@ -205,7 +205,7 @@ def redesign(spec: EquationSpec, data: Data) -> pd.DataFrame:
                 f"Equation {spec.name!r}: levels that the model's own data do not have: "
                 f"{'; '.join(_unseen(spec, frame)) or first_line(error)}."
             ) from error
-        raise engine_error(spec.name, spec.formula, error, frame, matrices) from error
+        raise engine_error(spec.name, spec.formula, error, frame, data.labels, matrices) from error
     return _floats(made).reindex(frame.index).set_axis(data.labels)
 
 

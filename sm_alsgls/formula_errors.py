@@ -49,9 +49,17 @@ def first_line(error: BaseException) -> str:
 
 
 def engine_error(
-    label: str, text: str, error: BaseException, frame: pd.DataFrame, matrices: Callable[..., Any]
+    label: str,
+    text: str,
+    error: BaseException,
+    frame: pd.DataFrame,
+    rows: pd.Index,
+    matrices: Callable[..., Any],
 ) -> exc.SystemInputError:
-    """Name every unknown variable or, if there is none, repeat what the engine said."""
+    """Name every unknown variable or, if there is none, repeat what the engine said.
+
+    ``rows`` are the caller's labels of the rows of ``frame``.
+    """
     own = _own_error(error)
     if own is not None:
         # The engine would put its own name and the kind of error before what we say.
@@ -76,7 +84,7 @@ def engine_error(
         except FAILURES as next_error:
             name = _unknown_name(next_error, trial.columns)
     if not unknown:
-        numbers = text_behind(text, frame, frame.index)
+        numbers = text_behind(text, frame, rows)
         if numbers:
             return exc.NumberTextError(f"Equation {label!r}: {text!r} fails. {numbers}")
         return exc.FormulaError(f"Equation {label!r}: {text!r} fails: {first_line(error)}")

@@ -306,6 +306,22 @@ for _function, _memory in ((lag, _Lag), (lead, _Lead), (diff, _Diff)):
 _FUNCTIONS = {"lag": lag, "lead": lead, "diff": diff}
 
 
+def outside(text: str) -> str:
+    """A text without the calls of ``lag`` and ``lead`` in it, in which a row looks at others.
+
+    >>> from sm_alsgls.lags import outside
+    >>> outside("x + lag(np.log(x), 1) * z + diff(x)")
+    'x +  * z + diff(x)'
+    """
+    while found := re.search(r"(?<![\w.])(lag|lead)\s*\(", text):
+        end, depth = found.end(), 1
+        while depth and end < len(text):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        text = text[: found.start()] + text[end:]
+    return text
+
+
 def called(text: str, scope: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``lag``, ``lead`` and ``diff`` that a text calls, and that are not the caller's own.
 

@@ -12,7 +12,8 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls.formula_errors import candidates, listed
-from sm_alsgls.lags import Rows
+from sm_alsgls.formula_text import mentioned
+from sm_alsgls.lags import Rows, outside
 from sm_alsgls.time_axis import Axis
 
 
@@ -136,13 +137,26 @@ class RowKey:
     time: str
     axis: Axis
     names: tuple[str, ...]  # of groups, by their codes
+    columns: tuple[str, ...]  # that the formula mentions
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, labels: pd.Index, groups: str, time: str) -> RowKey:
-        """The key of a model's own data; see `arrange` for what is raised."""
+    def of(
+        cls, frame: pd.DataFrame, labels: pd.Index, groups: str, time: str, text: str = ""
+    ) -> RowKey:
+        """The key of a model's own data and its formula; see `arrange` for what is raised."""
         names = key(frame, labels, groups, "groups").unique()
         axis = Axis.of(key(frame, labels, time, "time"), time)
-        return cls(groups, time, axis, tuple(str(name) for name in names))
+        columns = tuple(mentioned(text, frame.columns))
+        return cls(groups, time, axis, tuple(str(name) for name in names), columns)
+
+    def filled(self, frame: pd.DataFrame, text: str) -> pd.DataFrame:
+        """New data with columns of NaN for those that a text only lags, where they are absent.
+
+        A forecast of one step knows the response before it, and not its own.
+        """
+        used = set(mentioned(outside(text), self.columns))
+        absent = [name for name in self.columns if name not in used and name not in frame]
+        return frame.assign(**dict.fromkeys(absent, np.nan)) if absent else frame
 
     def rows(self, frame: pd.DataFrame, labels: pd.Index, names: Any = None) -> Rows:
         """Group and time of each row; ``names`` are its equations, default the group column's.

@@ -106,8 +106,9 @@ def test_text_among_times(engine, data):
 
 def test_rows_are_called_by_their_labels(data):
     bad = spoilt(data, "a dot").set_axis([f"row {i}" for i in data.index])
-    with pytest.raises(NumberTextError, match="'.' in row 'row 17'"):
-        build_system("invest ~ value", bad, subset=slice("row 5", None))
+    for term in ("value", "np.log(value)"):
+        with pytest.raises(NumberTextError, match="'.' in row 'row 17'"):
+            build_system(f"invest ~ {term}", bad, subset=slice("row 5", None))
 
 
 def test_a_group_called_na(data):

@@ -303,6 +303,29 @@ def test_new_rows_come_before_the_models_own(fitted):
     assert lost.isna().all()  # a missing value that was given stays missing
 
 
+def test_one_step_ahead_of_the_response(engine):
+    """What stands in lags alone need not be there in new data; what stands elsewhere must."""
+    data = made(range(10), "abcd")
+    model = LowRankSUR.from_formula("diff(y) ~ lag(y) + lag(log(z), 2) + x", data, 0,
+                                    **PANEL, eval_env={"log": lambda v: np.log(v**2)})  # fmt: skip
+    res = model.fit()
+    new = pd.DataFrame({"unit": list("cb"), "t": 10, "x": [1.0, 2.0]})
+    past = data.set_index(["unit", "t"])
+    for unit, x, value in zip(new["unit"], new["x"], res.predict(new), strict=True):
+        b = res.equations[unit].params
+        lags = (
+            b["lag(y)"] * past["y"][unit, 9],
+            b["lag(log(z), 2)"] * np.log(past["z"][unit, 8] ** 2),
+        )
+        assert value == pytest.approx(b["Intercept"] + b["x"] * x + sum(lags), rel=1e-10)
+    with pytest.raises(FormulaError, match="unknown variables: 'x'"):
+        res.predict(new.drop(columns="x"))
+    two = pd.concat([new, new.assign(t=11)])
+    np.testing.assert_array_equal(res.predict(two).isna(), [False, False, True, True])
+    with pytest.raises(ValueError, match="the data hold no response"):
+        res.get_prediction(new, given=True)
+
+
 def test_one_equation_and_selected_ones(fitted):
     data, res = fitted
     new = data[data["t"] == 7]
