@@ -44,9 +44,7 @@ def arrange(
     NonFiniteError where a column cannot tell rows apart.
     """
     g, values = pd.factorize(key(frame, labels, groups, "groups"))
-    names = [str(value) for value in values]
-    if len(set(names)) < len(names):
-        raise exc.FormulaError(f"groups={groups!r} has two values that print alike: {names}.")
+    names = _names(values, groups)
     if time is None:
         # Counted before rows are dropped: dropping first would match rows that do not belong.
         t = pd.Series(g).groupby(g).cumcount().to_numpy()
@@ -103,6 +101,14 @@ def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.S
     return frame[name]
 
 
+def _names(values: Any, groups: str) -> list[str]:
+    """How equations are called, which are these groups."""
+    names = [str(value) for value in values]
+    if len(set(names)) < len(names):
+        raise exc.FormulaError(f"groups={groups!r} has two values that print alike: {names}.")
+    return names
+
+
 def _not_a_name(value: Any, argument: str) -> str:
     """What to write instead of something that is no column's name."""
     named = getattr(value, "name", None)
@@ -144,10 +150,10 @@ class RowKey:
         cls, frame: pd.DataFrame, labels: pd.Index, groups: str, time: str, text: str = ""
     ) -> RowKey:
         """The key of a model's own data and its formula; see `arrange` for what is raised."""
-        names = key(frame, labels, groups, "groups").unique()
+        names = _names(key(frame, labels, groups, "groups").unique(), groups)
         axis = Axis.of(key(frame, labels, time, "time"), time)
         columns = tuple(mentioned(text, frame.columns))
-        return cls(groups, time, axis, tuple(str(name) for name in names), columns)
+        return cls(groups, time, axis, tuple(names), columns)
 
     def filled(self, frame: pd.DataFrame, text: str) -> pd.DataFrame:
         """New data with columns of NaN for those that a text only lags, where they are absent.

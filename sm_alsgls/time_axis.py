@@ -166,7 +166,9 @@ def _ordinals(times: pd.Series, kind: str, place: Any) -> np.ndarray:
     if kind == "number":
         if not pd.api.types.is_numeric_dtype(times.dtype):
             raise TypeError("not numbers")
-        return times.to_numpy()
+        # Not unsigned: differences may be negative.
+        whole = pd.api.types.is_integer_dtype(times.dtype)
+        return times.to_numpy(np.int64 if whole else float)
     if kind == "instant":
         return _nanoseconds(times, place)
     wall = _wall(times)

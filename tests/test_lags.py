@@ -427,6 +427,29 @@ def test_lags_that_cannot_be(engine, term, words):
     assert type(caught.value).__module__ == "sm_alsgls.exceptions"
 
 
+def test_groups_that_print_alike_are_refused(engine):
+    data = made()
+    data["unit"] = data["unit"].map({"a": 1, "b": "1", "c": 2})
+    with pytest.raises(FormulaError, match="alike"):
+        build_system("y ~ lag(x)", data, **PANEL)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "Int16", "UInt64", "float32", "bool"])
+def test_dtypes_of_whole_numbers(engine, dtype):
+    times = range(2) if dtype == "bool" else range(8)
+    data = made(times)
+    expected = column("y ~ lag(x)", data, "lag(x)")
+    other = data.assign(t=data["t"].astype(dtype))
+    assert_column(column("y ~ lag(x)", other, "lag(x)"), expected)
+    system = build_system(
+        "y ~ lead(x)", other[data["t"] > 0] if dtype != "bool" else other, **PANEL
+    )
+    first = other[data["t"] == 0]  # before the model's own times
+    following = data[data["t"] == 1].set_index("unit")["x"]
+    for name, _, X in replay_panel(system.specs, first, "unit"):
+        assert X["lead(x)"].item() == following[name]
+
+
 def test_repeated_cells_are_refused(engine):
     data = made()
     with pytest.raises(UnbalancedPanelError):
