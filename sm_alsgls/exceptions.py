@@ -36,7 +36,7 @@ class DegenerateResponseError(SystemInputError):
 
 
 class DuplicateEquationError(SystemInputError):
-    """Two equations carry the same residual, so their covariance is singular."""
+    """Equations' residuals are linearly dependent, so their covariance is singular."""
 
 
 class IllegalRankError(SystemInputError):
