@@ -16,6 +16,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.row_order import order_note
+from sm_alsgls.results.selection import each, equation
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
@@ -104,17 +105,10 @@ def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummar
 def _chosen(names: list[str], equations: Any) -> list[str]:
     if equations is None:
         return names if len(names) < COMPACT_FROM else []
-    if isinstance(equations, str):
-        if equations == "all":
-            return names
-        equations = [equations]
-    unknown = [name for name in equations if name not in names]
-    if unknown:
-        raise OptionError(
-            f"equations: the system has no equation {unknown[0]!r}; it has "
-            f"{', '.join(map(repr, names[:8]))}{', ...' if len(names) > 8 else ''}"
-        )
-    return list(equations)
+    if isinstance(equations, str) and equations == "all":
+        return names
+    known = dict.fromkeys(names)
+    return [equation(label, known) for label in each(equations)]
 
 
 def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
