@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib import resources
 
 import pandas as pd
 import statsmodels.api as sm
@@ -62,6 +63,31 @@ def load_french() -> pd.DataFrame:
     portfolios = data.columns[5:]
     data[portfolios] = data[portfolios].sub(data["RF"], axis=0)
     return data
+
+
+def load_berndt_wood() -> pd.DataFrame:
+    """Cost shares and prices of US manufacturing, 1947-1971 (Berndt and Wood 1975).
+
+    Shares are rounded to five digits, so that they add up to one to 2e-4 only.
+
+    Returns
+    -------
+    DataFrame, 25 rows
+        year, cost (billions of dollars), and of capital, labor, energy and materials the share of
+        cost and the price index (1947 = 1), such as capital_share and capital_price.
+
+    References
+    ----------
+    Berndt and Wood (1975), Review of Economics and Statistics 57, 259-268.
+
+    Examples
+    --------
+    >>> from sm_alsgls.datasets import load_berndt_wood
+    >>> load_berndt_wood()["energy_share"].mean().round(4)
+    np.float64(0.0448)
+    """
+    with resources.files("sm_alsgls").joinpath("data/berndt_wood.csv").open() as file:
+        return pd.read_csv(file)
 
 
 def _linearmodels(name: str) -> object:

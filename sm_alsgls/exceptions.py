@@ -36,7 +36,7 @@ class DegenerateResponseError(SystemInputError):
 
 
 class DuplicateEquationError(SystemInputError):
-    """Two equations carry the same residual, so their covariance is singular."""
+    """Equations' residuals are linearly dependent, so their covariance is singular."""
 
 
 class IllegalRankError(SystemInputError):
@@ -61,6 +61,16 @@ class OptionError(SystemInputError):
 
 class UnknownArgumentError(OptionError, TypeError):
     """A keyword that a method does not have; the message names the one that does its work."""
+
+
+class UnknownEquationError(OptionError, KeyError):
+    """The system has no equation of this name; the message gives the nearest."""
+
+    __str__ = Exception.__str__  # KeyError prints the repr of its message
+
+
+class UnknownAttributeError(AlsglsError, AttributeError):
+    """Another package's name for something; the message says what it is called here, if it is."""
 
 
 class NotApplicableError(AlsglsError, NotImplementedError):

@@ -20,7 +20,7 @@ from sm_alsgls.time_axis import Axis
 class Cells(NamedTuple):
     """The cells of a panel of K groups and N periods."""
 
-    names: list[str]  # K, in order of first appearance
+    names: list[str]  # K, in the order of their labels if these have one, else of appearance
     times: pd.Index  # (N,), sorted; 0..N-1 without a time column
     rows: np.ndarray  # (K, N) positions in the data, -1 for absent cells
     n_dropped: int  # periods that were missing in every group
@@ -43,7 +43,8 @@ def arrange(
     UnbalancedPanelError where a cell is absent, incomplete or there twice, FormulaError or
     NonFiniteError where a column cannot tell rows apart.
     """
-    g, values = pd.factorize(key(frame, labels, groups, "groups"))
+    column = key(frame, labels, groups, "groups")
+    g, values = pd.factorize(column, sort=has_order(column))
     names = _names(values, groups)
     if time is None:
         # Counted before rows are dropped: dropping first would match rows that do not belong.
@@ -183,6 +184,30 @@ class RowKey:
             raise exc.UnseenLevelError(f"{self.groups}: the system has no group {listed(unseen)}.")
         times = self.axis.positions(key(frame, labels, self.time, "time"))
         return Rows(codes, times, self.axis, self.names)
+
+
+def has_order(column: pd.Series) -> bool:
+    """Whether labels of groups have an order of their own: numbers, dates, ordered categories.
+
+    Names have none: theirs is the order in which the data have them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sm_alsgls.panel import has_order
+    >>> [has_order(pd.Series(values)) for values in ([1976, 1974], ["b", "a"])]
+    [True, False]
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return bool(column.dtype.ordered)
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    return kind in _ORDERED
+
+
+_ORDERED = (
+    *("integer", "floating", "mixed-integer-float", "decimal"),
+    *("datetime64", "datetime", "date", "period", "timedelta64", "timedelta"),
+)
 
 
 def equation_names(values: pd.Series, known: Collection[str]) -> pd.Series:

@@ -294,13 +294,12 @@ class Provenance:
         first = self._first(values)
         if self.is_panel:
             rows = self.rows
-            codes = np.append(pd.factorize(values)[0], -1)[rows]
-            differs = (codes != codes.max(axis=0)) & (codes >= 0)
+            of_data = np.append(pd.factorize(values)[0], -1)
+            codes = of_data[rows]
+            differs = (codes >= 0) & (codes != of_data[first])
             if differs.any():
                 n = int(np.flatnonzero(differs.any(axis=0))[0])
-                other = int(rows[np.flatnonzero(differs[:, n])[0], n])
-                one = int(rows[codes[:, n].argmax(), n])
-                one, other = sorted((one, other))
+                one, other = int(first[n]), int(rows[np.flatnonzero(differs[:, n])[0], n])
                 raise ShapeError(
                     f"{argument} differs within row {shown(self.index[n])} of the system"
                     + (f" ({self.time})" if self.time else "")

@@ -316,7 +316,7 @@ class TestEquations:
 
     @pytest.mark.parametrize("method", ["predict", "get_prediction"])
     def test_unknown_names(self, panel, data, method):
-        with pytest.raises(OptionError, match="no equation 'Ford'; it has 'General Motors', 'US"):
+        with pytest.raises(OptionError, match="no equation 'Ford' .it has 'General Motors', 'US"):
             getattr(panel, method)(data, equations=["IBM", "Ford"])
         with pytest.raises(OptionError, match="twice"):
             getattr(panel, method)(data, equations=["IBM", "IBM"])

@@ -317,6 +317,7 @@ class TestLong:
         for form in ("name", "series", "array", "shuffled"):
             np.testing.assert_array_equal(se(res, FORMS[form](d, "k")), want)
 
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.OneEquationWarning")
     def test_one_group_in_another_order(self):
         """As many rows as periods: an array does not say which it is."""
         d = long().query("g == 'g3'").dropna().reset_index(drop=True)

@@ -301,3 +301,16 @@ def test_size_of_joint_tests():
             res.compare_lr(LowRankSUR(Y, small, rank=1).fit(n_starts=1)).pvalue < 0.05,
         ]
     assert (abs(rejected / 300 - 0.05) < 0.038).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_berndt_is_none_where_responses_add_up(scale):
+    """Residuals are not dependent, the regressors differ; |Yc'Yc| is zero all the same."""
+    X, Y, _ = simulate(50, 5, 3, 1, seed=2)
+    Y[:, 4] = 3.0 + Y[:, :3].sum(axis=1)
+    r2 = LowRankSUR(Y * scale, X, rank=1).fit(n_starts=1).system_rsquared
+    assert np.isnan(r2["berndt"])
+    assert r2.drop("berndt").notna().all()
+    Y[:, 4] += 1e-4 * np.random.default_rng(0).standard_normal(50)
+    r2 = LowRankSUR(Y * scale, X, rank=1).fit(n_starts=1).system_rsquared
+    assert np.isfinite(r2["berndt"])

@@ -174,6 +174,19 @@ class Problem:
         return np.subtract(self.Y, fitted, out=fitted)
 
     @property
+    def free_design(self) -> Design:
+        """The design without restrictions."""
+        return self.design
+
+    @property
+    def E_free(self) -> Array:
+        """OLS residuals (n, K) without restrictions."""
+        free = self.free_design
+        if free is self.design:
+            return self.E_ols
+        return self.rows.Y - free.fitted(free.project(self.rows.Y))
+
+    @property
     def E_ols(self) -> Array:
         """OLS residuals (n, K); worked out again where they are too many to keep."""
         return self.residuals(self.gamma_ols) if self._E_ols is None else self._E_ols

@@ -183,6 +183,11 @@ class RestrictedProblem(Problem):
         restricted = RestrictedDesign(design, self.R, self.q)
         super()._set(restricted, Y - design.fitted(restricted.origin))
 
+    @property
+    def free_design(self) -> Design:
+        """The design without restrictions."""
+        return self.design.full
+
     def covariance(self, cov: LowRankDiag) -> RestrictedCovariance:
         """Covariance of the restricted coefficients."""
         plain = CoefficientCovariance(self.design.full, cov, self.n_obs)

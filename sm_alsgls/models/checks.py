@@ -1,4 +1,4 @@
-"""What only the factorised system shows: dependent columns, exact fits, twin equations."""
+"""What only the factorised system shows: dependent columns, exact fits, dependent equations."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from sm_alsgls.core.restriction import InconsistentRestrictionsError
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
-    DuplicateEquationError,
     IllegalRankError,
     RankDeficientError,
     RankWarning,
     RestrictionError,
 )
 from sm_alsgls.labels import shown
+from sm_alsgls.models.dependence import check_independent
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
 from sm_alsgls.results.rank_selection import RULES
-
-# Equations up to which all correlations are looked at.
-_FEW = 50
 
 
 @on_one_thread
@@ -46,7 +43,7 @@ def build_problem(
     except InconsistentRestrictionsError as error:
         raise RestrictionError(restrictions.explain(error, system.param_names)) from None
     _exact_fits(system, problem)
-    _twins(system, problem)
+    check_independent(system, problem)
     return problem
 
 
@@ -136,33 +133,3 @@ def _exact_fits(system: System, problem: Problem) -> None:
             + (f" (and so are {len(exact) - 1} more)" if len(exact) > 1 else "")
             + "; its error variance is zero: drop the equation or the regressor that defines it"
         )
-
-
-def _twins(system: System, problem: Problem) -> None:
-    """Two equations with proportional OLS residuals make Sigma singular.
-
-    Residuals of unit length are compared through two random projections, sorted: O(n K), no
-    K x K correlation matrix, which for few equations is cheaper and mostly settles it.
-    """
-    if problem.K < 2:
-        return
-    E = problem.E_ols.T
-    E = E / np.sqrt(np.einsum("kn,kn->k", E, E))[:, None]
-    if problem.K <= _FEW:
-        R = E @ E.T
-        R.ravel()[:: problem.K + 1] = 0.0
-        if np.abs(R).max() < 0.99:
-            return
-    z = np.random.default_rng(7).standard_normal((problem.design.n, 2))
-    key = E @ z
-    key *= np.where(key[:, :1] < 0, -1.0, 1.0)
-    order = np.argsort(key[:, 0], kind="stable")
-    close = np.abs(np.diff(key[order], axis=0)).max(axis=1) < 1e-9
-    for i in np.flatnonzero(close):
-        j, el = sorted((int(order[i]), int(order[i + 1])))
-        if 1.0 - abs(float(E[j] @ E[el])) < 1e-12:
-            raise DuplicateEquationError(
-                f"equations {system.names[j]!r} and {system.names[el]!r} have the same residuals "
-                "up to scale (perfectly correlated errors), so their covariance is singular; "
-                "drop one of them"
-            )

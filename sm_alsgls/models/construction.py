@@ -158,7 +158,9 @@ class Construction:
             See the constructor; the criterion sees the rows that are left after ``subset`` and
             ``missing``.
         groups, time : str, optional
-            Columns of a long panel that hold the equation and the row.
+            Columns of a long panel that hold the equation and the row. Equations are in the order
+            of their labels where these are numbers, dates or ordered categories, else in that in
+            which the data have them.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
         missing : {"drop", "fiml", "raise", "none"}, optional

@@ -77,6 +77,15 @@ def height_of(rows: int) -> float:
     return float(np.clip(1.3 + 0.17 * rows, 2.4, 11.0))
 
 
+def text(name: Any) -> str:
+    r"""A name as matplotlib must get it to show what it says: a pair of $ would be mathematics.
+
+    >>> print(text("US$ and C$"))
+    US\$ and C\$
+    """
+    return str(name).replace("$", r"\$")
+
+
 def short(names: Sequence[Any]) -> list[str]:
     """Names as strings, long ones cut in the middle so that both ends stay.
 
@@ -85,7 +94,7 @@ def short(names: Sequence[Any]) -> list[str]:
     """
     half = _LONGEST // 2
     return [
-        name if len(name) <= _LONGEST else f"{name[:half]}…{name[1 - half :]}"
+        text(name if len(name) <= _LONGEST else f"{name[:half]}…{name[1 - half :]}")
         for name in map(str, names)
     ]
 
@@ -133,7 +142,7 @@ def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
 def row_axis(ax: Any, rows: Any) -> Any:
     """Positions of rows on the x axis, which is labelled; returns the positions (N,)."""
     index = getattr(rows, "to_timestamp", lambda: rows)()
-    ax.set_xlabel("row" if index.name is None else str(index.name))
+    ax.set_xlabel("row" if index.name is None else text(index.name))
     if index.dtype.kind in "iuf" or index.dtype.kind == "M":
         if index.dtype.kind in "iu":
             from matplotlib.ticker import MaxNLocator

@@ -17,6 +17,7 @@ from sm_alsgls.plotting.canvas import (
     legend_above,
     name_rows,
     plain,
+    text,
 )
 
 Array = np.ndarray
@@ -86,8 +87,8 @@ def sorted_dots(
         ax.set_xlim(limits)
     ax.grid(axis="x", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set_xlabel(xlabel)
-    ax.set_title(title)
+    ax.set_xlabel(text(xlabel))
+    ax.set_title(text(title))
     if marked_label:
         legend_above(ax)
     return plain(ax)

@@ -17,6 +17,7 @@ from sm_alsgls.plotting.canvas import (
     legend_above,
     plain,
     row_axis,
+    text,
 )
 
 Array = np.ndarray
@@ -131,6 +132,6 @@ def fit(
     colour, size, order = (GREY, 2, 1) if many else ("black", 4, 3)
     ax.plot(x, observed, "o", color=colour, markersize=size, zorder=order, label="observed")
     ax.set_ylabel("response (its own units)")
-    ax.set_title(f"Observed and fitted: {name}")
+    ax.set_title(f"Observed and fitted: {text(name)}")
     legend_above(ax)
     return plain(ax)

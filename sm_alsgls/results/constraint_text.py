@@ -10,6 +10,7 @@ import numpy as np
 from statsmodels.formula._manager import FormulaManager
 
 from sm_alsgls.exceptions import RestrictionError
+from sm_alsgls.formula_errors import close
 
 
 def read_constraints(
@@ -60,19 +61,29 @@ def _from_text(
     whole = constraints if isinstance(constraints, str) else ", ".join(constraints)
     position = {name: i for i, name in enumerate(names)}
     used: list[int] = []
+    # Engines space the terms of formulas as they like: I(x1**2) is called I(x1 ** 2).
+    squeezed = _without_spaces(whole)
+    longest = sorted((n for n in names if _without_spaces(n) in squeezed), key=len, reverse=True)
+    spaced = {_without_spaces(name): position[name] for name in longest}
 
     def plain(found: re.Match[str]) -> str:
-        i = position[found[1]]
+        i = position.get(found[1], spaced[_without_spaces(found[1])])
         if i not in used:
             used.append(i)
         return f"b{used.index(i)}_"
 
-    longest = sorted((n for n in names if n in whole), key=len, reverse=True)
     if longest:
-        known = "|".join(map(re.escape, longest))
+        known = "|".join(r"\s*".join(map(re.escape, _without_spaces(name))) for name in longest)
         text = re.sub(rf"`?(?<!\w)({known})(?!\w)`?", plain, whole)
     else:
         text = whole
+    if found := re.search(r"[<>!]=?|==", text):
+        raise RestrictionError(
+            f"cannot read the hypothesis {whole!r}: {found[0]!r} is not for hypotheses, which are "
+            "equations, 'a = b, c = 0'. The p-value of a one-sided alternative is half that of "
+            "t_test where the estimate is on its side; inequalities as restrictions of a fit are "
+            "not there"
+        )
     pairs = []
     for part in text.split(","):
         sides = part.split("=")
@@ -84,8 +95,20 @@ def _from_text(
     except Exception as error:
         raise RestrictionError(
             f"cannot read the hypothesis {whole!r}; coefficients are named {called}, for "
-            f"example {names[0]!r}"
+            f"example {names[0]!r}{_unknown(text, names)}"
         ) from error
     R = np.zeros((len(values), len(names)))
     R[:, used] = values
     return R, np.asarray(parsed.constraint_values, dtype=float).ravel()
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
+
+
+def _unknown(text: str, names: list[str]) -> str:
+    """What in a hypothesis, whose names of coefficients were replaced, is none, and the nearest."""
+    for word in re.findall(r"[^\W\d]\w*(?:[.:]\w+|\([^()]*\)|\[[^\]]*\])*", text):
+        if not re.fullmatch(r"b\d+_", word):
+            return f"; no coefficient is called {word!r}{close(word, names)}"
+    return ""

@@ -21,6 +21,7 @@ from sm_alsgls.core.kackar_harville import KackarHarville
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.labels import shown
 from sm_alsgls.provenance import Provenance
+from sm_alsgls.results.familiar import familiar_cov_type
 
 COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "cluster", "HAC", "KH")
 
@@ -119,6 +120,7 @@ def choose(
     if cov_type not in COV_TYPES:
         raise OptionError(
             f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}; got {cov_type!r}"
+            + familiar_cov_type(cov_type, COV_TYPES)
         )
     if not complete and cov_type in _COMPLETE_ONLY:
         raise OptionError(

@@ -14,6 +14,7 @@ from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import replay, replay_panel
 from sm_alsgls.formula_errors import listed
 from sm_alsgls.labels import shown
+from sm_alsgls.results.selection import each, equation
 
 
 class Piece(NamedTuple):
@@ -90,14 +91,7 @@ def select(model: Any, equations: Any) -> list[int]:
     position = _positions(model)
     if equations is None:
         return list(position.values())
-    names = [equations] if isinstance(equations, str) else list(equations)
-    names = [panel.equation_name(name, position) for name in names]
-    unknown = [repr(name) for name in names if name not in position]
-    if unknown:
-        raise OptionError(
-            f"equations: the system has no equation {listed(unknown)}; it has "
-            f"{listed(map(repr, model.equations))}"
-        )
+    names = [equation(label, position) for label in each(equations)]
     if not names or len(set(names)) < len(names):
         what = "is empty" if not names else "names an equation twice"
         raise OptionError(f"equations {what}; give each one that you want once")

@@ -18,6 +18,7 @@ from sm_alsgls.plotting.lines import bands, falling, fit, scree
 from sm_alsgls.plotting.loadings import loadings_plot
 from sm_alsgls.plotting.ordering import by_factor
 from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.results.selection import equation as named
 
 _MOST_EIGENVALUES = 30
 
@@ -288,11 +289,7 @@ class Plots:
             No equation has this name.
         """
         check_alpha(alpha)
-        if equation not in self._position:
-            raise OptionError(
-                f"equation: the system has no {shown(equation)}"
-                f"{close(str(equation), list(self._position))}"
-            )
+        equation = named(equation, self._position)
         one = self.equations[equation]
         mean = one.get_prediction().summary_frame(alpha)
         return fit(

@@ -1,13 +1,14 @@
-"""Coefficients that a caller picks by name or by position."""
+"""Coefficients and equations that a caller picks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls import panel
+from sm_alsgls.exceptions import OptionError, UnknownEquationError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.labels import shown
 
@@ -49,3 +50,25 @@ def positions(chosen: Any, names: Sequence[str], argument: str) -> np.ndarray:
             )
     out = np.array(at, dtype=np.intp) % len(names)
     return out[0] if single else out
+
+
+def equation(label: Any, names: Collection[str]) -> str:
+    """The name of the equation that a caller means by a label, such as a year.
+
+    Raises
+    ------
+    UnknownEquationError
+        An OptionError and a KeyError; it names the nearest.
+    """
+    name = panel.equation_name(label, names)
+    if name not in names:
+        raise UnknownEquationError(
+            f"the system has no equation {shown(label)}{close(name, list(names), 'it has')}"
+        )
+    return name
+
+
+def each(chosen: Any) -> list[Any]:
+    """The labels in a list of them, or the one that is none."""
+    single = isinstance(chosen, (str, tuple)) or not isinstance(chosen, Iterable)
+    return [chosen] if single else list(chosen)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import textwrap
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,28 +16,34 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.row_order import order_note
+from sm_alsgls.results.selection import each, equation
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
 
 
 class SystemSummary(Summary):
-    """A Summary whose notes are escaped in LaTeX and HTML as its tables are."""
+    """A Summary whose names and notes are text in LaTeX and HTML, whatever they hold.
+
+    statsmodels escapes some of LaTeX's symbols in cells, and nothing in HTML: an equation called
+    ``a<b>`` would open a tag.
+    """
 
     def as_latex(self) -> str:
         """Tables with their titles, and notes, as LaTeX."""
         parts = []
         for table in self.tables:
-            title = rf"\textbf{{{_latex(table.title)}}}" + "\\\\\n" if table.title else ""
-            tabular = table.as_latex_tabular(center=False)
+            title = rf"\textbf{{{latex(table.title)}}}" + "\\\\\n" if table.title else ""
+            tabular = _escaped(table, latex).as_latex_tabular(center=False, replacements={})
             parts.append(f"\\begin{{center}}\n{title}{tabular}\n\\end{{center}}")
-        notes = _latex(self.extra_txt or "").replace("\n", " \\newline\n ")
+        notes = latex(self.extra_txt or "").replace("\n", " \\newline\n ")
         return "\n".join([*parts, "", notes])
 
     def as_html(self) -> str:
         """Tables and notes as HTML."""
-        notes = _html(self.extra_txt or "").replace("\n", "<br/>")
-        return summary_return(self.tables, return_fmt="html") + "<br/><br/>" + notes
+        notes = html(self.extra_txt or "").replace("\n", "<br/>")
+        tables = [_escaped(table, html) for table in self.tables]
+        return summary_return(tables, return_fmt="html") + "<br/><br/>" + notes
 
 
 def system_summary(
@@ -97,17 +105,10 @@ def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummar
 def _chosen(names: list[str], equations: Any) -> list[str]:
     if equations is None:
         return names if len(names) < COMPACT_FROM else []
-    if isinstance(equations, str):
-        if equations == "all":
-            return names
-        equations = [equations]
-    unknown = [name for name in equations if name not in names]
-    if unknown:
-        raise OptionError(
-            f"equations: the system has no equation {unknown[0]!r}; it has "
-            f"{', '.join(map(repr, names[:8]))}{', ...' if len(names) > 8 else ''}"
-        )
-    return list(equations)
+    if isinstance(equations, str) and equations == "all":
+        return names
+    known = dict.fromkeys(names)
+    return [equation(label, known) for label in each(equations)]
 
 
 def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
@@ -275,11 +276,43 @@ def _cells(results: Any) -> list[str]:
     return notes
 
 
-def _latex(text: str) -> str:
-    for symbol in "\\&%$#_{}":
-        text = text.replace(symbol, "\\" + symbol if symbol != "\\" else r"\textbackslash ")
-    return text.replace("^", r"\^{}").replace("|", r"\textbar{}")
+def _escaped(table: SimpleTable, escape: Callable[[str], str]) -> SimpleTable:
+    """A copy with escaped title and cells."""
+    out = copy.deepcopy(table)
+    out.title = escape(out.title) if out.title else out.title
+    for row in out:
+        for cell in row:
+            if isinstance(cell.data, str):
+                cell.data = escape(cell.data)
+    return out
 
 
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+_LATEX = str.maketrans(
+    {
+        **{symbol: "\\" + symbol for symbol in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "|": r"\textbar{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def latex(text: str) -> str:
+    r"""Text that LaTeX prints as it is.
+
+    Examples
+    --------
+    >>> from sm_alsgls.results.summary import latex
+    >>> print(latex("x^2_{a}"))
+    x\textasciicircum{}2\_\{a\}
+    """
+    return text.translate(_LATEX)
+
+
+def html(text: str) -> str:
+    """Text that a browser shows as it is."""
+    return text.translate(_HTML)

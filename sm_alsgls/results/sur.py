@@ -33,6 +33,7 @@ from sm_alsgls.results.diagnose import diagnose
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.exogeneity import exogeneity_test
+from sm_alsgls.results.familiar import FamiliarSystem
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.new_rows import rows_of_system
@@ -40,7 +41,7 @@ from sm_alsgls.results.persistence import Removable
 from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
 from sm_alsgls.results.restriction_tests import restriction_tests
-from sm_alsgls.results.selection import positions
+from sm_alsgls.results.selection import equation, positions
 from sm_alsgls.results.summary import system_summary
 from sm_alsgls.results.system_fit import SystemFit
 from sm_alsgls.results.tables import Tables
@@ -55,6 +56,7 @@ class LowRankSURResults(
     Conditionals,
     Removable,
     Loadable,
+    FamiliarSystem,
     LikelihoodModelResults,
 ):
     """Results of `LowRankSUR.fit`.
@@ -405,7 +407,7 @@ class LowRankSURResults(
 
     @cached_property
     def equations(self) -> Mapping[str, EquationResults]:
-        """``equations[name]``: the results of one equation."""
+        """``equations[name]``: the results of one equation; of a panel also by its label."""
         return _Equations(self)
 
     def predict(
@@ -496,14 +498,8 @@ class _Equations(Mapping[str, EquationResults]):
         self._results = results
         self._position = results._position
 
-    def __getitem__(self, name: str) -> EquationResults:
-        if name not in self._position:
-            raise KeyError(
-                f"no equation {name!r}; the system has "
-                f"{', '.join(repr(n) for n in list(self._position)[:8])}"
-                + (", ..." if len(self._position) > 8 else "")
-            )
-        return EquationResults(self._results, self._position[name])
+    def __getitem__(self, name: Any) -> EquationResults:
+        return EquationResults(self._results, self._position[equation(name, self._position)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._position)

@@ -61,9 +61,9 @@ def system_rsquared(results: Any) -> pd.Series:
     Returns
     -------
     Series
-        Indexed mcelroy, berndt, judge, dhrymes. Berndt's is NaN for K >= N, where Yc'Yc is
-        singular, and with missing cells, where there is none. The others then sum over the cells
-        that there are; weights multiply squares, and means are weighted.
+        Indexed mcelroy, berndt, judge, dhrymes. Berndt's is NaN where Yc'Yc is singular (K >= N,
+        responses that add up) and with missing cells, where there is none. The others then sum
+        over the cells that there are; weights multiply squares, and means are weighted.
 
     Notes
     -----
@@ -87,9 +87,14 @@ def system_rsquared(results: Any) -> pd.Series:
     N, K, sigma = results.nobs, results.neqs, results._problem.observed(results.sigma)
     berndt = np.nan
     if K < N and results._complete:
-        R = np.linalg.qr(centred / np.sqrt(N), mode="r")
-        logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum())
-        berndt = -float(np.expm1(results.sigma.logdet() - logdet))
+        scale = np.sqrt(total / N)
+        R = np.linalg.qr(centred / (scale * np.sqrt(N)), mode="r")
+        # Of a centred column is left what rounding left it; a determinant of that is noise.
+        lost = np.sqrt(np.square(rows.Y).sum(axis=0) / total).max()
+        spread = np.linalg.svd(R, compute_uv=False)
+        if spread[-1] > np.finfo(float).eps * max(centred.shape) * lost * spread[0]:
+            logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum() + np.log(scale).sum())
+            berndt = -float(np.expm1(results.sigma.logdet() - logdet))
     values = {
         "mcelroy": 1.0 - sigma.quad(E) / sigma.quad(centred),
         "berndt": berndt,
