@@ -27,6 +27,10 @@ class NonFiniteError(SystemInputError):
     """NaN or infinity where numbers are needed."""
 
 
+class DataChangedError(SystemInputError):
+    """An array too large to copy was written to after a model read it; make a new model."""
+
+
 class RankDeficientError(SystemInputError):
     """A design matrix has linearly dependent columns."""
 

@@ -31,6 +31,7 @@ from sm_alsgls.formula_order import refuse_order
 from sm_alsgls.formula_pickle import used_names
 from sm_alsgls.formula_system import FormulaSystem
 from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
+from sm_alsgls.held import own
 from sm_alsgls.lags import called
 from sm_alsgls.number_text import refuse_number_text, standing
 
@@ -124,6 +125,8 @@ def build_system(
     scope = caller_scope(1, formula) if scope is None else scope
     equations = read_equations(formula)
     everything = " ".join(text for _, text in equations)
+    # New data are evaluated with these values later, whatever the caller writes into his.
+    scope = scope | {name: own(scope[name]) for name in words(everything) if name in scope}
     used = read_data(data, everything, scope, subset)
     alone = is_one(formula)
     if groups is None and time is not None:

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +11,15 @@ from scipy.linalg import block_diag
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core import information
+from sm_alsgls.core.design import Design
 from sm_alsgls.core.inference import kernel_weights
-from sm_alsgls.core.kackar_harville import sigma_information
+from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.core.kackar_harville import KackarHarville, sigma_information
+from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.restriction import RestrictedCovariance
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from sm_alsgls.models.checks import build_problem
 from tests.systems import simulate
 
 N, K, R = 60, 8, 2
@@ -171,6 +178,77 @@ class TestDefinitions:
         assert len(kernel_weights("bartlett", 3, 2)) == 2
 
 
+def derivatives(F, d):
+    """Sigma's derivatives in F, row by row, and log d."""
+    out = []
+    for j in range(len(d)):
+        for a in range(F.shape[1]):
+            e = np.zeros((len(d), len(d)))
+            e[j] = F[:, a]
+            out.append(e + e.T)
+    return [*out, *(np.diag(d * (np.arange(len(d)) == j)) for j in range(len(d)))]
+
+
+def double_sum(X, sigma, V, free):
+    """V + Lambda by its definition, of the parameters that are not on a bound."""
+    P = np.linalg.inv(sigma.to_dense())
+    Z = block_diag(*X)
+    keep = np.r_[np.ones(sigma.loadings.size, dtype=bool), free]
+    every = derivatives(sigma.loadings, sigma.uniquenesses)
+    S = [s for s, kept in zip(every, keep, strict=True) if kept]
+    information = sigma_information(sigma, N)[np.ix_(keep, keep)]
+    W = np.linalg.pinv(information, rcond=1e-10)
+    dP = [-P @ s @ P for s in S]
+    PX = [Z.T @ np.kron(a, np.eye(N)) @ Z for a in dP]
+    middle = np.zeros_like(V)
+    for a in range(len(S)):
+        for b in range(len(S)):
+            Q = Z.T @ np.kron(dP[a] @ sigma.to_dense() @ dP[b], np.eye(N)) @ Z
+            middle += W[a, b] * (Q - PX[a] @ V @ PX[b])
+    return V + V @ middle @ V
+
+
+def by_many_digits(X, F, d, restrictions):
+    """Variances of V and of V + Lambda at rank 1, in 60 digits."""
+    with mpmath.workdps(60):
+        n, K = len(X[0]), len(d)
+        p = [x.shape[1] for x in X]
+        sigma = mpmath.matrix((F @ F.T).tolist()) + mpmath.diag(d.tolist())
+        P = sigma**-1
+        Z = [mpmath.matrix(x.tolist()) for x in X]
+        at = np.cumsum([0, *p])
+        gram = [[Z[i].T * Z[j] for j in range(K)] for i in range(K)]
+
+        def spread(A):
+            out = mpmath.zeros(int(at[-1]), int(at[-1]))
+            for i in range(K):
+                for j in range(K):
+                    for a in range(p[i]):
+                        for b in range(p[j]):
+                            out[int(at[i]) + a, int(at[j]) + b] = A[i, j] * gram[i][j][a, b]
+            return out
+
+        V = spread(P) ** -1
+        if restrictions is not None:
+            R = mpmath.matrix(restrictions.tolist())
+            V -= V * R.T * (R * V * R.T) ** -1 * R * V
+        S = [mpmath.matrix(s.tolist()) for s in derivatives(F, d)]
+        information = mpmath.matrix(len(S), len(S))
+        for a, s in enumerate(S):
+            for b, t in enumerate(S):
+                product = P * s * P * t
+                information[a, b] = mpmath.mpf(n) / 2 * sum(product[i, i] for i in range(K))
+        W = information**-1
+        dP = [-P * s * P for s in S]
+        PX = [spread(a) for a in dP]
+        middle = mpmath.zeros(V.rows, V.rows)
+        for a in range(len(S)):
+            for b in range(len(S)):
+                middle += W[a, b] * (spread(dP[a] * sigma * dP[b]) - PX[a] * V * PX[b])
+        total = V + V * middle * V
+        return (np.array([float(M[i, i]) for i in range(V.rows)]) for M in (V, total))
+
+
 class TestKackarHarville:
     def test_information_of_sigma_by_its_definition(self, res):
         F, d = res.sigma.loadings, res.sigma.uniquenesses
@@ -215,6 +293,49 @@ class TestKackarHarville:
         got = res.get_robustcov_results("KH")
         np.testing.assert_allclose(got.cov_params(), expected, rtol=1e-7, atol=1e-12)
         assert (got.bse > res.bse).all()
+
+    @pytest.mark.parametrize("lam_B", [0.0, 0.3])
+    def test_leaves_out_what_is_on_its_bound(self, system, lam_B):
+        """Of a d_j on its bound nothing is estimated: its direction is no part of the sum."""
+        X, Y = system
+        model = LowRankSUR(Y, X, rank=R)
+        free = np.arange(K) % 3 > 0
+        problem = build_problem(model._system, ALSOptions(lam_B=lam_B))
+        res = model.fit(debiased=False)
+        sigma = res.sigma
+        V = problem.covariance(sigma)
+        expected = double_sum(X, sigma, V.dense(), free)
+        got = KackarHarville(V, N, free).dense()
+        np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-12)
+        all_of_it = KackarHarville(V, N).variances()
+        assert np.abs(all_of_it / np.diag(got) - 1.0).max() > 1e-6
+
+    def test_of_restricted_coefficients_equals_the_double_sum(self, system):
+        X, Y = system
+        res = LowRankSUR(Y, X, rank=R).fit_constrained("y1_x1 = y2_x1, y3_x1 = 0", debiased=False)
+        expected = double_sum(X, res.sigma, np.asarray(res.cov_params()), ~res._found.best.at_bound)
+        got = res.get_robustcov_results("KH").cov_params()
+        np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-10)
+
+    # Sigma's condition number times the machine epsilon: 1e-11, 1e-7, 1e-3.
+    @pytest.mark.parametrize(("apart", "rtol"), [(1e-2, 1e-10), (1e-4, 1e-8), (1e-6, 1e-4)])
+    @pytest.mark.parametrize("common", [False, True])
+    def test_two_equations_that_are_almost_one(self, apart, rtol, common):
+        """Against 60 digits; the difference in beta lost all of them at 1e-4, and gave NaN."""
+        rng = np.random.default_rng(5)
+        n, k = 25, 3
+        X = [np.column_stack([np.ones(n), rng.standard_normal((n, 1))]) for _ in range(k)]
+        F = np.array([[1.0], [1.0], [0.5]])
+        d = np.array([apart**2, 2 * apart**2, 1.0])
+        sigma = LowRankDiag(F, d)
+        plain = CoefficientCovariance(Design(X), sigma, n)
+        restrictions = np.zeros((2, 2 * k))
+        restrictions[0, [1, 3]] = restrictions[1, [3, 5]] = 1.0, -1.0
+        bread = RestrictedCovariance(plain, restrictions) if common else plain
+        got = KackarHarville(bread, n).variances()
+        V, expected = by_many_digits(X, F, d, restrictions if common else None)
+        np.testing.assert_allclose(got, expected, rtol=rtol)
+        assert (got >= V * (1.0 - rtol)).all()
 
     def test_without_factors_or_with_equal_designs_there_is_nothing_to_add(self, system):
         X, Y = system

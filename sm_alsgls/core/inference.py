@@ -177,7 +177,8 @@ class SandwichCovariance:
     ) -> None:
         self.bread, self.weights = bread, weights
         self._blocks, self._W, self._factor = blocks, W, factor
-        self._stop = np.cumsum([X.shape[1] for X in blocks])
+        self._p = [X.shape[1] for X in blocks]
+        self._stop = np.cumsum(self._p)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -207,7 +208,7 @@ class SandwichCovariance:
         return out.T
 
     def _columns(self, j: int) -> slice:
-        return slice(self._stop[j] - self._blocks[j].shape[1], self._stop[j])
+        return slice(self._stop[j] - self._p[j], self._stop[j])
 
     def variances(self) -> Array:
         """Diagonal of the covariance, (P,)."""

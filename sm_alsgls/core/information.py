@@ -79,6 +79,25 @@ class CoefficientCovariance:
         again._stretch = stretch
         return again
 
+    def free_directions(self, to_beta: Array) -> Array:
+        """Orthonormal basis (P, m) of the g that restrictions leave, beta = to_beta g: here all."""
+        return np.eye(len(to_beta))
+
+    def ridge_rows(self) -> Array | None:
+        """Rows (P, P) whose cross-products the ridge adds to H, equation by equation in gamma."""
+        if self._ridge is None:
+            return None
+        rows = np.zeros(self.shape)
+        for A, where in zip(self._ridge.blocks, self._ridge.slices, strict=True):
+            p = A.shape[1]
+            for i in range(len(A)):
+                at = slice(where.start + i * p, where.start + (i + 1) * p)
+                values, vectors = np.linalg.eigh(self._n_obs * A[i])
+                rows[at, at] = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        slices = [self.design.equation_slice(j) for j in range(self.design.K)]
+        order = np.concatenate([np.arange(at.start, at.stop) for at in slices])
+        return rows[:, order]
+
     def _map(self, j: int) -> Array:
         """From gamma_j to beta_j, (p_j, p_j)."""
         to_beta = self.design.beta_map(j)

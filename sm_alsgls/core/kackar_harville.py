@@ -13,13 +13,29 @@ inverse of the Gaussian information
 A rotation of F changes no S_a and is left out by the pseudo-inverse. The double sum becomes a
 single one over the eigenvectors of W: along w with eigenvalue omega, with S_w the derivative of
 Sigma and R = P S_w P, the term is omega ( X'(R Sigma R)X - X'R X V X'R X ).
+
+As a difference of P x P matrices in beta that is worthless where Sigma is nearly singular: both are
+of the order 1/e^4 where two equations differ by e, and what is left is of the order one. So it is
+worked out in whitened coordinates. With P = W W', S~ = W' S_w W and a root V = B B',
+
+    Lambda = B ( sum_w M_w - G_w^2 ) B',
+    G_w = B' X' (W S~ W') X B,    M_w = B' X' (W S~ S~ W') X B,
+
+in which every G_w and M_w has the size of S~, N |S~|^2 = 2: rounding enters V + Lambda as a share
+of V, of the order of the machine epsilon times the condition number of Sigma, where the
+difference in beta had its square. B comes from a QR factorisation of the whitened design,
+restricted to what the coefficients may be, so that V has full accuracy too. The bracket is
+positive semidefinite; what rounding makes negative is dropped, and standard errors are never below
+those of V.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-from sm_alsgls.core.design import Design
+import numpy as np
+import scipy.linalg
+
 from sm_alsgls.core.information import CoefficientCovariance
 from sm_alsgls.covariance import LowRankDiag
 
@@ -67,9 +83,8 @@ class KackarHarville:
 
     def __init__(self, bread: CoefficientCovariance, n_obs: int, free: Array | None = None) -> None:
         self.bread = bread
-        design, cov = bread.design, bread.cov
-        self._V = bread.dense() + _correction(design, cov, bread, n_obs, free)
-        self._stop = np.cumsum(design.p)
+        self._V = _corrected(bread, n_obs, free)
+        self._stop = np.cumsum(bread.design.p)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,45 +112,71 @@ class KackarHarville:
         return self.dense()
 
 
-def _correction(
-    design: Design,
-    cov: LowRankDiag,
-    bread: CoefficientCovariance,
-    n_obs: int,
-    free: Array | None,
-) -> Array:
-    F, d = cov.loadings, cov.uniquenesses
-    K, r = F.shape
-    information = sigma_information(cov, n_obs)
-    keep = np.ones(K * r + K, dtype=bool)
-    if free is not None:
-        keep[K * r :] = free
-    values, vectors = np.linalg.eigh(information[np.ix_(keep, keep)])
-    identified = values > 1e-10 * values[-1]
-    directions = np.zeros((int(identified.sum()), K * r + K))
-    directions[:, keep] = (vectors[:, identified] / np.sqrt(values[identified])).T
-    P = cov.solve(np.eye(K))
-    sigma = cov.to_dense()
-    owner = np.empty(design.P, dtype=np.intp)
+def _corrected(bread: CoefficientCovariance, n_obs: int, free: Array | None) -> Array:
+    """V + Lambda of beta, (P, P)."""
+    design, cov = bread.design, bread.cov
+    K = cov.K
+    owner = np.repeat(np.arange(K), design.p)
     Q = np.empty((design.n, design.P))
     to_beta = np.zeros((design.P, design.P))
     stop = np.cumsum(design.p)
     for j in range(K):
         at = slice(stop[j] - design.p[j], stop[j])
-        Q[:, at], owner[at] = design.basis(j), j
-        to_beta[at, at] = design.beta_map(j)
+        Q[:, at], to_beta[at, at] = design.basis(j), design.beta_map(j)
+    white = cov.whiten(np.eye(K))
+    # In units of the standard errors of gamma that there would be if all others were known.
+    scale = 1.0 / np.sqrt(np.square(white).sum(axis=1))[owner]
+    inside = scale[:, None] * bread.free_directions(to_beta * scale)
+    triangle = np.zeros((0, inside.shape[1]))
+    at_a_time = max(1, design.P // design.n)
+    for start in range(0, K, at_a_time):
+        rows = [(Q * white[owner, k]) @ inside for k in range(start, min(K, start + at_a_time))]
+        triangle = _triangle([triangle, *rows])
+    ridge = bread.ridge_rows()
+    if ridge is not None:
+        triangle = _triangle([triangle, ridge @ inside])
+    B = scipy.linalg.solve_triangular(triangle, inside.T, trans="T").T
     cross = Q.T @ Q
-    from_V = np.linalg.solve(to_beta, np.linalg.solve(to_beta, bread.dense()).T)
     meat = np.zeros((K, K))
-    inner = np.zeros_like(cross)
-    for w in directions:
-        dF, x = w[: K * r].reshape(K, r), w[K * r :]
-        S = dF @ F.T
-        S = S + S.T
-        S[np.diag_indices(K)] += d * x
-        R = P @ S @ P
-        meat += R @ sigma @ R
-        A = R[owner[:, None], owner] * cross
-        inner += A @ from_V @ A
-    middle = from_V @ (meat[owner[:, None], owner] * cross - inner) @ from_V
-    return to_beta @ middle @ to_beta.T
+    inner = np.zeros((B.shape[1], B.shape[1]))
+    for dF, x in _directions(cov, n_obs, free):
+        half = (white.T @ dF) @ (white.T @ cov.loadings).T
+        S = half + half.T + (white.T * (cov.uniquenesses * x)) @ white
+        spread = (white @ S @ white.T)[owner[:, None], owner]
+        spread *= cross
+        G = B.T @ spread @ B
+        inner += G @ G
+        meat += S @ S
+    M = B.T @ ((white @ meat @ white.T)[owner[:, None], owner] * cross) @ B
+    values, vectors = np.linalg.eigh((M + M.T - inner - inner.T) / 2.0)
+    root = to_beta @ B @ (vectors * np.sqrt(1.0 + np.maximum(values, 0.0)))
+    return root @ root.T
+
+
+def _triangle(rows: list[Array]) -> Array:
+    """R of the QR factorisation of rows on top of one another."""
+    R: Array = np.linalg.qr(np.concatenate(rows)).R
+    return R
+
+
+def _directions(cov: LowRankDiag, n_obs: int, free: Array | None) -> Iterator[tuple[Array, Array]]:
+    """Derivatives (dF, dlog d) along independent directions in which Sigma's estimate varies by
+    one standard error; those of d_j on its bound stay.
+    """
+    K, r = cov.loadings.shape
+    keep = np.ones(K * r + K, dtype=bool)
+    if free is not None:
+        keep[K * r :] = free
+    information = sigma_information(cov, n_obs)[np.ix_(keep, keep)]
+    # Parameters in units of their own standard error, or loadings of small equations would vanish.
+    size = np.diagonal(information)
+    unit = np.where(size > 0.0, 1.0, 0.0) / np.sqrt(np.where(size > 0.0, size, 1.0))
+    values, vectors = np.linalg.eigh(information * unit[:, None] * unit)
+    # Rotations of F, which change nothing, come first.
+    rotations = r * (r - 1) // 2
+    noise = len(values) * np.finfo(float).eps * values[-1]
+    for i in range(rotations, len(values)):
+        if values[i] > noise:
+            w = np.zeros(K * r + K)
+            w[keep] = unit * vectors[:, i] / np.sqrt(values[i])
+            yield w[: K * r].reshape(K, r), w[K * r :]

@@ -210,6 +210,14 @@ class RestrictedCovariance(CoefficientCovariance):
         """As if the free coefficients had the covariance A V A'."""
         return RestrictedCovariance(self.bread.stretched(stretch), self.R)
 
+    def free_directions(self, to_beta: Array) -> Array:
+        """As `CoefficientCovariance.free_directions`."""
+        full, _ = np.linalg.qr((self.R @ to_beta).T, mode="complete")
+        return full[:, len(self.R) :]
+
+    def ridge_rows(self) -> None:
+        """None: restrictions go without a ridge."""
+
     @cached_property
     def _half(self) -> Array:
         """V R' L^-T with L L' = R V R', (P, m)."""

@@ -14,6 +14,7 @@ multiply the rows of y_j and X_j by their roots.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Likelihood:
 
     if TYPE_CHECKING:
         endog: np.ndarray
-        exog: list[np.ndarray]
+        exog: Sequence[np.ndarray]
 
     def loglike(self, params: Any, sigma: LowRankDiag | None = None) -> float:
         """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance.

@@ -32,7 +32,8 @@ from sm_alsgls.models.arguments import coefficients, generator, number_of_starts
 from sm_alsgls.models.cell_system import cell_system
 from sm_alsgls.models.checks import build_problem, resolve_rank, warn_if_no_factor
 from sm_alsgls.models.construction import Construction
-from sm_alsgls.models.data import SystemData
+from sm_alsgls.models.data import SystemAttributes, SystemData
+from sm_alsgls.models.held_system import hold
 from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.models.rank_selector import choose_rank, is_rule
 from sm_alsgls.models.restrictions import (
@@ -52,7 +53,7 @@ from sm_alsgls.results.rank_selection import RankSelection
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
-class LowRankSUR(Construction, Likelihood, LikelihoodModel):
+class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     """Seemingly unrelated regressions whose error covariance is low rank plus diagonal.
 
     K equations on N rows,
@@ -182,9 +183,9 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
                 )
             self._system: System = read_stream(endog, missing)
         elif weights is None and missing != "fiml":
-            self._system = build_system(endog, exog, missing)
+            self._system = hold(build_system(endog, exog, missing))
         else:
-            self._system = cell_system(endog, exog, missing, weights)
+            self._system = hold(cell_system(endog, exog, missing, weights))
         self.n_dropped = self._system.n_dropped + (_formula.n_dropped if _formula else 0)
         rule = rank if is_rule(rank) else None
         self._set_up(0 if rule else rank, _formula)
@@ -208,7 +209,6 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
                 "rename an equation or a column"
             )
         super().__init__(system)
-        self.exog = system.blocks
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
         self._usage, self.n_cells = system.cells.usage, system.cells.n_cells

@@ -87,6 +87,14 @@ class System:
         """The designs times the roots of the weights, zero where they miss something."""
         return self.cells.used_blocks(self.blocks)
 
+    def check_rows(self) -> None:
+        """Whether the data behind `rows` are what they were; here they are this system's own.
+
+        Raises
+        ------
+        DataChangedError
+        """
+
     @property
     def scarcest(self) -> tuple[int, int, str]:
         """Rows and regressors of the equation with the fewest degrees of freedom, and its name.

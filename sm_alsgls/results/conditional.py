@@ -84,7 +84,7 @@ def conditional_prediction(
     by_piece = [(piece.j, t) for piece, t in table.places]
     correction = np.square(results._df_correction)
     return ConditionalPrediction(
-        rows,
+        rows.kept(model.equations),
         frozen(rows.fill(mean[t, j] for j, t in by_piece)),
         frozen(rows.fill(variance[t, j] for j, t in by_piece)),
         [frozen(explained[t, j] * correction[j]) for j, t in by_piece],

@@ -42,7 +42,7 @@ def read_constraints(
         return _from_text(constraints, names, called)
     R, q = constraints if isinstance(constraints, tuple) else (constraints, 0.0)
     try:
-        R = np.atleast_2d(np.asarray(R, dtype=float))
+        R = np.atleast_2d(np.array(R, dtype=float))  # a copy: the caller may write into his
         q = np.broadcast_to(np.asarray(q, dtype=float).ravel(), (len(R),)).copy()
     except (TypeError, ValueError) as error:
         raise RestrictionError(

@@ -19,6 +19,7 @@ from sm_alsgls.core.inference import (
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
 from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.held import own
 from sm_alsgls.labels import shown
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.familiar import familiar_cov_type
@@ -127,7 +128,7 @@ def choose(
             f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
             "use 'nonrobust', 'HC0', 'HC1', 'cluster' or 'HAC'"
         )
-    kwds = dict(cov_kwds or {})
+    kwds = own(dict(cov_kwds or {}))
     unknown = sorted(set(kwds) - _KWDS[cov_type])
     if unknown:
         allowed = ", ".join(sorted(_KWDS[cov_type])) or "none"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from sm_alsgls import panel
+from sm_alsgls import held, panel
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import replay, replay_panel
 from sm_alsgls.formula_errors import listed
@@ -38,6 +38,17 @@ class NewRows:
     columns: tuple[str, ...] | None  #: equations, in the wide layout
     name: str | None  #: of the series, in the others
     systems: pd.Index | None  #: (n,) which rows belong to one row of the system; None: unknown
+    watch: held.Watch | None = None  #: of designs that are the caller's, see `kept`
+
+    def kept(self, equations: list[str]) -> NewRows:
+        """The same rows to be read again later, whatever becomes of the caller's arrays."""
+        distinct = {id(piece.X): piece for piece in self.pieces}
+        if sum(piece.X.size for piece in distinct.values()) <= held.COPIED:
+            own = {key: held.copied(piece.X) for key, piece in distinct.items()}
+            return replace(self, pieces=tuple(p._replace(X=own[id(p.X)]) for p in self.pieces))
+        names = [f"exog of equation {equations[piece.j]!r}" for piece in distinct.values()]
+        arrays = [piece.X for piece in distinct.values()]
+        return replace(self, watch=held.Watch(arrays, names, "the prediction"))
 
     def fill(self, values: Iterable[Any]) -> np.ndarray:
         """An array of the layout's shape from the values of each piece; NaN elsewhere."""
@@ -68,6 +79,8 @@ class NewRows:
                 f"{listed(map(shown, self.systems))}"
             ) from None
         at = np.atleast_1d(np.arange(len(self.systems))[found])
+        if self.watch is not None:
+            self.watch.check()
         cells = []
         for piece in self.pieces:
             if self.columns is None and not isinstance(piece.at, slice):

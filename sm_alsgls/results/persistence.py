@@ -133,7 +133,7 @@ _OF_SMALL_SYSTEMS = ("_slopes_test",)
 
 def _remove(results: Any) -> None:
     model, N = results.model, results.nobs
-    if isinstance(results._problem, Removed):
+    if isinstance(results._as_fitted, Removed):
         return
     small = len(results.params) <= DENSE_LIMIT
     for name in _NEEDED + _OF_THE_SYSTEM + (_OF_SMALL_SYSTEMS if small else ()):
@@ -145,7 +145,9 @@ def _remove(results: Any) -> None:
             del vars(results)[name]
     results.__dict__["_covariance"] = kept
     problem, best = results._problem, results._found.best
-    results._problem = Removed("design", options=problem.options, K=problem.K, n_obs=problem.n_obs)
+    results._as_fitted = Removed(
+        "design", options=problem.options, K=problem.K, n_obs=problem.n_obs
+    )
     results._found = replace(results._found, best=replace(best, E=Removed("residuals"), block=None))
     results.cov_kwds = _without_rows(results.cov_kwds, N)
     results._choice = replace(results._choice, kwds=_without_rows(results._choice.kwds, N))
@@ -154,18 +156,17 @@ def _remove(results: Any) -> None:
 
 
 def _remove_from_model(model: Any) -> None:
-    endog, exog = Removed("responses"), Removed("regressors")
     system = model._system
     model._system = Removed(
-        "data", names=system.names, columns=system.columns, param_names=system.param_names
+        "data",
+        names=system.names,
+        columns=system.columns,
+        param_names=system.param_names,
+        Y=Removed("responses"),
+        blocks=Removed("regressors"),
     )
-    model.endog, model.exog, model._source = endog, exog, None
-    data = model.data
-    data.endog = endog
-    data._index = Removed("row labels")
-    data._cache = {}
-    if hasattr(data, "frame"):
-        data.frame = Removed("data")
+    model._source = None
+    model.data.remove(model._system)
 
 
 def _has_rows(value: Any, N: int) -> bool:

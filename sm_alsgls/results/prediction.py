@@ -42,7 +42,7 @@ def prediction(results: Any, rows: NewRows) -> SystemPrediction:
             yield np.einsum("np,np->n", X @ V.block(j), X)
 
     return SystemPrediction(
-        rows,
+        rows.kept(results.model.equations),
         frozen(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces)),
         frozen(rows.fill(variances())),
         frozen(resid[at]),

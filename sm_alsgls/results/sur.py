@@ -40,6 +40,7 @@ from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable
 from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
+from sm_alsgls.results.removed import Removed
 from sm_alsgls.results.restriction_tests import restriction_tests
 from sm_alsgls.results.selection import equation, positions
 from sm_alsgls.results.summary import system_summary
@@ -119,7 +120,7 @@ class LowRankSURResults(
         # t tests over several equations use the fewest degrees of freedom among all.
         self._df_t = self._df_equation if cov.df is None else np.full(self.neqs, cov.df)
         self.df_resid_inference = float(self._df_t.min())
-        self._problem, self._found, self._progress = problem, found, progress
+        self._as_fitted, self._found, self._progress = problem, found, progress
         self._nll = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
@@ -140,6 +141,13 @@ class LowRankSURResults(
             progress=self._progress,
         )
         return LowRankSURResultsWrapper(again)
+
+    @property
+    def _problem(self) -> Problem:
+        """What was fitted; an error where it refers to data that were changed since."""
+        if not isinstance(self.model._system, Removed):
+            self.model._system.check_rows()
+        return self._as_fitted
 
     @cached_property
     def sigma(self) -> LowRankDiag:

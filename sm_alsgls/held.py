@@ -1,0 +1,209 @@
+"""Arrays of the caller's that are read again later: copied where small, watched where large.
+
+A model works out cross-products once and reads rows again for residuals, robust covariances and
+the like. If the caller writes into the arrays in between, results would mix two states of the
+data. So what is small is copied, and what is large, which a copy would cost as much memory again,
+keeps a fingerprint that is compared before it is read again.
+
+The fingerprint of words u_0 .. u_n-1 (float64 as 64-bit integers, in the order of memory) cuts
+them into chunks of 256 rows of 256 words and adds up mix(row sum), mix(column sum), where mix is
+splitmix64's finaliser (Steele, Lea and Flood 2014, OOPSLA) of the sum and its place; sums are
+modulo 2^64, so that no order of summation changes them. A change of any one number always changes
+it, as does any swap of two numbers of a chunk that differ; other changes do but for a chance of
+2^-64, if they change a row or a column sum at all. It is no defence against someone who looks for
+a collision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from sm_alsgls.exceptions import DataChangedError
+
+Array = np.ndarray
+
+#: Numbers up to which data are copied: 16 MB, some 5 ms.
+COPIED = 2_000_000
+
+_WIDTH = 256
+_CHUNK = _WIDTH * _WIDTH
+# Words of small arrays that are looked at together: they stay in the second-level cache.
+_BATCH = 2 * _CHUNK
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def read_only(array: Array) -> Array:
+    """A view that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def copied(array: Array) -> Array:
+    """A copy in the same order of memory that cannot be written to."""
+    copy = np.array(array, order="K", subok=False)
+    copy.flags.writeable = False
+    return copy
+
+
+def own(value: Any) -> Any:
+    """A copy of what holds data (arrays, labelled or not, also in lists); all else as it is.
+
+    >>> groups = [np.zeros(3), "a"]
+    >>> kept = own(groups)
+    >>> groups[0] += 1.0
+    >>> kept
+    [array([0., 0., 0.]), 'a']
+    """
+    if type(value) in (list, tuple):
+        return type(value)([own(item) for item in value])
+    if type(value) is dict:
+        return {key: own(item) for key, item in value.items()}
+    # Of what has labels there are several packages, which this module does not know.
+    holds = isinstance(value, np.ndarray) or type(value).__module__.startswith("pandas.")
+    return value.copy() if holds and hasattr(value, "copy") else value
+
+
+def fingerprints(arrays: Sequence[Array]) -> Array:
+    """Fingerprints (m,) of m arrays of float64 with one or two dimensions.
+
+    Cost: one pass over the memory, no copy of an array.
+    """
+    out = np.zeros(len(arrays), dtype=np.uint64)
+    small: list[tuple[int, Array]] = []
+    strided: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
+    for i, array in enumerate(arrays):
+        A = array.T if array.flags.f_contiguous else array
+        if not A.flags.c_contiguous:
+            strided.setdefault(A.shape, []).append((i, A))
+        elif A.size <= _CHUNK:
+            small.append((i, A))
+        else:
+            flat = A.reshape(-1)
+            pieces = range(0, len(flat), _CHUNK)
+            out[i] = _joined([_of_batch([flat[at : at + _CHUNK]])[0] for at in pieces])
+    table = np.empty(min(_BATCH, sum(A.size + _WIDTH for _, A in small)))
+    for batch in _batches(small):
+        out[[i for i, _ in batch]] = _of_batch([A for _, A in batch], table)
+    for shape, group in strided.items():
+        # Slab by slab: columns of one table share its pages and cache lines.
+        height = max(1, _CHUNK // int(np.prod(shape[1:])))
+        parts: list[list[np.uint64]] = [[] for _ in group]
+        for start in range(0, shape[0], height):
+            for part, (_, A) in zip(parts, group, strict=True):
+                part.append(_of_batch([A[start : start + height]])[0])
+        for part, (i, _) in zip(parts, group, strict=True):
+            out[i] = _joined(part)
+    return out
+
+
+class Watch:
+    """Fingerprints of arrays, and an error where one has changed.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        float64; not copied.
+    names : sequence of str
+        What the caller calls each.
+    what : str
+        What was made of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.arange(4.0)
+    >>> watch = Watch([y], ["endog"])
+    >>> watch.check([0])
+    >>> y *= 10
+    >>> watch.check([0])
+    Traceback (most recent call last):
+    sm_alsgls.exceptions.DataChangedError: endog was changed after the model was made, and ...
+    """
+
+    def __init__(
+        self, arrays: Sequence[Array], names: Sequence[str], what: str = "the model"
+    ) -> None:
+        self._arrays, self._names, self._what = list(arrays), list(names), what
+        self._known = fingerprints(self._arrays)
+
+    def check(self, which: Sequence[int] | None = None) -> None:
+        """Compare the arrays with the numbers ``which``, or all, with what they were.
+
+        Raises
+        ------
+        DataChangedError
+        """
+        chosen = range(len(self._arrays)) if which is None else which
+        now = fingerprints([self._arrays[i] for i in chosen])
+        for i, value in zip(chosen, now, strict=True):
+            if value != self._known[i]:
+                raise DataChangedError(
+                    f"{self._names[i]} was changed after {self._what} was made, and results would "
+                    f"mix old data and new; make {self._what} again from the data as they are "
+                    "now, or, to go on writing into the array, pass a copy of it"
+                )
+
+
+def _batches(arrays: list[tuple[int, Array]]) -> Iterator[list[tuple[int, Array]]]:
+    batch: list[tuple[int, Array]] = []
+    longest = 0
+    for i, A in arrays:
+        longest = max(longest, A.size)
+        if batch and (len(batch) + 1) * longest > _BATCH:
+            yield batch
+            batch, longest = [], A.size
+        batch.append((i, A))
+    if batch:
+        yield batch
+
+
+def _of_batch(arrays: list[Array], table: Array | None = None) -> Array:
+    """Fingerprints of arrays of at most a chunk, or of one that is longer (a row of a table).
+
+    ``table`` is memory to work in, which is faster than new memory.
+    """
+    size = max(A.size for A in arrays)
+    depth = -(-size // _WIDTH)
+    if len(arrays) == 1 and arrays[0].flags.c_contiguous and size == depth * _WIDTH:
+        return _print(arrays[0].reshape(1, depth, _WIDTH).view(np.uint64))
+    shape = len(arrays), depth * _WIDTH
+    if table is None or table.size < shape[0] * shape[1]:
+        table = np.empty(shape[0] * shape[1])
+    table = table[: shape[0] * shape[1]].reshape(shape)
+    if all(A.shape == arrays[0].shape for A in arrays):
+        np.stack(arrays, out=table[:, :size].reshape(len(arrays), *arrays[0].shape, copy=False))
+        table[:, size:] = 0.0
+    else:
+        for row, A in zip(table, arrays, strict=True):
+            row[: A.size].reshape(A.shape)[...] = A
+            row[A.size :] = 0.0
+    return _print(table.reshape(len(arrays), depth, _WIDTH).view(np.uint64))
+
+
+def _print(words: Array) -> Array:
+    """One number for each of m tables, (m, depth, 256)."""
+    sums = np.concatenate([np.add.reduce(words, axis=1), np.add.reduce(words, axis=2)], axis=1)
+    # Rows of zeros count for nothing, so that a table may be filled up with them.
+    mixed = np.where(sums == 0, np.uint64(0), _mix(sums))
+    return np.add.reduce(mixed, axis=1)
+
+
+def _mix(values: Array) -> Array:
+    """A function of each value and its place in the row, all of whose bits depend on all bits."""
+    z = values + np.arange(1, values.shape[-1] + 1, dtype=np.uint64) * _GOLDEN
+    z ^= z >> np.uint64(30)
+    z *= _FIRST
+    z ^= z >> np.uint64(27)
+    z *= _SECOND
+    z ^= z >> np.uint64(31)
+    return z
+
+
+def _joined(parts: list[np.uint64]) -> np.uint64:
+    """One number from those of an array's chunks."""
+    return np.add.reduce(_mix(np.array(parts, dtype=np.uint64)))
