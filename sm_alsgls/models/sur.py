@@ -72,12 +72,14 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
         Regressors. A single array is shared by all equations; designs may differ in their number
         of columns. No constant is added.
     rank : int, "auto" or the name of a criterion
-        Number of factors r. "auto" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
-        0 makes Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols"
-        (recommended), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed",
-        "lr" and "cv" choose it from the data, here and not in `fit`, as
-        `sm_alsgls.select_rank` with its defaults does: criteria of OLS residuals (all but bic,
-        aic, ebic, lr, cv) in about the time of one fit, the others in that of several.
+        Number of factors r. "auto" chooses it from the data, here and not in `fit`: the BIC of
+        the factor structure of OLS residuals, among the ranks that N supports, so that intervals
+        keep their level (`sm_alsgls.core.default_rank`); missing cells are no obstacle. 0 makes
+        Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols" (the same without
+        the limit), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed", "lr"
+        and "cv" choose as `sm_alsgls.select_rank` with its defaults does: criteria of OLS
+        residuals (all but bic, aic, ebic, lr, cv) in about the time of one fit, the others in
+        that of several. "rule" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
     missing : {"none", "drop", "raise", "fiml"}
         "drop" removes every row in which any equation misses a value. "fiml" (full-information
         maximum likelihood) leaves out only the cells (row, equation) that miss the response or a
@@ -100,10 +102,10 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
     rank : int
         r.
     rank_method : str or None
-        The rule behind it, "auto" or a criterion; None where it was given.
+        The rule behind it, "auto", "rule" or a criterion; None where it was given.
     rank_selection : RankSelection or None
-        What a criterion chose from. Restrictions of `fit_constrained` come later: the rank is
-        not chosen again.
+        What it was chosen from; None where no data were looked at. Restrictions of
+        `fit_constrained` come later: the rank is not chosen again.
     n_dropped : int
         Rows dropped for missing values, or for weights of zero; with "fiml", rows without a cell.
     counts : Series (K,)
@@ -115,7 +117,8 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
     ------
     ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, IllegalRankError
         All are ValueErrors; each names equation, column and row. Dependent columns, exactly
-        fitted responses and twin equations are found, and raised, by `fit`.
+        fitted responses and twin equations are found, and raised, by `fit`, or here where the
+        rank is chosen from the data.
 
     See Also
     --------
@@ -195,7 +198,7 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
     def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
         system = self._system
         self.rank = resolve_rank(rank, system)
-        self.rank_method: str | None = "auto" if isinstance(rank, str) else None
+        self.rank_method: str | None = rank if isinstance(rank, str) else None
         self.rank_selection: RankSelection | None = None
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
