@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
-from sm_alsgls.core.als import Start, Sweep
+from sm_alsgls.core.als import Solution, Start, Sweep
 from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.em import em_search
 from sm_alsgls.core.factor import sigma_parameters
 from sm_alsgls.core.joint_rows import JointRows
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.search import Search, search
+from sm_alsgls.core.rank_excess import LastFactor, spare_factor
+from sm_alsgls.core.search import Search, most_starts, search
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     HeywoodWarning,
@@ -353,8 +355,15 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
         starts = number_of_starts(n_starts)
         complete = self._system.cells.complete
         choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._provenance, complete)
-        bars = ProgressBars() if progress else None
         problem = build_problem(self._system, options, self.restrictions)
+        bars = ProgressBars(most_starts(problem, self.rank, starts)) if progress else None
+        warned = False
+
+        def look_at(seen: object, first: Solution) -> None:
+            # Now, and not after all the other starts.
+            nonlocal warned
+            warned = self._warn_of_spare(spare_factor(seen, first, self.rank))
+
         found = maximise(
             problem,
             self.rank,
@@ -362,6 +371,7 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
             rng=generator(rng),
             first=self._first_start(problem, start_params),
             callback=callback if bars is None else bars.watching(callback),
+            after_first=look_at,
         )
         if bars is not None:
             bars.close()
@@ -369,9 +379,8 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
         results = LowRankSURResults(
             self, problem, found, debiased=debiased, cov=choice, use_t=use_t, progress=bars
         )
-        last = results._last_factor
-        if last is not None and last.is_spare:
-            warnings.warn(spare_message(self.rank, last), RankWarning, stacklevel=2)
+        if not warned:
+            self._warn_of_spare(results._last_factor)
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"
@@ -431,6 +440,16 @@ class LowRankSUR(Construction, Likelihood, LikelihoodModel):
         """Flat coefficients (P,) as K vectors (p_j,)."""
         stops = np.cumsum([len(columns) for columns in self._system.columns])[:-1]
         return np.split(params, stops)
+
+    def _warn_of_spare(self, last: LastFactor | None) -> bool:
+        """Whether there was something to warn of; the line to blame is outside the package."""
+        if last is None or not last.is_spare:
+            return False
+        level, frame = 1, sys._getframe(0)
+        while frame.f_back is not None and frame.f_globals["__name__"].startswith("sm_alsgls."):
+            level, frame = level + 1, frame.f_back
+        warnings.warn(spare_message(self.rank, last), RankWarning, stacklevel=level)
+        return True
 
     def _warn(self, found: Search) -> None:
         best = found.best

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -164,3 +165,26 @@ def test_command_line(tmp_path, capsys):
     assert "1 (bic_ols)" in capsys.readouterr().out
     assert main([*panel, "--rank", "mdl"]) == 2
     assert f"got 'mdl'; criteria are {', '.join(METHODS[1:])}" in capsys.readouterr().err
+
+
+def test_a_rank_that_is_too_high_is_said_after_the_first_start():
+    X, Y = system()
+    model = LowRankSUR(Y, X, rank=5)
+    starts = []
+
+    def count(sweep):
+        starts.append(sweep.sweep == 0)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", RankWarning)
+        with pytest.raises(RankWarning, match="plainly too high"):
+            model.fit(callback=count)
+    assert sum(starts) == 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        res = model.fit()
+    mine = [w for w in caught if issubclass(w.category, RankWarning)]
+    assert len(mine) == 1
+    assert mine[0].filename == __file__
+    assert len(res.mle_retvals["starts"]) > 1
