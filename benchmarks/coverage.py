@@ -2,6 +2,8 @@
 
     python benchmarks/coverage.py [--reps 400] [--boot 200] [--quick] [--json FILE] [--only PART]
 
+The parts of --only: "small" (N = 20 and 30, and missing cells), "selected" (the rank chosen).
+
 Systems: N rows, K equations, a constant and two N(0, 1) regressors each, F ~ N(0, 1), d ~ U(.5,
 1.5), the true rank 2, parameters drawn anew in every replication. A cell of the table is the share
 of all slopes of all replications that their interval covers. Slopes of one replication share
@@ -30,15 +32,20 @@ from sm_alsgls.core.rank_path import path_gtol
 
 RANK, P = 2, 3
 # Rules of ``rank=`` in the table of inference after selection: the recommended one, and BIC.
-SELECTED = ("bic_ols", "bic")
+SELECTED = ("auto", "bic_ols", "bic")
 CELLS = [(40, 10), (40, 50), (100, 10), (100, 50), (100, 200), (300, 10), (300, 50), (300, 200)]
+# Few rows, and missing cells: N, K, true rank (also fitted), share missing.
+SMALL = [
+    (20, 5, 1, 0.0), (20, 5, 2, 0.0), (20, 10, 2, 0.0), (20, 20, 2, 0.0), (20, 50, 2, 0.0),
+    (30, 10, 2, 0.0), (30, 50, 2, 0.0), (20, 10, 2, 0.15), (30, 10, 2, 0.15), (40, 10, 2, 0.25),
+]  # fmt: skip
 
 
-def draw(N: int, K: int, rng: np.random.Generator, rows: str = "iid"):
+def draw(N: int, K: int, rng: np.random.Generator, rows: str = "iid", rank: int = RANK):
     """Designs, responses and true coefficients; ``rows`` tells how rows depend."""
     X = [np.column_stack([np.ones(N), rng.standard_normal((N, P - 1))]) for _ in range(K)]
-    F, d = rng.standard_normal((K, RANK)), rng.uniform(0.5, 1.5, K)
-    E = rng.standard_normal((N, RANK)) @ F.T + rng.standard_normal((N, K)) * np.sqrt(d)
+    F, d = rng.standard_normal((K, rank)), rng.uniform(0.5, 1.5, K)
+    E = rng.standard_normal((N, rank)) @ F.T + rng.standard_normal((N, K)) * np.sqrt(d)
     if rows == "heteroskedastic":
         # Errors grow with a regressor that all equations share in the second column.
         z = rng.standard_normal(N)
@@ -123,13 +130,61 @@ def selected_cell(N: int, K: int, reps: int, seed: int) -> dict[str, np.ndarray]
             warnings.simplefilter("ignore")
             model = LowRankSUR(Y, X, rank=0)
             choices = select_rank(model, n_starts=1, gtol=path_gtol(N)).choices
-        ranks = {str(RANK): RANK, **{name: int(choices[name]) for name in SELECTED}}
+            auto = LowRankSUR(Y, X).rank
+        ranks = {str(RANK): RANK, "auto": auto}
+        ranks |= {name: int(choices[name]) for name in SELECTED[1:]}
         share = {}
         for rank in set(ranks.values()):
             share[rank] = covered(fit(X, Y, rank).conf_int(), beta, slice(1, None))
         for name, rank in ranks.items():
             out[name][i] = share[rank], rank
     return out
+
+
+def small_cell(N: int, K: int, rank: int, missing: float, reps: int, seed: int):
+    """Coverage (reps,) of slopes: default, at the maximum, plug-in; and of constants by default.
+
+    "at the maximum" is the default without the prior on loadings that small samples get.
+    """
+    rng = np.random.default_rng([seed, N, K, rank, int(100 * missing)])
+    out = {name: np.empty(reps) for name in ("default", "at the maximum", "plug-in", "constants")}
+    for i in range(reps):
+        X, Y, beta = draw(N, K, rng, rank=rank)
+        if missing:
+            Y[rng.random(Y.shape) < missing] = np.nan
+        kwds = {"missing": "fiml"} if missing else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = LowRankSUR(Y, X, rank=rank, **kwds)
+            res = model.fit(n_starts=1)
+        interval = res.conf_int().to_numpy()
+        out["default"][i] = covered(interval, beta, slice(1, None))
+        out["constants"][i] = covered(interval, beta, 0)
+        bare = res.get_robustcov_results("nonrobust")
+        bare.__dict__["_results"].__dict__["sigma_inference"] = res.sigma.scaled(res._df_correction)
+        out["at the maximum"][i] = covered(bare.conf_int(), beta, slice(1, None))
+        half = stats.norm.ppf(0.975) * np.sqrt(res._problem.covariance(res.sigma).variances())
+        plain = np.column_stack([res.params - half, res.params + half])
+        out["plug-in"][i] = covered(plain, beta, slice(1, None))
+    return out
+
+
+def small(cells, reps: int, kept: dict[str, dict]) -> list[tuple[bool, str]]:
+    """Print the table of few rows and missing cells; its verdicts."""
+    names = ("default", "at the maximum", "plug-in", "constants")
+    print("| N, K, r, missing | " + " | ".join(names) + " | draws |\n" + "|---" * 6 + "|")
+    verdicts = []
+    for N, K, rank, missing in cells:
+        count = max(10, reps * 10 // max(10, K))
+        out = small_cell(N, K, rank, missing, count, 6)
+        kept[f"small {N},{K},{rank},{missing}"] = {name: x.tolist() for name, x in out.items()}
+        columns = " | ".join(shown(out[name]) for name in names)
+        print(f"| {N}, {K}, {rank}, {missing:.0%} | {columns} | {count} |", flush=True)
+        mean, least = out["default"].mean(), 0.93 if missing and N == 20 else 0.94
+        error = out["default"].std() / np.sqrt(count)
+        verdicts.append((mean + error >= least, f"default covers {mean:.3f} at {N}, {K}, {rank}, "
+                         f"{missing:.0%} missing"))  # fmt: skip
+    return verdicts
 
 
 def lr_size(N: int, K: int, reps: int, seed: int) -> np.ndarray:
@@ -189,12 +244,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="two cells, 40 replications")
     parser.add_argument("--json", type=Path)
     parser.add_argument(
-        "--only", choices=["selected"], help="this table alone: coverage after the rank was chosen"
+        "--only",
+        choices=["small", "selected"],
+        help="this table alone: few rows and missing cells; coverage after the rank was chosen",
     )
     options = parser.parse_args(arguments)
     reps, cells = (40, CELLS[:2]) if options.quick else (options.reps, CELLS)
     kept: dict[str, dict] = {}
     verdicts = []
+    if options.only == "small":
+        return finish(small(SMALL, reps, kept), kept, options.json)
     if options.only == "selected":
         verdicts = selected(cells, reps, kept)
         return finish(verdicts, kept, options.json)
@@ -227,6 +286,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.quick:
             size = x[:, 0].mean()
             verdicts.append((0.035 <= size <= 0.065, f"LR rejects {size:.3f} at {N}, {K}"))
+    print()
+    verdicts += small(SMALL[2:3] if options.quick else SMALL, reps, kept)
     print()
     verdicts += selected(cells, reps, kept)
     print("\n| rows (N=200, K=6) | nonrobust | robust |\n|---|---|---|")

@@ -130,7 +130,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--rank",
         metavar="R",
         type=_rank,
-        help=f"number of factors, auto (default), or a criterion: {', '.join(METHODS[1:])}",
+        help=f"number of factors, auto (default), or a how it is chosen: {', '.join(METHODS[1:])}",
     )
     add(
         "--missing",

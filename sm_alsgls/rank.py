@@ -44,7 +44,9 @@ def select_rank(
         "ed"             Onatski (2010), Review of Economics and Statistics 92
         "lr"             the first r that its likelihood-ratio test does not reject at ``alpha``
         "cv"             least held-out NLL per row, coefficients and Sigma refitted
-        "auto"           the rule max(1, min(8, ceil(K/10))), which looks at no data
+        "auto"           what ``rank="auto"`` does: bic_ols, among the ranks that N supports;
+                         the only one for missing cells, and no candidate is fitted
+        "rule"           max(1, min(8, ceil(K/10))), which looks at no data
         ================ ================================================================
     candidates : list of int, optional
         Default: 0 .. min(10, (N - p) / 3, largest legal rank).

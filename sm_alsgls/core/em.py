@@ -165,6 +165,7 @@ def em_search(
     rng: np.random.Generator | None = None,
     first: Start | None = None,
     callback: Callable[[Sweep], object] | None = None,
+    after_first: Callable[[Problem, Solution], object] | None = None,
 ) -> Search:
     """Run EM from ``first`` and from ``n_starts`` - 1 random starts, each to its end.
 
@@ -183,9 +184,12 @@ def em_search(
         return answer
 
     start = first
-    for index in range(1 if n_starts is None or rank == 0 else n_starts):
+    limit = 1 if n_starts is None or rank == 0 else n_starts
+    for index in range(limit):
         if index > 0:
             start = random_start(problem, rank, rng, index - 1)
+        if index == 1 and after_first is not None:
+            after_first(problem, solutions[0])
         solutions.append(em(problem, rank, start, callback=watch))
         if stopped:
             break

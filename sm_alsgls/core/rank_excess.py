@@ -69,6 +69,13 @@ class LastFactor(NamedTuple):
         return self.pvalue > SPARE
 
 
+def spare_factor(problem: object, solution: Solution, rank: int) -> LastFactor | None:
+    """`last_factor`; None without factors, or where rows are observed in part."""
+    if rank == 0 or not isinstance(problem, Problem):
+        return None
+    return last_factor(problem, solution)
+
+
 @on_one_thread
 def last_factor(problem: Problem, solution: Solution) -> LastFactor:
     """Compare the last factor of a solution with noise.

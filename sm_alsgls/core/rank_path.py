@@ -9,7 +9,7 @@ many maxima, a `search` with that start among its own keeps this.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -145,11 +145,15 @@ def residual_path(problem: Problem, ranks: Sequence[int]) -> Array:
     One Sigma-step a candidate, a fifth of the time of `rank_path`, which moves coefficients too;
     on small systems two, as factor analysis alone has several maxima.
     """
+    return np.fromiter(residual_steps(problem, ranks), float, len(ranks))
+
+
+def residual_steps(problem: Problem, ranks: Sequence[int]) -> Iterator[float]:
+    """`residual_path` one candidate at a time."""
     E = problem.E_ols
     gtol = min(problem.options.gtol, path_gtol(problem.n_obs))
-    nll = np.empty(len(ranks))
     last: FactorSolution | None = None
-    for i, rank in enumerate(ranks):
+    for rank in ranks:
         starts: list[FactorSolution | None] = [last]
         if last is not None and rank > 0 and searched(problem):
             starts.append(None)
@@ -166,10 +170,9 @@ def residual_path(problem: Problem, ranks: Sequence[int]) -> Array:
             for start in starts
         ]
         best = min(fits, key=lambda fit: fit.nll)
-        nll[i] = best.nll + 0.5 * problem.K * math.log(2.0 * math.pi)
         # A diagonal Sigma's d say nothing of a factor.
         last = best if rank > 0 else None
-    return nll
+        yield best.nll + 0.5 * problem.K * math.log(2.0 * math.pi)
 
 
 def _beyond(

@@ -81,6 +81,20 @@ def effort(problem: System) -> str:
     return "full" if size <= _FULL else "lean" if size <= _LEAN else "least"
 
 
+def most_starts(problem: System, rank: int, n_starts: int | None) -> int:
+    """How many runs a search of ``n_starts`` has at most, but for steps off a saddle."""
+    if rank == 0:
+        return 1
+    if n_starts is not None:
+        return n_starts
+    spent = effort(problem)
+    if spent == "least":
+        return 2
+    if steps_of(problem).sigma_alone:
+        return 1 + _FINISHED
+    return 5 if spent == "full" else 3
+
+
 @on_one_thread
 def search(
     problem: System,
@@ -90,6 +104,7 @@ def search(
     rng: np.random.Generator | None = None,
     first: Start | None = None,
     callback: Callable[[Sweep], object] | None = None,
+    after_first: Callable[[System, Solution], object] | None = None,
 ) -> Search:
     """Maximise the likelihood from several starts.
 
@@ -107,6 +122,8 @@ def search(
         Replaces the OLS start.
     callback : callable, optional
         Gets every `Sweep` of every run of rank ``rank``; a true return value ends the search.
+    after_first : callable, optional
+        Gets the problem and the solution of its first run, where others follow.
 
     Returns
     -------
@@ -119,6 +136,8 @@ def search(
     runs.run(first)
     rungs: list[Rung] = []
     if not runs.full:
+        if after_first is not None:
+            after_first(problem, runs.solutions[0])
         if spent != "least" or (n_starts or 0) > 2:
             rungs = runs.construct(spent == "full", first)
         drawn = 0

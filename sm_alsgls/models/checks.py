@@ -56,14 +56,14 @@ def resolve_rank(rank: int | str, system: System) -> int:
     """
     K = len(system.names)
     N, p, whose = system.scarcest
-    if isinstance(rank, str) and rank == "auto":
+    if isinstance(rank, str) and rank == "rule":
         chosen = auto_rank(K, N, p)
         warn_if_no_factor(rank, system, stacklevel=6)
         return chosen
     if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or rank < 0:
         raise IllegalRankError(
             f"rank must be 'auto' or a whole number >= 0, got {shown(rank)}; criteria that choose "
-            f"it from the data are {', '.join(RULES)}"
+            f"it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
         )
     largest = largest_rank(K, N, p)
     if rank > largest:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.core.default_rank import default_criterion, supported_rank
 from sm_alsgls.core.factor import auto_rank, largest_rank, sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.rank_criteria import (
@@ -55,13 +56,14 @@ def sizes(system: System) -> tuple[int, int, int]:
 def candidate_ranks(candidates: Any, system: System) -> list[int]:
     """The candidates, ascending; None is 0 .. min(10, (N - p) / 3, largest legal rank).
 
-    The rule of rank="auto" is among them.
+    The rank of rank="rule" is among them.
 
     Raises
     ------
     OptionError, IllegalRankError
     """
-    N, K, p = sizes(system)
+    K = len(system.names)
+    N, p, _ = system.scarcest
     largest = largest_rank(K, N, p)
     if candidates is None:
         return list(range(max(min(_MOST, largest, (N - p) // _ROWS), auto_rank(K, N, p)) + 1))
@@ -226,9 +228,51 @@ def residual_table(
     return pd.DataFrame(columns, index=pd.Index(list(ranks), name="rank"))
 
 
+def under_the_cap(
+    ranks: Sequence[int], system: System, restrictions: Restrictions | None
+) -> list[int]:
+    """The candidates that the rows support, at least the smallest of them."""
+    cap = supported_rank(_freedom(system, restrictions), len(system.names))
+    return [r for r in ranks if r <= cap] or list(ranks[:1])
+
+
+def default_table(
+    system: System,
+    restrictions: Restrictions | None,
+    ranks: Sequence[int],
+    options: ALSOptions,
+    *,
+    loose: bool,
+) -> pd.DataFrame:
+    """bic_ols of the candidates that the default looks at; also with missing cells."""
+    problem = build_problem(system, options, restrictions)
+    if loose:
+        _loosen(problem)
+    found = default_criterion(problem, ranks, free_coefficients(system, restrictions))
+    return pd.DataFrame({"bic_ols": found}, index=pd.Index(list(found), name="rank"))
+
+
+def default_notes(system: System, restrictions: Restrictions | None, rank: int) -> list[str]:
+    """Where the cap of the default was what decided."""
+    K, n = len(system.names), _freedom(system, restrictions)
+    cap = supported_rank(n, K)
+    if rank < cap or cap >= min(_MOST, largest_rank(K)):
+        return []
+    return [
+        f"{n:.0f} rows (less regressors) of {K} equations carry {cap} factor{'s' * (cap > 1)}: "
+        "no larger rank was looked at. Intervals become too short beyond; rank='bic_ols' has no "
+        "such limit."
+    ]
+
+
+def _freedom(system: System, restrictions: Restrictions | None) -> float:
+    counts = system.nobs if system.cells.complete else float(np.mean(system.cells.counts))
+    return counts - free_coefficients(system, restrictions) / len(system.names)
+
+
 def _loosen(problem: Problem) -> None:
     """Tolerances of a path, where the system is too large to be searched."""
-    if not searched(problem):
+    if isinstance(problem, Problem) and not searched(problem):
         problem.options = replace(
             problem.options, gtol=path_gtol(problem.n_obs), rel_tol=PATH_REL_TOL
         )

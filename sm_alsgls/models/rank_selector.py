@@ -15,9 +15,12 @@ from sm_alsgls.models.arguments import generator, number_of_starts
 from sm_alsgls.models.rank_choice import (
     candidate_ranks,
     criteria_table,
+    default_notes,
+    default_table,
     path_options,
     residual_table,
     sizes,
+    under_the_cap,
 )
 from sm_alsgls.models.rank_folds import cross_validate, fold_labels
 from sm_alsgls.models.restrictions import Restrictions
@@ -25,14 +28,14 @@ from sm_alsgls.models.stream import StreamedSystem
 from sm_alsgls.models.system import System
 from sm_alsgls.results.rank_selection import RESIDUAL_RULES, RULES, RankSelection, choose
 
-METHODS = ("auto", *RULES)
+METHODS = ("auto", "rule", *RULES)
 # These take the fit for the maximum of the likelihood, which a ridge moves.
 _LIKELIHOOD = ("bic", "aic", "ebic", "lr")
 
 
 def is_rule(rank: Any) -> bool:
-    """Whether ``rank`` is the name of a criterion; "auto" is a formula, not a criterion."""
-    return isinstance(rank, str) and rank in RULES
+    """Whether ``rank`` says how to choose it from the data; "rule" looks at K alone."""
+    return isinstance(rank, str) and (rank == "auto" or rank in RULES)
 
 
 def choose_rank(system: System, restrictions: Restrictions | None, rule: str) -> RankSelection:
@@ -77,6 +80,8 @@ def select(
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
     ranks = candidate_ranks(candidates, system)
+    if method == "auto":
+        ranks = under_the_cap(ranks, system, restrictions)
     given = {} if fit_options is None else fit_options
     options = path_options(given)
     if method in _LIKELIHOOD and (options.lam_F > 0.0 or options.lam_B > 0.0):
@@ -93,7 +98,9 @@ def select(
         )
     labels = fold_labels(N, folds, blocks, source) if method == "cv" else None
     loose = not {"gtol", "rel_tol"} & set(given)
-    if not complete and method in RESIDUAL_RULES:
+    if method == "auto":
+        table = default_table(system, restrictions, ranks, options, loose=loose)
+    elif not complete and method in RESIDUAL_RULES:
         table = residual_table(system, restrictions, ranks, options, loose=loose)
     else:
         table, problem, fits = criteria_table(
@@ -112,6 +119,8 @@ def select(
     )
     rank = _chosen(method, choices, ranks, (N, K, p), argument)
     notes = _notes(rank, ranks, table, method)
+    if method == "auto":
+        notes += default_notes(system, restrictions, rank)
     return RankSelection(rank, method, table, choices, float(alpha), N, K, notes)
 
 
@@ -128,10 +137,10 @@ def check_method(method: Any, argument: str = "method") -> None:
 
 def _check_cells(system: System, method: str, argument: str) -> None:
     """Criteria look at residuals of every cell; folds cut rows, which weights do not follow."""
-    if not system.cells.complete:
+    if not system.cells.complete and method not in ("auto", "rule"):
         raise OptionError(
             f"{argument}={method!r} needs complete rows: criteria look at residuals of every cell; "
-            "fit the candidates with missing='fiml' and compare res.bic"
+            f"use {argument}='auto', or fit the candidates with missing='fiml' and compare res.bic"
         )
     if method == "cv" and system.cells.weighted:
         raise OptionError(f"{argument}='cv' does not go with weights=; use {argument}='bic_ols'")
@@ -141,9 +150,10 @@ def _chosen(
     method: str, choices: pd.Series, ranks: list[int], shape: tuple[int, int, int], argument: str
 ) -> int:
     N, K, p = shape
-    if method == "auto":
+    if method == "rule":
         rule = auto_rank(K, N, p)
         return max((r for r in ranks if r <= rule), default=ranks[0])
+    method = "bic_ols" if method == "auto" else method
     if pd.isna(choices[method]):
         raise OptionError(
             f"{argument}={method!r} is not defined for {K} equations, {N} rows and candidates "
@@ -155,7 +165,7 @@ def _chosen(
 
 def _notes(rank: int, ranks: list[int], table: pd.DataFrame, method: str) -> list[str]:
     notes = []
-    if rank == ranks[-1] and len(ranks) > 1 and method != "auto":
+    if rank == ranks[-1] and len(ranks) > 1 and method not in ("auto", "rule"):
         notes.append(
             "The largest candidate was chosen: the criterion may not tell factors from noise here."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
-from sm_alsgls.core.als import Start, Sweep
+from sm_alsgls.core.als import Solution, Start, Sweep
 from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.em import em_search
 from sm_alsgls.core.factor import sigma_parameters
 from sm_alsgls.core.joint_rows import JointRows
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.search import Search, search
+from sm_alsgls.core.rank_excess import LastFactor, spare_factor
+from sm_alsgls.core.search import Search, most_starts, search
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     HeywoodWarning,
@@ -73,12 +75,14 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         Regressors. A single array is shared by all equations; designs may differ in their number
         of columns. No constant is added.
     rank : int, "auto" or the name of a criterion
-        Number of factors r. "auto" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
-        0 makes Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols"
-        (recommended), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed",
-        "lr" and "cv" choose it from the data, here and not in `fit`, as
-        `sm_alsgls.select_rank` with its defaults does: criteria of OLS residuals (all but bic,
-        aic, ebic, lr, cv) in about the time of one fit, the others in that of several.
+        Number of factors r. "auto" chooses it from the data, here and not in `fit`: the BIC of
+        the factor structure of OLS residuals, among the ranks that N supports, so that intervals
+        keep their level (`sm_alsgls.core.default_rank`); missing cells are no obstacle. 0 makes
+        Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols" (the same without
+        the limit), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed", "lr"
+        and "cv" choose as `sm_alsgls.select_rank` with its defaults does: criteria of OLS
+        residuals (all but bic, aic, ebic, lr, cv) in about the time of one fit, the others in
+        that of several. "rule" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
     missing : {"none", "drop", "raise", "fiml"}
         "drop" removes every row in which any equation misses a value. "fiml" (full-information
         maximum likelihood) leaves out only the cells (row, equation) that miss the response or a
@@ -101,10 +105,10 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     rank : int
         r.
     rank_method : str or None
-        The rule behind it, "auto" or a criterion; None where it was given.
+        The rule behind it, "auto", "rule" or a criterion; None where it was given.
     rank_selection : RankSelection or None
-        What a criterion chose from. Restrictions of `fit_constrained` come later: the rank is
-        not chosen again.
+        What it was chosen from; None where no data were looked at. Restrictions of
+        `fit_constrained` come later: the rank is not chosen again.
     n_dropped : int
         Rows dropped for missing values, or for weights of zero; with "fiml", rows without a cell.
     counts : Series (K,)
@@ -116,7 +120,8 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     ------
     ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, IllegalRankError
         All are ValueErrors; each names equation, column and row. Dependent columns, exactly
-        fitted responses and twin equations are found, and raised, by `fit`.
+        fitted responses and twin equations are found, and raised, by `fit`, or here where the
+        rank is chosen from the data.
 
     See Also
     --------
@@ -196,7 +201,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
         system = self._system
         self.rank = resolve_rank(rank, system)
-        self.rank_method: str | None = "auto" if isinstance(rank, str) else None
+        self.rank_method: str | None = rank if isinstance(rank, str) else None
         self.rank_selection: RankSelection | None = None
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
@@ -350,8 +355,15 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         starts = number_of_starts(n_starts)
         complete = self._system.cells.complete
         choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._provenance, complete)
-        bars = ProgressBars() if progress else None
         problem = build_problem(self._system, options, self.restrictions)
+        bars = ProgressBars(most_starts(problem, self.rank, starts)) if progress else None
+        warned = False
+
+        def look_at(seen: object, first: Solution) -> None:
+            # Now, and not after all the other starts.
+            nonlocal warned
+            warned = self._warn_of_spare(spare_factor(seen, first, self.rank))
+
         found = maximise(
             problem,
             self.rank,
@@ -359,6 +371,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             rng=generator(rng),
             first=self._first_start(problem, start_params),
             callback=callback if bars is None else bars.watching(callback),
+            after_first=look_at,
         )
         if bars is not None:
             bars.close()
@@ -366,9 +379,8 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         results = LowRankSURResults(
             self, problem, found, debiased=debiased, cov=choice, use_t=use_t, progress=bars
         )
-        last = results._last_factor
-        if last is not None and last.is_spare:
-            warnings.warn(spare_message(self.rank, last), RankWarning, stacklevel=2)
+        if not warned:
+            self._warn_of_spare(results._last_factor)
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"
@@ -428,6 +440,16 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         """Flat coefficients (P,) as K vectors (p_j,)."""
         stops = np.cumsum([len(columns) for columns in self._system.columns])[:-1]
         return np.split(params, stops)
+
+    def _warn_of_spare(self, last: LastFactor | None) -> bool:
+        """Whether there was something to warn of; the line to blame is outside the package."""
+        if last is None or not last.is_spare:
+            return False
+        level, frame = 1, sys._getframe(0)
+        while frame.f_back is not None and frame.f_globals["__name__"].startswith("sm_alsgls."):
+            level, frame = level + 1, frame.f_back
+        warnings.warn(spare_message(self.rank, last), RankWarning, stacklevel=level)
+        return True
 
     def _warn(self, found: Search) -> None:
         best = found.best

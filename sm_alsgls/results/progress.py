@@ -18,7 +18,12 @@ def bar(iterable: Iterable[Any] | None = None, **kwargs: Any) -> Any:
 
 
 class ProgressBars:
-    """Bars of a fit's sweeps, and of the standard errors of its results.
+    """Bars of a fit's starts, and of the standard errors of its results.
+
+    Parameters
+    ----------
+    most : int
+        Starts that the fit may run; it may stop earlier.
 
     Raises
     ------
@@ -26,24 +31,28 @@ class ProgressBars:
         Without tqdm.
     """
 
-    def __init__(self) -> None:
-        self._bar: Any = bar(desc="sweeps", unit="")
-        self._start = 0
+    def __init__(self, most: int) -> None:
+        self._bar: Any = bar(desc="starts", unit="start", total=most)
+        self._sweeps = 0
 
     def watching(self, callback: Callable[[Sweep], object] | None) -> Callable[[Sweep], object]:
         """A callback that moves the bar and passes each sweep on."""
 
         def watch(sweep: Sweep) -> object:
             # Number 0 opens a start; it is no sweep yet.
-            self._start += sweep.sweep == 0
+            opens = sweep.sweep == 0
+            self._sweeps += not opens
+            if opens and self._bar.n == self._bar.total:
+                # Steps off a saddle come on top.
+                self._bar.total += 1
+            self._bar.update(int(opens))
             self._bar.set_postfix(
                 {
-                    "start": self._start,
+                    "sweeps": self._sweeps,
                     "NLL": f"{sweep.nll:.8g}",
                     "score": f"{sweep.score_beta:.1e}",
                 }
             )
-            self._bar.update(int(sweep.sweep > 0))
             return callback(sweep) if callback is not None else None
 
         return watch

@@ -29,7 +29,8 @@ RULES = {
 RESIDUAL_RULES = ("bic_ols", "aic_ols", "ic1", "ic2", "ic3", "er", "gr", "ed")
 
 _NAMES = {
-    "auto": "the rule max(1, min(8, ceil(K/10)))",
+    "auto": "BIC of the factor structure of OLS residuals, among the ranks that N supports",
+    "rule": "the rule max(1, min(8, ceil(K/10)))",
     "bic_ols": "BIC of the factor structure of OLS residuals",
     "aic_ols": "AIC of the factor structure of OLS residuals",
     "bic": "BIC",
@@ -80,7 +81,8 @@ class RankSelection:
         A row for each candidate, indexed by ``rank``: nll (per row) and llf of the fit,
         parameters, aic, bic, ebic; aic_ols, bic_ols, ic1, ic2, ic3, er, gr, ed of OLS residuals; lr
         (p-value that r factors suffice); cv and cv_se when asked; converged, starts. A model made
-        with the name of a criterion of OLS residuals as its rank has these criteria only.
+        with the name of a criterion of OLS residuals as its rank has these criteria only, "auto"
+        bic_ols alone, of the ranks that it looked at.
     choices : Series
         The rank that each criterion would choose; missing where it is not defined.
     alpha : float
@@ -102,8 +104,8 @@ class RankSelection:
 
     @property
     def criterion(self) -> pd.Series | None:
-        """The column of ``table`` behind the choice; None for "auto", which looks at K alone."""
-        return self.table.get(self.method)
+        """The column of ``table`` behind the choice; None for "rule", which looks at K alone."""
+        return self.table.get("bic_ols" if self.method == "auto" else self.method)
 
     def __repr__(self) -> str:
         return (

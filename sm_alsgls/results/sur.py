@@ -16,7 +16,7 @@ from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
 from sm_alsgls.core.loading_prior import with_loading_prior
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.rank_excess import LastFactor, last_factor
+from sm_alsgls.core.rank_excess import LastFactor, spare_factor
 from sm_alsgls.core.search import Search, curvature_at
 from sm_alsgls.core.steps import steps_of
 from sm_alsgls.covariance import LowRankDiag
@@ -402,9 +402,7 @@ class LowRankSURResults(
     @cached_property
     def _last_factor(self) -> LastFactor | None:
         """The last factor beside noise; None without factors, or with rows observed in part."""
-        if self.rank == 0 or not isinstance(self._problem, Problem):
-            return None
-        return last_factor(self._problem, self._found.best)
+        return spare_factor(self._problem, self._found.best, self.rank)
 
     @property
     def trace(self) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -64,13 +65,14 @@ def test_large_systems_choose_as_select_rank_does():
     pd.testing.assert_frame_equal(table, chosen.table[table.columns], rtol=1e-12)
 
 
-def test_numbers_and_auto_select_nothing():
+def test_numbers_and_the_rule_select_nothing():
     X, Y = system()
-    for rank, method in ((2, None), (np.int64(1), None), ("auto", "auto")):
+    for rank, method in ((2, None), (np.int64(1), None), ("rule", "rule")):
         model = LowRankSUR(Y, X, rank=rank)
         assert model.rank_selection is None
         assert model.rank_method == method
-    assert not is_rule("auto")
+    assert is_rule("auto")
+    assert not is_rule("rule")
     assert not is_rule(3)
 
 
@@ -80,12 +82,13 @@ def test_fit_and_summary_say_how_the_rank_was_chosen():
     same = LowRankSUR(Y, X, rank=2).fit(n_starts=1)
     assert res.rank == 2
     assert res.llf == pytest.approx(same.llf, rel=1e-12)
+    rule = LowRankSUR(Y, X, rank="rule").fit(n_starts=1)
     auto = LowRankSUR(Y, X).fit(n_starts=1)
     shown = [
         next(line for line in str(fit.summary()).splitlines() if line.startswith("Rank r:"))
-        for fit in (res, same, auto)
+        for fit in (res, same, rule, auto)
     ]
-    assert [line[7:40].strip() for line in shown] == ["2 (bic)", "2", "2 (auto)"]
+    assert [line[7:40].strip() for line in shown] == ["2 (bic)", "2", "2 (rule)", "2 (auto)"]
 
 
 def test_restrictions_of_the_model_are_known_and_later_ones_keep_the_rank():
@@ -162,3 +165,26 @@ def test_command_line(tmp_path, capsys):
     assert "1 (bic_ols)" in capsys.readouterr().out
     assert main([*panel, "--rank", "mdl"]) == 2
     assert f"got 'mdl'; criteria are {', '.join(METHODS[1:])}" in capsys.readouterr().err
+
+
+def test_a_rank_that_is_too_high_is_said_after_the_first_start():
+    X, Y = system()
+    model = LowRankSUR(Y, X, rank=5)
+    starts = []
+
+    def count(sweep):
+        starts.append(sweep.sweep == 0)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", RankWarning)
+        with pytest.raises(RankWarning, match="plainly too high"):
+            model.fit(callback=count)
+    assert sum(starts) == 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        res = model.fit()
+    mine = [w for w in caught if issubclass(w.category, RankWarning)]
+    assert len(mine) == 1
+    assert mine[0].filename == __file__
+    assert len(res.mle_retvals["starts"]) > 1

@@ -7,6 +7,8 @@ import pytest
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core import information
+from sm_alsgls.core.als import Sweep
+from sm_alsgls.results.progress import ProgressBars
 from tests.systems import simulate
 
 tqdm = pytest.importorskip("tqdm.auto")
@@ -26,12 +28,33 @@ def shown(monkeypatch):
     return bars
 
 
-def test_sweeps_are_counted_and_passed_on(shown):
+@pytest.mark.parametrize("n_starts", [3, 9, "auto"])
+def test_starts_are_counted_of_a_total_and_sweeps_passed_on(shown, n_starts):
     X, Y, _ = simulate(60, 6, 3, 1, seed=1)
     seen = []
-    res = LowRankSUR(Y, X, rank=1).fit(n_starts=3, progress=True, callback=seen.append)
+    model = LowRankSUR(Y, X, rank=1)
+    res = model.fit(n_starts=n_starts, progress=True, callback=seen.append)
     (bar,) = shown
-    assert bar.n == sum(sweep.sweep > 0 for sweep in seen) > 0
+    opened = sum(sweep.sweep == 0 for sweep in seen)
+    assert bar.n == opened == len(res.mle_retvals["starts"])
+    assert bar.total == (5 if n_starts == "auto" else n_starts) >= opened
+    assert len(seen) > opened
+
+
+def test_shared_regressors_and_saddles_stay_in_the_total(shown):
+    X, Y, _ = simulate(60, 6, 3, 1, seed=1)
+    LowRankSUR(Y, X[0], rank=1).fit(progress=True)
+    assert 0 < shown[0].n <= shown[0].total == 4
+    more = ProgressBars(1)
+    for sweep in (0, 1, 0, 1):
+        more.watching(None)(Sweep(*[0.0] * len(Sweep._fields))._replace(sweep=sweep))
+    assert shown[1].n == shown[1].total == 2
+    more.close()
+
+
+def test_they_change_nothing(shown):
+    X, Y, _ = simulate(60, 6, 3, 1, seed=1)
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=3, progress=True)
     plain = LowRankSUR(Y, X, rank=1).fit(n_starts=3)
     np.testing.assert_array_equal(res.params, plain.params)
 
