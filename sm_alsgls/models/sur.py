@@ -94,7 +94,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         equation). 0 leaves the row or cell out. Labelled weights are aligned with the rows.
     common : list of str or True, optional
         Regressors whose coefficients are equal in all equations that have them; True is every
-        regressor that equations share.
+        regressor that equations share. Factors are taken as independent of them, see the Notes.
 
     Attributes
     ----------
@@ -133,6 +133,11 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     -----
     The likelihood has many local maxima on real data (Anderson and Rubin 1956 for factor
     analysis alone); `fit` explores, and says how many of its starts ended where.
+
+    **Factors and regressors.** Factors are errors, taken as independent of the regressors, as in
+    random effects. Where they move together coefficients are biased, common ones most: by +.04,
+    with 95 % intervals that cover 33 %, in Bai's (2009) design of 50 equations and rows. See
+    `LowRankSURResults.exogeneity_test`.
 
     **Missing cells.** With "fiml" row n has the covariance Sigma_n = F_O F_O' + D_O of the
     equations O that it has, and the likelihood is exact where cells are missing at random: what
