@@ -370,6 +370,33 @@ def test_the_memory_is_one_column_a_variable(engine):
     assert sizes[3] < one / 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "time"),
+    [
+        ("month ends", "2020-09-15"),
+        ("month starts", "2020-09-30"),
+        ("the 30th", "2020-09-29"),
+        ("business days", "2020-01-18"),
+        ("weeks", "2020-03-01"),
+        ("hours", "2020-03-29 12:31+02:00"),
+        ("durations", "100s"),
+        ("every five years", 1991),
+        ("quarters as decimals", 2002.1),
+        ("ordered categories", "i"),
+    ],
+)
+def test_times_in_other_places_of_an_axis(kind, time):
+    data = made()
+    data["t"] = pd.Series(AXES[kind]).iloc[data["t"]].set_axis(data.index)
+    system = build_system("y ~ lag(x)", data, **PANEL)
+    time = pd.Timedelta(time) if kind == "durations" else time
+    if "20-0" in str(time):
+        time = pd.Timestamp(time)
+    new = data.iloc[:1].assign(t=pd.Series([time], index=data.index[:1]))
+    with pytest.raises(FormulaError, match="lies between the times|another kind|holds text"):
+        replay_panel(system.specs, new, "unit")
+
+
 def test_replayed_errors(engine):
     data = made()
     system = build_system("y ~ lag(x)", data, **PANEL)
