@@ -57,7 +57,7 @@ def by_name(
     array([1, 0])
     >>> by_name(["X", "const"], ["const", "x"], "exog", ShapeError)
     Traceback (most recent call last):
-    sm_alsgls.exceptions.ShapeError: exog has no column 'x'; it has 'X' (did you mean 'x'?)
+    sm_alsgls.exceptions.ShapeError: exog lacks column 'x'; it has 'X' (did you mean 'x'?)
     """
     names = [spell(label, known) for label in given]
     where = {name: i for i, name in enumerate(names)}
@@ -68,14 +68,52 @@ def by_name(
     lacking = [] if some else [name for name in known if name not in where]
     strange = [name for name in where if name not in set(known)]
     if lacking or (strange and not others):
-        said = []
-        if lacking:
-            said.append(f"has no {noun} {listed(map(repr, lacking))}")
+        near = close(strange[0], lacking or known, "known are") if strange else ""
+        if not lacking:
+            raise error(f"{what}: there is no {noun} {listed(map(repr, strange))}{near}")
+        said = f"{what} lacks {noun} {listed(map(repr, lacking))}"
         if strange:
-            near = close(strange[0], lacking or known, "there are" if lacking else "known are")
-            said.append(f"{'it ' if said else ''}has {listed(map(repr, strange))}{near}")
-        raise error(f"{what} {'; '.join(said)}")
+            near = near if "did you mean" in near else ""
+            said += f"; it has {listed(map(repr, strange))}{near}"
+        raise error(said)
     return np.array([where.get(name, -1) for name in known], dtype=np.intp)
+
+
+def by_coefficient(
+    value: Any, names: Sequence[str], what: str, error: type[SystemInputError], rows: bool = False
+) -> Any:
+    """Numbers of coefficients in the order of ``names``, where they are labelled; else as given.
+
+    Parameters
+    ----------
+    value : object
+        A Series (P,) is a row; the columns of a DataFrame (m, P) are coefficients.
+        Labels may leave out coefficients, whose numbers are then 0, unless ``rows``.
+    names : sequence of str (P,)
+    what, error
+        As in `by_name`.
+    rows : bool
+        Whether the rows of a DataFrame are coefficients as well, as in a covariance (P, P).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sm_alsgls.alignment import by_coefficient
+    >>> from sm_alsgls.exceptions import ShapeError
+    >>> by_coefficient(pd.Series({"b": 2.0}), ["a", "b"], "R", ShapeError)
+    array([0., 2.])
+    """
+    if not isinstance(value, (pd.Series, pd.DataFrame)):
+        return value
+    labels = value.index if isinstance(value, pd.Series) else value.columns
+    numbers = np.asarray(value, dtype=float)
+    if nameless(labels):
+        return numbers
+    at = by_name(labels, names, what, error, noun="coefficient", some=not rows)
+    out = np.where(at >= 0, numbers[..., at], 0.0)
+    if rows and isinstance(value, pd.DataFrame) and not nameless(value.index):
+        out = out[by_name(value.index, names, f"{what} (rows)", error, noun="coefficient")]
+    return out
 
 
 def nameless(labels: pd.Index) -> bool:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionDtype
-from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype, is_object_dtype
+from pandas.api.types import (
+    infer_dtype,
+    is_bool_dtype,
+    is_complex_dtype,
+    is_numeric_dtype,
+    is_object_dtype,
+)
+
+from sm_alsgls.labels import shown
 
 # What `infer_dtype` calls objects that are numbers.
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
@@ -88,6 +96,39 @@ def _number(value: Any) -> Any:
 
 def _like(column: pd.Series, values: np.ndarray) -> pd.Series:
     return pd.Series(values, column.index, name=column.name)
+
+
+def numeric(value: pd.Series | pd.DataFrame) -> np.ndarray:
+    """A column (n,) or columns (n, m) as float, NaN where missing; no copy of a float array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A column is not numeric; the message names it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sm_alsgls.dtypes import numeric
+    >>> numeric(pd.DataFrame({"a": [True, False], "b": pd.array([1, None], "Int64")}))
+    array([[ 1.,  1.],
+           [ 0., nan]])
+    """
+    frame = value.to_frame() if isinstance(value, pd.Series) else value
+    simple = True
+    for label, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        extension = isinstance(dtype, ExtensionDtype)
+        simple = simple and not extension and not is_object_dtype(dtype)
+        known = is_numeric_dtype(dtype) or is_bool_dtype(dtype) or is_object_dtype(dtype)
+        if isinstance(dtype, pd.CategoricalDtype) or not known or is_complex_dtype(dtype):
+            raise TypeError(f"column {shown(label)} is {dtype}, not numeric")
+    if simple or frame.shape[1] == 0:
+        return value.to_numpy(dtype=float)
+    columns = [
+        plain(frame.iloc[:, i]).to_numpy(dtype=float, na_value=np.nan)
+        for i in range(frame.shape[1])
+    ]
+    return columns[0] if isinstance(value, pd.Series) else np.column_stack(columns)
 
 
 def plain_index(index: pd.Index) -> pd.Index:

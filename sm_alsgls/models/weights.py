@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.alignment import by_name, nameless, rows_by_label
+from sm_alsgls.dtypes import numeric
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
 from sm_alsgls.formula import FormulaSystem
 from sm_alsgls.formula_errors import candidates
-from sm_alsgls.labels import shown
+from sm_alsgls.frames import table, to_pandas, with_levels
+from sm_alsgls.labels import shown, spell
 
 
 def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
@@ -23,16 +26,17 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
     ------
     ShapeError, OptionError
     """
+    weights = to_pandas(weights, "weights")
     if isinstance(weights, Mapping):
-        given = {str(name): value for name, value in weights.items()}
-        _check_names(given, names)
-        return np.column_stack([_vector(given[name], index, name) for name in names])
+        at = by_name(weights, names, "weights", ShapeError, noun="equation")
+        given = list(weights.values())
+        pairs = zip(names, at, strict=True)
+        return np.column_stack([_vector(given[i], index, name) for name, i in pairs])
     if isinstance(weights, pd.DataFrame):
-        labels = [str(column) for column in weights.columns]
-        if len(labels) > 1 or set(labels) == set(names):
-            _check_names(labels, names)
-            columns = weights.set_axis(labels, axis=1)[names]
-            return _numbers(_aligned(columns, index, None).to_numpy(), None)
+        labels = [spell(column, names) for column in weights.columns]
+        if len(labels) > 1 or labels == names:
+            columns = weights.iloc[:, _columns(weights.columns, names)]
+            return _numbers(_aligned(columns, index, None), None)
         weights = weights.iloc[:, 0]
     if isinstance(weights, pd.Series):
         return _vector(weights, index, None)
@@ -67,8 +71,8 @@ def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray
     """
     if weights is None:
         return None
-    data = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
-    names = [str(name) for name in built.endog]
+    data = with_levels(table(data), [weights] if isinstance(weights, str) else [])
+    names = list(built.endog)
     if isinstance(weights, Mapping):
         weights = {name: _column(value, data) for name, value in weights.items()}
     values = read_weights(_column(weights, data), names, data.index)
@@ -132,19 +136,15 @@ def normalised(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return given / (np.where(mask, given, 0.0).sum(axis=0) / mask.sum(axis=0))
 
 
-def _check_names(given: Any, names: list[str]) -> None:
-    lacking = [name for name in names if name not in given]
-    extra = [name for name in given if name not in names]
-    if lacking or extra:
-        raise ShapeError(
-            "weights and endog name different equations: "
-            + (f"weights lacks {lacking[:5]}" if lacking else "")
-            + (" and " if lacking and extra else "")
-            + (f"endog lacks {extra[:5]}" if extra else "")
-        )
+def _columns(labels: pd.Index, names: list[str]) -> np.ndarray:
+    """Which column belongs to each equation: by name, or by position where columns have none."""
+    if nameless(labels) and len(labels) == len(names):
+        return np.arange(len(names))
+    return by_name(labels, names, "weights", ShapeError, noun="equation")
 
 
 def _vector(value: Any, index: pd.Index, name: str | None) -> np.ndarray:
+    value = to_pandas(value, "weights")
     if isinstance(value, pd.DataFrame) and value.shape[1] == 1:
         value = value.iloc[:, 0]
     if isinstance(value, pd.Series):
@@ -158,23 +158,15 @@ def _vector(value: Any, index: pd.Index, name: str | None) -> np.ndarray:
 
 def _aligned(value: Any, index: pd.Index, name: str | None) -> Any:
     of = "" if name is None else f" of equation {name!r}"
-    if value.index.equals(index):
-        return value
-    if not index.is_unique or not value.index.is_unique:
-        raise ShapeError(
-            f"weights{of}: row labels repeat, so they cannot be aligned; pass a plain array"
-        )
-    lacking = index.difference(value.index)
-    if len(lacking):
-        raise ShapeError(f"weights{of} has no label for row {shown(lacking[0])}")
-    return value.loc[index]
+    at = rows_by_label(value.index, index, f"weights{of}", ShapeError)
+    return value if at is None else value.iloc[at]
 
 
 def _numbers(value: Any, name: str | None) -> np.ndarray:
     of = "" if name is None else f" of equation {name!r}"
     try:
         if isinstance(value, (pd.Series, pd.DataFrame)):
-            return value.to_numpy(dtype=float, na_value=np.nan)
+            return numeric(value)
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
         raise OptionError(f"weights{of} must be numbers ({error})") from error
