@@ -156,6 +156,11 @@ def same_labels(one: pd.Index, other: pd.Index) -> np.ndarray:
     return equal | missing
 
 
+def equal_labels(one: pd.Index, other: pd.Index) -> bool:
+    """Whether both sides have the same labels in the same order."""
+    return len(one) == len(other) and bool(same_labels(one, other).all())
+
+
 def check_rows(one: pd.Index, other: pd.Index, what: str, error: type[SystemInputError]) -> None:
     """The same labels in the same order, of two sides of one length.
 
@@ -186,7 +191,7 @@ def rows_by_label(
     error
         A label is not there, or labels repeat and are not the same ones in the same order.
     """
-    if len(given) == len(rows) and same_labels(given, rows).all():
+    if equal_labels(given, rows):
         return None
     if not rows.is_unique or not given.is_unique:
         raise error(f"{what}: row labels repeat, so they cannot be aligned; pass a plain array")

@@ -10,11 +10,10 @@ import pandas as pd
 
 from sm_alsgls.alignment import by_name, nameless, rows_by_label
 from sm_alsgls.dtypes import numeric
-from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
-from sm_alsgls.formula import FormulaSystem
-from sm_alsgls.formula_errors import candidates
-from sm_alsgls.frames import table, to_pandas, with_levels
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from sm_alsgls.frames import to_pandas
 from sm_alsgls.labels import shown, spell
+from sm_alsgls.provenance import Provenance
 
 
 def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
@@ -49,17 +48,19 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray | None:
+def weights_of_data(weights: Any, source: Provenance, names: list[str]) -> np.ndarray | None:
     """Weights given with a formula, for the rows that it made of the data.
 
     Parameters
     ----------
-    weights : str, array_like (n,) or (n, K), Series, DataFrame, mapping, or None
-        A column of the data; one for each of their n rows, or for each row and equation. Of a
-        long panel a row is a cell.
-    data : DataFrame
-        As the caller passed it.
-    built : FormulaSystem
+    weights : str, array_like, Series, DataFrame, mapping, or None
+        What belongs to rows in one of the ways that `Provenance` reads: a column of the data, or
+        values of their n rows or of the N rows of the system; of a long panel a row of the data is
+        a cell. Of wide data also one such vector for each equation.
+    source : Provenance
+        Which rows of the data the formula kept.
+    names : list of str (K,)
+        Equations.
 
     Returns
     -------
@@ -71,30 +72,38 @@ def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray
     """
     if weights is None:
         return None
-    data = with_levels(table(data), [weights] if isinstance(weights, str) else [])
-    names = list(built.endog)
+    weights = to_pandas(weights, "weights")
     if isinstance(weights, Mapping):
-        weights = {name: _column(value, data) for name, value in weights.items()}
-    values = read_weights(_column(weights, data), names, data.index)
-    if built.groups is None:
-        return values[built.rows]
-    if values.ndim == 2:
+        at = by_name(weights, names, "weights", ShapeError, noun="equation")
+        given = [to_pandas(value, "weights") for value in weights.values()]
+        pairs = [(names[j], given[i]) for j, i in enumerate(at)]
+        columns = [one for name, value in pairs for one in _read(value, source, name)]
+    else:
+        if isinstance(weights, pd.DataFrame) and weights.shape[1] > 1 and not source.is_panel:
+            weights = weights.iloc[:, _columns(weights.columns, names)]
+        columns = _read(weights, source, None)
+    if len(columns) == 1 and not isinstance(weights, Mapping):
+        return columns[0]
+    if source.is_panel:
         raise ShapeError(
-            f"weights of a long panel must hold one for each of its {len(data)} rows, which are "
-            "the cells: a column of the data, or a vector"
+            f"weights of a long panel must hold one for each of its {len(source.given)} rows, "
+            "which are the cells: a column of the data, or a vector"
         )
-    # A cell that is absent has no weight either.
-    return np.where(built.rows >= 0, values[built.rows], np.nan).T
+    if len(columns) != len(names):
+        raise ShapeError(
+            f"weights must hold one for each row, or for each row and each of {len(names)} "
+            f"equations; got {len(columns)} columns"
+        )
+    return np.column_stack(columns)
 
 
-def _column(value: Any, data: pd.DataFrame) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value not in data:
-        raise FormulaError(
-            f"weights={value!r} is not a column of the data{candidates(value, data)}"
-        )
-    return data[value]
+def _read(value: Any, source: Provenance, name: str | None) -> list[np.ndarray]:
+    if np.ndim(value) == 0 and not isinstance(value, str):
+        raise OptionError(f"weights must be a column of the data or vectors, got {value!r}")
+    return [
+        _numbers(pd.DataFrame(one), name) if one.ndim == 2 else _numbers(pd.Series(one), name)
+        for one in source.per_cell(value, "weights")
+    ]
 
 
 def check_weights(
