@@ -64,6 +64,9 @@ def read_data(
     if twice := mentioned(text, data.columns[again]):
         raise exc.FormulaError(f"The data have more than one column {twice[0]!r}; rename one.")
     wanted = [name for name in mentioned(text, level_names(data.index)) if name not in scope]
+    levels = level_names(data.index)
+    if any(key not in (None, *data.columns, *levels) for key in keys):
+        keys = levels  # whoever misses it says what there is
     whole = with_levels(data.loc[:, ~again], [*keys, *wanted])
     numbered = pd.RangeIndex(rows.size)
     # Rows are taken from a shallow copy; columns are replaced in it, never written to.

@@ -111,6 +111,10 @@ def _of_arrow(value: Any) -> Any:
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         return plain(pd.Series(value.to_pandas(types_mapper=pd.ArrowDtype)))
     table = value if isinstance(value, pa.Table) else pa.table(value)
+    for i, field in enumerate(table.schema):
+        if str(field.type) == "string_view":  # polars' own layout, which pandas reads in part
+            text = table.column(i).cast(pa.large_string())
+            table = table.set_column(i, field.with_type(pa.large_string()), text)
     declared = {
         column["name"]
         for column in (table.schema.pandas_metadata or {}).get("columns", ())
