@@ -126,7 +126,13 @@ def _of_arrow(value: Any) -> Any:
         for field in table.schema
         if pa.types.is_dictionary(field.type) and (field.type.ordered or field.name in declared)
     ]
-    frame = table.to_pandas(types_mapper=lambda kind: _unless_dictionary(kind))
+
+    def mapped(kind: Any) -> Any:
+        # Periods and intervals travel as extensions, which pandas turns back itself.
+        own = pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
+        return None if own else pd.ArrowDtype(kind)
+
+    frame = table.to_pandas(types_mapper=mapped)
     for name in frame.columns:
         column = frame[name]
         if isinstance(column, pd.DataFrame):
@@ -135,10 +141,6 @@ def _of_arrow(value: Any) -> Any:
             column = column.astype(object)
         frame[name] = plain(column)
     return frame
-
-
-def _unless_dictionary(kind: Any) -> Any:
-    return None if type(kind).__name__ == "DictionaryType" else pd.ArrowDtype(kind)
 
 
 def table(data: Any, argument: str = "data") -> pd.DataFrame:

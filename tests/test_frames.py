@@ -310,6 +310,16 @@ def test_levels_that_a_library_declares():
         assert to_pandas(encoded)["s"].dtype == object
 
 
+def test_what_pandas_wrote_into_a_table_comes_back():
+    frame = pd.DataFrame(
+        {"m": pd.period_range("2000", periods=2, freq="M"), "x": [1, 2]},
+        pd.interval_range(0, 2, name="i"),
+    )
+    back = to_pandas(pa.Table.from_pandas(frame))
+    assert back.index.tolist() == frame.index.tolist()
+    assert back["m"].tolist() == frame["m"].tolist()
+
+
 @pytest.mark.parametrize("engine", ["patsy", "formulaic"])
 def test_periods_and_zoned_times_are_terms(wide, engine, monkeypatch):
     monkeypatch.setattr(options, "formula_engine", engine)
