@@ -16,6 +16,7 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls import panel
+from sm_alsgls.formula_data import entity_and_time, read_data
 from sm_alsgls.formula_engine import (
     Data,
     EquationSpec,
@@ -31,6 +32,7 @@ from sm_alsgls.formula_order import refuse_order
 from sm_alsgls.formula_pickle import used_names
 from sm_alsgls.formula_system import FormulaSystem
 from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
+from sm_alsgls.frames import table
 from sm_alsgls.held import own
 from sm_alsgls.lags import called
 from sm_alsgls.number_text import refuse_number_text, standing
@@ -67,13 +69,16 @@ def build_system(
         or, with `groups`, one formula with one response.
     data : DataFrame
         One row per row of the system or, with `groups`, per (group, time) cell. Never changed.
+        Of any library that `sm_alsgls.frames.to_pandas` knows.
     groups, time : str, optional
-        Columns of a long panel. The formula is evaluated once over all groups, so that levels and
-        transforms such as ``center`` are common to them, then split: one equation per group, one
-        row per sorted time. Groups that are numbers, dates or ordered categories come in their
-        order, others as they appear first. Without `time` the groups' rows are matched by their
-        order, hence must be equally many. With it formulas know ``lag``, ``lead`` and ``diff``,
-        see `sm_alsgls.lags`.
+        Columns of a long panel, or levels of its index. Data of one formula with one response
+        whose index has two levels are such a panel, groups first, when neither is given. The
+        formula is evaluated once over all groups, so that levels and transforms such as
+        ``center`` are common to them, then split: one equation per group, one row per sorted
+        time. Groups that are numbers, dates or ordered categories come in their order, others as
+        they appear first. Without `time` the groups' rows are matched by their order, hence must
+        be equally many. With it formulas know ``lag``, ``lead`` and ``diff``, see
+        `sm_alsgls.lags`.
     subset : array_like, optional
         Rows to use, ``data.loc[subset]``.
     missing : {"drop", "fiml", "raise", "none"}, optional
@@ -116,6 +121,9 @@ def build_system(
     >>> [list(design) for design in system.exog], system.n_dropped
     ([['Intercept', 'x'], ['Intercept']], 1)
     """
+    data = table(data)
+    if groups is None and time is None and is_one(formula):
+        groups, time = entity_and_time(formula, data)
     if missing is None:
         missing = "fiml" if groups is not None and time is not None else "drop"
     if missing not in ("drop", "raise", "none", "fiml"):
@@ -127,7 +135,7 @@ def build_system(
     everything = " ".join(text for _, text in equations)
     # New data are evaluated with these values later, whatever the caller writes into his.
     scope = scope | {name: own(scope[name]) for name in words(everything) if name in scope}
-    used = read_data(data, everything, scope, subset)
+    used = read_data(data, everything, scope, subset, keys=(groups, time))
     alone = is_one(formula)
     if groups is None and time is not None:
         raise exc.FormulaError("time= labels the rows of a long panel and needs groups=.")
@@ -237,7 +245,7 @@ def replay(
     """
     texts = [spec.formula for spec in system_specs]
     scope = caller_scope(1, texts) if scope is None else scope
-    new = read_data(data, " ".join(texts), scope)
+    new = read_data(data, " ".join(texts), scope, keys=_keys(system_specs))
     if system_specs and system_specs[0].key is not None:  # of one equation of a long panel
         new = _placed(new, system_specs[0], [system_specs[0].name] * len(new.frame))
     made: dict[int, pd.DataFrame] = {}
@@ -289,7 +297,8 @@ def replay_panel(
     a [0 2] [5. 7.]
     """
     scope = caller_scope(1, [spec.formula for spec in specs]) if scope is None else scope
-    new = read_data(data, " ".join({spec.formula for spec in specs}), scope)
+    keys = (groups, *_keys(specs))
+    new = read_data(data, " ".join({spec.formula for spec in specs}), scope, keys=keys)
     known = {spec.name for spec in specs}
     labels = panel.key(new.frame, new.labels, groups, "groups")
     names = panel.equation_names(labels, known).to_numpy()
@@ -309,7 +318,8 @@ def replay_responses(
 
     For a long panel pass one spec: groups share the left side.
     """
-    new = read_data(data, " ".join({spec.formula for spec in specs}), scope)
+    texts = " ".join({spec.formula for spec in specs})
+    new = read_data(data, texts, scope, keys=_keys(specs))
     out: list[np.ndarray | None] = []
     for spec in specs:
         try:
@@ -318,6 +328,12 @@ def replay_responses(
         except exc.FormulaError:
             out.append(None)
     return out
+
+
+def _keys(specs: Sequence[EquationSpec]) -> list[str]:
+    """Columns, or levels of the index, that lags of formulas go by."""
+    key = next((spec.key for spec in specs if spec.key is not None), None)
+    return [] if key is None else [key.groups, key.time]
 
 
 def _placed(new: Data, spec: EquationSpec, names: Any = None) -> Data:
@@ -358,40 +374,6 @@ def caller_scope(depth: int, formula: Any) -> dict[str, Any]:
     names = words(str(texts))
     spaces = (caller.f_globals, caller.f_locals)  # in this order the local name wins
     return {word: space[word] for space in spaces for word in names if word in space}
-
-
-def read_data(data: Any, text: str, scope: dict[str, Any], subset: Any = None) -> Data:
-    """What the caller passed as the engines want it, for formulas whose text is ``text``."""
-    if not isinstance(data, pd.DataFrame | Mapping):
-        raise exc.SystemInputError(f"data must be a pandas DataFrame, got {type(data).__name__}.")
-    try:
-        data = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
-        positions = pd.Series(np.arange(len(data)), index=data.index)
-        rows = np.atleast_1d(positions if subset is None else positions.loc[subset])
-    except Exception as error:
-        what = "data cannot be made a DataFrame" if subset is None else "data.loc[subset] fails"
-        raise exc.SystemInputError(f"{what}: {error}") from error
-    again = data.columns.duplicated()
-    if twice := mentioned(text, data.columns[again]):
-        raise exc.FormulaError(f"The data have more than one column {twice[0]!r}; rename one.")
-    numbered = pd.RangeIndex(rows.size)
-    # Rows are taken from a shallow copy; columns are replaced in it, never written to.
-    frame = data.loc[:, ~again].iloc[rows].set_axis(numbered).copy(deep=False)
-    for name, dtype in frame.dtypes.items():
-        # Engines know NumPy's types: pd.NA and string types become NaN, numbers and objects.
-        gaps = frame[name].isna().to_numpy()
-        if isinstance(dtype, pd.StringDtype) or (dtype == "boolean" and gaps.any()):
-            frame[name] = frame[name].astype(object).mask(gaps, np.nan)
-        elif pd.api.types.is_extension_array_dtype(dtype) and pd.api.types.is_numeric_dtype(dtype):
-            plain = float if gaps.any() else getattr(dtype, "numpy_dtype", float)
-            frame[name] = frame[name].to_numpy(plain, na_value=np.nan)
-    # Series of the caller's that are indexed like the data follow the data's new row numbers.
-    aligned = {
-        name: value.iloc[rows].set_axis(numbered)
-        for name, value in scope.items()
-        if isinstance(value, pd.Series | pd.DataFrame) and value.index.equals(data.index)
-    }
-    return Data(frame, data.index[rows], scope | aligned, rows)
 
 
 def _refuse_number_text(

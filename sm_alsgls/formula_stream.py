@@ -11,9 +11,11 @@ import pandas as pd
 
 from sm_alsgls.chunks import in_chunk
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, SystemInputError, UnseenLevelError
-from sm_alsgls.formula import FormulaSystem, build_system, read_data
+from sm_alsgls.formula import FormulaSystem, build_system
+from sm_alsgls.formula_data import read_data
 from sm_alsgls.formula_engine import EquationSpec, redesign
 from sm_alsgls.formula_errors import listed
+from sm_alsgls.frames import to_pandas
 
 _END = object()
 
@@ -72,6 +74,7 @@ class FormulaStream:
         while (data := next(self._chunks, _END)) is not _END:
             number += 1
             with in_chunk(number):
+                data = to_pandas(data)
                 if not isinstance(data, pd.DataFrame):
                     raise SystemInputError(
                         f"data must be an iterator of DataFrames, got {type(data).__name__}"

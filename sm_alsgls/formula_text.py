@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sm_alsgls import exceptions as exc
+from sm_alsgls.labels import spell
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _BRACED = re.compile(r"\s*\{.*\}\s*", re.DOTALL)
@@ -23,7 +24,7 @@ def read_equations(formula: Any) -> list[tuple[str | None, str]]:
     """(name or None, formula) per equation."""
     pairs: list[tuple[str | None, Any]]
     if isinstance(formula, Mapping):
-        pairs = [(str(name), text) for name, text in formula.items()]
+        pairs = [(spell(name), text) for name, text in formula.items()]
     elif isinstance(formula, list | tuple):
         pairs = [(None, text) for text in formula]
     elif isinstance(formula, str) and _BRACED.fullmatch(formula):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +12,11 @@ import pandas as pd
 from sm_alsgls import exceptions as exc
 from sm_alsgls.formula_errors import candidates, listed
 from sm_alsgls.formula_text import mentioned
+from sm_alsgls.labels import spell as equation_name
 from sm_alsgls.lags import Rows, outside
 from sm_alsgls.time_axis import Axis
+
+_TIMES = (pd.PeriodDtype, pd.DatetimeTZDtype)
 
 
 class Cells(NamedTuple):
@@ -99,7 +101,9 @@ def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.S
             f"{listed(labels[gaps])}; every row of a long panel needs one."
             + _read_as_missing(frame[name])
         )
-    return frame[name]
+    inferred = frame[name].infer_objects()
+    # Periods and zoned times, which engines know as objects only, are themselves again.
+    return inferred if isinstance(inferred.dtype, _TIMES) else frame[name]
 
 
 def _names(values: Any, groups: str) -> list[str]:
@@ -211,26 +215,7 @@ _ORDERED = (
 
 
 def equation_names(values: pd.Series, known: Collection[str]) -> pd.Series:
-    """The equation of each row of new data, from its group column; see `equation_name`."""
+    """The equation of each row of new data, from its group column; see `labels.spell`."""
     codes, labels = pd.factorize(values)
     names = np.array([equation_name(label, known) for label in labels], dtype=object)
     return pd.Series(names[codes], index=values.index)
-
-
-def equation_name(label: Any, known: Collection[str]) -> str:
-    """How the equations in ``known`` spell a group's label.
-
-    Equations are named by ``str`` of their groups. A whole number is the same group as an integer
-    and as a float, which is what pandas makes of integers beside a missing value.
-
-    Examples
-    --------
-    >>> from sm_alsgls.panel import equation_name
-    >>> equation_name(2.0, ["1", "2"]), equation_name(2.5, ["1", "2"])
-    ('2', '2.5')
-    """
-    text = str(label)
-    if text in known or not isinstance(label, Real) or not float(label).is_integer():
-        return text
-    spellings = (str(int(label)), str(float(label)))
-    return next((other for other in spellings if other in known), text)

@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.alignment import equal_labels
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
 from sm_alsgls.formula_errors import candidates
+from sm_alsgls.frames import level_names, to_pandas
 from sm_alsgls.labels import shown
 from sm_alsgls.vectors import KINDS, Vector, alike, columns, find, once, take
 
@@ -156,6 +158,7 @@ class Provenance:
     # -- how it was handed in -----------------------------------------------------------------
 
     def _vectors(self, value: Any, argument: str) -> Iterator[Vector]:
+        value = to_pandas(value, argument)
         if isinstance(value, str) or self._is_column(value):
             yield self._column(value, argument)
         elif isinstance(value, Mapping):
@@ -198,8 +201,9 @@ class Provenance:
         if len(at) == 1 or self._is_column(name):
             column = self.frame.iloc[:, at[0]] if len(at) else self.frame[name]
             return Vector.of(column, self.given, name)
-        if name in self.frame.index.names:
-            level = self.frame.index.get_level_values(name)
+        levels = level_names(self.frame.index)
+        if name in levels:
+            level = self.frame.index.get_level_values(levels.index(name))
             return Vector.of(pd.Series(level), self.given, name)
         raise FormulaError(
             f"{argument}={shown(name)} is not a column of the data, as they were when the model "
@@ -216,7 +220,7 @@ class Provenance:
         readings = [
             _Read(vector.values, of_data)
             for target, of_data in ((self.given, True), (self.index, False))
-            if (n == len(target) if labels is None else labels.equals(target))
+            if (n == len(target) if labels is None else equal_labels(labels, target))
         ]
         if not readings:
             n_data, N = len(self.given), len(self.index)
@@ -231,7 +235,7 @@ class Provenance:
         return readings[0]
 
     def _fits(self, labels: pd.Index) -> bool:
-        return labels.equals(self.given) or labels.equals(self.index)
+        return equal_labels(labels, self.given) or equal_labels(labels, self.index)
 
     def _by_label(self, vector: Vector, argument: str) -> _Read:
         """Labels in another order, or more or fewer of them, than those of the rows."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.dtypes import plain_index
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.labels import shown
 
@@ -93,7 +94,7 @@ def take(values: pd.Series, at: np.ndarray) -> pd.Series:
 def find(labels: pd.Index, target: pd.Index) -> np.ndarray:
     """Where each of ``target`` is among ``labels``, -1 for nowhere."""
     try:
-        return labels.get_indexer(target)
+        return plain_index(labels).get_indexer(plain_index(target))
     except (TypeError, ValueError):  # kinds of labels that cannot be compared are not the same
         return np.full(len(target), -1)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.alignment import by_name, nameless
 from sm_alsgls.exceptions import OptionError, UnknownArgumentError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.labels import shown
@@ -16,15 +17,18 @@ from sm_alsgls.labels import shown
 def coefficients(params: Any, names: list[str], argument: str) -> np.ndarray:
     """``params`` as one finite number for each of ``names``.
 
-    A Series that is labelled by the names goes by them, in whatever order.
+    A Series or mapping goes by its labels, the names in whatever order.
 
     Raises
     ------
     OptionError
         It names ``argument`` and the coefficient.
     """
-    if isinstance(params, pd.Series) and set(params.index) == set(names):
-        params = params[names]
+    params = pd.Series(params) if isinstance(params, Mapping) else params
+    if isinstance(params, pd.Series) and not nameless(params.index):
+        params = params.iloc[
+            by_name(params.index, names, argument, OptionError, noun="coefficient")
+        ]
     try:
         values = np.asarray(params, dtype=float).ravel()
     except (TypeError, ValueError) as error:

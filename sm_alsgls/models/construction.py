@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.exceptions import FormulaError, OneEquationWarning, ShapeError
+from sm_alsgls.alignment import by_name
+from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError, ShapeError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.formula_stream import FormulaStream
+from sm_alsgls.frames import table, to_pandas
+from sm_alsgls.labels import shown
 from sm_alsgls.models.weights import weights_of_data
 from sm_alsgls.panel_guess import guess_panel
 from sm_alsgls.provenance import Provenance, snapshot
@@ -31,17 +34,24 @@ class Construction:
 
     @classmethod
     def from_system(
-        cls, equations: Mapping[str, tuple[Any, Any]], rank: int | str = "auto", **kwargs: Any
+        cls, equations: Mapping[str, Any], rank: int | str = "auto", **kwargs: Any
     ) -> Self:
-        """Model from pairs, ``{"equation": (y, X), ...}``.
+        """Model from pairs, ``{"equation": (y, X), ...}``, or linearmodels' mappings.
 
         Parameters
         ----------
-        equations : mapping of str to (array_like, array_like)
-            Response (N,) and design (N, p_j) of each equation.
+        equations : mapping of str to (array_like, array_like) or mapping
+            Response (N,) and design (N, p_j) of each equation, and its weights (N,) where it has
+            some: ``(y, X)``, ``(y, X, w)`` or, as linearmodels has it,
+            ``{"dependent": y, "exog": X, "weights": w}``. Where some equations have weights those
+            of the others are 1.
         rank : int, "auto" or the name of a criterion
         **kwargs
             Passed to the constructor.
+
+        Raises
+        ------
+        ShapeError, OptionError
 
         Examples
         --------
@@ -54,15 +64,16 @@ class Construction:
         """
         if not isinstance(equations, Mapping) or not equations:
             raise ShapeError('from_system takes a mapping {"equation": (y, X), ...}')
-        for name, pair in equations.items():
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise ShapeError(f"equation {name!r}: expected a pair (y, X), got {type(pair)}")
-        return cls(
-            {name: pair[0] for name, pair in equations.items()},
-            {name: pair[1] for name, pair in equations.items()},
-            rank,
-            **kwargs,
-        )
+        parts = {name: _equation(name, one) for name, one in equations.items()}
+        endog = {name: y for name, (y, _, _) in parts.items()}
+        exog = {name: X for name, (_, X, _) in parts.items()}
+        if any(w is not None for _, _, w in parts.values()):
+            if kwargs.get("weights") is not None:
+                raise OptionError("weights= is given twice: beside the equations, and in them")
+            kwargs["weights"] = {
+                name: np.ones(len(y)) if w is None else w for name, (y, _, w) in parts.items()
+            }
+        return cls(endog, exog, rank, **kwargs)
 
     @classmethod
     def from_chunks(
@@ -149,7 +160,9 @@ class Construction:
               (`sm_alsgls.lags`); other terms that depend on the order of rows are refused.
 
             Formulas are Python code, as in all of statsmodels: evaluate none that you do not trust.
-        data : DataFrame, or iterator of DataFrames
+        data : DataFrame, mapping of columns, or iterator of DataFrames
+            Of pandas, polars (lazy too), pyarrow, duckdb, xarray or any library that narwhals
+            reads, see `sm_alsgls.frames.to_pandas`.
             An iterator yields chunks of rows, for example ``pd.read_csv(..., chunksize=100_000)``.
             They are read once and not kept, see `from_chunks`; levels of categorical variables
             are those of the first chunk, or those that its dtype declares. Not for long panels,
@@ -158,9 +171,11 @@ class Construction:
             See the constructor; the criterion sees the rows that are left after ``subset`` and
             ``missing``.
         groups, time : str, optional
-            Columns of a long panel that hold the equation and the row. Equations are in the order
-            of their labels where these are numbers, dates or ordered categories, else in that in
-            which the data have them.
+            Columns of a long panel, or levels of its index, that hold the equation and the row.
+            Data of one formula with one response whose index has two levels are such a panel,
+            equations first, when neither is given.
+            Equations are in the order of their labels where these are numbers, dates or ordered
+            categories, else in that in which the data have them.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
         missing : {"drop", "fiml", "raise", "none"}, optional
@@ -217,6 +232,7 @@ class Construction:
             )
             frame: Any = Removed("data", READ_AS_STREAM)
         else:
+            data = table(data)
             built = build_formula(
                 formula,
                 data,
@@ -226,17 +242,18 @@ class Construction:
                 missing=missing,
                 scope=scope,
             )
+            frame = snapshot(data)
+            source = provenance_of(built, frame)
             model = cls(
                 built.endog,
                 list(built.exog),
                 rank,
                 missing="fiml" if built.holes else "none",
-                weights=weights_of_data(weights, data, built),
+                weights=weights_of_data(weights, source, list(built.endog)),
                 common=common,
                 _formula=built,
             )
-            frame = snapshot(data)
-            model._comes_from(provenance_of(built, frame))
+            model._comes_from(source)
         model.formula = formula
         if len(model.equations) == 1:
             _warn_of_one(model.equations[0], data, groups, rows=model.nobs)
@@ -252,6 +269,27 @@ class Construction:
         """Remember the data of the formulas, of which the system may have dropped more rows."""
         dropped = self._system.provenance.rows
         self._source = source if dropped is None else source.kept(dropped)
+
+
+_PARTS = ("dependent", "exog", "weights")
+
+
+def _equation(name: Any, one: Any) -> tuple[Any, Any, Any]:
+    """Response, design and weights of an equation of `Construction.from_system`."""
+    if isinstance(one, Mapping):
+        what = f"equation {shown(name)}"
+        y, X, w = by_name(one, _PARTS, what, ShapeError, noun="part", some=True)
+        if y < 0 or X < 0:
+            raise ShapeError(f"{what} lacks part {_PARTS[0 if y < 0 else 1]!r}")
+        values = [to_pandas(value, str(key)) for key, value in one.items()]
+        return values[y], values[X], None if w < 0 else values[w]
+    if not isinstance(one, (tuple, list)) or len(one) not in (2, 3):
+        raise ShapeError(
+            f"equation {name!r}: expected a pair (y, X), a triple (y, X, weights) or a mapping "
+            f'{{"dependent": y, "exog": X, "weights": w}}, got {type(one)}'
+        )
+    y, X, w = (*(to_pandas(part) for part in one), None)[:3]
+    return y, X, w
 
 
 def provenance_of(built: FormulaSystem, frame: pd.DataFrame) -> Provenance:

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from sm_alsgls.core.observed_information import information_matrix
 from sm_alsgls.core.rows import Rows
@@ -165,6 +164,4 @@ def _point(model: Any, params: Any, sigma: Any, method: str) -> tuple[np.ndarray
         )
     if sigma.K != model.neqs:
         raise OptionError(f"sigma is of {sigma.K} equations, the model has {model.neqs}")
-    if isinstance(params, pd.Series) and set(params.index) == set(model.exog_names):
-        params = params[model.exog_names]
     return coefficients(params, model.exog_names, "params"), sigma

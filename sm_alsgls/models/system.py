@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionDtype
-from pandas.api.types import is_complex_dtype, is_numeric_dtype, is_object_dtype
 
+from sm_alsgls.alignment import by_name, check_rows
 from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.rows import Rows
+from sm_alsgls.dtypes import numeric
 from sm_alsgls.exceptions import ShapeError
-from sm_alsgls.labels import shown
+from sm_alsgls.frames import to_pandas
+from sm_alsgls.labels import spell
 from sm_alsgls.models.validity import (
     check_enough_rows,
     check_finite,
@@ -144,9 +145,19 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
     ShapeError
     """
     if exog is None:
-        raise ShapeError("exog is missing; give regressors, at least a constant")
-    names, Y, y_index = _responses(endog)
-    values = _by_equation(exog, names)
+        pairs = isinstance(endog, Mapping) and any(
+            isinstance(value, (Mapping, tuple)) for value in endog.values()
+        )
+        raise ShapeError(
+            "exog is missing; "
+            + (
+                "LowRankSUR.from_system takes responses and regressors in one mapping"
+                if pairs
+                else "give regressors, at least a constant"
+            )
+        )
+    names, Y, y_index = _responses(_read(endog, "endog"))
+    values = _by_equation(_read(exog, "exog"), names)
     blocks, columns = _designs(values, names)
     N = len(Y)
     for name, X in zip(names, blocks, strict=True):
@@ -170,18 +181,31 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
             index, Y = source.index, Y[keep]
             kept = {id(X): X[keep] for X in distinct(blocks)}
             blocks = [kept[id(X)] for X in blocks]
-    named = tuple(isinstance(value, (pd.Series, pd.DataFrame)) for value in values)
+    named = tuple(_has_names(value) for value in values)
     return System(names, index, Y, blocks, columns, N - len(Y), named, source=source)
 
 
 # -- reading -----------------------------------------------------------------------------------
 
 
+def _read(value: Any, argument: str) -> Any:
+    """Frames of other libraries as pandas', also in a mapping or a list; each object once."""
+    value = to_pandas(value, argument)
+    many = isinstance(value, Mapping)
+    if not many and not isinstance(value, (list, tuple)):
+        return value
+    parts = list(value.values() if many else value)
+    made = {id(part): to_pandas(part, argument) for part in parts}
+    found = [made[id(part)] for part in parts]
+    return dict(zip(value, found, strict=True)) if many else found
+
+
 def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
     if isinstance(endog, Mapping):
         if not endog:
             raise ShapeError("endog is an empty mapping; give at least one equation")
-        names = [str(key) for key in endog]
+        names = [spell(key) for key in endog]
+        _check_unique(names)
         vectors = {}
         index: pd.Index | None = None
         for name, value in zip(names, endog.values(), strict=True):
@@ -204,44 +228,34 @@ def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
                 + ", ".join(f"{k!r} {len(v)}" for k, v in list(vectors.items())[:8])
                 + "; align them on common rows"
             )
-        Y = np.asfortranarray(np.column_stack(list(vectors.values())))
+        return names, np.asfortranarray(np.column_stack(list(vectors.values()))), index
+    Y = _numbers(endog, "endog", None)
+    if Y.ndim == 1:
+        Y = Y[:, None]
+    if Y.ndim != 2:
+        raise ShapeError(f"endog must be (N, K), got {Y.ndim} dimensions")
+    if isinstance(endog, pd.DataFrame):
+        names = [spell(c) for c in endog.columns]
+    elif isinstance(endog, pd.Series):
+        names = [spell(endog.name) if endog.name is not None else "y"]
     else:
-        Y = _numbers(endog, "endog", None)
-        if Y.ndim == 1:
-            Y = Y[:, None]
-        if Y.ndim != 2:
-            raise ShapeError(f"endog must be (N, K), got {Y.ndim} dimensions")
-        index = endog.index if isinstance(endog, (pd.DataFrame, pd.Series)) else None
-        if isinstance(endog, pd.DataFrame):
-            names = [_label(c) for c in endog.columns]
-        elif isinstance(endog, pd.Series):
-            names = [_label(endog.name) if endog.name is not None else "y"]
-        else:
-            names = [f"y{j}" for j in range(1, Y.shape[1] + 1)] if Y.shape[1] > 1 else ["y"]
-    repeated = (
-        sorted({name for name in names if names.count(name) > 1})
-        if len(set(names)) < len(names)
-        else []
-    )
-    if repeated:
-        raise ShapeError(f"equation names must be unique, {repeated[0]!r} is repeated")
-    return names, Y, index
+        names = [f"y{j}" for j in range(1, Y.shape[1] + 1)] if Y.shape[1] > 1 else ["y"]
+    _check_unique(names)
+    return names, Y, _index_of(endog)
+
+
+def _check_unique(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = min(name for name in names if names.count(name) > 1)
+        raise ShapeError(f"equation names must be unique, {twice!r} is repeated")
 
 
 def _by_equation(exog: Any, names: list[str]) -> list[Any]:
     """The regressors of each equation, as they were given."""
     if isinstance(exog, Mapping):
-        given = {str(key): value for key, value in exog.items()}
-        missing = [name for name in names if name not in given]
-        extra = [key for key in given if key not in names]
-        if missing or extra:
-            raise ShapeError(
-                "exog and endog name different equations: "
-                + (f"exog lacks {missing[:5]}" if missing else "")
-                + (" and " if missing and extra else "")
-                + (f"endog lacks {extra[:5]}" if extra else "")
-            )
-        return [given[name] for name in names]
+        at = by_name(exog, names, "exog", ShapeError, noun="equation")
+        values = list(exog.values())
+        return [values[i] for i in at]
     if isinstance(exog, (list, tuple)) and (len(exog) == 0 or np.ndim(exog[0]) > 0):
         if len(exog) != len(names):
             raise ShapeError(
@@ -274,23 +288,16 @@ def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
     """A float array, missing values as NaN; no copy when it is a float array already."""
     where = f"{argument} of equation {name!r}" if name else argument
     if isinstance(value, (pd.Series, pd.DataFrame)):
-        frame = value.to_frame() if isinstance(value, pd.Series) else value
-        for label, dtype in zip(frame.columns, frame.dtypes, strict=True):
-            if not (is_numeric_dtype(dtype) or is_object_dtype(dtype)) or is_complex_dtype(dtype):
-                raise ShapeError(
-                    f"{where}: column {shown(label)} is {dtype}, not numeric; encode it, for "
-                    "example with C() through from_formula"
-                )
-        # na_value makes a copy, which numpy's own dtypes do not need.
-        nullable = any(isinstance(dtype, ExtensionDtype) for dtype in frame.dtypes)
-        kwds = {"na_value": np.nan} if nullable else {}
-    else:
-        value = np.ma.filled(value.astype(float), np.nan) if np.ma.isMaskedArray(value) else value
-        if np.asarray(value).dtype.kind not in "fiubO":
-            raise ShapeError(f"{where} holds {np.asarray(value).dtype}, not real numbers")
+        try:
+            return numeric(value)
+        except (TypeError, ValueError) as error:
+            raise ShapeError(
+                f"{where}: {error}; encode it, for example with C() through from_formula"
+            ) from error
+    value = np.ma.filled(value.astype(float), np.nan) if np.ma.isMaskedArray(value) else value
+    if np.asarray(value).dtype.kind not in "fiubO":
+        raise ShapeError(f"{where} holds {np.asarray(value).dtype}, not real numbers")
     try:
-        if isinstance(value, (pd.Series, pd.DataFrame)):
-            return value.to_numpy(dtype=float, **kwds)
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
         raise ShapeError(f"{where} is not numeric ({error})") from error
@@ -300,15 +307,21 @@ def _index_of(value: Any) -> pd.Index | None:
     return value.index if isinstance(value, (pd.Series, pd.DataFrame)) else None
 
 
+def _has_names(value: Any) -> bool:
+    if isinstance(value, pd.Series):
+        return value.name is not None
+    return isinstance(value, pd.DataFrame)
+
+
 def _column_names(value: Any, X: np.ndarray, name: str) -> list[str]:
     if isinstance(value, pd.DataFrame):
-        labels = [_label(c) for c in value.columns]
+        labels = [spell(c) for c in value.columns]
         if len(set(labels)) < len(labels):
             twice = next(c for c in labels if labels.count(c) > 1)
             raise ShapeError(f"equation {name!r}: exog has two columns named {twice!r}")
         return labels
     if isinstance(value, pd.Series):
-        return [_label(value.name) if value.name is not None else "x1"]
+        return [spell(value.name) if value.name is not None else "x1"]
     ones = [
         len(X) > 0 and X[0, i] == 1.0 and X[-1, i] == 1.0 and (X[:, i] == 1.0).all()
         for i in range(X.shape[1])
@@ -329,10 +342,6 @@ def numbered(ones: Sequence[bool]) -> list[str]:
     return labels
 
 
-def _label(column: Any) -> str:
-    return "_".join(str(part) for part in column) if isinstance(column, tuple) else str(column)
-
-
 def _common_index(
     y_index: pd.Index | None, x_index: list[pd.Index | None], names: list[str], N: int
 ) -> tuple[pd.Index, bool]:
@@ -348,10 +357,5 @@ def _common_index(
 
 
 def _same_index(one: pd.Index, other: pd.Index, what: str) -> None:
-    if len(one) == len(other) and not one.equals(other):
-        i = next(i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
-        raise ShapeError(
-            f"row labels of {what} differ from the others', first at position {i} "
-            f"({shown(one[i])} against {shown(other[i])}); align them before, for example "
-            "with reindex"
-        )
+    if len(one) == len(other):
+        check_rows(one, other, what, ShapeError)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
-from sm_alsgls.formula import FormulaSystem
-from sm_alsgls.formula_errors import candidates
-from sm_alsgls.labels import shown
+from sm_alsgls.alignment import by_name, nameless, rows_by_label
+from sm_alsgls.dtypes import numeric
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
+from sm_alsgls.frames import to_pandas
+from sm_alsgls.labels import shown, spell
+from sm_alsgls.provenance import Provenance
 
 
 def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
@@ -23,16 +25,17 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
     ------
     ShapeError, OptionError
     """
+    weights = to_pandas(weights, "weights")
     if isinstance(weights, Mapping):
-        given = {str(name): value for name, value in weights.items()}
-        _check_names(given, names)
-        return np.column_stack([_vector(given[name], index, name) for name in names])
+        at = by_name(weights, names, "weights", ShapeError, noun="equation")
+        given = list(weights.values())
+        pairs = zip(names, at, strict=True)
+        return np.column_stack([_vector(given[i], index, name) for name, i in pairs])
     if isinstance(weights, pd.DataFrame):
-        labels = [str(column) for column in weights.columns]
-        if len(labels) > 1 or set(labels) == set(names):
-            _check_names(labels, names)
-            columns = weights.set_axis(labels, axis=1)[names]
-            return _numbers(_aligned(columns, index, None).to_numpy(), None)
+        labels = [spell(column, names) for column in weights.columns]
+        if len(labels) > 1 or labels == names:
+            columns = weights.iloc[:, _columns(weights.columns, names)]
+            return _numbers(_aligned(columns, index, None), None)
         weights = weights.iloc[:, 0]
     if isinstance(weights, pd.Series):
         return _vector(weights, index, None)
@@ -45,17 +48,19 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray | None:
+def weights_of_data(weights: Any, source: Provenance, names: list[str]) -> np.ndarray | None:
     """Weights given with a formula, for the rows that it made of the data.
 
     Parameters
     ----------
-    weights : str, array_like (n,) or (n, K), Series, DataFrame, mapping, or None
-        A column of the data; one for each of their n rows, or for each row and equation. Of a
-        long panel a row is a cell.
-    data : DataFrame
-        As the caller passed it.
-    built : FormulaSystem
+    weights : str, array_like, Series, DataFrame, mapping, or None
+        What belongs to rows in one of the ways that `Provenance` reads: a column of the data, or
+        values of their n rows or of the N rows of the system; of a long panel a row of the data is
+        a cell. Of wide data also one such vector for each equation.
+    source : Provenance
+        Which rows of the data the formula kept.
+    names : list of str (K,)
+        Equations.
 
     Returns
     -------
@@ -67,30 +72,38 @@ def weights_of_data(weights: Any, data: Any, built: FormulaSystem) -> np.ndarray
     """
     if weights is None:
         return None
-    data = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
-    names = [str(name) for name in built.endog]
+    weights = to_pandas(weights, "weights")
     if isinstance(weights, Mapping):
-        weights = {name: _column(value, data) for name, value in weights.items()}
-    values = read_weights(_column(weights, data), names, data.index)
-    if built.groups is None:
-        return values[built.rows]
-    if values.ndim == 2:
+        at = by_name(weights, names, "weights", ShapeError, noun="equation")
+        given = [to_pandas(value, "weights") for value in weights.values()]
+        pairs = [(names[j], given[i]) for j, i in enumerate(at)]
+        columns = [one for name, value in pairs for one in _read(value, source, name)]
+    else:
+        if isinstance(weights, pd.DataFrame) and weights.shape[1] > 1 and not source.is_panel:
+            weights = weights.iloc[:, _columns(weights.columns, names)]
+        columns = _read(weights, source, None)
+    if len(columns) == 1 and not isinstance(weights, Mapping):
+        return columns[0]
+    if source.is_panel:
         raise ShapeError(
-            f"weights of a long panel must hold one for each of its {len(data)} rows, which are "
-            "the cells: a column of the data, or a vector"
+            f"weights of a long panel must hold one for each of its {len(source.given)} rows, "
+            "which are the cells: a column of the data, or a vector"
         )
-    # A cell that is absent has no weight either.
-    return np.where(built.rows >= 0, values[built.rows], np.nan).T
+    if len(columns) != len(names):
+        raise ShapeError(
+            f"weights must hold one for each row, or for each row and each of {len(names)} "
+            f"equations; got {len(columns)} columns"
+        )
+    return np.column_stack(columns)
 
 
-def _column(value: Any, data: pd.DataFrame) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value not in data:
-        raise FormulaError(
-            f"weights={value!r} is not a column of the data{candidates(value, data)}"
-        )
-    return data[value]
+def _read(value: Any, source: Provenance, name: str | None) -> list[np.ndarray]:
+    if np.ndim(value) == 0 and not isinstance(value, str):
+        raise OptionError(f"weights must be a column of the data or vectors, got {value!r}")
+    return [
+        _numbers(pd.DataFrame(one), name) if one.ndim == 2 else _numbers(pd.Series(one), name)
+        for one in source.per_cell(value, "weights")
+    ]
 
 
 def check_weights(
@@ -132,19 +145,15 @@ def normalised(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return given / (np.where(mask, given, 0.0).sum(axis=0) / mask.sum(axis=0))
 
 
-def _check_names(given: Any, names: list[str]) -> None:
-    lacking = [name for name in names if name not in given]
-    extra = [name for name in given if name not in names]
-    if lacking or extra:
-        raise ShapeError(
-            "weights and endog name different equations: "
-            + (f"weights lacks {lacking[:5]}" if lacking else "")
-            + (" and " if lacking and extra else "")
-            + (f"endog lacks {extra[:5]}" if extra else "")
-        )
+def _columns(labels: pd.Index, names: list[str]) -> np.ndarray:
+    """Which column belongs to each equation: by name, or by position where columns have none."""
+    if nameless(labels) and len(labels) == len(names):
+        return np.arange(len(names))
+    return by_name(labels, names, "weights", ShapeError, noun="equation")
 
 
 def _vector(value: Any, index: pd.Index, name: str | None) -> np.ndarray:
+    value = to_pandas(value, "weights")
     if isinstance(value, pd.DataFrame) and value.shape[1] == 1:
         value = value.iloc[:, 0]
     if isinstance(value, pd.Series):
@@ -158,23 +167,15 @@ def _vector(value: Any, index: pd.Index, name: str | None) -> np.ndarray:
 
 def _aligned(value: Any, index: pd.Index, name: str | None) -> Any:
     of = "" if name is None else f" of equation {name!r}"
-    if value.index.equals(index):
-        return value
-    if not index.is_unique or not value.index.is_unique:
-        raise ShapeError(
-            f"weights{of}: row labels repeat, so they cannot be aligned; pass a plain array"
-        )
-    lacking = index.difference(value.index)
-    if len(lacking):
-        raise ShapeError(f"weights{of} has no label for row {shown(lacking[0])}")
-    return value.loc[index]
+    at = rows_by_label(value.index, index, f"weights{of}", ShapeError)
+    return value if at is None else value.iloc[at]
 
 
 def _numbers(value: Any, name: str | None) -> np.ndarray:
     of = "" if name is None else f" of equation {name!r}"
     try:
         if isinstance(value, (pd.Series, pd.DataFrame)):
-            return value.to_numpy(dtype=float, na_value=np.nan)
+            return numeric(value)
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
         raise OptionError(f"weights{of} must be numbers ({error})") from error

@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
+from sm_alsgls.alignment import by_coefficient
 from sm_alsgls.core.bootstrap import Replicate
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
@@ -178,6 +179,7 @@ class Coefficients(LikelihoodModelResults):
         with ``pvalues``; one about several has the fewest among them.
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
+        cov_p = self._ordered(cov_p, "cov_p", rows=True)
         tested = super().t_test((R, q), cov_p, use_t)
         if tested.distribution != "t" or (self._df_t == self._df_t[0]).all():
             return tested
@@ -206,6 +208,7 @@ class Coefficients(LikelihoodModelResults):
             The restrictions leave nothing to test.
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
+        cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
         if cov_p is None and invcov is None:
             R, q = left_to_test(self._freedom, R, q)
         return super().wald_test((R, q), cov_p, invcov, use_f, df_constraints, scalar)
@@ -243,6 +246,8 @@ class Coefficients(LikelihoodModelResults):
         other : array_like (q, P), optional
             Second set of combinations.
         """
+        r_matrix, other = self._ordered(r_matrix, "r_matrix"), self._ordered(other, "other")
+        cov_p = self._ordered(cov_p, "cov_p", rows=True)
         if cov_p is not None:
             return super().cov_params(r_matrix, column, scale, cov_p, other)
         if column is not None and (r_matrix is not None or other is not None):
@@ -273,6 +278,10 @@ class Coefficients(LikelihoodModelResults):
         second = None if other is None else np.atleast_2d(np.asarray(other, dtype=float))
         V = factor * self._of_combinations(np.atleast_2d(rows), second)
         return V[0, 0] if rows.ndim == 1 and second is None else V
+
+    def _ordered(self, value: Any, argument: str, rows: bool = False) -> Any:
+        """What is labelled by coefficients in their order; see `by_coefficient`."""
+        return by_coefficient(value, self.model.exog_names, argument, OptionError, rows)
 
     def _of_combinations(self, R: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
         """R V other' with zeros, not rounding errors, for what restrictions fix."""

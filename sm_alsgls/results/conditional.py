@@ -22,12 +22,13 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from sm_alsgls import panel
+from sm_alsgls.alignment import by_name, nameless, rows_by_label
 from sm_alsgls.core.observed import ObservedCovariance
 from sm_alsgls.core.observed_patterns import Patterns
+from sm_alsgls.dtypes import numeric
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import replay_responses
-from sm_alsgls.formula_errors import listed
+from sm_alsgls.frames import table, to_pandas
 from sm_alsgls.labels import shown
 from sm_alsgls.results.new_rows import NewRows, Piece, rows_of_system, select
 from sm_alsgls.results.prediction import SystemPrediction, frozen
@@ -237,7 +238,7 @@ def _own(results: Any, exog: Any, transform: bool, long: bool) -> np.ndarray:
             "given=True needs data with the responses; pass them, given= a DataFrame or an array "
             "(n, K) with NaN where one is unknown"
         )
-    data = pd.DataFrame(exog) if isinstance(exog, Mapping) else exog
+    data = table(exog, "exog")
     specs = formula.specs[:1] if long else formula.specs
     found = replay_responses(specs, data, formula.scope)
     if all(y is None for y in found):
@@ -250,9 +251,11 @@ def _own(results: Any, exog: Any, transform: bool, long: bool) -> np.ndarray:
 def _given(given: Any, model: Any, rows: NewRows, long: bool) -> np.ndarray:
     """Responses that the caller passed, NaN where one is unknown."""
     n, K = len(rows.index), len(model.equations)
+    given = to_pandas(given, "given")
     if long:
-        if isinstance(given, pd.Series) and not given.index.equals(rows.index):
-            raise ShapeError("given= has other row labels than the data")
+        if isinstance(given, pd.Series):
+            at = rows_by_label(given.index, rows.index, "given", ShapeError)
+            given = given if at is None else given.iloc[at]
         y = _numbers(given)
         if y.shape != (n,):
             raise ShapeError(
@@ -260,6 +263,7 @@ def _given(given: Any, model: Any, rows: NewRows, long: bool) -> np.ndarray:
                 f"NaN where it is unknown; got shape {y.shape}"
             )
         return y
+    names = model.equations
     if isinstance(given, Mapping):
         columns = {name: _vector(y, name, rows.index) for name, y in given.items()}
         given = pd.DataFrame(columns, index=rows.index)
@@ -268,22 +272,22 @@ def _given(given: Any, model: Any, rows: NewRows, long: bool) -> np.ndarray:
         if Y.shape != (n, K):
             raise ShapeError(f"given= must have the shape {(n, K)}, got {Y.shape}")
         return Y
-    names = [panel.equation_name(name, model.equations) for name in given.columns]
-    unknown = [repr(name) for name in names if name not in model.equations]
-    if unknown:
-        raise OptionError(
-            f"given: the system has no equation {listed(unknown)}; it has "
-            f"{listed(map(repr, model.equations))}"
-        )
-    if not given.index.equals(rows.index):
-        raise ShapeError("given= has other row labels than the rows to predict")
-    return _numbers(given.set_axis(names, axis=1).reindex(columns=model.equations))
+    at = rows_by_label(given.index, rows.index, "given", ShapeError)
+    given = given if at is None else given.iloc[at]
+    if nameless(given.columns) and given.shape[1] == K:
+        return _numbers(given)
+    at = by_name(given.columns, names, "given", OptionError, noun="equation", some=True)
+    out = np.full((n, K), np.nan)
+    out[:, at >= 0] = _numbers(given)[:, at[at >= 0]]
+    return out
 
 
 def _vector(value: Any, name: Any, index: pd.Index) -> np.ndarray:
-    """Responses of one equation in a mapping; a Series by its labels, which must be the rows'."""
-    if isinstance(value, pd.Series) and not value.index.equals(index):
-        raise ShapeError(f"given[{name!r}] has other row labels than the rows to predict")
+    """Responses of one equation in a mapping; a Series by its labels."""
+    value = to_pandas(value, "given")
+    if isinstance(value, pd.Series):
+        at = rows_by_label(value.index, index, f"given[{name!r}]", ShapeError)
+        value = value if at is None else value.iloc[at]
     y = _numbers(value)
     if y.shape != (len(index),):
         raise ShapeError(
@@ -296,7 +300,7 @@ def _vector(value: Any, name: Any, index: pd.Index) -> np.ndarray:
 def _numbers(value: Any) -> np.ndarray:
     try:
         if isinstance(value, (pd.Series, pd.DataFrame)):
-            return value.to_numpy(dtype=float, na_value=np.nan)
+            return numeric(value)
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
         raise OptionError(

@@ -7,10 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from statsmodels.formula._manager import FormulaManager
 
+from sm_alsgls.alignment import by_coefficient, by_name, nameless
 from sm_alsgls.exceptions import RestrictionError
 from sm_alsgls.formula_errors import close
+from sm_alsgls.frames import to_pandas
+from sm_alsgls.labels import spell
 
 
 def read_constraints(
@@ -20,8 +24,11 @@ def read_constraints(
 
     Parameters
     ----------
-    constraints : str, list of str, array_like or tuple
-        ``"a = b, c = 0"``, chains ``"a = b = c"``, a matrix R (q = 0) or a pair (R, q). Names may
+    constraints : str, list of str, array_like, DataFrame, Series or tuple
+        ``"a = b, c = 0"``, chains ``"a = b = c"``, a matrix R (q = 0) or a pair (R, q). The
+        columns of a DataFrame, and the labels of a Series, which is one row, are names of
+        coefficients, in any order; those that are left out have 0. Where R and q both have
+        labels of hypotheses q goes by them. Names in strings may
         hold spaces, commas or brackets, and may stand in backticks: they are replaced by plain
         ones before the engine reads them, and a chain becomes its pairs, which formulaic would
         misread.
@@ -41,9 +48,17 @@ def read_constraints(
     ):
         return _from_text(constraints, names, called)
     R, q = constraints if isinstance(constraints, tuple) else (constraints, 0.0)
+    R, q = to_pandas(R, "R"), to_pandas(q, "q")
+    both = isinstance(q, pd.Series) and isinstance(R, pd.DataFrame)
+    if both and not nameless(R.index) and not nameless(q.index):
+        hypotheses = [spell(label) for label in R.index]
+        q = q.iloc[by_name(q.index, hypotheses, "q", RestrictionError, noun="row")]
     try:
+        R = by_coefficient(R, names, "R", RestrictionError)
         R = np.atleast_2d(np.array(R, dtype=float))  # a copy: the caller may write into his
         q = np.broadcast_to(np.asarray(q, dtype=float).ravel(), (len(R),)).copy()
+    except RestrictionError:
+        raise
     except (TypeError, ValueError) as error:
         raise RestrictionError(
             f"hypotheses are strings, a matrix R or a pair (R, q); got {constraints!r:.200}"

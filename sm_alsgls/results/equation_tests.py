@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 
+from sm_alsgls.alignment import by_coefficient
+from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.freedom import Freedom, left_to_test
@@ -66,6 +68,8 @@ class EquationTests:
             A factor, and another (p_j, p_j) covariance to use, as in statsmodels.
         """
         at = None if column is None else positions(column, self._labels, "column")
+        r_matrix, other = self._ordered(r_matrix, "r_matrix"), self._ordered(other, "other")
+        cov_p = self._ordered(cov_p, "cov_p", rows=True)
         V = self._own_results().cov_params(r_matrix, at, scale, cov_p, other)
         if r_matrix is not None or np.ndim(V) < 2:
             return V
@@ -97,6 +101,7 @@ class EquationTests:
         ------
         RestrictionError
         """
+        cov_p = self._ordered(cov_p, "cov_p", rows=True)
         return self._own_results().t_test(self._hypotheses(r_matrix), cov_p, use_t)
 
     def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
@@ -123,12 +128,17 @@ class EquationTests:
             Unreadable hypotheses, or the restrictions leave nothing to test.
         """
         R, q = self._hypotheses(r_matrix)
+        cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
         if cov_p is None and invcov is None:
             R, q = left_to_test(self._freedom, R, q)
         return self._own_results().wald_test((R, q), cov_p, invcov, use_f, df_constraints, scalar)
 
     def _hypotheses(self, r_matrix: Any) -> tuple[np.ndarray, np.ndarray]:
         return read_constraints(r_matrix, list(self._labels), "the columns of the equation")
+
+    def _ordered(self, value: Any, argument: str, rows: bool = False) -> Any:
+        """What is labelled by the equation's coefficients in their order."""
+        return by_coefficient(value, list(self._labels), argument, OptionError, rows)
 
     @property
     def _freedom(self) -> Freedom:

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls import held, panel
+from sm_alsgls.alignment import by_name, nameless, same_labels
+from sm_alsgls.dtypes import numeric
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import replay, replay_panel
 from sm_alsgls.formula_errors import listed
-from sm_alsgls.labels import shown
+from sm_alsgls.frames import one_row, table, to_pandas, with_levels
+from sm_alsgls.labels import shown, spell
 from sm_alsgls.results.selection import each, equation
 
 
@@ -118,6 +121,7 @@ def _positions(model: Any) -> dict[str, int]:
 def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> NewRows:
     """What `LowRankSURResults.predict` was given, as designs."""
     chosen = select(model, equations)
+    exog = to_pandas(exog, "exog")
     formula = model.formula_system
     if exog is None:
         return _wide(model, chosen, [model.exog[j] for j in chosen], model._system.index)
@@ -127,8 +131,8 @@ def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> Ne
     if formula.groups is None:
         designs = replay(specs, exog, formula.scope)
         return _wide(model, chosen, [X.to_numpy() for X in designs], designs[0].index)
-    data = pd.DataFrame(exog) if isinstance(exog, Mapping) else exog
-    if equations is not None and isinstance(data, pd.DataFrame):
+    data = with_levels(table(exog, "exog"), (formula.groups, formula.time))
+    if equations is not None:
         groups = panel.key(data, data.index, formula.groups, "groups")
         names = panel.equation_names(groups, model.equations)
         data = data.loc[names.isin([spec.name for spec in specs]).to_numpy()]
@@ -152,7 +156,7 @@ def rows_of_equation(model: Any, j: int, exog: Any, transform: bool) -> NewRows:
     if exog is None:
         X, index = model.exog[j], model._system.index
     elif formula is None or not transform:
-        X, index = _design(exog, name, model._system.columns[j])
+        X, index = _design(exog, name, model._system.columns[j], model._system.named[j])
     else:
         (frame,) = replay([formula.specs[j]], exog, formula.scope)
         X, index = frame.to_numpy(), frame.index
@@ -173,13 +177,16 @@ def _wide(
 
 def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
     names = [model.equations[j] for j in chosen]
-    if isinstance(exog, Mapping):
-        given = {panel.equation_name(key, names): value for key, value in exog.items()}
-        lacking = [repr(name) for name in names if name not in given]
+    if isinstance(exog, Mapping) and not _is_row(exog, model.equations):
+        noun, known = "equation", model.equations
+        found = by_name(exog, known, "exog", ShapeError, noun=noun, some=True)
+        at = [found[j] for j in chosen]
+        lacking = [repr(name) for name, i in zip(names, at, strict=True) if i < 0]
         if lacking:
             raise ShapeError(f"exog lacks equations {listed(lacking)}")
-        values = [given[name] for name in names]
-    elif isinstance(exog, (list, tuple)) and len(exog) and np.ndim(exog[0]) > 1:
+        given = list(exog.values())
+        values = [given[i] for i in at]
+    elif isinstance(exog, (list, tuple)) and len(exog) and np.ndim(to_pandas(exog[0])) > 1:
         values = list(exog)
         if len(values) != len(names):
             raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
@@ -189,40 +196,65 @@ def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
     designs: list[np.ndarray] = []
     index: pd.Index | None = None
     for name, j, value in zip(names, chosen, values, strict=True):
-        X, labels = _design(value, name, columns[j])
+        X, labels = _design(value, name, columns[j], model._system.named[j])
         if designs and len(X) != len(designs[0]):
             raise ShapeError(
                 f"equation {name!r}: exog has {len(X)} rows, that of {names[0]!r} has "
                 f"{len(designs[0])}"
             )
-        if index is not None and labels is not None and not labels.equals(index):
+        if index is not None and labels is not None and not same_labels(labels, index).all():
             raise ShapeError(f"equation {name!r}: exog has other row labels than the ones before")
         index = labels if index is None else index
         designs.append(X)
     return _wide(model, chosen, designs, index)
 
 
-def _design(value: Any, name: str, labels: list[str]) -> tuple[np.ndarray, pd.Index | None]:
-    """Regressors (n, p_j) of one equation, and row labels where they have some."""
+def _is_row(exog: Mapping[Any, Any], equations: list[str]) -> bool:
+    """Whether a mapping holds numbers of columns, and not designs of equations."""
+    return one_row(exog) and not all(spell(name, equations) in equations for name in exog)
+
+
+def _design(
+    value: Any, name: str, labels: list[str], named: bool
+) -> tuple[np.ndarray, pd.Index | None]:
+    """Regressors (n, p_j) of one equation, and row labels where they have some.
+
+    Columns go by name where both sides have names, and others beside those of the model do no
+    harm; else by position.
+    """
+    value = _labelled(to_pandas(value, "exog"), labels, named)
     index = value.index if isinstance(value, (pd.DataFrame, pd.Series)) else None
+    where = f"equation {name!r}: exog"
+    if isinstance(value, pd.DataFrame):
+        known = {spell(column, labels) for column in value.columns}
+        if set(labels) <= known or (named and not nameless(value.columns)):
+            at = by_name(value.columns, labels, where, ShapeError, others=True)
+            value = value.iloc[:, at]
     try:
-        if isinstance(value, pd.DataFrame):
-            # Columns go by name where the names are the model's, else by position.
-            where = {str(column): i for i, column in enumerate(value.columns)}
-            if len(where) == value.shape[1] and set(labels) <= set(where):
-                value = value.iloc[:, [where[label] for label in labels]]
-            X = value.to_numpy(dtype=float, na_value=np.nan)
+        if isinstance(value, (pd.DataFrame, pd.Series)):
+            X = numeric(value)
         else:
             X = np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ShapeError(f"equation {name!r}: exog is not a numeric matrix ({error})") from error
+        raise ShapeError(f"{where} is not a numeric matrix ({error})") from error
     if X.ndim == 1 and len(labels) == 1:
         X = X[:, None]
     elif X.ndim < 2:
         X, index = np.atleast_2d(X), None
     if X.ndim != 2 or X.shape[1] != len(labels):
         got = f"{X.shape[1]} columns" if X.ndim == 2 else f"{X.ndim} dimensions"
-        raise ShapeError(
-            f"equation {name!r}: exog has {got}, the model has {len(labels)} ({listed(labels)})"
-        )
+        raise ShapeError(f"{where} has {got}, the model has {len(labels)} ({listed(labels)})")
     return X, index
+
+
+def _labelled(value: Any, labels: list[str], named: bool) -> Any:
+    """A labelled row, or a named column, as a frame; anything else as it is."""
+    if isinstance(value, Mapping):
+        value = pd.DataFrame(value, index=[0]) if one_row(value) else pd.DataFrame(value)
+    if not isinstance(value, pd.Series):
+        return value
+    is_row = set(labels) <= {spell(label, labels) for label in value.index}
+    if is_row or (len(labels) > 1 and named and not nameless(value.index)):
+        rows = pd.RangeIndex(1) if value.name is None else pd.Index([value.name])
+        return pd.DataFrame([value.to_numpy()], index=rows, columns=value.index)
+    return value if value.name is None or len(labels) > 1 else value.to_frame()

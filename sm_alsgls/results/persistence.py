@@ -161,6 +161,7 @@ def _remove_from_model(model: Any) -> None:
         "data",
         names=system.names,
         columns=system.columns,
+        named=system.named,
         param_names=system.param_names,
         Y=Removed("responses"),
         blocks=Removed("regressors"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from sm_alsgls import panel
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.formula import replay_responses
+from sm_alsgls.frames import table, with_levels
 
 
 class Tables:
@@ -141,7 +141,7 @@ def _augment(results: Any, data: Any) -> pd.DataFrame:
         fitted = results.predict(data)
         observed = np.full(fitted.shape, np.nan)
         return _long(results, fitted.index, observed, fitted.to_numpy(), observed)
-    data = pd.DataFrame(data) if isinstance(data, Mapping) else data
+    data = with_levels(table(data), (formula.groups, formula.time))
     fitted = results.predict(data)
     if formula.groups is None:
         found = replay_responses(formula.specs, data, formula.scope)

@@ -208,7 +208,7 @@ class TestForms:
         frame = pd.DataFrame(Y, columns=[f"z{j}" for j in range(K)])
         with pytest.raises(OptionError, match="no equation 'z0'"):
             res.predict(given=frame)
-        with pytest.raises(ShapeError, match="row labels"):
+        with pytest.raises(ShapeError, match="given has no label for row 0"):
             res.predict(given=frame.set_axis(res.model.equations, axis=1).set_axis(range(1, 61)))
         with pytest.raises(OptionError, match="given must be True"):
             res.predict(given=["a", 3.0])

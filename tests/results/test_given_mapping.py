@@ -29,8 +29,11 @@ def test_a_series_in_the_order_of_the_rows_is_its_numbers(fitted):
 
 def test_a_series_with_other_labels_is_not_taken_by_position(fitted):
     res, Y = fitted
-    with pytest.raises(ShapeError, match=r"given\['c'\] has other row labels"):
-        res.predict(given={"a": Y["a"], "c": Y["c"].iloc[::-1]})
+    expected = res.predict(given=["a", "c"])
+    got = res.predict(given={"a": Y["a"], "c": Y["c"].iloc[::-1]})
+    pd.testing.assert_frame_equal(got, expected)
+    with pytest.raises(ShapeError, match=r"given\['c'\] has no label for row 'row 0'"):
+        res.predict(given={"a": Y["a"], "c": Y["c"].rename({"row 0": "row O"})})
 
 
 @pytest.mark.parametrize("value", [1.0, np.ones(119)])
