@@ -159,8 +159,8 @@ class Construction:
             ``missing``.
         groups, time : str, optional
             Columns of a long panel that hold the equation and the row. Equations are in the order
-            of their labels where these are numbers, dates or ordered categories, else in that in
-            which the data have them.
+            of their labels where these are numbers or dates, else in that in which the data have
+            them.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
         missing : {"drop", "fiml", "raise", "none"}, optional
