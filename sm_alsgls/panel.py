@@ -45,8 +45,7 @@ def arrange(
     UnbalancedPanelError where a cell is absent, incomplete or there twice, FormulaError or
     NonFiniteError where a column cannot tell rows apart.
     """
-    column = key(frame, labels, groups, "groups")
-    g, values = pd.factorize(column, sort=has_order(column))
+    g, values = by_value(key(frame, labels, groups, "groups"))
     names = _names(values, groups)
     if time is None:
         # Counted before rows are dropped: dropping first would match rows that do not belong.
@@ -190,22 +189,23 @@ class RowKey:
         return Rows(codes, times, self.axis, self.names)
 
 
-def has_order(column: pd.Series) -> bool:
-    """Whether labels of groups have an order of their own: numbers, dates, ordered categories.
+def by_value(column: pd.Series) -> tuple[np.ndarray, Any]:
+    """Codes and labels of groups: sorted where labels are numbers or dates, else as they appear.
 
-    Names have none: theirs is the order in which the data have them.
+    Names have no order of their own, nor have categories of names, which Stata's files all call
+    ordered.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from sm_alsgls.panel import has_order
-    >>> [has_order(pd.Series(values)) for values in ([1976, 1974], ["b", "a"])]
-    [True, False]
+    >>> from sm_alsgls.panel import by_value
+    >>> [list(by_value(pd.Series(labels))[1]) for labels in ([1976, 1974], ["b", "a"])]
+    [[1974, 1976], ['b', 'a']]
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return bool(column.dtype.ordered)
+        column = column.astype(column.dtype.categories.dtype)
     kind = pd.api.types.infer_dtype(column, skipna=True)
-    return kind in _ORDERED
+    return pd.factorize(column, sort=kind in _ORDERED)
 
 
 _ORDERED = (

@@ -174,8 +174,8 @@ class Construction:
             Columns of a long panel, or levels of its index, that hold the equation and the row.
             Data of one formula with one response whose index has two levels are such a panel,
             equations first, when neither is given.
-            Equations are in the order of their labels where these are numbers, dates or ordered
-            categories, else in that in which the data have them.
+            Equations are in the order of their labels where these are numbers or dates, else
+            in that in which the data have them.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
         missing : {"drop", "fiml", "raise", "none"}, optional

@@ -253,7 +253,7 @@ class TestErrors:
     def test_names(self, small):
         with pytest.raises(OptionError, match="no equation has 'x9'"):
             small.plot_coefficients("x9")
-        with pytest.raises(OptionError, match="the system has no 'y9'"):
+        with pytest.raises(OptionError, match="the system has no equation 'y9'"):
             small.plot_fit("y9")
         with pytest.raises(OptionError, match="'loadings' or 'system'"):
             small.plot_residual_correlation("size")
