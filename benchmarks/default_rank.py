@@ -37,10 +37,11 @@ MOST = 10
 STRENGTH = {"strong": 1.0, "weak": 0.5}
 TAILS = {"Gaussian": np.inf, "t(5)": 5.0, "t(3)": 3.0}
 SIZES = [(N, K) for N in (20, 30, 40, 100, 300) for K in (5, 10, 20, 50, 100, 200)]
-SLOPES = [(20, 10), (20, 50), (30, 100), (40, 10), (40, 50), (100, 20)]
+SLOPES = [(20, 10), (20, 50), (30, 100), (40, 10), (40, 50), (100, 20), (100, 50)]
 # What the errors are like in the table of slopes: a rank with a strength and tails, or a Sigma.
 KINDS = (
-    "r=2", "r=2 t(3)", "r=2 t(5)", "r=0", "AR .7", "AR .9", "blocks", "spatial", "Wishart",
+    "r=2", "r=2 t(3)", "r=2 t(5)", "r=0", "r=0 t(3)",
+    "AR .7", "AR .9", "blocks", "spatial", "Wishart",
 )  # fmt: skip
 FIXED = (0, 1, 2, 3, 5)
 

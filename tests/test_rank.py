@@ -310,10 +310,15 @@ class TestChoices:
         assert choose("bic", pd.Series([np.nan, 4.0, 5.0], ranks), 0.05) == 2
         assert choose("gr", pd.Series([np.nan] * 3, ranks), 0.05) is None
 
-    def test_auto_is_the_rule(self):
-        assert select_rank(model_of(60, 12), "auto", n_starts=1).rank == 2
-        assert select_rank(model_of(60, 12), "auto", candidates=[0, 1, 5], n_starts=1).rank == 1
-        assert select_rank(model_of(60, 12), "auto", candidates=[3, 4], n_starts=1).rank == 3
+    def test_the_rule_looks_at_no_data(self):
+        assert select_rank(model_of(60, 12), "rule", n_starts=1).rank == 2
+        assert select_rank(model_of(60, 12), "rule", candidates=[0, 1, 5], n_starts=1).rank == 1
+        assert select_rank(model_of(60, 12), "rule", candidates=[3, 4], n_starts=1).rank == 3
+
+    def test_auto_is_bic_ols_under_its_cap(self):
+        model = model_of(20, 12, 3, 4)  # 17 rows less regressors: two factors
+        assert select_rank(model, "auto", candidates=[0, 1, 2, 5]).table.index.max() <= 2
+        assert select_rank(model, "auto", candidates=[3, 4]).rank == 3
 
     def test_alpha(self):
         model = model_of(60, 12, 3, 1, seed=4)
@@ -471,7 +476,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("kwds", "error", "match"),
         [
-            ({"method": "mdl"}, OptionError, "method must be one of auto, bic_ols.*'mdl'"),
+            ({"method": "mdl"}, OptionError, "method must be one of auto, rule, bic_ols.*'mdl'"),
             ({"candidates": []}, OptionError, r"candidates must be a list of whole numbers"),
             ({"candidates": [0, 1.5]}, OptionError, "whole numbers from 0 to 14, got"),
             ({"candidates": [-1]}, OptionError, "from 0 to 14"),
@@ -551,7 +556,8 @@ class TestPresentation:
 
     def test_summary_shows_the_column_of_the_method(self):
         assert "ic3" in str(select_rank(model_of(40, 8), "ic3", n_starts=1)).splitlines()[2]
-        assert select_rank(model_of(40, 8), "auto", n_starts=1).criterion is None
+        assert select_rank(model_of(40, 8), "rule", n_starts=1).criterion is None
+        assert select_rank(model_of(40, 8), "auto", n_starts=1).criterion.name == "bic_ols"
 
     def test_plot(self, chosen):
         matplotlib = pytest.importorskip("matplotlib")

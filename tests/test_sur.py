@@ -100,7 +100,8 @@ class TestForms:
 
     def test_series_single_equation_and_default_rank(self):
         X, Y, _ = simulate(40, 12, 2, 1)
-        assert LowRankSUR(Y, X).rank == 2
+        assert LowRankSUR(Y, X).rank == 1
+        assert LowRankSUR(Y, X, rank="rule").rank == 2
         assert LowRankSUR(pd.Series(Y[:, 0], name="wage"), X[0]).equations == ["wage"]
 
     def test_missing_drop_removes_rows_of_the_system(self):

@@ -1,6 +1,6 @@
 """The rank of ``rank="auto"``: BIC of OLS residuals, under a cap that the rows set.
 
-    cap   max(1, floor(n / (6 + 60 / K))),     R = min(cap, 10, largest legal rank)
+    cap   max(1, floor(n / (6 + 25 / K))),     R = min(cap, 10, largest legal rank)
     rank  argmin over r = 0 .. R of  2 n nll_r(E_ols) + m(r) log n,     m(r) = K r + K - r (r-1)/2
 
 n are the residuals' degrees of freedom, N less the mean number of regressors, and nll_r the least
@@ -10,8 +10,12 @@ is that of the observed cells (`sm_alsgls.core.observed_factor`), times n over t
 
 The cap is there for intervals and not for the rank. Every factor takes K loadings from n rows, and
 what they cost the coefficients' standard errors is of the order r / n, which the criterion, made
-for finding factors, does not know. At N=20, K=50 and rank 2, the truth, intervals of nominal 95 %
-cover 95 %, at rank 5 87 %. Small K needs more rows for a factor, as fewer equations measure it.
+for finding factors, does not know. Small K needs more rows for a factor, as fewer equations
+measure it. Of 63 cells (N = 20 .. 40, K = 10 .. 100; low-rank, AR, blocks, spatial, Wishart, t
+rows; 2 to 12 draws each) mean coverage is .949 for every cap from 6 + 100 / K to none below rank
+4; the RMSE of slopes over that of the best fixed rank is 1.056 at 6 + 100 / K, 1.047 at 6 + 60 / K,
+1.022 here and 1.015 without a cap. (5 + 35 / K has 1.019, but rank 2 with a Heywood case, and a
+warning, on the panel of 48 states and 17 years that this cap gives rank 1.)
 
 The gain of a factor falls with r, so a criterion that rose twice in a row is not looked at
 further. Cost: one Sigma-step for each candidate.
@@ -35,7 +39,7 @@ from sm_alsgls.core.threads import on_one_thread
 Array = np.ndarray
 
 # Rows for each factor where equations are many, and what few equations need beyond.
-_ROWS, _ROWS_OF_FEW = 6.0, 60.0
+_ROWS, _ROWS_OF_FEW = 6.0, 25.0
 # No d_j below this share of its variance where cells are missing: few joint rows fit exactly.
 _SHARE = 1e-2
 # Their first steps crawl: a gradient that would do elsewhere may be far from the end.
@@ -48,9 +52,9 @@ def supported_rank(n: float, K: int) -> int:
     Examples
     --------
     >>> [supported_rank(17.0, K) for K in (5, 10, 50, 200)]
-    [1, 1, 2, 2]
+    [1, 2, 2, 2]
     >>> [supported_rank(97.0, K) for K in (5, 10, 50, 200)]
-    [5, 8, 13, 15]
+    [8, 11, 14, 15]
     """
     return max(1, math.floor(n / (_ROWS + _ROWS_OF_FEW / K)))
 

@@ -260,7 +260,7 @@ def default_notes(system: System, restrictions: Restrictions | None, rank: int) 
         return []
     return [
         f"{n:.0f} rows (less regressors) of {K} equations carry {cap} factor{'s' * (cap > 1)}: "
-        "no larger rank was looked at. Intervals become too short beyond; rank='bic_ols' has no "
+        "no larger rank was looked at. Intervals may be too short beyond; rank='bic_ols' has no "
         "such limit."
     ]
 
