@@ -75,9 +75,9 @@ def build_system(
         whose index has two levels are such a panel, groups first, when neither is given. The
         formula is evaluated once over all groups, so that levels and transforms such as
         ``center`` are common to them, then split: one equation per group, one row per sorted
-        time. Groups that are numbers or dates come in their order, others as they appear first. Without `time` the groups' rows are matched by their order, hence must
-        be equally many. With it formulas know ``lag``, ``lead`` and ``diff``, see
-        `sm_alsgls.lags`.
+        time. Groups that are numbers or dates come in their order, others as they appear first.
+        Without `time` the groups' rows are matched by their order, hence must be equally many.
+        With it formulas know ``lag``, ``lead`` and ``diff``, see `sm_alsgls.lags`.
     subset : array_like, optional
         Rows to use, ``data.loc[subset]``.
     missing : {"drop", "fiml", "raise", "none"}, optional
