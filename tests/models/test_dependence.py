@@ -100,7 +100,9 @@ class TestShares:
 
     def test_chunks(self):
         S, X = shares()
-        model = LowRankSUR.from_chunks([(S[i : i + 30], X[i : i + 30]) for i in range(0, 120, 30)])
+        model = LowRankSUR.from_chunks(
+            [(S[i : i + 30], X[i : i + 30]) for i in range(0, 120, 30)], 0
+        )
         assert len(members(model)) == 6
 
     def test_a_total_beside_its_parts_and_a_spectator(self):
