@@ -92,6 +92,12 @@ class TestShares:
         S, X = shares()
         assert len(members(LowRankSUR(S, X, 0, common=common))) == 6
 
+    def test_a_restriction_that_ols_does_not_keep_adding_up(self):
+        """Residuals of restricted OLS do not add up, those at the maximum would: it has no bound."""
+        S, X = shares()
+        with pytest.raises(DuplicateEquationError, match="linearly dependent"):
+            LowRankSUR(S, X, 1).fit_constrained("y1_x1 = 0.3")
+
     def test_missing_cells_do_not_hide_it(self):
         S, X = shares()
         S[np.random.default_rng(2).random(S.shape) < 0.05] = np.nan
