@@ -93,7 +93,7 @@ class TestShares:
         assert len(members(LowRankSUR(S, X, 0, common=common))) == 6
 
     def test_a_restriction_that_ols_does_not_keep_adding_up(self):
-        """Residuals of restricted OLS do not add up, those at the maximum would: it has no bound."""
+        """Residuals of restricted OLS do not add up; those at the maximum would."""
         S, X = shares()
         with pytest.raises(DuplicateEquationError, match="linearly dependent"):
             LowRankSUR(S, X, 1).fit_constrained("y1_x1 = 0.3")
