@@ -115,9 +115,10 @@ def _of_arrow(value: Any) -> Any:
         if str(field.type) == "string_view":  # polars' own layout, which pandas reads in part
             text = table.column(i).cast(pa.large_string())
             table = table.set_column(i, field.with_type(pa.large_string()), text)
+    written = table.schema.pandas_metadata or {}
     declared = {
         column["name"]
-        for column in (table.schema.pandas_metadata or {}).get("columns", ())
+        for column in written.get("columns", ())
         if column["pandas_type"] == "categorical"
     }
     # Dictionaries that declare levels stay categories; others are an encoding of text.
@@ -133,6 +134,9 @@ def _of_arrow(value: Any) -> Any:
         return None if own else pd.ArrowDtype(kind)
 
     frame = table.to_pandas(types_mapper=mapped)
+    levels_of_index = [name for name in written.get("index_columns", ()) if isinstance(name, str)]
+    if levels_of_index:  # the mapper makes numbers of its periods
+        frame.index = table.select(levels_of_index).to_pandas().index
     for name in frame.columns:
         column = frame[name]
         if isinstance(column, pd.DataFrame):
