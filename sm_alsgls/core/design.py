@@ -219,6 +219,10 @@ class Design:
             return v.repeat(self._groups[0].p)
         return np.concatenate([np.repeat(v[g.equations], g.p) for g in self._groups])
 
+    def carried(self, g: Array, c: Array, other: Design) -> Array:
+        """The gamma of c_j beta_j, for ``g`` of coefficients beta_j in an ``other`` such design."""
+        return g * self.expand(c)
+
     def largest_norm(self, v: Array) -> float:
         """Largest Euclidean norm of an equation's part of ``v`` (P,): no basis changes it."""
         parts = (np.square(group.coefficients(v)) for group in self._groups)

@@ -31,6 +31,7 @@ from sm_alsgls.core.starts import (
 )
 from sm_alsgls.core.steps import System, steps_of
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.core.units import in_units
 from sm_alsgls.covariance import LowRankDiag
 
 __all__ = ["SAME", "Run", "Search", "curvature_at", "effort", "search"]
@@ -96,6 +97,7 @@ def most_starts(problem: System, rank: int, n_starts: int | None) -> int:
 
 
 @on_one_thread
+@in_units
 def search(
     problem: System,
     rank: int,

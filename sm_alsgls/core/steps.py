@@ -66,7 +66,10 @@ class System(Protocol):
 
     @property
     def E_ols(self) -> Array: ...  # noqa: D102
+    @property
+    def counts(self) -> Array: ...  # noqa: D102
     def residuals(self, gamma: Array) -> Array: ...  # noqa: D102
+    def rescaled(self, c: Array) -> System: ...  # noqa: D102
 
 
 class Steps(Protocol):
