@@ -37,6 +37,8 @@ def is_bounded(design: Design, rank: int, n_obs: int) -> bool:
         return True
     if design.shared:
         return int(design.p[0]) + rank < n_obs
+    if int(design.p.max()) * (rank + 1) + rank < n_obs:
+        return True
     return _span(design, rank + 1, n_obs - rank) + rank < n_obs
 
 

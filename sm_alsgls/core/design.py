@@ -186,6 +186,9 @@ class Design:
             for i, j in enumerate(group.equations):
                 self._slices[j] = (group, i)
 
+    #: Whether coefficients obey restrictions.
+    restricted = False
+
     @property
     def shared(self) -> bool:
         """True when all K designs are equal, so that GLS is OLS."""

@@ -218,6 +218,10 @@ class ObservedSteps:
         """Rows weigh equations differently by what else is missing: GLS is not OLS."""
         return False
 
+    def bounded(self, rank: int) -> bool:
+        """Not looked at; pairs that share few rows are what `joint_rows` counts."""
+        return True
+
     def moments(self, E: Array, equations: Array) -> Array:
         """Of every pair, over the rows that have both; 0 where there are none."""
         mask = self._problem.patterns.mask.astype(float)

@@ -75,6 +75,8 @@ class RestrictedDesign(Design):
         self.A, triangle = np.linalg.qr(on_gamma)
         self.origin = self.A @ scipy.linalg.solve_triangular(triangle, q, trans="T")
 
+    restricted = True
+
     @property
     def shared(self) -> bool:
         """Restrictions make GLS differ from OLS even where all designs are equal."""

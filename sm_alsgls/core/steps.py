@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from sm_alsgls.core.bounded import is_bounded
 from sm_alsgls.core.curvature import Operator, ScaledHessian
 from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at
 from sm_alsgls.core.design import Design, Ridge
@@ -105,6 +106,10 @@ class Steps(Protocol):
         """Whether beta is that of OLS for any Sigma, so that only Sigma has many maxima."""
         ...
 
+    def bounded(self, rank: int) -> bool:
+        """Whether the likelihood is known to have a bound at this rank, or not known to lack it."""
+        ...
+
     def moments(self, E: Array, equations: Array) -> Array:
         """Mean products of residuals E with those of some equations, (K, len(equations))."""
         ...
@@ -182,6 +187,13 @@ class CompleteSteps:
     def sigma_alone(self) -> bool:
         """Where all designs are equal (Zellner 1962), and nothing is shrunk."""
         return self._problem.design.shared and self._problem.ridge is None
+
+    def bounded(self, rank: int) -> bool:
+        """By `is_bounded`, where coefficients are free and loadings not shrunk."""
+        problem = self._problem
+        if problem.design.restricted or problem.options.lam_F > 0.0:
+            return True
+        return is_bounded(problem.design, rank, problem.n_obs)
 
     def moments(self, E: Array, equations: Array) -> Array:
         """E'E / N, some columns of it."""

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from sm_alsgls import LowRankSUR
 from sm_alsgls.core.als import ALSOptions, Problem, Start, als
 from sm_alsgls.core.bounded import is_bounded, largest_bounded_rank
+from sm_alsgls.core.restriction import RestrictedProblem
+from sm_alsgls.core.search import search
+from sm_alsgls.exceptions import RankWarning
 from tests.core import systems
 
 
@@ -72,3 +76,29 @@ def test_the_height_of_a_spike_is_set_by_the_floor():
         levels.append(found.nll)
     # One of the two uniquenesses is the factor's; the other is log(100) / 2 of a row's NLL.
     assert levels[0] - levels[1] == pytest.approx(0.5 * np.log(100.0), abs=0.3)
+
+
+def test_where_there_is_no_maximum_a_search_does_not_look_for_spikes():
+    problem = own(10, 5, 5, seed=3)
+    found = search(problem, 1)
+    assert not found.bounded
+    assert [run.start for run in found.runs if run.start != "off a saddle"] == ["ols"]
+    assert len(search(problem, 1, n_starts=3).runs) >= 3
+    assert search(own(20, 5, 5), 1).bounded
+    # Ridged loadings and restricted coefficients have a bound.
+    ridged = Problem(problem.rows.blocks, problem.Y, ALSOptions(lam_F=0.1))
+    assert search(ridged, 1).bounded
+    R = np.zeros((4, 25))
+    R[np.arange(4), np.arange(1, 5)] = 1.0
+    R[np.arange(4), np.arange(6, 10)] = -1.0
+    tied = RestrictedProblem(problem.rows.blocks, problem.Y, ALSOptions(), R, np.zeros(4))
+    assert search(tied, 1).bounded
+
+
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")
+def test_a_fit_without_a_maximum_says_so():
+    problem = own(10, 5, 5, seed=3)
+    model = LowRankSUR(problem.Y, problem.rows.blocks, rank=1)
+    with pytest.warns(RankWarning, match="no maximum at rank=1: with so few rows 2 equations"):
+        res = model.fit()
+    assert "The likelihood has no maximum at rank=1" in str(res.summary())
