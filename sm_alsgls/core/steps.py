@@ -14,7 +14,7 @@ import numpy as np
 
 from sm_alsgls.core.bounded import is_bounded
 from sm_alsgls.core.curvature import Operator, ScaledHessian
-from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at
+from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at, is_dense
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.gls import NormalEquations
@@ -225,11 +225,14 @@ class CompleteSteps:
 
         There log d runs off, and the likelihood is no quadratic.
         """
-        if point.score_beta > _NEAR or (point.cov.uniquenesses < _AWAY * self._problem.s_ols).any():
+        problem, cov = self._problem, point.cov
+        if not is_dense(problem.design, cov, problem.ridge, problem.options.lam_F):
+            return None
+        if point.score_beta > _NEAR or (cov.uniquenesses < _AWAY * problem.s_ols).any():
             return None
         free = ~point.factor.at_bound
-        hessian = self.hessian(point.gamma, point.E, point.cov, free)
-        return hessian.newton(point.score) if isinstance(hessian, DenseHessian) else None
+        hessian = DenseHessian(problem.design, point.E, cov, problem.n_obs, free)
+        return hessian.newton(point.score)
 
     def union(self, rank: int) -> LowRankDiag | None:
         """One regression for all equations, as all have all rows."""
