@@ -27,13 +27,13 @@ def measure(arrays: Arrays, rank: int, rounds: int) -> tuple[float, float, int]:
     """CPU seconds of the default and of one start, and how many starts the default ran."""
     blocks, Y = arrays
     model = LowRankSUR(Y, blocks, rank=rank)
-    best = [np.inf, np.inf]
+    best, starts = [np.inf, np.inf], 0
     for _ in range(rounds):
         for i, n_starts in enumerate(("auto", 1)):
             began = time.process_time()
             res = model.fit(n_starts=n_starts)
             best[i] = min(best[i], time.process_time() - began)
-            starts = len(res.mle_retvals["starts"]) if i == 0 else starts
+            starts = max(starts, len(res.mle_retvals["starts"]))
     return *best, starts
 
 
