@@ -76,12 +76,25 @@ def test_no_restart_beats_the_default_on_small_systems(load, capsys):
 def test_a_lost_maximum_is_reported(load):
     script = load("global_optimum")
     rows = [{"system": "a", "rank": 1, "worse": 0.0}] * 18
-    rows += [{"system": "b", "rank": 1, "worse": 2e-6}]
     name, rank, nll = script.FRENCH
     french = {"system": name, "rank": rank, "worse": 0.0, "default": nll}
     assert [ok for ok, _ in script.verdicts([*rows, french])] == [True, True]
     french["default"] = -75.1768156
-    assert [ok for ok, _ in script.verdicts([*rows, *rows[-1:], french])] == [False, False]
+    lost = {"system": "b", "rank": 1, "worse": 2e-6}
+    assert [ok for ok, _ in script.verdicts([*rows, lost, french])] == [False, False]
+
+
+def test_treacherous_systems_are_what_they_say(load):
+    pytest.importorskip("linearmodels")
+    every = list(load("treacherous").treacherous())
+    shapes = {s.name: (*s.Y.shape, s.blocks[0].shape[1]) for s in every}
+    assert shapes["macro growth, VAR(5)"] == (197, 9, 46)
+    assert shapes["macro levels, VAR(1)"] == (202, 9, 10)
+    assert shapes["Holzinger, omitted"] == (301, 9, 4)
+    assert shapes["wages, own regressors"] == (545, 8, 7)
+    assert shapes["Cigar, 46 states"] == (30, 46, 4)
+    assert shapes["Munnell, draw 4 of 15"] == (17, 15, 5)
+    assert all(np.isfinite(s.Y).all() and np.isfinite(s.blocks[0]).all() for s in every)
 
 
 @pytest.mark.parametrize("peer", ["ours", "default", "ols", "linearmodels", "alsgls"])

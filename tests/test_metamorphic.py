@@ -6,6 +6,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls import LowRankSUR
+from sm_alsgls.exceptions import SystemInputError
 from tests.systems import french, simulate, wide_grunfeld
 
 SYSTEMS = {
@@ -51,6 +52,94 @@ def test_units(system, data):
     params = [np.asarray(res.params) for res in (scaled, plain)]
     np.testing.assert_allclose(params[0], params[1] * per_equation, rtol=1e-7)
     np.testing.assert_allclose(scaled.communalities, plain.communalities, atol=1e-8)
+
+
+EXTREME = [1e-150, 1e-100, 1e-80, 1e-40, 1.0, 1e40, 1e80, 1e100, 1e150]
+
+
+def holed(N=60, K=6, seed=11):
+    X, Y, _ = simulate(N, K, 3, 1, seed=seed)
+    Y = Y.copy()
+    Y[np.random.default_rng(seed).random(Y.shape) < 0.1] = np.nan
+    return X, Y, None
+
+
+def shared():
+    X, Y, _ = simulate(60, 6, 3, 1, seed=11)
+    return [X[0]] * 6, Y, None
+
+
+KINDS = {
+    **SYSTEMS,
+    "compressed": lambda: simulate(400, 5, 3, 1, seed=2),
+    "shared": shared,
+    "holes": holed,
+    "restricted": SYSTEMS["tall"],
+    "ridge": SYSTEMS["tall"],
+    "weighted": SYSTEMS["tall"],
+    "diagonal": SYSTEMS["tall"],
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@settings(max_examples=4, deadline=None, phases=PHASES)
+@given(data=st.data())
+def test_any_size_of_response(kind, data):
+    """Every y times its own power between 1e-150 and 1e150: the same fit, exactly scaled."""
+    X, Y, _ = KINDS[kind]()
+    K = Y.shape[1]
+    c = np.array(data.draw(st.lists(st.sampled_from(EXTREME), min_size=K, max_size=K)))
+    p = np.array([x.shape[1] for x in X])
+    if kind == "restricted":
+        # Who equates two coefficients has their responses in the same units.
+        c[1] = c[0]
+    on_params = np.repeat(c, p)
+
+    def fitted(scale):
+        weights = np.linspace(0.5, 2.0, len(Y)) if kind == "weighted" else None
+        model = LowRankSUR(
+            Y * scale,
+            X,
+            rank=0 if kind == "diagonal" else 1,
+            missing="fiml" if kind == "holes" else "none",
+            weights=weights,
+        )
+        if kind == "restricted":
+            R = np.zeros((1, p.sum()))
+            R[0, [1, p[0] + 1]] = 1.0, -1.0
+            return model.fit_constrained(R)
+        return model.fit(**({"lam_B": 0.1, "lam_F": 0.05} if kind == "ridge" else {}))
+
+    plain, scaled = fitted(np.ones(K)), fitted(c)
+    assert scaled.converged
+    cells = np.isfinite(Y).sum(axis=0)
+    assert scaled.llf + cells @ np.log(c) == pytest.approx(plain.llf, rel=1e-9, abs=1e-7)
+    np.testing.assert_allclose(np.asarray(scaled.params) / on_params, plain.params, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(scaled.bse) / on_params, plain.bse, rtol=1e-6)
+    np.testing.assert_allclose(scaled.communalities, plain.communalities, rtol=1e-5)
+    gaps = [res.mle_retvals["starts"]["gap"].to_numpy() for res in (scaled, plain)]
+    np.testing.assert_allclose(*gaps, atol=1e-6)
+    if kind != "ridge":
+        levels = scaled.mle_retvals["starts"]["nll"] - scaled.nll_per_row
+        np.testing.assert_allclose(levels, gaps[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-100, -30, -10, 10, 30, 100])
+@pytest.mark.parametrize("cov_type", ["KH", "sandwich", "HC1"])
+def test_standard_errors_of_any_type_have_no_units(cov_type, exponent):
+    """Kackar-Harville's were 1 to 4 % off from 1e10 on: F and log d shared a threshold."""
+    X, Y, _ = SYSTEMS["tall"]()
+    c = 10.0**exponent
+    plain, scaled = (LowRankSUR(y, X, rank=1).fit(cov_type=cov_type) for y in (Y, c * Y))
+    np.testing.assert_allclose(scaled.bse / c, plain.bse, rtol=1e-8)
+
+
+@pytest.mark.parametrize("factor", [1e-160, 1e160])
+def test_a_size_whose_square_is_no_double_is_refused_by_name(factor):
+    X, Y, _ = SYSTEMS["tall"]()
+    Y = Y * np.where(np.arange(6) == 3, factor, 1.0)
+    with pytest.raises(SystemInputError, match="equation 'y4'.*multiply it by a power of ten"):
+        LowRankSUR(Y, X, rank=1).fit()
 
 
 @pytest.mark.parametrize("factor", [1e8, 1e-8])

@@ -265,10 +265,13 @@ class TestErrors:
 class TestFit:
     def test_deterministic_and_seeded(self, grunfeld, grunfeld_fit):
         np.testing.assert_array_equal(grunfeld.fit().params, grunfeld_fit.params)
-        one = grunfeld.fit(rng=np.random.default_rng(5)).mle_retvals["starts"]
-        two = grunfeld.fit(rng=5).mle_retvals["starts"]
+        # What is constructed is not drawn.
+        default = grunfeld.fit(rng=5).mle_retvals["starts"]
+        pd.testing.assert_frame_equal(default, grunfeld_fit.mle_retvals["starts"])
+        one = grunfeld.fit(n_starts=7, rng=np.random.default_rng(5)).mle_retvals["starts"]
+        two = grunfeld.fit(n_starts=7, rng=5).mle_retvals["starts"]
         pd.testing.assert_frame_equal(one, two)
-        assert not one.equals(grunfeld_fit.mle_retvals["starts"])
+        assert not one.equals(grunfeld.fit(n_starts=7).mle_retvals["starts"])
 
     def test_restart_from_the_solution_is_immediate(self, grunfeld, grunfeld_fit):
         again = grunfeld.fit(start_params=grunfeld_fit.params, n_starts=1)

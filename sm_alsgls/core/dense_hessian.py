@@ -98,6 +98,11 @@ class DenseHessian(ScaledHessian):
         return self.design.inside(step[:g]), step[-self._K :]
 
 
+def is_dense(design: Design, cov: LowRankDiag, ridge: Ridge | None, lam_F: float) -> bool:
+    """Whether the matrix is the cheaper form; of penalties it knows nothing."""
+    return design.P + cov.K * (cov.rank + 1) <= _SMALL and ridge is None and lam_F == 0.0
+
+
 def hessian_at(
     design: Design,
     E: Array,
@@ -108,6 +113,6 @@ def hessian_at(
     lam_F: float = 0.0,
 ) -> ScaledHessian:
     """The Hessian in its cheaper form; arguments as those of `LikelihoodHessian`."""
-    if design.P + cov.K * (cov.rank + 1) <= _SMALL and ridge is None and lam_F == 0.0:
+    if is_dense(design, cov, ridge, lam_F):
         return DenseHessian(design, E, cov, n_obs, free)
     return LikelihoodHessian(design, E, cov, n_obs, free, ridge, lam_F)

@@ -186,6 +186,9 @@ class Design:
             for i, j in enumerate(group.equations):
                 self._slices[j] = (group, i)
 
+    #: Whether coefficients obey restrictions.
+    restricted = False
+
     @property
     def shared(self) -> bool:
         """True when all K designs are equal, so that GLS is OLS."""
@@ -218,6 +221,10 @@ class Design:
         if len(self._groups) == 1:
             return v.repeat(self._groups[0].p)
         return np.concatenate([np.repeat(v[g.equations], g.p) for g in self._groups])
+
+    def carried(self, g: Array, c: Array, other: Design) -> Array:
+        """The gamma of c_j beta_j, for ``g`` of coefficients beta_j in an ``other`` such design."""
+        return g * self.expand(c)
 
     def largest_norm(self, v: Array) -> float:
         """Largest Euclidean norm of an equation's part of ``v`` (P,): no basis changes it."""

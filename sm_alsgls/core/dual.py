@@ -99,10 +99,12 @@ class DualForm:
         n, r = self._design.n, self._cov.rank
         jb, p = basis.shape[:2]
         d, g = self._cov.uniquenesses[equations], self._cov.precision_factor[equations]
+        # With a root of d_j on either side, whose square may be no double.
+        g = g * np.sqrt(d)[:, None]
         M = np.empty((n * r, jb * p), order="F")
         for a in range(r):
             np.multiply(basis.reshape(-1, n).T, np.repeat(g[:, a], p), out=M[a * n : (a + 1) * n])
         Z = dtrsm(1.0, self.factor, M, lower=1, overwrite_b=1).T.reshape(jb, p, n * r)
-        out = np.matmul(Z, Z.transpose(0, 2, 1)) * (d * d)[:, None, None]
+        out = np.matmul(Z, Z.transpose(0, 2, 1)) * d[:, None, None]
         out[:, np.arange(p), np.arange(p)] += d[:, None]
         return out

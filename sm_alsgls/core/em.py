@@ -41,6 +41,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.search import CURVATURE_LIMIT, Run, Search, curvature_at
 from sm_alsgls.core.starts import random_start
 from sm_alsgls.core.stationarity import Stationarity, stationarity
+from sm_alsgls.core.units import in_units
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -157,6 +158,7 @@ def em(
     )
 
 
+@in_units
 def em_search(
     problem: Problem,
     rank: int,

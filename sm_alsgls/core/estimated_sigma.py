@@ -37,6 +37,7 @@ import numpy as np
 
 from sm_alsgls.core.design import Design
 from sm_alsgls.core.shared_directions import shared_directions
+from sm_alsgls.core.units import standardised
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -64,7 +65,8 @@ class EstimatedSigma:
     def __init__(
         self, design: Design, cov: LowRankDiag, n_obs: int | Array, free: Array | None = None
     ) -> None:
-        self._design, self._cov, self._n_obs = design, cov, n_obs
+        # In units of its own: fourth powers of precisions leave the range of doubles.
+        self._design, self._cov, self._n_obs = design, standardised(cov)[0], n_obs
         self._free = np.ones(cov.K) if free is None else free.astype(float)
 
     @cached_property

@@ -37,6 +37,7 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.core.units import standardised
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -163,6 +164,8 @@ def _directions(cov: LowRankDiag, n_obs: int, free: Array | None) -> Iterator[tu
     """Derivatives (dF, dlog d) along independent directions in which Sigma's estimate varies by
     one standard error; those of d_j on its bound stay.
     """
+    # In Sigma's own units, whose fourth powers are doubles.
+    cov, c = standardised(cov)
     K, r = cov.loadings.shape
     keep = np.ones(K * r + K, dtype=bool)
     if free is not None:
@@ -179,4 +182,4 @@ def _directions(cov: LowRankDiag, n_obs: int, free: Array | None) -> Iterator[tu
         if values[i] > noise:
             w = np.zeros(K * r + K)
             w[keep] = unit * vectors[:, i] / np.sqrt(values[i])
-            yield w[: K * r].reshape(K, r), w[K * r :]
+            yield c[:, None] * w[: K * r].reshape(K, r), w[K * r :]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -131,6 +132,21 @@ class ObservedProblem:
         again.steps = ObservedSteps(again)
         return again
 
+    def rescaled(self, c: Array) -> ObservedProblem:
+        """The problem of the responses Y diag(1 / c), c (K,) positive."""
+        again = copy.copy(self)
+        if self._weights is not None:
+            again._weights = [w * v * v for w, v in zip(self._weights, c, strict=True)]
+        # Residuals on all regressors are made of these.
+        again.rows = replace(self.rows, Y=(self.rows.Y.T / c[:, None]).T)
+        again._set_scaled(c)
+        again.ridge = None if again._weights is None else again.design.ridge(again._weights)
+        again.steps = ObservedSteps(again)
+        return again
+
+    def _set_scaled(self, c: Array) -> None:
+        self._set(self.design, (self.Y.T / c[:, None]).T)
+
     def _set(self, design: Design, Y: Array) -> None:
         self.design = design
         self.Y = np.asfortranarray(np.where(self.patterns.mask, Y, 0.0))
@@ -201,6 +217,10 @@ class ObservedSteps:
     def sigma_alone(self) -> bool:
         """Rows weigh equations differently by what else is missing: GLS is not OLS."""
         return False
+
+    def bounded(self, rank: int) -> bool:
+        """Not looked at; pairs that share few rows are what `joint_rows` counts."""
+        return True
 
     def moments(self, E: Array, equations: Array) -> Array:
         """Of every pair, over the rows that have both; 0 where there are none."""

@@ -55,6 +55,11 @@ class RestrictedObservedProblem(ObservedProblem):
         restricted = RestrictedDesign(design, self.R, self.q)
         super()._set(restricted, Y - design.fitted(restricted.origin))
 
+    def _set_scaled(self, c: Array) -> None:
+        full, Y = self.design.full, self.Y + self.design.full.fitted(self.design.origin)
+        self.R = self.R * np.repeat(c, full.p)
+        self._set(full, (Y.T / c[:, None]).T)
+
     def covariance(self, cov: LowRankDiag) -> RestrictedCovariance:  # type: ignore[override]
         """Covariance of the restricted coefficients."""
         free = ObservedNormalEquations(self.design.full, self.observed(cov), self.n_obs)

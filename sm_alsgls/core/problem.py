@@ -136,6 +136,18 @@ class Problem:
         again.ridge = None if self._weights is None else design.ridge(self._weights)
         return again
 
+    def rescaled(self, c: Array) -> Problem:
+        """The problem of the responses Y diag(1 / c), c (K,) positive."""
+        again = copy.copy(self)
+        if self._weights is not None:
+            again._weights = [w * v * v for w, v in zip(self._weights, c, strict=True)]
+        again._set_scaled(c)
+        again.ridge = None if again._weights is None else again.design.ridge(again._weights)
+        return again
+
+    def _set_scaled(self, c: Array) -> None:
+        self._set(self.design, (self.Y.T / c[:, None]).T)
+
     @property
     def counts(self) -> Array:
         """Rows of each equation, (K,): N."""

@@ -75,6 +75,8 @@ class RestrictedDesign(Design):
         self.A, triangle = np.linalg.qr(on_gamma)
         self.origin = self.A @ scipy.linalg.solve_triangular(triangle, q, trans="T")
 
+    restricted = True
+
     @property
     def shared(self) -> bool:
         """Restrictions make GLS differ from OLS even where all designs are equal."""
@@ -91,6 +93,11 @@ class RestrictedDesign(Design):
     def project(self, M: Array) -> Array:
         """N Q' vec(M), (P,)."""
         return self.inside(self.full.project(M))
+
+    def carried(self, g: Array, c: Array, other: Design) -> Array:
+        """As `Design.carried`; ``other`` obeys the same restrictions, in other units."""
+        free = other.origin + other.inside(g)  # type: ignore[attr-defined]
+        return self.inside(free * self.full.expand(c) - self.origin)
 
     def tiles(self, size: int) -> Iterator[tuple[Array, Array, slice]]:
         """As `Design.tiles`, of the design without N."""
@@ -187,6 +194,12 @@ class RestrictedProblem(Problem):
     def free_design(self) -> Design:
         """The design without restrictions."""
         return self.design.full
+
+    def _set_scaled(self, c: Array) -> None:
+        # R beta = q of beta_j = c_j (that of Y_j / c_j).
+        full, Y = self.design.full, self.Y + self.design.full.fitted(self.design.origin)
+        self.R = self.R * np.repeat(c, full.p)
+        self._set(full, (Y.T / c[:, None]).T)
 
     def covariance(self, cov: LowRankDiag) -> RestrictedCovariance:
         """Covariance of the restricted coefficients."""

@@ -31,6 +31,7 @@ from sm_alsgls.core.starts import (
 )
 from sm_alsgls.core.steps import System, steps_of
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.core.units import in_units
 from sm_alsgls.covariance import LowRankDiag
 
 __all__ = ["SAME", "Run", "Search", "curvature_at", "effort", "search"]
@@ -60,7 +61,9 @@ class Run(NamedTuple):
 class Search:
     """The best solution, how the others ended, the curvature at the best, and who searched.
 
-    ``rungs`` are the best fits of ranks 0 to r - 1 on the way, where the search climbed.
+    ``rungs`` are the best fits of ranks 0 to r - 1 on the way, where the search climbed. Where the
+    likelihood has no bound at this rank (`sm_alsgls.core.bounded`) ``bounded`` is False, and only
+    the first start was run unless more were asked for: a better one would be a spike.
     """
 
     best: Solution
@@ -68,6 +71,7 @@ class Search:
     curvature: Curvature | None = field(default=None, repr=False)
     method: str = "als"
     rungs: tuple[Rung, ...] = field(default=(), repr=False)
+    bounded: bool = True
 
 
 def effort(problem: System) -> str:
@@ -96,6 +100,7 @@ def most_starts(problem: System, rank: int, n_starts: int | None) -> int:
 
 
 @on_one_thread
+@in_units
 def search(
     problem: System,
     rank: int,
@@ -115,7 +120,8 @@ def search(
     n_starts : int, optional
         Starts to run. 1 is ``first`` alone; then come the constructed ones, the most promising
         first, then random ones. None runs the constructed ones, as many as `effort` has, and
-        draws nothing (but one on the largest systems).
+        draws nothing (but one on the largest systems); where the likelihood has no bound at this
+        rank, only ``first``.
     rng : numpy Generator, optional
         Of random starts. Default: a generator of its own with a fixed seed.
     first : Start, optional
@@ -130,9 +136,12 @@ def search(
     Search
     """
     spent = effort(problem)
+    bounded = rank == 0 or steps_of(problem).bounded(rank)
+    if rank == 0 or (n_starts is None and not bounded):
+        n_starts = 1
     few = n_starts is None and spent == "least"
     watch = Watch(callback, problem.K, problem.n_obs if few else None)
-    runs = _Runs(problem, rank, watch, 1 if rank == 0 else n_starts)
+    runs = _Runs(problem, rank, watch, n_starts)
     runs.run(first)
     rungs: list[Rung] = []
     if not runs.full:
@@ -155,7 +164,7 @@ def search(
     curvature = None
     if rank > 0 and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
         best, curvature = runs.leave_saddles(best)
-    return Search(best, runs.table(best), curvature, rungs=tuple(rungs))
+    return Search(best, runs.table(best), curvature, rungs=tuple(rungs), bounded=bounded)
 
 
 class _Runs:

@@ -12,8 +12,9 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from sm_alsgls.core.bounded import is_bounded
 from sm_alsgls.core.curvature import Operator, ScaledHessian
-from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at
+from sm_alsgls.core.dense_hessian import DenseHessian, hessian_at, is_dense
 from sm_alsgls.core.design import Design, Ridge
 from sm_alsgls.core.factor import fit_factor
 from sm_alsgls.core.gls import NormalEquations
@@ -66,7 +67,10 @@ class System(Protocol):
 
     @property
     def E_ols(self) -> Array: ...  # noqa: D102
+    @property
+    def counts(self) -> Array: ...  # noqa: D102
     def residuals(self, gamma: Array) -> Array: ...  # noqa: D102
+    def rescaled(self, c: Array) -> System: ...  # noqa: D102
 
 
 class Steps(Protocol):
@@ -100,6 +104,10 @@ class Steps(Protocol):
     @property
     def sigma_alone(self) -> bool:
         """Whether beta is that of OLS for any Sigma, so that only Sigma has many maxima."""
+        ...
+
+    def bounded(self, rank: int) -> bool:
+        """Whether the likelihood is known to have a bound at this rank, or not known to lack it."""
         ...
 
     def moments(self, E: Array, equations: Array) -> Array:
@@ -180,6 +188,13 @@ class CompleteSteps:
         """Where all designs are equal (Zellner 1962), and nothing is shrunk."""
         return self._problem.design.shared and self._problem.ridge is None
 
+    def bounded(self, rank: int) -> bool:
+        """By `is_bounded`, where coefficients are free and loadings not shrunk."""
+        problem = self._problem
+        if problem.design.restricted or problem.options.lam_F > 0.0:
+            return True
+        return is_bounded(problem.design, rank, problem.n_obs)
+
     def moments(self, E: Array, equations: Array) -> Array:
         """E'E / N, some columns of it."""
         return np.asarray(E.T @ E[:, equations]) / self._problem.n_obs
@@ -210,11 +225,14 @@ class CompleteSteps:
 
         There log d runs off, and the likelihood is no quadratic.
         """
-        if point.score_beta > _NEAR or (point.cov.uniquenesses < _AWAY * self._problem.s_ols).any():
+        problem, cov = self._problem, point.cov
+        if not is_dense(problem.design, cov, problem.ridge, problem.options.lam_F):
+            return None
+        if point.score_beta > _NEAR or (cov.uniquenesses < _AWAY * problem.s_ols).any():
             return None
         free = ~point.factor.at_bound
-        hessian = self.hessian(point.gamma, point.E, point.cov, free)
-        return hessian.newton(point.score) if isinstance(hessian, DenseHessian) else None
+        hessian = DenseHessian(problem.design, point.E, cov, problem.n_obs, free)
+        return hessian.newton(point.score)
 
     def union(self, rank: int) -> LowRankDiag | None:
         """One regression for all equations, as all have all rows."""

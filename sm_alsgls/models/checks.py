@@ -17,12 +17,16 @@ from sm_alsgls.exceptions import (
     RankDeficientError,
     RankWarning,
     RestrictionError,
+    SystemInputError,
 )
 from sm_alsgls.labels import shown
 from sm_alsgls.models.dependence import check_independent
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
 from sm_alsgls.results.rank_selection import RULES
+
+# Sizes of responses whose precisions, and lengths whose squares, are doubles.
+_LEAST, _MOST = 1e-151, 1e153
 
 
 @on_one_thread
@@ -33,8 +37,9 @@ def build_problem(
 
     Raises
     ------
-    RankDeficientError, DegenerateResponseError, DuplicateEquationError
+    RankDeficientError, DegenerateResponseError, DuplicateEquationError, SystemInputError
     """
+    _sizes(system)
     try:
         bound = None if restrictions is None else (restrictions.R, restrictions.q)
         problem = system.cells.problem(system.rows, options, bound)
@@ -118,6 +123,20 @@ def _dependent(system: System, error: DependentColumnsError) -> str:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:8]))
     return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _sizes(system: System) -> None:
+    """Variances must be doubles, and so must their inverses."""
+    size, most = system.sizes, _MOST / np.sqrt(system.nobs)
+    odd = np.flatnonzero((size < _LEAST) | (size > most))
+    if len(odd):
+        j = odd[0]
+        raise SystemInputError(
+            f"the response of equation {system.names[j]!r} is at most {size[j]:.3g} in size, "
+            + (f"and {len(odd) - 1} more are as odd, " if len(odd) > 1 else "")
+            + f"and its sum of squares is no float; multiply it by a power of ten to bring it "
+            f"within {_LEAST:g} and {most:.0g}"
+        )
 
 
 def _exact_fits(system: System, problem: Problem) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sm_alsgls.chunks import in_chunk
 from sm_alsgls.core.compress import RowStream
 from sm_alsgls.core.rows import Rows
@@ -37,6 +39,11 @@ class StreamedSystem(System):
     def nobs(self) -> int:
         """N."""
         return self.compressed.n_obs
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Root mean square of each response, (K,)."""
+        return np.abs(self.compressed.Y).max(axis=0) / np.sqrt(self.nobs)
 
     @property
     def rows(self) -> Rows:  # type: ignore[override]

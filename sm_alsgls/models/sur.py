@@ -46,7 +46,7 @@ from sm_alsgls.models.restrictions import (
 from sm_alsgls.models.stream import read_stream
 from sm_alsgls.models.system import System, build_system
 from sm_alsgls.provenance import Provenance
-from sm_alsgls.results.convergence import heywood_message, spare_message
+from sm_alsgls.results.convergence import heywood_message, spare_message, unbounded_message
 from sm_alsgls.results.covariance import choose
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
@@ -297,8 +297,10 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             form the K x K inverse and P x P normal equations. It runs one start unless
             ``n_starts`` is a number, and knows no restrictions on coefficients.
         n_starts : int or "auto"
-            Starts to run. "auto" spends where the risk is: up to 32 on small systems, 2 on the
-            largest, and stops once Bayes' rule expects no unseen maximum. 1 trusts the first.
+            Starts to run. "auto" runs those that are constructed from the data: OLS, residuals
+            on all regressors, coefficients of what equations share, and fits grown factor by
+            factor from rank 0 (fewer on large systems). A number runs so many: 1 the first
+            alone, then the constructed ones, then random ones.
         rng : numpy Generator or int, optional
             Draws the random starts. Default: a fixed seed, so a fit is reproducible.
         debiased : bool
@@ -340,10 +342,11 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         HeywoodWarning
             Some uniqueness ended on its lower bound.
         RankWarning
-            The last factor is weaker than noise is half the time. In simulations with 50 equations
-            or more and 3 regressors: no fit of the true rank, 63-98 % of those one too high,
-            80-100 % two too high; with 10 equations at the true rank up to 10 % (strong factors)
-            and 47 % (weak), see benchmarks/rank_recovery.md.
+            The likelihood has no bound at this rank (`sm_alsgls.core.bounded`), so only the first
+            start was run; or the last factor is weaker than noise is half the time. In
+            simulations with 50 equations or more and 3 regressors: no fit of the true rank,
+            63-98 % of those one too high, 80-100 % two too high; with 10 equations at the true
+            rank up to 10 % (strong factors) and 47 % (weak), see benchmarks/rank_recovery.md.
 
         Raises
         ------
@@ -467,6 +470,8 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             )
         if best.at_bound.any():
             warnings.warn(heywood_message(self.equations, best.at_bound), HeywoodWarning, 3)
+        if not found.bounded:
+            warnings.warn(unbounded_message(self.rank), RankWarning, stacklevel=3)
 
     # -- prediction ------------------------------------------------------------------------
 

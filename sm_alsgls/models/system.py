@@ -83,6 +83,11 @@ class System:
         """The rows as the likelihood sees them; one pass over the data, when first asked for."""
         return self.cells.rows(self.blocks, self.Y)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """Largest absolute value of each response, (K,)."""
+        return np.fmax(np.fmax.reduce(self.Y, axis=0), -np.fmin.reduce(self.Y, axis=0))
+
     @cached_property
     def used_blocks(self) -> list[np.ndarray]:
         """The designs times the roots of the weights, zero where they miss something."""

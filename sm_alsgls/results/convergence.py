@@ -56,6 +56,16 @@ def spare_message(rank: int, last: LastFactor) -> str:
     )
 
 
+def unbounded_message(rank: int) -> str:
+    """That there is no maximum to find, and what to do."""
+    return (
+        f"the likelihood has no maximum at rank={rank}: with so few rows {rank + 1} equations can "
+        "be fitted exactly by the factors and their own regressors together, and this is a local "
+        "maximum beside such spikes, from the first start; lower the rank, or restrict or share "
+        "regressors"
+    )
+
+
 def reader_warnings(found: Search, equations: list[str], last: LastFactor | None) -> list[str]:
     """What a reader of the estimates must know, as the summary prints it.
 
@@ -68,6 +78,9 @@ def reader_warnings(found: Search, equations: list[str], last: LastFactor | None
         notes.append(heywood_message(equations, best.at_bound) + " (*).")
     if found.curvature is not None and found.curvature.is_saddle:
         notes.append("The likelihood still rises in some direction: a saddle, not a maximum.")
+    if not found.bounded:
+        message = unbounded_message(best.cov.rank)
+        notes.append(message[0].upper() + message[1:] + ".")
     if last is not None and last.is_spare:
         notes.append(spare_message(best.cov.rank, last) + ".")
     return notes
