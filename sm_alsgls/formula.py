@@ -134,6 +134,8 @@ def build_system(
     everything = " ".join(text for _, text in equations)
     # New data are evaluated with these values later, whatever the caller writes into his.
     scope = scope | {name: own(scope[name]) for name in words(everything) if name in scope}
+    for name, argument in ((groups, "groups"), (time, "time")):
+        panel.check_name(name, argument)
     used = read_data(data, everything, scope, subset, keys=(groups, time))
     alone = is_one(formula)
     if groups is None and time is not None:

@@ -88,8 +88,7 @@ def arrange(
 
 def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.Series:
     """Return the column ``name``, which the caller passed as ``argument``; it may miss nothing."""
-    if not isinstance(name, Hashable):
-        raise exc.FormulaError(_not_a_name(name, argument))
+    check_name(name, argument)
     if name not in frame:
         near = candidates(name, frame)
         raise exc.FormulaError(f"{argument}={name!r} is not a column of the data{near}.")
@@ -111,6 +110,12 @@ def _names(values: Any, groups: str) -> list[str]:
     if len(set(names)) < len(names):
         raise exc.FormulaError(f"groups={groups!r} has two values that print alike: {names}.")
     return names
+
+
+def check_name(value: Any, argument: str) -> None:
+    """Refuse what is no name of a column, such as a list of one or the column itself."""
+    if not isinstance(value, Hashable):
+        raise exc.FormulaError(_not_a_name(value, argument))
 
 
 def _not_a_name(value: Any, argument: str) -> str:
