@@ -6,8 +6,7 @@ Formulas are read by statsmodels' ``FormulaManager`` alone: whatever the engine 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +30,7 @@ from sm_alsgls.formula_errors import listed
 from sm_alsgls.formula_order import refuse_order
 from sm_alsgls.formula_pickle import used_names
 from sm_alsgls.formula_system import FormulaSystem
-from sm_alsgls.formula_text import is_one, mentioned, read_equations, words
+from sm_alsgls.formula_text import caller_scope, is_one, mentioned, read_equations, words
 from sm_alsgls.frames import table
 from sm_alsgls.held import own
 from sm_alsgls.lags import called
@@ -346,35 +345,6 @@ def _placed(new: Data, spec: EquationSpec, names: Any = None) -> Data:
         scope=new.scope | called(spec.formula, new.scope),
         panel=spec.key.rows(new.frame, new.labels, names),
     )
-
-
-def caller_scope(depth: int, formula: Any) -> dict[str, Any]:
-    """Names of a calling frame that a formula mentions, with their values.
-
-    Parameters
-    ----------
-    depth : int
-        0 for the function that calls `caller_scope`, 1 for that function's caller, and so on.
-    formula : str, list of str or dict
-        Any form that `build_system` takes.
-
-    Returns
-    -------
-    dict
-        Only the names that occur: the whole frame would keep the caller's data alive.
-
-    Examples
-    --------
-    >>> from sm_alsgls.formula import caller_scope
-    >>> shift, other = 3.0, 4.0
-    >>> caller_scope(0, "y ~ I(x + shift)")
-    {'shift': 3.0}
-    """
-    texts = list(formula.values()) if isinstance(formula, Mapping) else formula
-    caller = sys._getframe(depth + 1)
-    names = words(str(texts))
-    spaces = (caller.f_globals, caller.f_locals)  # in this order the local name wins
-    return {word: space[word] for space in spaces for word in names if word in space}
 
 
 def _refuse_number_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -94,3 +95,32 @@ def mentioned(text: str, columns: Iterable[Any]) -> list[str]:
     found = words(text)
     names = (name for name in columns if isinstance(name, str))
     return [name for name in names if (name in found if name.isidentifier() else name in text)]
+
+
+def caller_scope(depth: int, formula: Any) -> dict[str, Any]:
+    """Names of a calling frame that a formula mentions, with their values.
+
+    Parameters
+    ----------
+    depth : int
+        0 for the function that calls `caller_scope`, 1 for that function's caller, and so on.
+    formula : str, list of str or dict
+        Any form that `build_system` takes.
+
+    Returns
+    -------
+    dict
+        Only the names that occur: the whole frame would keep the caller's data alive.
+
+    Examples
+    --------
+    >>> from sm_alsgls.formula_text import caller_scope
+    >>> shift, other = 3.0, 4.0
+    >>> caller_scope(0, "y ~ I(x + shift)")
+    {'shift': 3.0}
+    """
+    texts = list(formula.values()) if isinstance(formula, Mapping) else formula
+    caller = sys._getframe(depth + 1)
+    names = words(str(texts))
+    spaces = (caller.f_globals, caller.f_locals)  # in this order the local name wins
+    return {word: space[word] for space in spaces for word in names if word in space}

@@ -333,3 +333,11 @@ def test_counts_are_no_panel():
         counts = pd.DataFrame(rng.poisson(4, (60, 4)), columns=list("abcd"))
         counts["s"] = rng.choice(list("uvw"), 60)
         assert guess_panel(counts) is None
+
+
+def test_columns_that_happen_to_differ_are_no_panel():
+    """Every pair once, but of few of all pairs: buyers and sellers, not units and times."""
+    n = 60
+    data = pd.DataFrame({"buyer": np.arange(n) // 2, "seller": np.arange(n) * 7 % 30})
+    assert not data.duplicated().any()
+    assert guess_panel(data) is None
