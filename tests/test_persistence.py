@@ -199,6 +199,7 @@ class TestFunctionsOfTheCaller:
         with pytest.raises(FormulaError, match="uses 'twice', a function that was not saved"):
             again.predict(new_frame())
         designs = sm.add_constant(2.0 * new_frame()[["x"]])
+        designs.columns = res.model._system.columns[0]
         np.testing.assert_allclose(
             again.predict(designs, transform=False), res.predict(new_frame()), rtol=1e-13
         )
