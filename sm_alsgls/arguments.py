@@ -19,6 +19,7 @@ import pandas as pd
 from sm_alsgls.exceptions import ArgumentTypeError, OptionError, UnknownArgumentError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.labels import shown
+from sm_alsgls.numbers import depth
 
 #: Of starts, replicates, processes: more than anybody waits for.
 MANY = 10**9
@@ -203,7 +204,7 @@ def names(value: Any, argument: str, example: str = "['a', 'b']") -> list[Any]:
     plain = _plain(value)
     if isinstance(plain, (str, int, date)) and not isinstance(plain, bool) and plain is not pd.NaT:
         return [plain]
-    flat = isinstance(value, (list, tuple, pd.Index, pd.Series)) or np.ndim(value) == 1
+    flat = isinstance(value, (list, tuple, pd.Index, pd.Series)) or depth(value) == 1
     items = list(value) if flat else []
     if not flat or any(not is_label(item) for item in items):
         raise OptionError(

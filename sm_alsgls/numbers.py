@@ -77,6 +77,17 @@ pandas.to_numeric, or encode it
     return np.asarray(array, dtype=float)
 
 
+def depth(value: Any) -> int:
+    """Number of dimensions, of lists along their first items, which need not make an array.
+
+    >>> depth([[1, 2], [3]]), depth([1.0]), depth("x")
+    (2, 1, 0)
+    """
+    if isinstance(value, (list, tuple)):
+        return 1 + (depth(value[0]) if value else 0)
+    return int(getattr(value, "ndim", 0))
+
+
 def _of_frame(
     value: pd.Series | pd.DataFrame, where: str, error: type[SystemInputError], remedy: str
 ) -> np.ndarray:

@@ -39,6 +39,7 @@ from sm_alsgls.exceptions import (
 from sm_alsgls.models.checks import build_problem
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
+from sm_alsgls.numbers import depth
 
 # Candidates of the default list, and residual rows for each factor of it: with fewer than three
 # an equation's factors and regressors leave less than they take.
@@ -67,7 +68,7 @@ def candidate_ranks(candidates: Any, system: System) -> list[int]:
     if candidates is None:
         return list(range(max(min(_MOST, largest, (N - p) // _ROWS), auto_rank(K, N, p)) + 1))
     listed = isinstance(candidates, (list, tuple, set, frozenset, range)) or (
-        np.ndim(candidates) == 1
+        depth(candidates) == 1
     )
     if isinstance(candidates, Mapping) or not listed or not len(candidates):
         raise OptionError(

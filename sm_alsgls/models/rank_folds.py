@@ -20,6 +20,7 @@ from sm_alsgls.models.checks import build_problem
 from sm_alsgls.models.rank_choice import sizes
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
+from sm_alsgls.numbers import depth
 
 
 def fold_labels(
@@ -37,7 +38,7 @@ def fold_labels(
         if not blocks:
             labels = (np.random.default_rng(0) if rng is None else rng).permutation(labels)
         return labels, int(folds)
-    groups = np.asarray(blocks) if np.ndim(blocks) == 1 else None
+    groups = np.asarray(blocks) if depth(blocks) == 1 else None
     if groups is None or groups.shape != (N,):
         raise OptionError(
             f"blocks must be True (folds of consecutive rows), False (rows at random) or a label "

@@ -379,7 +379,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         complete = self._system.cells.complete
         choice = choose(cov_type, given, debiased, self._provenance, complete)
         problem = build_problem(self._system, options, self.restrictions)
-        bars = ProgressBars(most_starts(problem, self.rank, starts)) if progress else None
+        bars = ProgressBars(most_starts(problem, self.rank, limit)) if progress else None
         warned = False
 
         def look_at(seen: object, first: Solution) -> None:

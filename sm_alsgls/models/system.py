@@ -24,7 +24,7 @@ from sm_alsgls.models.validity import (
     distinct,
     responses_vary,
 )
-from sm_alsgls.numbers import numbers
+from sm_alsgls.numbers import depth, numbers
 from sm_alsgls.provenance import Provenance
 
 
@@ -273,7 +273,7 @@ def _by_equation(exog: Any, names: list[str]) -> list[Any]:
         at = by_name(exog, names, "exog", ShapeError, noun="equation")
         values = list(exog.values())
         return [values[i] for i in at]
-    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or np.ndim(exog[0]) > 0):
+    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or depth(exog[0]) > 0):
         if len(exog) != len(names):
             raise ShapeError(
                 f"exog lists {len(exog)} designs for {len(names)} equations; give one per "

@@ -17,7 +17,7 @@ from sm_alsgls.formula import replay, replay_panel
 from sm_alsgls.formula_errors import listed
 from sm_alsgls.frames import one_row, table, to_pandas, with_levels
 from sm_alsgls.labels import shown, spell
-from sm_alsgls.numbers import numbers
+from sm_alsgls.numbers import depth, numbers
 from sm_alsgls.results.selection import equations_named
 
 
@@ -185,7 +185,7 @@ def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
             raise ShapeError(f"exog lacks equations {listed(lacking)}")
         given = list(exog.values())
         values = [given[i] for i in at]
-    elif isinstance(exog, (list, tuple)) and len(exog) and np.ndim(to_pandas(exog[0])) > 1:
+    elif isinstance(exog, (list, tuple)) and len(exog) and depth(to_pandas(exog[0])) > 1:
         values = list(exog)
         if len(values) != len(names):
             raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
