@@ -254,7 +254,8 @@ def _read(path: Path) -> pd.DataFrame:
     }
     suffix = next((s for s in readers if path.name.lower().endswith(s)), None)
     if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
+        what = "does not exist" if not path.exists() else "is no file on a disk"
+        what = "is a directory" if path.is_dir() else what
         raise SystemInputError(f"{path}: {what}; DATA must be a file ({', '.join(readers)})")
     if suffix is None:
         raise SystemInputError(
@@ -283,13 +284,16 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _say(text: str) -> None:
-    """One line on stderr, whatever the text."""
-    print("sm_alsgls: " + re.sub(r"\s*\n\s*", " ", text.strip()), file=sys.stderr)
+    """One line on stderr, whatever the text; where it cannot be written the status must do."""
+    try:
+        print("sm_alsgls: " + re.sub(r"\s*\n\s*", " ", text.strip()), file=sys.stderr)
+    except OSError:
+        _mute(sys.stderr)
 
 
-def _mute() -> None:
+def _mute(*streams: Any) -> None:
     """Nobody reads: what Python flushes on its way out must not fail again."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams or (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -311,16 +315,19 @@ def _line(sweep: Any, previous: float) -> str:
 
 
 class _Progress:
-    """A line per sweep on stderr, with the number of the start."""
+    """A line per sweep on stderr, with the number of the start; where it cannot be, none."""
 
     def __init__(self) -> None:
         self._start, self._nll = 0, math.nan
 
     def __call__(self, sweep: Any) -> None:
-        if self._start == 0:
-            print("start " + _HEADING, file=sys.stderr)
+        opening = self._start == 0
         self._start += sweep.sweep == 0
-        print(f"{self._start:5d} {_line(sweep, self._nll)}", file=sys.stderr)
+        line = f"{self._start:5d} {_line(sweep, self._nll)}"
+        try:
+            print(f"start {_HEADING}\n{line}" if opening else line, file=sys.stderr)
+        except OSError:
+            _mute(sys.stderr)
         self._nll = sweep.nll
 
 

@@ -10,20 +10,49 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sm_alsgls.exceptions import NonFiniteError, ShapeError, SystemInputError
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError, SystemInputError
 
 Array = npt.NDArray[np.float64]
 
 
 def float_array(value: Any, name: str) -> Array:
     """Copy ``value`` into a C-ordered float64 array; refuse complex numbers, text and objects."""
-    array = np.asarray(value)
+    array = _array(value, name)
     if array.dtype.kind not in "fiub":
         raise SystemInputError(
             f"{name} must be an array of real numbers, got dtype {array.dtype} "
             f"from {type(value).__name__}"
         )
     return np.array(array, dtype=np.float64, order="C")
+
+
+def _array(value: Any, name: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:  # lists of different lengths
+        raise SystemInputError(f"{name} must be an array of real numbers ({error})") from error
+
+
+def real(value: Any, name: str, above: float, below: float) -> float:
+    """A number strictly between the two."""
+    number = value.item() if isinstance(value, np.generic) else value
+    fits = isinstance(number, int | float) and not isinstance(number, bool)
+    if not (fits and above < number < below):
+        raise OptionError(
+            f"{name} must be a number above {above:g} and below {below:g}, got {value!r:.80}"
+        )
+    return float(number)
+
+
+def whole(value: Any, name: str, least: int, most: int = 10**9) -> int:
+    """A whole number; True is none."""
+    number = value.item() if isinstance(value, np.generic) else value
+    fits = isinstance(number, int) and not isinstance(number, bool)
+    if not (fits and least <= number <= most):
+        raise OptionError(
+            f"{name} must be a whole number from {least} to {most}, got {value!r:.80}"
+        )
+    return int(number)
 
 
 def first(bad: npt.NDArray[np.bool_], array: Array, name: str) -> str:
@@ -59,7 +88,9 @@ def factors(F: npt.ArrayLike, d: npt.ArrayLike) -> tuple[Array, Array]:
 
 def rows(M: npt.ArrayLike, K: int, name: str) -> tuple[Array, bool]:
     """Return M as a float (n, K), contiguous in one of the two orders; and whether it was (K,)."""
-    array = np.asarray(M, dtype=np.float64)
+    array = M if isinstance(M, np.ndarray) else _array(M, name)
+    if array.dtype != np.float64:
+        array = float_array(array, name)
     single = array.ndim == 1
     if not (single or array.ndim == 2) or array.shape[-1] != K:
         raise ShapeError(

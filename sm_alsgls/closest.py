@@ -18,12 +18,11 @@ import numpy.typing as npt
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
-from sm_alsgls.arrays import Array, first, float_array
+from sm_alsgls.arrays import Array, first, float_array, real, whole
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     IllegalRankError,
     NonFiniteError,
-    OptionError,
     ShapeError,
     SystemInputError,
 )
@@ -42,13 +41,10 @@ def closest(
     K = S.shape[0]
     if not np.isfinite(S).all():
         raise NonFiniteError(f"Sigma must be finite, got {first(~np.isfinite(S), S, 'Sigma')}")
-    if not (isinstance(r, int | np.integer) and 0 <= r < K):
+    if isinstance(r, bool) or not (isinstance(r, int | np.integer) and 0 <= r < K):
         raise IllegalRankError(f"r must be an integer from 0 to K - 1 = {K - 1}, got {r!r}")
-    if not (0 < d_floor < 1 and gtol > 0 and max_iter >= 1):
-        raise OptionError(
-            "d_floor must be in (0, 1), gtol > 0 and max_iter >= 1, got "
-            f"{d_floor!r}, {gtol!r} and {max_iter!r}"
-        )
+    d_floor, gtol = real(d_floor, "d_floor", 0.0, 1.0), real(gtol, "gtol", 0.0, 1e6)
+    max_iter = whole(max_iter, "max_iter", 1)
     sd, R = _correlation(S)
     if r == 0:
         return np.empty((K, 0)), S.diagonal()

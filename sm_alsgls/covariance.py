@@ -284,7 +284,7 @@ class LowRankDiag:
     def piecewise(self, n: int) -> woodbury.PiecewiseSolve:
         """M Sigma^-1 for n rows M whose equations are read, and written, a few at a time."""
         f = self._factor if self.rank else woodbury.uncorrelated(self.uniquenesses)
-        return woodbury.PiecewiseSolve(f, n)
+        return woodbury.PiecewiseSolve(f, arrays.whole(n, "n", 0))
 
     def whiten(self, M: npt.ArrayLike) -> Array:
         """M W with W W' = Sigma^-1: rows M of covariance Sigma get the identity as covariance.
@@ -384,11 +384,13 @@ class LowRankDiag:
         >>> bool(np.isclose(cov.nll(E), -dense.mean()))
         True
         """
+        quad = self.quad(E)
         if n is None:
             n = np.shape(E)[0] if np.ndim(E) == 2 else 1
-        if not n > 0:
+        real = isinstance(n, int | float | np.number) and not isinstance(n, bool)
+        if not (real and 0 < n < np.inf):
             raise SystemInputError(f"n, the number of observations, must be positive, got {n!r}")
-        return 0.5 * (self.K * _LOG_2PI + self.logdet() + self.quad(E) / n)
+        return 0.5 * (self.K * _LOG_2PI + self.logdet() + quad / n)
 
     def diag(self) -> Array:
         """Diagonal of Sigma: |f_j|^2 + d_j, shape (K,).
@@ -458,8 +460,7 @@ class LowRankDiag:
                 "rng must be a numpy.random.Generator, such as numpy.random.default_rng(seed), "
                 f"got {type(rng).__name__}"
             )
-        if not (isinstance(n, int | np.integer) and n >= 0):
-            raise SystemInputError(f"n must be an integer >= 0, got {n!r}")
+        n = arrays.whole(n, "n", 0)
         out = rng.standard_normal((n, self.K))
         out *= np.sqrt(self.uniquenesses)
         if self.rank:

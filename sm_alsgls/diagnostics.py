@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from sm_alsgls.arguments import came, choice, flag, generator, optional_count, starts
 from sm_alsgls.core.als import Start, als
 from sm_alsgls.core.correlation import (
     robust_squares,
@@ -29,7 +30,6 @@ from sm_alsgls.core.search import search
 from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank, saturated_nll
 from sm_alsgls.core.wild_signs import evened, turned
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
-from sm_alsgls.labels import shown
 from sm_alsgls.models.checks import resolve_rank
 from sm_alsgls.results.covariance_test import CovarianceTest
 
@@ -132,12 +132,11 @@ def diagonality_test(
     <Breusch-Pagan LM test: statistic 103.2, chi2(55), p-value 9.045e-05>
     """
     results = _unwrapped(results)
-    if method not in _NAMES:
-        raise OptionError(f"method must be one of {', '.join(map(repr, _NAMES))}; got {method!r}")
+    method = choice(method, "method", _NAMES)
     if errors is None:
         errors = "wild" if method == "lm_robust" else "gaussian"
-    if errors not in ("wild", "gaussian"):
-        raise OptionError(f"errors must be 'wild' or 'gaussian', got {errors!r}")
+    errors = choice(errors, "errors", ("wild", "gaussian"))
+    reps, draws = optional_count(reps, "reps"), generator(rng)
     if reps is None and method == "lm_robust":
         reps = 199
     K, rank, problem = results.neqs, results.rank, results._problem
@@ -170,7 +169,7 @@ def diagonality_test(
         of = _STATISTICS.get(method, lambda p: _lr_of(p, 0, rank))
         draw = _wild_draws(results, of) if errors == "wild" else _draws(results, of, rank=0)
         signed = abs if method == "cd" else float
-        pvalue = _monte_carlo(signed(statistic), lambda g: signed(draw(g)), reps, rng)
+        pvalue = _monte_carlo(signed(statistic), lambda g: signed(draw(g)), reps, draws)
         distribution, df = f"{_DRAWN[errors]}, {reps} draws", None
     alternative = _structure(rank) if method == "lr" else "correlated errors"
     return CovarianceTest(
@@ -228,14 +227,13 @@ def rank_test(
     _unpenalised(results)
     r = results.rank
     resolve_rank(r + 1, results.model._system)
-    if n_starts != "auto" and not (isinstance(n_starts, (int, np.integer)) and n_starts >= 1):
-        raise OptionError(f"n_starts must be 'auto' or a whole number >= 1, got {shown(n_starts)}")
+    limit, reps, source = starts(n_starts), optional_count(reps, "reps"), generator(rng)
     best = results._found.best
     larger = search(
         results._problem,
         r + 1,
-        n_starts=None if n_starts == "auto" else int(n_starts),
-        rng=_generator(rng),
+        n_starts=limit,
+        rng=source,
         first=Start("one more", gamma=best.gamma, d=best.cov.uniquenesses),
     ).best
     statistic = 2.0 * results.nobs * (results._nll - larger.nll)
@@ -243,7 +241,7 @@ def rank_test(
     distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
     if reps is not None:
         draw = _draws(results, lambda p: _lr_of(p, r, r + 1), rank=r)
-        pvalue = _monte_carlo(statistic, draw, reps, rng)
+        pvalue = _monte_carlo(statistic, draw, reps, generator(rng))
         distribution, df = f"parametric bootstrap, {reps} draws", None
     return CovarianceTest(
         "Likelihood-ratio test of the rank",
@@ -307,8 +305,10 @@ def sufficiency_test(
     results = _unwrapped(results)
     _unpenalised(results)
     _complete(results, "sufficiency_test", "rank_test(reps=)")
-    if method not in ("lr", "residuals"):
-        raise OptionError(f"method must be 'lr' or 'residuals', got {method!r}")
+    method, correction = (
+        choice(method, "method", ("lr", "residuals")),
+        flag(correction, "correction"),
+    )
     N, K, r, problem = results.nobs, results.neqs, results.rank, results._problem
     df = ((K - r) ** 2 - (K + r)) // 2
     if df == 0:
@@ -465,29 +465,22 @@ def _wild_draws(
 
 
 def _monte_carlo(
-    statistic: float, draw: Callable[[np.random.Generator], float], reps: int, rng: Any
+    statistic: float,
+    draw: Callable[[np.random.Generator], float],
+    reps: int,
+    rng: np.random.Generator | None,
 ) -> float:
-    if isinstance(reps, bool) or not isinstance(reps, (int, np.integer)) or reps < 1:
-        raise OptionError(f"reps must be a whole number >= 1, got {shown(reps)}")
-    generator = _generator(rng) or np.random.default_rng(0)
+    draws = np.random.default_rng(0) if rng is None else rng
     # The data are one draw of reps + 1 (Barnard 1963); rounding must not break a tie.
     level = statistic - 1e-9 * max(1.0, abs(statistic))
-    exceed = sum(draw(generator) >= level for _ in range(reps))
+    exceed = sum(draw(draws) >= level for _ in range(reps))
     return (1 + exceed) / (1 + reps)
-
-
-def _generator(rng: Any) -> np.random.Generator | None:
-    if rng is None or isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        return np.random.default_rng(int(rng))
-    raise OptionError(f"rng must be a numpy Generator, a seed or None, got {shown(rng)}")
 
 
 def _unwrapped(results: Any) -> Any:
     inner = getattr(results, "_results", results)
     if not hasattr(inner, "_problem") or not hasattr(inner, "sigma"):
-        raise OptionError(f"expected the results of LowRankSUR.fit, got {type(results).__name__}")
+        raise OptionError(f"expected the results of LowRankSUR.fit, got {came(results)}")
     return inner
 
 

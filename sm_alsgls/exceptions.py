@@ -63,6 +63,10 @@ class OptionError(SystemInputError):
     """A fitting option is outside its range."""
 
 
+class ArgumentTypeError(OptionError, TypeError):
+    """An argument is of a kind that cannot be used: no bool, no function, no Axes."""
+
+
 class UnknownArgumentError(OptionError, TypeError):
     """A keyword that a method does not have; the message names the one that does its work."""
 
@@ -95,6 +99,10 @@ class UnbalancedPanelError(SystemInputError):
 
 class UnseenLevelError(SystemInputError):
     """New data hold a level, group or column that the training data did not have."""
+
+
+class CallableError(AlsglsError, RuntimeError):
+    """A function or an iterator that the caller passed raised; what it raised is the cause."""
 
 
 class DataRemovedError(AlsglsError, AttributeError):

@@ -351,7 +351,8 @@ def _refuse_number_text(
     equations: list[tuple[str | None, str]], used: Data, time: str | None
 ) -> None:
     """Text in place of numbers, among the columns that formulas use as they stand."""
-    texts = [name for name in used.frame if pd.api.types.is_object_dtype(used.frame[name].dtype)]
+    dtypes = used.frame.dtypes.items()
+    texts = [name for name, dtype in dtypes if pd.api.types.is_object_dtype(dtype)]
     names = dict.fromkeys(
         name
         for _, text in equations

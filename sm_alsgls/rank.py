@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import choice
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.rank_selector import METHODS, select
 from sm_alsgls.models.sur import LowRankSUR
@@ -116,6 +117,7 @@ def select_rank(
             f"model must be a LowRankSUR, got {type(model).__name__}"
             + ("; pass results.model" if hasattr(model, "model") else "")
         )
+    method = choice(method, "method", METHODS)
     if method == "cv" and not isinstance(blocks, (bool, np.bool_)):
         blocks = _block_labels(model, blocks)
     return select(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from sm_alsgls.arguments import came, count, flag, generator, number
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
+
+# Rows, equations, regressors, factors: beyond it no array exists.
+_MOST = 10**8
 
 __all__ = ["SimulatedSystem", "simulate_sur"]
 
@@ -132,13 +137,15 @@ def simulate_sur(
     True
     """
     sizes = _check(N, K, p, rank, uniqueness, common)
-    if not isinstance(rng, np.random.Generator):
-        if isinstance(rng, bool) or not isinstance(rng, int | np.integer):
-            raise OptionError(f"rng must be a numpy Generator or a whole number, got {rng!r}")
-        rng = np.random.default_rng(int(rng))
-    for name, value in (("signal", signal), ("strength", strength), ("exog_sd", exog_sd)):
-        if not 0.0 <= value < np.inf:
-            raise OptionError(f"{name} must be a finite number >= 0, got {value!r}")
+    drawn = generator(rng)
+    if drawn is None:
+        raise OptionError("rng must be a numpy Generator or a seed (a whole number >= 0), got None")
+    rng = drawn
+    constant = flag(constant, "constant")
+    signal, strength, exog_sd = (
+        number(value, name, least=0.0, most=1e100, what="a number from 0 to 1e100")
+        for name, value in (("signal", signal), ("strength", strength), ("exog_sd", exog_sd))
+    )
     F = strength * rng.standard_normal((K, rank))
     d = rng.uniform(*uniqueness, K)
     z = rng.standard_normal((N, rank))
@@ -171,14 +178,23 @@ def _check(
 ) -> list[int]:
     """The number of regressors of every equation; errors name the argument."""
     for name, value, least in (("N", N, 1), ("K", K, 1), ("rank", rank, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
-    sizes = np.asarray(p)
-    if sizes.shape not in ((), (K,)) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-        raise OptionError(f"p must be a whole number >= 1, or one for each of K={K}; got {p!r}")
-    low, high = uniqueness
-    if not 0.0 < low <= high < np.inf:
+        count(value, name, least, _MOST)
+    single = isinstance(p, int | np.integer | np.ndarray) and np.ndim(p) == 0
+    sizes = [count(p, "p", 1, _MOST)] * K if single else p
+    if not isinstance(sizes, list | tuple | np.ndarray) or _length(sizes) != K:
+        raise OptionError(f"p must be a whole number >= 1, or one for each of K={K}; got {came(p)}")
+    sizes = [count(size, f"p[{j}]", 1, _MOST) for j, size in enumerate(sizes)]
+    if not isinstance(uniqueness, list | tuple | np.ndarray) or _length(uniqueness) != 2:
+        raise OptionError(f"uniqueness must be two numbers (low, high), got {came(uniqueness)}")
+    low, high = (
+        number(value, f"uniqueness[{i}]", above=0.0, most=1e200, what="a number > 0, at most 1e200")
+        for i, value in enumerate(uniqueness)
+    )
+    if low > high:
         raise OptionError(f"uniqueness must be (low, high) with 0 < low <= high, got {uniqueness}")
-    if not 0.0 <= common <= 1.0:
-        raise OptionError(f"common must lie between 0 and 1, got {common!r}")
-    return [int(size) for size in np.broadcast_to(sizes, K)]
+    number(common, "common", least=0.0, most=1.0, what="a number between 0 and 1")
+    return sizes
+
+
+def _length(value: Any) -> int:
+    return 0 if isinstance(value, np.ndarray) and value.ndim == 0 else len(value)

@@ -483,7 +483,7 @@ class TestFromDense:
             with pytest.raises(IllegalRankError, match="K - 1 = 2"):
                 LowRankDiag.from_dense(S, r)
         for option in ({"d_floor": 0.0}, {"gtol": -1.0}, {"max_iter": 0}):
-            with pytest.raises(OptionError, match=r"d_floor must be in \(0, 1\)"):
+            with pytest.raises(OptionError, match=r"must be a"):
                 LowRankDiag.from_dense(S, 1, **option)
 
 
@@ -562,7 +562,7 @@ class TestInput:
             with pytest.raises(SystemInputError, match="Generator"):
                 cov.sample(rng, 3)
         for n in (-1, 2.0, None):
-            with pytest.raises(SystemInputError, match="n must be an integer >= 0"):
+            with pytest.raises(SystemInputError, match="n must be a whole number"):
                 cov.sample(np.random.default_rng(0), n)
 
     def test_nll(self):

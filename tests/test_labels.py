@@ -61,7 +61,7 @@ def test_messages_hold_plain_labels(wide):
         ),
         (lambda: LowRankSUR(gap, frames), NonFiniteError, "the first in row 5"),
         (lambda: LowRankSUR(Y, moved), ShapeError, r"\(1 against 0\)"),
-        (lambda: LowRankSUR(Y, numbered), ShapeError, "column 1 is"),
+        (lambda: LowRankSUR(Y, numbered), ShapeError, "column 1 holds text"),
         (lambda: res.get_prediction().cov_mean(99), OptionError, "no row 99; rows are 0, 1, 2"),
         (lambda: res.get_prediction().cov_mean(np.int64(99)), OptionError, "no row 99;"),
     ):

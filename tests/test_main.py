@@ -267,6 +267,8 @@ BAD = {
     "n_starts": (on("g.csv", "--n-starts", "0"), "n_starts must be"),
     "seed": (on("g.csv", "--seed", "-1"), "--seed: expected a whole number"),
     "gtol": (on("g.csv", "--gtol", "nan"), "gtol must be positive"),
+    "huge gtol": (on("g.csv", "--gtol", "1e300"), "gtol must be positive and at most 1"),
+    "device": (on(os.devnull), f"{os.devnull}: is no file on a disk; DATA must be a file"),
     "gtol text": (on("g.csv", "--gtol", "tiny"), "--gtol: invalid float value: 'tiny'"),
     "max_sweeps": (on("g.csv", "--max-sweeps", "0"), "max_sweeps"),
     "missing": (on("g.csv", "--missing", "fill"), "--missing: invalid choice: 'fill'"),
@@ -345,7 +347,7 @@ def python(*arguments, **how):
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "",
     }
-    return subprocess.Popen(command, env=env, stdout=-1, stderr=-1, **how)
+    return subprocess.Popen(command, **{"env": env, "stdout": -1, "stderr": -1, **how})
 
 
 def test_as_a_program(here, res):
@@ -378,3 +380,27 @@ def test_a_reader_that_leaves_and_ctrl_c(here):
     assert (done.returncode, out) == (130, b"")
     assert err.endswith(b"sm_alsgls: interrupted\n")
     assert tree(here) == ["g.csv"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+def test_messages_that_cannot_be_written_leave_results_and_status(here, res):
+    with open("/dev/full", "w") as full:
+        done = python(*on("g.csv"), "--n-starts", "2", stderr=full)
+        out, _ = done.communicate(timeout=120)
+        assert done.returncode == 0
+        assert without_clock(out.decode()) == without_clock(str(res.summary()) + "\n")
+        done = python("nowhere.csv", "--formula", "y ~ x", stderr=full)
+        assert done.communicate(timeout=120)[0] == b""
+        assert done.returncode == 2
+
+
+def test_columns_that_no_formula_uses_cost_little(here, monkeypatch):
+    looked = []
+    isna = pd.Series.isna
+    monkeypatch.setattr(pd.Series, "isna", lambda self: looked.append(1) or isna(self))
+    rng = np.random.default_rng(0)
+    columns = ["y1", "y2", "y3", "x", *(f"c{i}" for i in range(3000))]
+    frame = pd.DataFrame(rng.standard_normal((20, len(columns))), columns=columns)
+    frame.to_csv("wide.csv", index=False)
+    assert main(["wide.csv", "--formula", "y1 + y2 + y3 ~ x", "--quiet", "--n-starts", "1"]) == 0
+    assert len(looked) < 100

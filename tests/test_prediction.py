@@ -426,7 +426,7 @@ class TestDesigns:
             res.get_prediction([x[: 3 - (j == 1)] for j, x in enumerate(X)])
         with pytest.raises(ShapeError, match="'y2': exog has 2 columns, the model has 3"):
             res.equations["y2"].get_prediction(X[1][:, :2])
-        with pytest.raises(ShapeError, match="'y1': exog is not a numeric matrix"):
+        with pytest.raises(ShapeError, match="'y1': exog holds text"):
             res.equations["y1"].predict(np.array([["a", "b"]]))
         other = [pd.DataFrame(x[:3], index=np.arange(3) + (j == 2)) for j, x in enumerate(X)]
         with pytest.raises(ShapeError, match="'y3': exog has other row labels"):

@@ -476,17 +476,25 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("kwds", "error", "match"),
         [
-            ({"method": "mdl"}, OptionError, "method must be one of auto, rule, bic_ols.*'mdl'"),
+            (
+                {"method": "mdl"},
+                OptionError,
+                "method must be one of 'auto', 'rule', 'bic_ols'.*'mdl'",
+            ),
             ({"candidates": []}, OptionError, r"candidates must be a list of whole numbers"),
-            ({"candidates": [0, 1.5]}, OptionError, "whole numbers from 0 to 14, got"),
+            (
+                {"candidates": [0, 1.5]},
+                OptionError,
+                "each must be a whole number.*whole numbers from 0 to 14, got 1.5",
+            ),
             ({"candidates": [-1]}, OptionError, "from 0 to 14"),
             ({"candidates": "12"}, OptionError, "candidates must be"),
             ({"candidates": 3}, OptionError, "candidates must be"),
             ({"candidates": [0, 15]}, IllegalRankError, "rank 15 .* largest legal rank .* is 14"),
             ({"n_starts": 0}, OptionError, "n_starts must be 'auto' or a whole number >= 1"),
             ({"rng": "a"}, OptionError, "rng must be a numpy Generator"),
-            ({"alpha": 1.0}, OptionError, "alpha must lie between 0 and 1"),
-            ({"alpha": True}, OptionError, "alpha must lie"),
+            ({"alpha": 1.0}, OptionError, "alpha must be a number between 0 and 1"),
+            ({"alpha": True}, OptionError, "alpha must be a number"),
             ({"method": "cv", "folds": 1}, OptionError, "folds must be a whole number from 2 to"),
             ({"method": "cv", "folds": 101}, OptionError, "from 2 to 100, the number of rows"),
             ({"method": "cv", "blocks": [1, 2]}, ShapeError, "blocks has 2 rows, the system has"),
@@ -575,7 +583,7 @@ class TestPresentation:
         np.testing.assert_allclose(given.lines[0].get_ydata(), chosen.table.bic_ols)
         assert given.lines[1].get_xdata()[0] == 2
         plt.close(given.figure)
-        with pytest.raises(OptionError, match="criterion must be one of bic_ols"):
+        with pytest.raises(OptionError, match="criterion must be one of 'bic_ols'"):
             chosen.plot("starts")
 
 

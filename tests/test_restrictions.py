@@ -171,7 +171,7 @@ def test_bad_restrictions_are_named(model, constraints, message):
 
 def test_common_needs_a_shared_regressor(system):
     X, Y = system
-    with pytest.raises(RestrictionError, match="'wage'; shared are 'const', 'x1', 'x2'"):
+    with pytest.raises(RestrictionError, match=r"'wage' \(shared are 'const', 'x1', 'x2'"):
         LowRankSUR(Y, X, rank=1, common=["wage"])
 
 

@@ -77,9 +77,9 @@ def test_a_system_is_read_only():
         ({"rng": None}, "rng must be"),
         ({"signal": -1.0}, "signal must be"),
         ({"strength": np.nan}, "strength must be"),
-        ({"uniqueness": (0.0, 1.0)}, "uniqueness must be"),
-        ({"uniqueness": (2.0, 1.0)}, "uniqueness must be"),
-        ({"common": 1.1}, "common must lie"),
+        ({"uniqueness": (0.0, 1.0)}, "uniqueness"),
+        ({"uniqueness": (2.0, 1.0)}, "uniqueness"),
+        ({"common": 1.1}, "common must be a number between"),
     ],
 )
 def test_bad_arguments_are_named(change, message):

@@ -358,7 +358,7 @@ class TestRefusals:
             LowRankSUR(Y, X, 1, weights={f"y{j + 1}": row for j in range(4)})
         with pytest.raises(ShapeError, match="of equation 'y3' must hold 60"):
             LowRankSUR(Y, X, 1, weights={f"y{j + 1}": row[: 60 - (j == 2)] for j in range(K)})
-        with pytest.raises(OptionError, match="must be numbers"):
+        with pytest.raises(OptionError, match="weights holds text"):
             LowRankSUR(Y, X, 1, weights=["heavy"] * N)
         frame = pd.DataFrame(Y, index, list("abcde")).assign(x=row, weight=row)
         with pytest.raises(FormulaError, match="did you mean 'weight'"):

@@ -15,17 +15,33 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.exceptions import RankDeficientError, ShapeError
+from sm_alsgls.exceptions import RankDeficientError, ShapeError, SystemInputError
 
 Array = np.ndarray
 
 # Bytes of one chunk of equations while bases are made: copy, Gram matrix, Cholesky and
 # multiplication then all run in cache.
 _CHUNK_BYTES = 2**21
+# Columns below it everywhere have coefficients whose squares are no doubles.
+_TINY = 1e-152
 # Smallest eigenvalue of the Gram matrix of unit columns from which one Cholesky-QR pass leaves
 # Q'Q = I to about 1e-13, and from which two passes do (Yamamoto et al. 2015, ETNA 44: any
 # condition number below 1e7 or so). Below the second, Householder.
 _ONE_PASS, _TWO_PASS = 1e-2, 1e-9
+
+
+class TinyColumnsError(SystemInputError):
+    """Columns of a design are so small that their coefficients' variances are no doubles.
+
+    Attributes
+    ----------
+    equation : int
+    columns : tuple of int
+    """
+
+    def __init__(self, equation: int, columns: tuple[int, ...]) -> None:
+        super().__init__(f"design {equation}: columns {columns} are below {_TINY:g} everywhere")
+        self.equation, self.columns = equation, columns
 
 
 class DependentColumnsError(RankDeficientError):
@@ -384,6 +400,8 @@ def _householder(Xt: Array, equation: int) -> tuple[Array, Array]:
     scale = np.abs(Xt).max(axis=1)
     if not scale.all():
         raise DependentColumnsError(equation, tuple(int(i) for i in np.flatnonzero(scale == 0)), ())
+    if scale.min() < _TINY:
+        raise TinyColumnsError(equation, tuple(int(i) for i in np.flatnonzero(scale < _TINY)))
     unit = Xt / scale[:, None]
     length = np.sqrt(np.einsum("pn,pn->p", unit, unit))
     unit /= length[:, None]

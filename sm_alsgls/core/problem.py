@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -65,13 +64,19 @@ class ALSOptions:
                 kind = "a whole number" if whole else "a number"
                 raise OptionError(f"{knob.name} must be {kind}, got {value!r}")
         for name in ("lam_F", "lam_B", "rel_tol"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise OptionError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+            # Without units: a ridge of 1e12 leaves nothing of a slope or of a loading.
+            if not 0.0 <= getattr(self, name) <= 1e12:
+                raise OptionError(
+                    f"{name} must be at least 0 and at most 1e12, got {getattr(self, name)!r}"
+                )
         for name in ("d_floor", "cg_tol"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise OptionError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}")
-        if not 0.0 < self.gtol < math.inf:
-            raise OptionError(f"gtol must be positive, got {self.gtol!r}")
+        if not 0.0 < self.gtol <= 1.0:
+            raise OptionError(
+                f"gtol must be positive and at most 1, one standard error of a score; got "
+                f"{self.gtol!r}"
+            )
         for name in ("max_sweeps", "cg_maxit"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)!r}")

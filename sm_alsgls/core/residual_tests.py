@@ -90,7 +90,7 @@ def ljung_box(E: Array, lags: int) -> tuple[Array, Array]:
 
 
 def arch(E: Array, lags: int) -> tuple[Array, Array]:
-    """Engle's LM test of squares about zero."""
+    """Engle's LM test of squares about zero; NaN where they do not vary."""
     n = len(E)
     squares = E**2 / np.mean(E**2, axis=0)
     y = squares[lags:] - squares[lags:].mean(axis=0)
@@ -98,8 +98,15 @@ def arch(E: Array, lags: int) -> tuple[Array, Array]:
     X = X - X.mean(axis=0)
     gram = np.einsum("nma,nmb->mab", X, X)
     cross = np.einsum("nma,nm->ma", X, y)
-    slopes = np.linalg.solve(gram, cross[:, :, None])[:, :, 0]
-    explained = np.einsum("ma,ma->m", slopes, cross) / np.einsum("nm,nm->m", y, y)
+    try:
+        slopes = np.linalg.solve(gram, cross[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:  # squares that are constant, or repeat themselves
+        inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
+        slopes = np.einsum("mab,mb->ma", inverse, cross)
+    total = np.einsum("nm,nm->m", y, y)
+    varies = total > n * np.finfo(float).eps  # their mean is 1
+    explained = np.full(E.shape[1], np.nan)
+    np.divide(np.einsum("ma,ma->m", slopes, cross), total, out=explained, where=varies)
     statistic = (n - lags) * explained
     return statistic, stats.chi2.sf(statistic, lags)
 

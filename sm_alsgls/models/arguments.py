@@ -1,17 +1,18 @@
-"""Arguments of `fit` and of the likelihood, read once."""
+"""Arguments of the model, of `fit` and of the likelihood, read once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.alignment import by_name, nameless
-from sm_alsgls.exceptions import OptionError, UnknownArgumentError
-from sm_alsgls.formula_errors import close
-from sm_alsgls.labels import shown
+from sm_alsgls.arguments import function, unknown
+from sm_alsgls.core.als import Sweep
+from sm_alsgls.exceptions import CallableError, OptionError
+from sm_alsgls.numbers import numbers
 
 
 def coefficients(params: Any, names: list[str], argument: str) -> np.ndarray:
@@ -29,10 +30,7 @@ def coefficients(params: Any, names: list[str], argument: str) -> np.ndarray:
         params = params.iloc[
             by_name(params.index, names, argument, OptionError, noun="coefficient")
         ]
-    try:
-        values = np.asarray(params, dtype=float).ravel()
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"{argument} must be numbers ({error})") from error
+    values = numbers(params, argument, OptionError).ravel()
     if values.shape != (len(names),):
         raise OptionError(
             f"{argument} must hold {len(names)} coefficients, one for each of exog_names; got "
@@ -75,41 +73,63 @@ _FAMILIAR = {
     "verbose": "disp=",
 }
 
+# What others call our arguments of the constructor.
+_FAMILIAR_OF_MODEL = {
+    "hasconst": "nothing: whether a design spans a constant is found out",
+    **dict.fromkeys(("k_factors", "n_factors", "factors", "k", "r", "n_components"), "rank="),
+    **dict.fromkeys(("var_weights", "freq_weights", "aweights"), "weights=, analytic ones"),
+    "constraints": "common=, or fit_constrained(constraints)",
+    **dict.fromkeys(
+        ("formula", "data", "groups", "time", "subset", "eval_env"),
+        "LowRankSUR.from_formula(..., {name}=)",
+    ),
+    **dict.fromkeys(
+        (
+            "cov_type", "cov_kwds", "use_t", "debiased", "method", "n_starts", "rng", "lam_F",
+            "lam_B", "d_floor", "rel_tol", "gtol", "max_sweeps", "callback", "disp", "progress",
+        ),
+        "fit({name}=): it belongs to the fit",
+    ),
+    "sigma": "nothing: Sigma is estimated, with the rank that rank= gives it",
+    **dict.fromkeys(("names", "equations"), "a DataFrame or a mapping as endog: its keys name"),
+    "drop_missing": "missing='drop'",
+}  # fmt: skip
 
-def refuse(unknown: Iterable[str], known: Iterable[str]) -> None:
-    """Say what does the work of a keyword of `fit` that it does not have.
+
+def refuse(given: Iterable[str], known: Iterable[str], called: str = "fit()") -> None:
+    """Say what does the work of a keyword that `fit`, or a way to a model, does not have.
 
     Raises
     ------
     UnknownArgumentError
-        Unless ``unknown`` is empty.
+        Unless ``given`` is empty.
     """
-    said = []
-    for name in unknown:
-        text = f"fit() has no argument {name!r}"
-        if name in _FAMILIAR:
-            text += f"; use {_FAMILIAR[name].format(name=name)}"
-        else:
-            text += close(name, list(known), "it has")
-        said.append(text)
-    if said:
-        raise UnknownArgumentError("; ".join(said))
+    given, known = list(given), list(known)
+    familiar = _FAMILIAR if called == "fit()" else _FAMILIAR_OF_MODEL
+    unknown(given, known, called, {k: v for k, v in familiar.items() if k not in known})
 
 
-def number_of_starts(n_starts: int | str) -> int | None:
-    """The limit of starts behind ``n_starts``; None is "auto"."""
-    if n_starts == "auto":
+def watched(callback: Callable[[Sweep], object] | None) -> Callable[[Sweep], object] | None:
+    """A callback whose errors say at which sweep of which start they came.
+
+    Raises
+    ------
+    OptionError
+        It is no function. And, when called, CallableError, chained to what was raised.
+    """
+    if function(callback, "callback", "a Sweep") is None:
         return None
-    whole = isinstance(n_starts, (int, np.integer)) and not isinstance(n_starts, bool)
-    if not whole or n_starts < 1:  # type: ignore[operator]
-        raise OptionError(f"n_starts must be 'auto' or a whole number >= 1, got {shown(n_starts)}")
-    return int(n_starts)
+    start = 0
 
+    def call(sweep: Sweep) -> object:
+        nonlocal start
+        start += sweep.sweep == 0  # number 0 opens a start
+        try:
+            return callback(sweep)  # type: ignore[misc]
+        except Exception as error:
+            raise CallableError(
+                f"callback raised {type(error).__name__} ({error}) at sweep {sweep.sweep} of "
+                f"start {start}; the fit is lost: return True to stop with what there is"
+            ) from error
 
-def generator(rng: np.random.Generator | int | None) -> np.random.Generator | None:
-    """The generator behind ``rng``; None keeps the fixed seed."""
-    if rng is None or isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        return np.random.default_rng(int(rng))
-    raise OptionError(f"rng must be a numpy Generator, a seed or None, got {shown(rng)}")
+    return call

@@ -10,7 +10,7 @@ import numpy as np
 from sm_alsgls.core.cells import Cells
 from sm_alsgls.exceptions import DegenerateResponseError, InsufficientRowsError, ShapeError
 from sm_alsgls.models.system import System, read_system
-from sm_alsgls.models.validity import check_finite, check_missing, distinct
+from sm_alsgls.models.validity import LARGEST, check_finite, check_missing, distinct
 from sm_alsgls.models.weights import check_weights, normalised, read_weights
 
 
@@ -95,7 +95,7 @@ def _rows(system: System, keep: np.ndarray) -> System:
 
 def _check_infinite(system: System) -> None:
     arrays = [system.Y, *distinct(system.blocks)]
-    if not any(np.isinf(A).any() for A in arrays):
+    if all(np.fmax.reduce(np.abs(A).ravel(), initial=0.0) <= LARGEST for A in arrays):
         return
     filled = {id(X): np.where(np.isnan(X), 0.0, X) for X in arrays}
     blocks = [filled[id(X)] for X in system.blocks]

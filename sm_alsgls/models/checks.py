@@ -6,20 +6,22 @@ import warnings
 
 import numpy as np
 
-from sm_alsgls.core.design import DependentColumnsError
+from sm_alsgls.arguments import came, nearest
+from sm_alsgls.core.design import DependentColumnsError, TinyColumnsError
 from sm_alsgls.core.factor import auto_rank, largest_rank
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.restriction import InconsistentRestrictionsError
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
+    DuplicateEquationError,
     IllegalRankError,
+    InsufficientRowsError,
     RankDeficientError,
     RankWarning,
     RestrictionError,
     SystemInputError,
 )
-from sm_alsgls.labels import shown
 from sm_alsgls.models.dependence import check_independent
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
@@ -45,15 +47,26 @@ def build_problem(
         problem = system.cells.problem(system.rows, options, bound)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
+    except TinyColumnsError as error:
+        bad = _listed([system.columns[error.equation][i] for i in error.columns])
+        raise SystemInputError(
+            f"equation {system.names[error.equation]!r}: {bad} of exog is below 1e-152 in every "
+            "row, so that the variance of its coefficient leaves the range of floats; multiply it "
+            "by a power of ten"
+        ) from None
     except InconsistentRestrictionsError as error:
         raise RestrictionError(restrictions.explain(error, system.param_names)) from None
     _exact_fits(system, problem)
-    check_independent(system, problem)
+    try:
+        check_independent(system, problem)
+    except DuplicateEquationError:
+        _one_left(system, problem)
+        raise
     return problem
 
 
-def resolve_rank(rank: int | str, system: System) -> int:
-    """The number of factors behind ``rank``, checked.
+def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> int:
+    """The number of factors behind ``rank``, checked; ``groups`` is the column of a long panel.
 
     Raises
     ------
@@ -65,20 +78,26 @@ def resolve_rank(rank: int | str, system: System) -> int:
         chosen = auto_rank(K, N, p)
         warn_if_no_factor(rank, system, stacklevel=6)
         return chosen
-    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or rank < 0:
+    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
+    if not whole or rank < 0:
+        near = nearest(rank, ["auto", *RULES]) if isinstance(rank, str) else ""
         raise IllegalRankError(
-            f"rank must be 'auto' or a whole number >= 0, got {shown(rank)}; criteria that choose "
-            f"it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
+            f"rank must be 'auto' or a whole number >= 0, got {came(rank)}{near}; criteria that "
+            f"choose it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
         )
     largest = largest_rank(K, N, p)
     if rank > largest:
         why = (
-            f"{K} equation{'s' * (K > 1)} identify no more, (K - r)^2 >= K + r"
+            f"{K} equation{'s identify' if K > 1 else ' identifies'} no more, (K - r)^2 >= K + r"
             if largest == largest_rank(K)
             else f"{whose}{N} rows less {p} regressors leave no more degrees of freedom"
         )
         if K == 1:
-            why += "; a long panel needs groups="
+            why += (
+                f"; of groups={groups!r} there is one, {system.names[0]!r}"
+                if groups is not None
+                else "; a long panel needs groups="
+            )
         raise IllegalRankError(
             f"rank={rank} is not possible; the largest legal rank is {largest} ({why})"
         )
@@ -151,4 +170,18 @@ def _exact_fits(system: System, problem: Problem) -> None:
             f"the response of equation {name!r} is fitted exactly by its own regressors"
             + (f" (and so are {len(exact) - 1} more)" if len(exact) > 1 else "")
             + "; its error variance is zero: drop the equation or the regressor that defines it"
+        )
+
+
+def _one_left(system: System, problem: Problem) -> None:
+    """Residuals of equations with one degree of freedom: equal regressors make them twins."""
+    rows = np.asarray(problem.counts)
+    alone = np.flatnonzero(rows - problem.design.p == 1)
+    if len(alone) > 1:
+        j, el = alone[:2]
+        raise InsufficientRowsError(
+            f"{int(rows[j])} rows less {int(problem.design.p[j])} regressors leave one degree of "
+            "freedom, in which all equations with the same regressors (the first are "
+            f"{system.names[j]!r} and {system.names[el]!r}) have the same residuals up to scale; "
+            "add rows, or drop regressors"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -10,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.alignment import by_name
+from sm_alsgls.arguments import came, choice, count, is_label, iterator, mapping
 from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError, ShapeError
 from sm_alsgls.formula import FormulaSystem, caller_scope
 from sm_alsgls.formula import build_system as build_formula
 from sm_alsgls.formula_stream import FormulaStream
 from sm_alsgls.frames import table, to_pandas
 from sm_alsgls.labels import shown
+from sm_alsgls.models.arguments import refuse
+from sm_alsgls.models.validity import MISSING
 from sm_alsgls.models.weights import weights_of_data
 from sm_alsgls.panel_guess import guess_panel
 from sm_alsgls.provenance import Provenance, snapshot
@@ -129,7 +134,7 @@ class Construction:
         >>> model.fit().params["y4_x1"].round(1)
         np.float64(1.0)
         """
-        return cls(iter(chunks), None, rank, **kwargs)
+        return cls(iterator(chunks, "chunks", "pairs (endog, exog)"), None, rank, **kwargs)
 
     @classmethod
     def from_formula(
@@ -145,6 +150,7 @@ class Construction:
         weights: Any = None,
         common: Iterable[str] | bool = False,
         eval_env: int | Mapping[str, Any] = 0,
+        **unknown: Any,
     ) -> Self:
         """Model from formulas and a DataFrame.
 
@@ -203,10 +209,26 @@ class Construction:
             The system has one equation. Where two columns look like the groups and times of a
             long panel it names them.
         """
+        if unknown:
+            known = inspect.signature(cls.from_formula).parameters
+            refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
         if isinstance(eval_env, Mapping):
-            scope = dict(eval_env)
+            scope = mapping(eval_env, "eval_env", "{'f': f}")
         else:
-            scope = {} if eval_env < 0 else caller_scope(1 + eval_env, formula)
+            above = count(
+                eval_env, "eval_env", -1, sys.getrecursionlimit(), " (or a mapping of names)"
+            )
+            try:
+                scope = {} if above < 0 else caller_scope(1 + above, formula)
+            except ValueError as error:
+                raise OptionError(
+                    f"eval_env={above}: there are not so many frames above the caller; 0 is the "
+                    "caller"
+                ) from error
+        missing = None if missing is None else choice(missing, "missing", MISSING)
+        for name, value in (("groups", groups), ("time", time)):
+            if value is not None and not is_label(value):
+                raise FormulaError(f"{name} must be the name of a column, got {came(value)}")
         if isinstance(data, Iterator):
             for name, value in (("groups", groups), ("time", time), ("subset", subset)):
                 if value is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.arguments import came, count, unknown
 from sm_alsgls.core.default_rank import default_criterion, supported_rank
 from sm_alsgls.core.factor import auto_rank, largest_rank, sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
@@ -34,12 +35,11 @@ from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank
 from sm_alsgls.exceptions import (
     IllegalRankError,
     OptionError,
-    UnknownArgumentError,
 )
-from sm_alsgls.labels import shown
 from sm_alsgls.models.checks import build_problem
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
+from sm_alsgls.numbers import depth
 
 # Candidates of the default list, and residual rows for each factor of it: with fewer than three
 # an equation's factors and regressors leave less than they take.
@@ -67,18 +67,16 @@ def candidate_ranks(candidates: Any, system: System) -> list[int]:
     largest = largest_rank(K, N, p)
     if candidates is None:
         return list(range(max(min(_MOST, largest, (N - p) // _ROWS), auto_rank(K, N, p)) + 1))
-    try:
-        values = sorted(set(candidates))
-    except TypeError:
-        values = []
-    whole = all(
-        isinstance(r, (int, np.integer)) and not isinstance(r, bool) and r >= 0 for r in values
+    listed = isinstance(candidates, (list, tuple, set, frozenset, range)) or (
+        depth(candidates) == 1
     )
-    if isinstance(candidates, str) or not values or not whole:
+    if isinstance(candidates, Mapping) or not listed or not len(candidates):
         raise OptionError(
             f"candidates must be a list of whole numbers from 0 to {largest}, got "
-            f"{shown(candidates)}"
+            f"{came(candidates)}"
         )
+    said = f"; candidates are a list of whole numbers from 0 to {largest}"
+    values = sorted({count(r, "candidates: each", 0, said=said) for r in candidates})
     if values[-1] > largest:
         raise IllegalRankError(
             f"candidates: rank {values[-1]} is not possible; the largest legal rank of {K} "
@@ -95,12 +93,7 @@ def path_options(given: Mapping[str, Any]) -> ALSOptions:
     OptionError, UnknownArgumentError
     """
     known = [knob.name for knob in fields(ALSOptions)]
-    for name in given:
-        if name not in known:
-            raise UnknownArgumentError(
-                f"select_rank() has no argument {name!r}; options of the fits are "
-                f"{', '.join(known)}"
-            )
+    unknown([name for name in given if name not in known], known, "select_rank()")
     return ALSOptions(**given)
 
 

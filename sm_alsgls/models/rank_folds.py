@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import came, count
 from sm_alsgls.core.als import Start
 from sm_alsgls.core.factor import largest_rank
 from sm_alsgls.core.problem import Problem
@@ -19,6 +20,7 @@ from sm_alsgls.models.checks import build_problem
 from sm_alsgls.models.rank_choice import sizes
 from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.system import System
+from sm_alsgls.numbers import depth
 
 
 def fold_labels(
@@ -36,11 +38,11 @@ def fold_labels(
         if not blocks:
             labels = (np.random.default_rng(0) if rng is None else rng).permutation(labels)
         return labels, int(folds)
-    groups = np.asarray(blocks)
-    if groups.shape != (N,):
+    groups = np.asarray(blocks) if depth(blocks) == 1 else None
+    if groups is None or groups.shape != (N,):
         raise OptionError(
             f"blocks must be True (folds of consecutive rows), False (rows at random) or a label "
-            f"for each of {N} rows, got {shown(blocks) if groups.ndim == 0 else groups.shape}"
+            f"for each of {N} rows, got {came(blocks)}"
         )
     codes, names = pd.factorize(groups)
     if (codes < 0).any():
@@ -51,12 +53,7 @@ def fold_labels(
 
 
 def _check_folds(folds: Any, most: int, what: str) -> None:
-    whole = isinstance(folds, (int, np.integer)) and not isinstance(folds, bool)
-    if not whole or not 2 <= folds <= most:
-        raise OptionError(
-            f"folds must be a whole number from 2 to {most}, the number of {what}; got "
-            f"{shown(folds)}"
-        )
+    count(folds, "folds", 2, most, f", the number of {what}")
 
 
 def cross_validate(

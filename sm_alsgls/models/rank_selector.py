@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from sm_alsgls.arguments import choice, count, generator, level, starts
 from sm_alsgls.core.factor import auto_rank
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.labels import shown
-from sm_alsgls.models.arguments import generator, number_of_starts
 from sm_alsgls.models.rank_choice import (
     candidate_ranks,
     criteria_table,
@@ -77,9 +75,9 @@ def select(
     """
     check_method(method, argument)
     _check_cells(system, method, argument)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 < alpha < 1.0:
-        raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
+    alpha = level(alpha)
     ranks = candidate_ranks(candidates, system)
+    count(folds, "folds", 2)
     if method == "auto":
         ranks = under_the_cap(ranks, system, restrictions)
     given = {} if fit_options is None else fit_options
@@ -89,7 +87,7 @@ def select(
             f"method={method!r} needs the maximum of the likelihood, which lam_F and lam_B move; "
             "use method='cv' or one of OLS residuals (bic_ols, ic1, ..., ed)"
         )
-    limit, source = number_of_starts(n_starts), generator(rng)
+    limit, source = starts(n_starts), generator(rng)
     N, K, p = sizes(system)
     if method == "cv" and isinstance(system, StreamedSystem):
         raise OptionError(
@@ -112,7 +110,7 @@ def select(
             table.insert(at, "cv", score)
             table.insert(at + 1, "cv_se", error)
     choices = pd.Series(
-        [choose(name, table[name], float(alpha)) for name in RULES if name in table],
+        [choose(name, table[name], alpha) for name in RULES if name in table],
         index=[name for name in RULES if name in table],
         dtype="Int64",
         name="rank",
@@ -121,18 +119,12 @@ def select(
     notes = _notes(rank, ranks, table, method)
     if method == "auto":
         notes += default_notes(system, restrictions, rank)
-    return RankSelection(rank, method, table, choices, float(alpha), N, K, notes)
+    return RankSelection(rank, method, table, choices, alpha, N, K, notes)
 
 
 def check_method(method: Any, argument: str = "method") -> None:
     """Raise OptionError unless ``method`` names a rule; a near miss is suggested."""
-    if method in METHODS:
-        return
-    near = difflib.get_close_matches(str(method), METHODS, n=1)
-    raise OptionError(
-        f"{argument} must be one of {', '.join(METHODS)}; got {shown(method)}"
-        + (f" (did you mean {near[0]!r}?)" if near else "")
-    )
+    choice(method, argument, METHODS)
 
 
 def _check_cells(system: System, method: str, argument: str) -> None:

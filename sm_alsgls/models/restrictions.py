@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from sm_alsgls.arguments import names
 from sm_alsgls.core.restriction import InconsistentRestrictionsError
 from sm_alsgls.exceptions import RestrictionError
+from sm_alsgls.formula_errors import close
 from sm_alsgls.models.system import System
 from sm_alsgls.results.constraint_text import read_constraints
 
@@ -71,21 +73,21 @@ def common_restrictions(common: Iterable[str] | bool, system: System) -> Restric
     RestrictionError
         For a name that fewer than two equations have.
     """
-    if common is False:
+    if isinstance(common, (bool, np.bool_)) and not common:
         return None
     places: dict[str, list[int]] = {}
     for position, column in enumerate(c for columns in system.columns for c in columns):
         places.setdefault(column, []).append(position)
     shared = [name for name, at in places.items() if len(at) > 1]
-    if common is True:
+    if isinstance(common, (bool, np.bool_)):
         chosen = shared
     else:
-        chosen = [common] if isinstance(common, str) else list(common)
+        chosen = names(common, "common", "['x1', 'x2'], or True or False")
         for name in chosen:
             if name not in shared:
                 raise RestrictionError(
-                    f"common: fewer than two equations have a regressor {name!r}; shared are "
-                    f"{', '.join(map(repr, shared[:10])) or 'none'}"
+                    f"common: fewer than two equations have a regressor {name!r}"
+                    + (close(name, shared, "shared are") if shared else "; none is shared")
                 )
     rows = [(places[name][0], at) for name in chosen for at in places[name][1:]]
     if not rows:

@@ -11,7 +11,7 @@ import numpy as np
 from sm_alsgls.chunks import in_chunk
 from sm_alsgls.core.compress import RowStream
 from sm_alsgls.core.rows import Rows
-from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.exceptions import AlsglsError, CallableError, OptionError, ShapeError
 from sm_alsgls.models.system import System, numbered, read_system
 from sm_alsgls.models.validity import (
     check_enough_rows,
@@ -74,7 +74,7 @@ def read_stream(chunks: Iterator[Any], missing: str) -> StreamedSystem:
         )
     stream, first, number, dropped = RowStream(), None, 0, 0
     # Not a for loop over enumerate(): it holds on to a chunk while the next one is made.
-    while (chunk := next(chunks, _END)) is not _END:
+    while (chunk := _next(chunks, number + 1)) is not _END:
         number += 1
         with in_chunk(number):
             if not isinstance(chunk, (tuple, list)) or len(chunk) != 2:
@@ -111,6 +111,18 @@ def read_stream(chunks: Iterator[Any], missing: str) -> StreamedSystem:
         first.named,
         compressed=rows,
     )
+
+
+def _next(chunks: Iterator[Any], number: int) -> Any:
+    """The next chunk; what an iterator raises on the way is chained, with the chunk's number."""
+    try:
+        return next(chunks, _END)
+    except AlsglsError:
+        raise
+    except Exception as error:
+        raise CallableError(
+            f"chunk {number}: the iterator of chunks raised {type(error).__name__} ({error})"
+        ) from error
 
 
 @dataclass(frozen=True)

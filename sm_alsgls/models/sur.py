@@ -13,6 +13,14 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
+from sm_alsgls.arguments import (
+    choice,
+    flag,
+    generator,
+    mapping,
+    optional_flag,
+    starts,
+)
 from sm_alsgls.core.als import Solution, Start, Sweep
 from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.em import em_search
@@ -30,7 +38,7 @@ from sm_alsgls.exceptions import (
 )
 from sm_alsgls.formula import FormulaSystem
 from sm_alsgls.formula_stream import FormulaStream
-from sm_alsgls.models.arguments import coefficients, generator, number_of_starts, refuse
+from sm_alsgls.models.arguments import coefficients, refuse, watched
 from sm_alsgls.models.cell_system import cell_system
 from sm_alsgls.models.checks import build_problem, resolve_rank, warn_if_no_factor
 from sm_alsgls.models.construction import Construction
@@ -45,6 +53,7 @@ from sm_alsgls.models.restrictions import (
 )
 from sm_alsgls.models.stream import read_stream
 from sm_alsgls.models.system import System, build_system
+from sm_alsgls.models.validity import MISSING
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.convergence import heywood_message, spare_message, unbounded_message
 from sm_alsgls.results.covariance import choose
@@ -179,7 +188,11 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         weights: Any = None,
         common: Iterable[str] | bool = False,
         _formula: FormulaSystem | FormulaStream | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            refuse(unknown, _of_constructor(), "LowRankSUR()")
+        missing = choice(missing, "missing", MISSING)
         if isinstance(endog, Iterator):
             if weights is not None:
                 raise OptionError(
@@ -205,7 +218,8 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
 
     def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
         system = self._system
-        self.rank = resolve_rank(rank, system)
+        groups = getattr(formula, "groups", None)  # a stream has none
+        self.rank = resolve_rank(rank, system, groups)
         self.rank_method: str | None = rank if isinstance(rank, str) else None
         self.rank_selection: RankSelection | None = None
         self.equations = list(system.names)
@@ -356,15 +370,19 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         """
         if unknown:
             refuse(unknown, list(inspect.signature(LowRankSUR.fit).parameters)[1:-1])
+        debiased, disp = flag(debiased, "debiased"), flag(disp, "disp")
+        progress, use_t = flag(progress, "progress"), optional_flag(use_t, "use_t")
+        limit, rng = starts(n_starts), generator(rng)
+        given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
+        callback = watched(callback)
         sparse = self._joint_rows()
         floor = (1e-8 if sparse is None else 1e-2) if d_floor is None else d_floor
         options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         maximise = _maximiser(method, self._system.cells)
-        starts = number_of_starts(n_starts)
         complete = self._system.cells.complete
-        choice = choose(cov_type, dict(cov_kwds or {}), debiased, self._provenance, complete)
+        choice = choose(cov_type, given, debiased, self._provenance, complete)
         problem = build_problem(self._system, options, self.restrictions)
-        bars = ProgressBars(most_starts(problem, self.rank, starts)) if progress else None
+        bars = ProgressBars(most_starts(problem, self.rank, limit)) if progress else None
         warned = False
 
         def look_at(seen: object, first: Solution) -> None:
@@ -375,8 +393,8 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         found = maximise(
             problem,
             self.rank,
-            n_starts=starts,
-            rng=generator(rng),
+            n_starts=limit,
+            rng=rng,
             first=self._first_start(problem, start_params),
             callback=callback if bars is None else bars.watching(callback),
             after_first=look_at,
@@ -442,7 +460,17 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             return None
         names = self.exog_names
         beta = self._by_equation(coefficients(start_params, names, "start_params"))
-        return Start("start_params", gamma=problem.design.from_beta(beta))
+        with np.errstate(over="ignore", invalid="ignore"):
+            gamma = problem.design.from_beta(beta)
+            size = np.abs(problem.residuals(gamma)).max(axis=0)
+        far = ~(size <= _FAR * np.abs(problem.Y).max(axis=0))
+        if far.any():
+            name = self.equations[int(np.flatnonzero(far)[0])]
+            raise OptionError(
+                f"start_params: fitted values of equation {name!r} are more than {_FAR:g} times "
+                "its response; start nearer, or leave start_params out"
+            )
+        return Start("start_params", gamma=gamma)
 
     def _by_equation(self, params: np.ndarray) -> list[np.ndarray]:
         """Flat coefficients (P,) as K vectors (p_j,)."""
@@ -491,13 +519,21 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         return predict_rows(beta, rows_of_system(self, exog, transform, equations))
 
 
+# Residuals of a start over the response: fourth powers of it must be floats.
+_FAR = 1e70
+
 _METHODS: dict[str, Callable[..., Search]] = {"als": search, "em": em_search}
+
+
+def _of_constructor() -> list[str]:
+    """Keywords of the constructor."""
+    parameters = inspect.signature(LowRankSUR.__init__).parameters
+    return [name for name in parameters if name not in ("self", "_formula", "unknown")]
 
 
 def _maximiser(method: str, cells: Cells) -> Callable[..., Search]:
     """The search behind ``method``."""
-    if not isinstance(method, str) or method not in _METHODS:
-        raise OptionError(f"method must be 'als' or 'em', got {method!r}")
+    method = choice(method, "method", _METHODS)
     if method == "em" and not cells.complete:
         raise OptionError(
             "method='em' is a baseline for complete rows; missing='fiml' needs method='als'"

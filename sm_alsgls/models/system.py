@@ -13,8 +13,7 @@ import pandas as pd
 from sm_alsgls.alignment import by_name, check_rows
 from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.rows import Rows
-from sm_alsgls.dtypes import numeric
-from sm_alsgls.exceptions import ShapeError
+from sm_alsgls.exceptions import InsufficientRowsError, ShapeError
 from sm_alsgls.frames import to_pandas
 from sm_alsgls.labels import spell
 from sm_alsgls.models.validity import (
@@ -25,6 +24,7 @@ from sm_alsgls.models.validity import (
     distinct,
     responses_vary,
 )
+from sm_alsgls.numbers import depth, numbers
 from sm_alsgls.provenance import Provenance
 
 
@@ -133,11 +133,29 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     system = read_system(endog, exog, missing == "drop")
     N = system.nobs
     if N == 0:
+        if system.n_dropped:
+            raise InsufficientRowsError(_nothing_left(read_system(endog, exog, False)))
         raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
     check_finite(system)
     check_enough_rows(system.names, system.columns, N)
     check_responses_vary(system.names, responses_vary(system.Y), N, system.Y[0])
     return system
+
+
+def _nothing_left(system: System) -> str:
+    """Why dropping rows drops all, with the variable that misses most."""
+    gaps = [(int(np.isnan(system.Y[:, j]).sum()), name) for j, name in enumerate(system.names)]
+    named = [f"the response of equation {name!r}" for _, name in gaps]
+    counts = [count for count, _ in gaps]
+    for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
+        for i, column in enumerate(columns):
+            counts.append(int(np.isnan(X[:, i]).sum()))
+            named.append(f"column {column!r} of equation {name!r}")
+    worst = int(np.argmax(counts))
+    return (
+        f"no row is left of {system.nobs}: every one misses something; {named[worst]} has no value "
+        f"in {counts[worst]} rows: drop it, or pass missing='fiml', which leaves out cells"
+    )
 
 
 def read_system(endog: Any, exog: Any, drop: bool) -> System:
@@ -220,8 +238,7 @@ def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
             vectors[name] = np.squeeze(y) if y.ndim > 1 else y
             if vectors[name].ndim != 1:
                 raise ShapeError(
-                    f"equation {name!r}: endog must be one vector, got shape "
-                    f"{np.shape(np.asarray(value))}"
+                    f"equation {name!r}: endog must be one vector, got shape {y.shape}"
                 )
             index = index if index is not None else _index_of(value)
             if isinstance(value, (pd.Series, pd.DataFrame)) and index is not None:
@@ -261,7 +278,7 @@ def _by_equation(exog: Any, names: list[str]) -> list[Any]:
         at = by_name(exog, names, "exog", ShapeError, noun="equation")
         values = list(exog.values())
         return [values[i] for i in at]
-    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or np.ndim(exog[0]) > 0):
+    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or depth(exog[0]) > 0):
         if len(exog) != len(names):
             raise ShapeError(
                 f"exog lists {len(exog)} designs for {len(names)} equations; give one per "
@@ -291,21 +308,7 @@ def _designs(values: list[Any], names: list[str]) -> tuple[list[np.ndarray], lis
 
 def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
     """A float array, missing values as NaN; no copy when it is a float array already."""
-    where = f"{argument} of equation {name!r}" if name else argument
-    if isinstance(value, (pd.Series, pd.DataFrame)):
-        try:
-            return numeric(value)
-        except (TypeError, ValueError) as error:
-            raise ShapeError(
-                f"{where}: {error}; encode it, for example with C() through from_formula"
-            ) from error
-    value = np.ma.filled(value.astype(float), np.nan) if np.ma.isMaskedArray(value) else value
-    if np.asarray(value).dtype.kind not in "fiubO":
-        raise ShapeError(f"{where} holds {np.asarray(value).dtype}, not real numbers")
-    try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"{where} is not numeric ({error})") from error
+    return numbers(value, f"{argument} of equation {name!r}" if name else argument)
 
 
 def _index_of(value: Any) -> pd.Index | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sm_alsgls.arguments import choice
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
     InsufficientRowsError,
     NonFiniteError,
-    OptionError,
+    SystemInputError,
 )
 from sm_alsgls.labels import shown
 
@@ -19,14 +20,19 @@ if TYPE_CHECKING:
     from sm_alsgls.models.system import System
 
 
+#: Numbers beyond it have no squares that could be summed.
+LARGEST = 1e152
 # Rows that are checked at a time: of a hundred columns they stay in a cache.
 _SLAB = 8_192
 
 
+#: What ``missing=`` may say.
+MISSING = ("none", "drop", "raise", "fiml")
+
+
 def check_missing(missing: str) -> None:
     """Whether ``missing`` is one of the words that are understood."""
-    if missing not in ("none", "drop", "raise", "fiml"):
-        raise OptionError(f"missing must be 'none', 'drop', 'raise' or 'fiml', got {missing!r}")
+    choice(missing, "missing", MISSING)
 
 
 def distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -41,7 +47,7 @@ def check_finite(system: System) -> None:
     ------
     NonFiniteError
     """
-    if _finite([system.Y, *distinct(system.blocks)]):
+    if _sound([system.Y, *distinct(system.blocks)]):
         return
     if not np.isfinite(system.Y).all():
         j = int(np.flatnonzero(~np.isfinite(system.Y).all(axis=0))[0])
@@ -57,24 +63,48 @@ def check_finite(system: System) -> None:
             i = int(np.flatnonzero(~np.isfinite(X).all(axis=0))[0])
             bad = ~np.isfinite(X[:, i])
             raise NonFiniteError(_where(system, "exog", name, columns[i], bad, X[bad, i]))
+    _check_large(system)
 
 
-def _finite(arrays: list[np.ndarray]) -> bool:
-    """Whether sums of columns are finite, as they are when all terms are; without a copy.
+def _check_large(system: System) -> None:
+    """Numbers whose squares are doubles; a single one may be a code for something else."""
+    for j, name in enumerate(system.names):
+        X = system.blocks[j]
+        arrays = {None: system.Y[:, j]} | {c: X[:, i] for i, c in enumerate(system.columns[j])}
+        for column, values in arrays.items():
+            bad = np.flatnonzero(np.abs(values) > LARGEST)
+            if not len(bad):
+                continue
+            what = f"endog: equation {name!r}" if column is None else ""
+            what = what or f"exog: column {column!r} of equation {name!r}"
+            raise SystemInputError(
+                f"{what} has {len(bad)} value{'s' * (len(bad) > 1)} beyond {LARGEST:g}, the first "
+                f"is {values[bad[0]]:g} in row {shown(system.index[int(bad[0])])}; squares leave "
+                "the range of floats: if it stands for a missing value, make it NaN, else divide "
+                "the column by a power of ten"
+            )
+
+
+def _sound(arrays: list[np.ndarray]) -> bool:
+    """Whether sums of squares are far from overflow, as they are of finite numbers; no copy.
 
     All arrays slab by slab: those that are columns of one memory map share its pages.
     """
     N = len(arrays[0])
     with np.errstate(over="ignore", invalid="ignore"):
-        if N <= _SLAB:
-            return all(np.isfinite(X.sum()) for X in arrays)
-        ones = np.ones(_SLAB)
-        for start in range(0, N, _SLAB):
-            m = min(_SLAB, N - start)
-            # A product, since sums along short rows are slow.
-            if not all(np.isfinite(ones[:m] @ X[start : start + m]).all() for X in arrays):
-                return False
-    return True
+        return all(
+            _squares(X[start : start + _SLAB]) < LARGEST**2
+            for start in range(0, N, _SLAB)
+            for X in arrays
+        )
+
+
+def _squares(X: np.ndarray) -> float:
+    """Sum of squares, NaN or infinite where an element is."""
+    if X.flags.c_contiguous or X.flags.f_contiguous:
+        x = X.ravel(order="K")
+        return float(x @ x)
+    return float(np.einsum("kn,kn->", X.T, X.T))
 
 
 def check_enough_rows(names: list[str], columns: list[list[str]], N: int) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.alignment import by_name, nameless, rows_by_label
-from sm_alsgls.dtypes import numeric
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
 from sm_alsgls.frames import to_pandas
 from sm_alsgls.labels import shown, spell
+from sm_alsgls.numbers import numbers
 from sm_alsgls.provenance import Provenance
 
 
@@ -33,6 +33,8 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
         return np.column_stack([_vector(given[i], index, name) for name, i in pairs])
     if isinstance(weights, pd.DataFrame):
         labels = [spell(column, names) for column in weights.columns]
+        if not labels:
+            raise ShapeError("weights is a DataFrame without columns")
         if len(labels) > 1 or labels == names:
             columns = weights.iloc[:, _columns(weights.columns, names)]
             return _numbers(_aligned(columns, index, None), None)
@@ -172,10 +174,5 @@ def _aligned(value: Any, index: pd.Index, name: str | None) -> Any:
 
 
 def _numbers(value: Any, name: str | None) -> np.ndarray:
-    of = "" if name is None else f" of equation {name!r}"
-    try:
-        if isinstance(value, (pd.Series, pd.DataFrame)):
-            return numeric(value)
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"weights{of} must be numbers ({error})") from error
+    where = "weights" if name is None else f"weights of equation {name!r}"
+    return numbers(value, where, OptionError)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sm_alsgls.exceptions import MissingExtraError
+from sm_alsgls.exceptions import ArgumentTypeError, MissingExtraError
 
 # Okabe and Ito's colours, which every kind of colour vision tells apart.
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = (
@@ -46,7 +46,7 @@ def axes(ax: Any, width: float = 6.4, height: float = 4.0) -> Any:
 
         ax = plt.figure(figsize=(width, height), layout="constrained").add_subplot()
     elif not isinstance(ax, matplotlib.axes.Axes):
-        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}")
+        raise ArgumentTypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}")
     return ax
 
 

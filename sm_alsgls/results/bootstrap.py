@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import choice, count, flag, function, generator, level
 from sm_alsgls.core.bootstrap import METHODS, Parent, Replicate, bootstrap
-from sm_alsgls.exceptions import OptionError
-from sm_alsgls.labels import shown
-from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.exceptions import CallableError, OptionError
 from sm_alsgls.results.progress import bar
 
 
@@ -72,12 +73,11 @@ class BootstrapResults:
             second-order accuracy that coverage at small N needs (Hall 1988, Annals of
             Statistics 16); "percentile" takes quantiles of the coefficients.
         """
-        check_alpha(alpha)
+        alpha = level(alpha)
+        kind = choice(kind, "kind", ("percentile-t", "percentile"))
         if kind == "percentile":
             interval = self.params.quantile([alpha / 2, 1 - alpha / 2]).T
             return interval.set_axis([0, 1], axis=1)
-        if kind != "percentile-t":
-            raise OptionError(f"kind must be 'percentile-t' or 'percentile', got {kind!r}")
         free = self.estimate_bse > 0.0
         half = (self.tvalues.abs().quantile(1 - alpha) * self.estimate_bse).where(free, 0.0)
         return pd.DataFrame({0: self.estimate - half, 1: self.estimate + half})
@@ -105,6 +105,41 @@ class BootstrapResults:
         )
 
 
+#: Processes; each holds the system.
+_MOST_JOBS = 1_000
+
+
+class _Statistic:
+    """A caller's statistic, whose errors say that they are its own; sent to processes as one."""
+
+    def __init__(self, of: Callable[[Replicate], Any]) -> None:
+        self._of = of
+
+    def __call__(self, replicate: Replicate) -> Any:
+        try:
+            return self._of(replicate)
+        except Exception as error:
+            raise CallableError(
+                f"statistic raised {type(error).__name__} ({error}) on a replicate"
+            ) from error
+
+
+def _guarded(statistic: Callable[[Replicate], Any] | None, n_jobs: int) -> _Statistic | None:
+    """The statistic with its errors chained; one that several processes cannot share is refused."""
+    of = function(statistic, "statistic", "a Replicate")
+    if of is None:
+        return None
+    if n_jobs > 1 and multiprocessing.get_start_method() != "fork":
+        try:
+            pickle.dumps(of)
+        except Exception as error:
+            raise OptionError(
+                f"statistic cannot be sent to n_jobs={n_jobs} processes ({error}); define it with "
+                "def at the top of a module, not as a lambda or inside a function, or use n_jobs=1"
+            ) from error
+    return _Statistic(of)
+
+
 def bootstrap_results(
     results: Any,
     reps: int,
@@ -117,23 +152,21 @@ def bootstrap_results(
 ) -> BootstrapResults:
     """See `LowRankSURResults.bootstrap`."""
     N = results.nobs
-    if method not in METHODS:
-        raise OptionError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    method = choice(method, "method", METHODS)
     if not results._complete and method not in ("parametric", "wild"):
         raise OptionError(
             f"method={method!r} draws whole rows of residuals, and rows have different cells; use "
             "'parametric' or 'wild', which keep every row's own"
         )
-    for name, value, least in (("reps", reps, 2), ("n_jobs", n_jobs, 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise OptionError(f"{name} must be a whole number >= {least}, got {shown(value)}")
+    reps, n_jobs = count(reps, "reps", 2), count(n_jobs, "n_jobs", 1, _MOST_JOBS)
     if block_length is None:
         block_length = max(1, round(N ** (1 / 3)))
-    if not 1 <= block_length <= N:
-        raise OptionError(f"block_length must lie between 1 and N = {N}, got {shown(block_length)}")
-    generator = np.random.default_rng(0 if rng is None else rng)
-    entropy = generator.integers(0, 2**63, 2).tolist()
-    seeds: Iterable[np.random.SeedSequence] = np.random.SeedSequence(entropy).spawn(int(reps))
+    block_length = count(block_length, "block_length", 1, N, ", the number of rows")
+    progress = flag(progress, "progress")
+    statistic = _guarded(statistic, n_jobs)
+    source = generator(rng) or np.random.default_rng(0)
+    entropy = source.integers(0, 2**63, 2).tolist()
+    seeds: Iterable[np.random.SeedSequence] = np.random.SeedSequence(entropy).spawn(reps)
     system, counts = results.model._system, results._counts
     E = system.cells.used(results._residuals)
     design = results._problem.full_design(system.used_blocks)
@@ -148,12 +181,12 @@ def bootstrap_results(
         results.rank,
         results._df_correction,
         method,
-        int(block_length),
+        block_length,
         statistic,
     )
-    replicates = bootstrap(parent, seeds, int(n_jobs))
+    replicates = bootstrap(parent, seeds, n_jobs)
     if progress:
-        replicates = bar(replicates, total=int(reps), desc="bootstrap")
+        replicates = bar(replicates, total=reps, desc="bootstrap")
     drawn = list(replicates)
     names = results.model.exog_names
     refits = [one for one, _ in drawn]

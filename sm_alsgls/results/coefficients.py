@@ -12,13 +12,14 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.alignment import by_coefficient
+from sm_alsgls.arguments import level, optional_flag
 from sm_alsgls.core.bootstrap import Replicate
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
 from sm_alsgls.results.constraint_text import read_constraints
-from sm_alsgls.results.covariance import ParameterCovariance, build, check_alpha, choose
+from sm_alsgls.results.covariance import ParameterCovariance, build, choose
 from sm_alsgls.results.freedom import Freedom, left_to_test
-from sm_alsgls.results.selection import positions
+from sm_alsgls.results.selection import combinations, positions, square_of, wald_arguments
 
 # Coefficients whose whole covariance is made: 0.8 GB, and twice that on the way.
 LARGEST = 10_000
@@ -72,7 +73,7 @@ class Coefficients(LikelihoodModelResults):
         ------
         OptionError, ShapeError, NonFiniteError
         """
-        rows = self.model._provenance
+        use_t, rows = optional_flag(use_t, "use_t"), self.model._provenance
         choice = choose(cov_type, cov_kwds, self.debiased, rows, self._complete)
         return self._again(choice, self.use_t if use_t is None else use_t)
 
@@ -179,7 +180,8 @@ class Coefficients(LikelihoodModelResults):
         with ``pvalues``; one about several has the fewest among them.
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
-        cov_p = self._ordered(cov_p, "cov_p", rows=True)
+        cov_p = square_of(self._ordered(cov_p, "cov_p", rows=True), R.shape[1], "cov_p")
+        use_t = optional_flag(use_t, "use_t")
         tested = super().t_test((R, q), cov_p, use_t)
         if tested.distribution != "t" or (self._df_t == self._df_t[0]).all():
             return tested
@@ -209,16 +211,17 @@ class Coefficients(LikelihoodModelResults):
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
         cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
+        given = wald_arguments(R, cov_p, invcov, use_f, df_constraints, scalar)
         if cov_p is None and invcov is None:
             R, q = left_to_test(self._freedom, R, q)
-        return super().wald_test((R, q), cov_p, invcov, use_f, df_constraints, scalar)
+        return super().wald_test((R, q), *given)
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
         """Confidence intervals (P, 2) of level 1 - ``alpha``.
 
         ``cols`` selects coefficients, by names or positions.
         """
-        check_alpha(alpha)
+        alpha = level(alpha)
         half = self._distribution().ppf(1.0 - alpha / 2.0) * self.bse
         interval = np.column_stack([self.params - half, self.params + half])
         return (
@@ -246,14 +249,14 @@ class Coefficients(LikelihoodModelResults):
         other : array_like (q, P), optional
             Second set of combinations.
         """
+        P = len(self.params)
         r_matrix, other = self._ordered(r_matrix, "r_matrix"), self._ordered(other, "other")
         cov_p = self._ordered(cov_p, "cov_p", rows=True)
+        r_matrix, other, scale = combinations(P, r_matrix, column, scale, other)
         if cov_p is not None:
-            return super().cov_params(r_matrix, column, scale, cov_p, other)
-        if column is not None and (r_matrix is not None or other is not None):
-            raise ValueError("column must be given without r_matrix and other")
-        if other is not None and r_matrix is None:
-            raise ValueError("other can only be given with r_matrix")
+            at = None if column is None else positions(column, self.model.exog_names, "column")
+            given = square_of(cov_p, P, "cov_p")
+            return super().cov_params(r_matrix, at, scale, given, other)
         factor = 1.0 if scale is None else scale
         if column is not None:
             at = positions(column, self.model.exog_names, "column")
@@ -262,7 +265,6 @@ class Coefficients(LikelihoodModelResults):
             block = factor * self._of_combinations(picked)
             return block[0, 0] if at.ndim == 0 else block
         if r_matrix is None:
-            P = len(self.params)
             if P > LARGEST:
                 raise OptionError(
                     f"the covariance of {P} coefficients is a {P} x {P} matrix, "
@@ -274,8 +276,8 @@ class Coefficients(LikelihoodModelResults):
             V = factor * self._covariance.dense()
             V[self._fixed] = V[:, self._fixed] = 0.0
             return V
-        rows = np.asarray(r_matrix, dtype=float)
-        second = None if other is None else np.atleast_2d(np.asarray(other, dtype=float))
+        rows = r_matrix
+        second = None if other is None else np.atleast_2d(other)
         V = factor * self._of_combinations(np.atleast_2d(rows), second)
         return V[0, 0] if rows.ndim == 1 and second is None else V
 

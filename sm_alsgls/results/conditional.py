@@ -23,13 +23,14 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.alignment import by_name, nameless, rows_by_label
+from sm_alsgls.arguments import flag
 from sm_alsgls.core.observed import ObservedCovariance
 from sm_alsgls.core.observed_patterns import Patterns
-from sm_alsgls.dtypes import numeric
-from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
 from sm_alsgls.formula import replay_responses
 from sm_alsgls.frames import table, to_pandas
 from sm_alsgls.labels import shown
+from sm_alsgls.numbers import numbers
 from sm_alsgls.results.new_rows import NewRows, Piece, rows_of_system, select
 from sm_alsgls.results.prediction import SystemPrediction, frozen
 
@@ -298,15 +299,20 @@ def _vector(value: Any, name: Any, index: pd.Index) -> np.ndarray:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    try:
-        if isinstance(value, (pd.Series, pd.DataFrame)):
-            return numeric(value)
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise OptionError(
-            "given must be True, names of equations, or responses: a DataFrame, an array (n, K) "
-            f"or a mapping {{equation: vector}} ({error})"
-        ) from error
+    """Responses, NaN where one is unknown; what is infinite is an error, not unknown."""
+    remedy = (
+        "; given must be True, names of equations, or responses: a DataFrame, an array (n, K) or a "
+        "mapping {equation: vector}"
+    )
+    values = numbers(value, "given", OptionError, remedy)
+    bad = np.argwhere(np.isinf(np.atleast_1d(values)))
+    if len(bad):
+        row = value.index[bad[0][0]] if hasattr(value, "index") else int(bad[0][0])
+        column = "" if len(bad[0]) < 2 else f", column {int(bad[0][1]) + 1}"
+        raise NonFiniteError(
+            f"given is infinite in row {shown(row)}{column}; NaN says that a response is unknown"
+        )
+    return values
 
 
 # -- the estimation rows -------------------------------------------------------------------------
@@ -376,6 +382,7 @@ class Conditionals:
             In units of sqrt(Var[y_nj | the others]), without the estimation of coefficients.
         """
         model: Any = self.model  # type: ignore[attr-defined]
+        standardised = flag(standardised, "standardised")
         made = _of_estimation_rows(self)
         mask = model._system.cells.mask
         resid = model.endog - made.mean

@@ -15,6 +15,7 @@ from sm_alsgls.exceptions import RestrictionError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.frames import to_pandas
 from sm_alsgls.labels import spell
+from sm_alsgls.numbers import numbers
 
 
 def read_constraints(
@@ -47,22 +48,24 @@ def read_constraints(
         and all(isinstance(c, str) for c in constraints)
     ):
         return _from_text(constraints, names, called)
+    if isinstance(constraints, tuple) and len(constraints) != 2:
+        raise RestrictionError(
+            f"hypotheses as a tuple are a pair (R, q); got {len(constraints)} items"
+        )
     R, q = constraints if isinstance(constraints, tuple) else (constraints, 0.0)
     R, q = to_pandas(R, "R"), to_pandas(q, "q")
     both = isinstance(q, pd.Series) and isinstance(R, pd.DataFrame)
     if both and not nameless(R.index) and not nameless(q.index):
         hypotheses = [spell(label) for label in R.index]
         q = q.iloc[by_name(q.index, hypotheses, "q", RestrictionError, noun="row")]
-    try:
-        R = by_coefficient(R, names, "R", RestrictionError)
-        R = np.atleast_2d(np.array(R, dtype=float))  # a copy: the caller may write into his
-        q = np.broadcast_to(np.asarray(q, dtype=float).ravel(), (len(R),)).copy()
-    except RestrictionError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise RestrictionError(
-            f"hypotheses are strings, a matrix R or a pair (R, q); got {constraints!r:.200}"
-        ) from error
+    R = by_coefficient(R, names, "R", RestrictionError)
+    said = "; hypotheses are strings, a matrix R or a pair (R, q)"
+    # A copy: the caller may write into his.
+    R = np.atleast_2d(np.array(numbers(R, "R", RestrictionError, said)))
+    q = numbers(q, "q", RestrictionError, said).ravel()
+    if q.size not in (1, len(R)):
+        raise RestrictionError(f"q holds {q.size} numbers for {len(R)} rows of R")
+    q = np.broadcast_to(q, (len(R),)).copy()
     if R.ndim != 2 or R.shape[1] != len(names):
         raise RestrictionError(f"R has {R.shape[-1]} columns for {len(names)} coefficients")
     if not (np.isfinite(R).all() and np.isfinite(q).all()):

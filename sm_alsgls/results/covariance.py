@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import choice, flag, nearest, number
 from sm_alsgls.core.estimated_sigma import EstimatedSigma
 from sm_alsgls.core.inference import (
     Clusters,
@@ -18,9 +19,8 @@ from sm_alsgls.core.inference import (
     kernel_weights,
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
-from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
 from sm_alsgls.held import own
-from sm_alsgls.labels import shown
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.familiar import familiar_cov_type
 
@@ -54,12 +54,6 @@ _KERNELS = {
     "quadratic-spectral": "quadratic-spectral",
     "qs": "quadratic-spectral",
 }
-
-
-def check_alpha(alpha: float) -> None:
-    """An interval's level must lie between 0 and 1."""
-    if not 0.0 < alpha < 1.0:
-        raise OptionError(f"alpha must lie between 0 and 1, got {shown(alpha)}")
 
 
 class ParameterCovariance(Protocol):
@@ -118,27 +112,20 @@ def choose(
     ------
     OptionError, ShapeError, NonFiniteError
     """
-    if cov_type not in COV_TYPES:
-        raise OptionError(
-            f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}; got {cov_type!r}"
-            + familiar_cov_type(cov_type, COV_TYPES)
-        )
+    if not isinstance(cov_type, str) or cov_type not in COV_TYPES:
+        known = familiar_cov_type(cov_type, COV_TYPES) if isinstance(cov_type, str) else ""
+        choice(cov_type, "cov_type", COV_TYPES, after=known)
     if not complete and cov_type in _COMPLETE_ONLY:
         raise OptionError(
             f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
             "use 'nonrobust', 'HC0', 'HC1', 'cluster' or 'HAC'"
         )
     kwds = own(dict(cov_kwds or {}))
-    unknown = sorted(set(kwds) - _KWDS[cov_type])
-    if unknown:
-        allowed = ", ".join(sorted(_KWDS[cov_type])) or "none"
-        raise OptionError(
-            f"cov_type={cov_type!r} does not take {unknown[0]!r}; its options are: {allowed}"
-        )
+    _check_options(cov_type, kwds)
     if "dof" in _KWDS[cov_type]:
-        kwds.setdefault("dof", "p+r")
-        if kwds["dof"] not in ("p", "p+r"):
-            raise OptionError(f"dof must be 'p' or 'p+r', got {kwds['dof']!r}")
+        kwds["dof"] = choice(kwds.get("dof", "p+r"), "dof", ("p", "p+r"))
+    if "use_correction" in kwds:
+        kwds["use_correction"] = flag(kwds["use_correction"], "use_correction")
     if cov_type in ("HC0", "HC1", "cluster", "HAC"):
         len(rows.index)  # rows that were not kept say so before the fit
     if cov_type == "cluster":
@@ -215,6 +202,33 @@ _DESCRIPTIONS = {
 }
 
 
+def _check_options(cov_type: str, kwds: dict[str, Any]) -> None:
+    """Whether a covariance type has these options; what others call them is translated."""
+    mine = sorted(_KWDS[cov_type])
+    for name in kwds:
+        if name in mine:
+            continue
+        where = [other for other in COV_TYPES if name in _KWDS[other]]
+        said = f"cov_type={cov_type!r} does not take {name!r}"
+        if name in _FAMILIAR:
+            said += f"; use {_FAMILIAR[name]}"
+        elif where:
+            said += f", which is of {' and '.join(map(repr, where))}"
+        elif mine:
+            said += nearest(str(name), mine)
+        raise UnknownArgumentError(f"{said}; its options are: {', '.join(mine) or 'none'}")
+
+
+# What others call the options.
+_FAMILIAR = {
+    **dict.fromkeys(("bandwidth", "nlags", "lags", "nw_lags"), "maxlags"),
+    **dict.fromkeys(("weights_func", "kernel_type"), "kernel"),
+    **dict.fromkeys(("clusters", "cluster", "group", "time"), "groups"),
+    **dict.fromkeys(("debiased", "small", "df_correction"), "use_correction, or debiased= of fit"),
+    "cov_type": "cov_type= beside cov_kwds=",
+}
+
+
 def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
     if kwds.get("groups") is None:
         raise OptionError(
@@ -243,17 +257,17 @@ def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
 
 
 def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
-    name = str(kwds.get("kernel", "bartlett")).lower()
-    if name not in _KERNELS:
-        raise OptionError(f"kernel must be one of {', '.join(_KERNELS)}; got {kwds['kernel']!r}")
+    name = kwds.get("kernel", "bartlett")
+    name = choice(name.lower() if isinstance(name, str) else name, "kernel", _KERNELS)
     name = _KERNELS[name]
     lags = kwds.get("maxlags")
     if lags is None:
         # Newey and West (1994, Review of Economic Studies 61), the non-random part of their rule.
         power = {"bartlett": 2 / 9, "parzen": 4 / 25, "quadratic-spectral": 2 / 25}[name]
         lags = int(np.floor(4.0 * (N / 100.0) ** power))
-    if isinstance(lags, bool) or not np.isscalar(lags) or not 0 <= lags < N:
-        raise OptionError(f"maxlags must lie between 0 and N - 1 = {N - 1}, got {shown(lags)}")
+    # Not whole ones only: of the quadratic-spectral kernel it is a bandwidth.
+    said = f"a number between 0 and N - 1 = {N - 1}"
+    lags = _whole(number(lags, "maxlags", least=0, most=N - 1, what=said))
     kwds.setdefault("use_correction", True)
     return CovarianceChoice(
         "HAC",
@@ -261,3 +275,7 @@ def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
         "Standard errors are heteroscedasticity, autocorrelation and cross-equation robust "
         f"(Driscoll-Kraay, {name} kernel, {lags:g} lags).",
     )
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if value.is_integer() else value

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import count, level
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.exceptions import DataRemovedError, OptionError
-from sm_alsgls.labels import shown
+from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results.checks import fit, serial
 from sm_alsgls.results.checks import rows as rows_
 from sm_alsgls.results.checks.check import skipped
-from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.diagnostics_report import Diagnostics
 
 
 @on_one_thread
 def diagnose(results: Any, alpha: float = 0.05, lags: int | None = None) -> Diagnostics:
     """Every check; see `LowRankSURResults.diagnostics`."""
-    check_alpha(alpha)
+    alpha = level(alpha)
     N, K, names = results.nobs, results.neqs, pd.Index(results.model.equations, name="equation")
     most = max(1, N // 5)
     lags = min(10, most) if lags is None else lags
-    if isinstance(lags, bool) or not isinstance(lags, (int, np.integer)) or not 0 < lags < N // 2:
-        raise OptionError(f"lags must be a whole number from 1 to {N // 2 - 1}, got {shown(lags)}")
+    lags = count(lags, "lags", 1, N // 2 - 1)
     equations = pd.DataFrame(index=names)
     checks = [
         fit.convergence(results),
@@ -55,12 +52,12 @@ def diagnose(results: Any, alpha: float = 0.05, lags: int | None = None) -> Diag
             checks.append(outlying)
     else:
         checks += rows_.of_normality(results, E, equations, alpha)
-        checks += serial.of_order(results, E, equations, factors, alpha, int(lags))
+        checks += serial.of_order(results, E, equations, factors, alpha, lags)
         checks += rows_.of_variance(results, E, equations, alpha)
         influence, rows = rows_.influence(results, E, alpha)
         checks += influence
     table = pd.DataFrame(checks).set_index("check")
-    return Diagnostics(table, equations, factors, rows, pairs, float(alpha), int(lags), N, K)
+    return Diagnostics(table, equations, factors, rows, pairs, alpha, lags, N, K)
 
 
 _OF_SIGMA = ("last factor", "factors left", "residual correlation")

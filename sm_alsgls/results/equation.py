@@ -13,11 +13,12 @@ from sm_alsgls.results.equation_tests import EquationTests
 from sm_alsgls.results.familiar import FamiliarEquation
 from sm_alsgls.results.new_rows import rows_of_equation
 from sm_alsgls.results.overall import Overall
+from sm_alsgls.results.persistence import Savable
 from sm_alsgls.results.prediction import SystemPrediction, predict_rows, prediction
 from sm_alsgls.results.summary import SystemSummary, equation_summary
 
 
-class EquationResults(Overall, EquationTests, FamiliarEquation, ResultsWrapper):
+class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, ResultsWrapper):
     """A view of one equation; coefficients carry the names of their columns.
 
     It is a ``ResultsWrapper`` of statsmodels because tables of regressions (stargazer) take what

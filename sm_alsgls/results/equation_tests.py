@@ -10,11 +10,11 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 
 from sm_alsgls.alignment import by_coefficient
+from sm_alsgls.arguments import level, optional_flag
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.constraint_text import read_constraints
-from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.freedom import Freedom, left_to_test
-from sm_alsgls.results.selection import positions
+from sm_alsgls.results.selection import combinations, positions, square_of, wald_arguments
 
 
 class _OwnResults(LikelihoodModelResults):
@@ -67,6 +67,8 @@ class EquationTests:
         scale, cov_p : optional
             A factor, and another (p_j, p_j) covariance to use, as in statsmodels.
         """
+        r_matrix, other, scale = combinations(len(self._labels), r_matrix, column, scale, other)
+        cov_p = square_of(cov_p, len(self._labels), "cov_p")
         at = None if column is None else positions(column, self._labels, "column")
         r_matrix, other = self._ordered(r_matrix, "r_matrix"), self._ordered(other, "other")
         cov_p = self._ordered(cov_p, "cov_p", rows=True)
@@ -78,7 +80,7 @@ class EquationTests:
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> pd.DataFrame:
         """Confidence intervals (p_j, 2); ``cols`` selects coefficients, by names or positions."""
-        check_alpha(alpha)
+        alpha = level(alpha)
         params, bse = self.params, self.bse  # type: ignore[attr-defined]
         half = self.system._distribution_of(self._j).ppf(1.0 - alpha / 2.0) * bse
         interval = pd.DataFrame({0: params - half, 1: params + half})
@@ -101,8 +103,10 @@ class EquationTests:
         ------
         RestrictionError
         """
-        cov_p = self._ordered(cov_p, "cov_p", rows=True)
-        return self._own_results().t_test(self._hypotheses(r_matrix), cov_p, use_t)
+        R, q = self._hypotheses(r_matrix)
+        cov_p = square_of(self._ordered(cov_p, "cov_p", rows=True), R.shape[1], "cov_p")
+        use_t = optional_flag(use_t, "use_t")
+        return self._own_results().t_test((R, q), cov_p, use_t)
 
     def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
         """Joint F test of hypotheses about this equation's coefficients; see `wald_test`."""
@@ -129,9 +133,10 @@ class EquationTests:
         """
         R, q = self._hypotheses(r_matrix)
         cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
+        given = wald_arguments(R, cov_p, invcov, use_f, df_constraints, scalar)
         if cov_p is None and invcov is None:
             R, q = left_to_test(self._freedom, R, q)
-        return self._own_results().wald_test((R, q), cov_p, invcov, use_f, df_constraints, scalar)
+        return self._own_results().wald_test((R, q), *given)
 
     def _hypotheses(self, r_matrix: Any) -> tuple[np.ndarray, np.ndarray]:
         return read_constraints(r_matrix, list(self._labels), "the columns of the equation")

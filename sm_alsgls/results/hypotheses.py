@@ -13,6 +13,8 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.regression.linear_model import CompareLRTestResult
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
+from sm_alsgls.arguments import came, choice, flag, optional_flag
+from sm_alsgls.arguments import names as names_of
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     NotApplicableError,
@@ -197,8 +199,9 @@ def _owners(spec: Any) -> dict[str, str]:
 
 def variable_test(results: Any, variable: str, null: str = "zero") -> ContrastResults:
     """See `Hypotheses.test_across`."""
-    if null not in ("zero", "equal"):
-        raise OptionError(f"null must be 'zero' or 'equal', got {null!r}")
+    null = choice(null, "null", ("zero", "equal"))
+    if not isinstance(variable, str):
+        raise OptionError(f"variable must be the name of a regressor, got {came(variable)}")
     columns, terms = columns_by_variable(results), columns_by_term(results)
     if variable not in columns and variable not in terms:
         known = list(dict.fromkeys([*terms, *columns]))
@@ -261,13 +264,15 @@ def wald_test_terms(
     scalar: bool = True,
 ) -> WaldTestResults:
     """See `Hypotheses.wald_test_terms`."""
+    skip_single, scalar = flag(skip_single, "skip_single"), flag(scalar, "scalar")
+    combined = [] if combine_terms is None else names_of(combine_terms, "combine_terms")
     terms = columns_by_term(results)
     tests = [
         (name, _selectors(results, at))
         for name, at in terms.items()
         if not (skip_single and len(at) == 1)
     ]
-    for pattern in combine_terms or ():
+    for pattern in map(str, combined):
         matched = [at for name, at in terms.items() if pattern in name]
         if not matched:
             raise OptionError(
@@ -277,7 +282,7 @@ def wald_test_terms(
         tests.append((pattern, _selectors(results, np.concatenate(matched))))
     # A term that the restrictions of the fit fix has nothing to test.
     tests = [(name, R) for name, R in tests if len(results._freedom.independent(R))]
-    tests += list(extra_constraints or ())
+    tests += _extra(extra_constraints)
     rows = []
     for _, R in tests:
         wald = results.wald_test(R, scalar=scalar)
@@ -293,8 +298,23 @@ def wald_test_terms(
     return WaldTestResults(None, "F" if results.use_t else "chi2", None, table=table)
 
 
+def _extra(constraints: Any) -> list[tuple[str, Any]]:
+    """More hypotheses, each with its name."""
+    if constraints is None:
+        return []
+    pairs = list(constraints) if isinstance(constraints, (list, tuple)) else [None]
+    for pair in pairs:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise OptionError(
+                "extra_constraints must be a list of pairs (name, R), such as "
+                f"[('slopes', R)]; got {came(constraints)}"
+            )
+    return [(name, R) for name, R in pairs]
+
+
 def compare_lr(results: Any, restricted: Any, debiased: bool | None = None) -> CompareLRTestResult:
     """See `Hypotheses.compare_lr`."""
+    debiased = optional_flag(debiased, "debiased")
     restricted = getattr(restricted, "_results", restricted)
     _check_nested(results, restricted)
     statistic = 2.0 * (results.llf - restricted.llf)

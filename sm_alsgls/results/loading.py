@@ -7,6 +7,7 @@ from typing import Any, Self
 from statsmodels.base.wrapper import ResultsWrapper
 from statsmodels.iolib.smpickle import load_pickle
 
+from sm_alsgls.arguments import path
 from sm_alsgls.exceptions import SystemInputError
 
 
@@ -48,6 +49,7 @@ class Loadable:
         >>> bool(type(res).load(file).llf == res.llf)
         True
         """
+        path(fname, "fname", "read")
         try:
             made = load_pickle(fname)
         except OSError:

@@ -11,13 +11,14 @@ import pandas as pd
 
 from sm_alsgls import held, panel
 from sm_alsgls.alignment import by_name, nameless, same_labels
-from sm_alsgls.dtypes import numeric
+from sm_alsgls.arguments import flag
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import replay, replay_panel
 from sm_alsgls.formula_errors import listed
 from sm_alsgls.frames import one_row, table, to_pandas, with_levels
 from sm_alsgls.labels import shown, spell
-from sm_alsgls.results.selection import each, equation
+from sm_alsgls.numbers import depth, numbers
+from sm_alsgls.results.selection import equations_named
 
 
 class Piece(NamedTuple):
@@ -107,10 +108,7 @@ def select(model: Any, equations: Any) -> list[int]:
     position = _positions(model)
     if equations is None:
         return list(position.values())
-    names = [equation(label, position) for label in each(equations)]
-    if not names or len(set(names)) < len(names):
-        what = "is empty" if not names else "names an equation twice"
-        raise OptionError(f"equations {what}; give each one that you want once")
+    names = equations_named(equations, model.equations)
     return [position[name] for name in names]
 
 
@@ -122,7 +120,7 @@ def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> Ne
     """What `LowRankSURResults.predict` was given, as designs."""
     chosen = select(model, equations)
     exog = to_pandas(exog, "exog")
-    formula = model.formula_system
+    formula, transform = model.formula_system, flag(transform, "transform")
     if exog is None:
         return _wide(model, chosen, [model.exog[j] for j in chosen], model._system.index)
     if formula is None or not transform:
@@ -152,6 +150,7 @@ def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> Ne
 def rows_of_equation(model: Any, j: int, exog: Any, transform: bool) -> NewRows:
     """What `EquationResults.predict` was given, as a design: every row with this equation."""
     name, formula = model.equations[j], model.formula_system
+    transform = flag(transform, "transform")
     index: pd.Index | None
     if exog is None:
         X, index = model.exog[j], model._system.index
@@ -186,7 +185,7 @@ def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
             raise ShapeError(f"exog lacks equations {listed(lacking)}")
         given = list(exog.values())
         values = [given[i] for i in at]
-    elif isinstance(exog, (list, tuple)) and len(exog) and np.ndim(to_pandas(exog[0])) > 1:
+    elif isinstance(exog, (list, tuple)) and len(exog) and depth(to_pandas(exog[0])) > 1:
         values = list(exog)
         if len(values) != len(names):
             raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
@@ -230,13 +229,7 @@ def _design(
         if set(labels) <= known or (named and not nameless(value.columns)):
             at = by_name(value.columns, labels, where, ShapeError, others=True)
             value = value.iloc[:, at]
-    try:
-        if isinstance(value, (pd.DataFrame, pd.Series)):
-            X = numeric(value)
-        else:
-            X = np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"{where} is not a numeric matrix ({error})") from error
+    X = numbers(value, where)
     if X.ndim == 1 and len(labels) == 1:
         X = X[:, None]
     elif X.ndim < 2:

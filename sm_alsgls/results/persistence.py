@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import flag, path
 from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results.removed import Removed
 
@@ -122,6 +123,32 @@ class Removable:
         False
         """
         _remove(self)
+
+
+class Savable:
+    """Mixin of the wrappers, whose ``save`` is statsmodels'."""
+
+    def save(self, fname: Any, remove_data: bool = False) -> None:
+        """Save a pickle of these results.
+
+        Parameters
+        ----------
+        fname : str, path or file
+            An open file must be writable in binary mode.
+        remove_data : bool
+            Call `remove_data` first.
+
+        Raises
+        ------
+        OptionError, OSError
+        """
+        path(fname, "fname", "write")
+        super().save(fname, flag(remove_data, "remove_data"))  # type: ignore[misc]
+
+    @classmethod
+    def load(cls, fname: Any) -> Any:
+        """Results that `save` wrote; a pickle is a program: load only what you trust."""
+        return super().load(path(fname, "fname", "read"))  # type: ignore[misc]
 
 
 # Computed before the data go: numbers that have no rows.

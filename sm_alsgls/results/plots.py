@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.arguments import came, choice, flag, level
 from sm_alsgls.core.rank_criteria import leading_eigenvalues
 from sm_alsgls.core.rotation import METHODS, ORTHOGONAL, rotate
 from sm_alsgls.exceptions import NoFactorsError, OptionError
 from sm_alsgls.formula_errors import close
-from sm_alsgls.labels import shown
 from sm_alsgls.plotting.dots import sorted_dots
 from sm_alsgls.plotting.heatmap import residual_correlation
 from sm_alsgls.plotting.lines import bands, falling, fit, scree
 from sm_alsgls.plotting.loadings import loadings_plot
 from sm_alsgls.plotting.ordering import by_factor
-from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.selection import equation as named
 
 _MOST_EIGENVALUES = 30
@@ -75,8 +74,8 @@ class Plots:
         >>> res.rotated_loadings("promax").columns.tolist()
         ['promax1', 'promax2']
         """
-        if method not in METHODS:
-            raise OptionError(f"rotation must be one of {', '.join(METHODS)}; got {shown(method)}")
+        method = choice(method, "method", METHODS)
+        standardized = flag(standardized, "standardized")
         _needs_factors(self, "rotate")
         root = np.sqrt(self.sigma.diag())[:, None]
         L, correlation = rotate(self.sigma.loadings / root, method)
@@ -102,6 +101,7 @@ class Plots:
             gtol.
         ax : Axes, optional
         """
+        quantity = choice(quantity, "quantity", ("nll", "stationarity"))
         trace = self.trace
         x, rejected = trace.index.to_numpy(), trace["accept_t"].to_numpy() == 0.0
         rejected = rejected & (x > x[0])
@@ -112,14 +112,12 @@ class Plots:
                 "after the beta-step": trace["nll_beta"].to_numpy() - least,
             }
             bound, ylabel = None, "NLL per row above the lowest"
-        elif quantity == "stationarity":
+        else:
             series = {
                 "max |d NLL / d log d_j|": trace["gradient_d"].to_numpy(),
                 "GLS score in standard errors": trace["score_beta"].to_numpy(),
             }
             bound, ylabel = self._problem.options.gtol, "distance from stationary"
-        else:
-            raise OptionError(f"quantity must be 'nll' or 'stationarity', got {shown(quantity)}")
         title = "Convergence" if self.converged else "Convergence: NOT CONVERGED"
         return falling(
             x,
@@ -162,10 +160,12 @@ class Plots:
         OptionError, NoFactorsError
         """
         _needs_factors(self, "plot")
+        standardized = flag(standardized, "standardized")
         if rotation is None:
             root = np.sqrt(self.sigma.diag()) if standardized else 1.0
             L, title = self.loadings.div(root, axis=0), "Loadings"
         else:
+            rotation = choice(rotation, "rotation", METHODS)
             L = self.rotated_loadings(rotation, standardized)
             title = f"Loadings, {rotation}" + (" (oblique)" if L.attrs["oblique"] else "")
             if L.attrs["oblique"] and self.rank > 1:
@@ -188,8 +188,7 @@ class Plots:
             in the model.
         ax : Axes, optional
         """
-        if order not in ("loadings", "system"):
-            raise OptionError(f"order must be 'loadings' or 'system', got {shown(order)}")
+        order = choice(order, "order", ("loadings", "system"))
         L = self.sigma.loadings / np.sqrt(self.sigma.diag())[:, None]
         at, owner = np.arange(self.neqs), None
         if order == "loadings" and self.rank:
@@ -214,14 +213,16 @@ class Plots:
         OptionError
             No equation has the variable.
         """
-        check_alpha(alpha)
+        alpha = level(alpha)
+        if not isinstance(variable, str):
+            raise OptionError(f"variable must be the name of a regressor, got {came(variable)}")
         columns = [str(name) for names in self.model._system.columns for name in names]
-        at = np.flatnonzero(np.array(columns, dtype=object) == str(variable))
+        at = np.flatnonzero(np.array(columns, dtype=object) == variable)
         if not at.size:
             known = list(dict.fromkeys(columns))
             some = ", ".join(map(repr, known[:8])) + (", ..." if len(known) > 8 else "")
             raise OptionError(
-                f"variable: no equation has {shown(variable)}{close(str(variable), known)}; "
+                f"variable: no equation has {variable!r}{close(variable, known)}; "
                 f"variables are {some}"
             )
         equation = np.repeat(np.array(self.model.equations, dtype=object), self._p)
@@ -288,7 +289,7 @@ class Plots:
         OptionError
             No equation has this name.
         """
-        check_alpha(alpha)
+        alpha = level(alpha)
         equation = named(equation, self._position)
         one = self.equations[equation]
         mean = one.get_prediction().summary_frame(alpha)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.results.covariance import check_alpha
+from sm_alsgls.arguments import flag, level
 from sm_alsgls.results.new_rows import NewRows, rows_of_system
 
 
@@ -18,6 +18,7 @@ def predict_system(
     results: Any, exog: Any, transform: bool, equations: Any = None
 ) -> pd.DataFrame | pd.Series:
     """See `LowRankSURResults.predict`."""
+    transform = flag(transform, "transform")
     if exog is None and equations is None:
         return results.fittedvalues
     return predict_rows(results._beta, rows_of_system(results.model, exog, transform, equations))
@@ -156,7 +157,7 @@ class SystemPrediction:
         ------
         OptionError
         """
-        lower, upper = self._interval(obs, alpha)
+        lower, upper = self._interval(flag(obs, "obs"), alpha)
         if self._rows.columns is None:
             return pd.DataFrame({"lower": lower, "upper": upper}, index=self._rows.index)
         columns = pd.MultiIndex.from_product(
@@ -236,12 +237,11 @@ class SystemPrediction:
         return self._variance + self._rows.fill(self._resid) if obs else self._variance
 
     def _interval(self, obs: bool, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-        check_alpha(alpha)
-        level = 1.0 - alpha / 2.0
+        tail = 1.0 - level(alpha) / 2.0
         if self._df is None:
-            quantile: Any = stats.norm.ppf(level)
+            quantile: Any = stats.norm.ppf(tail)
         else:
-            quantile = self._rows.fill(stats.t.ppf(level, self._df))
+            quantile = self._rows.fill(stats.t.ppf(tail, self._df))
         half = quantile * _root(self._variances(obs))
         return self._mean - half, self._mean + half
 

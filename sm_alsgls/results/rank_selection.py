@@ -11,7 +11,7 @@ import pandas as pd
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.arguments import choice
 from sm_alsgls.plotting.canvas import BLUE, VERMILION, axes, plain
 from sm_alsgls.plotting.lines import whole_numbers
 from sm_alsgls.results.summary import SystemSummary
@@ -180,11 +180,8 @@ class RankSelection:
         MissingExtraError
             matplotlib is not installed.
         """
-        name = criterion or (self.method if self.method in self.table else "bic_ols")
-        if name not in self.choices.index:
-            raise OptionError(
-                f"criterion must be one of {', '.join(self.choices.index)}; got {criterion!r}"
-            )
+        name = self.method if self.method in self.table else "bic_ols"
+        name = choice(name if criterion is None else criterion, "criterion", self.choices.index)
         ax = axes(ax)
         values, rank = self.table[name], self.choices[name]
         if name == "cv":

@@ -1,16 +1,19 @@
-"""Coefficients and equations that a caller picks."""
+"""Coefficients and equations that a caller picks, and matrices over coefficients."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sm_alsgls import panel
-from sm_alsgls.exceptions import OptionError, UnknownEquationError
+from sm_alsgls.arguments import came, flag, is_label, number, optional_count, optional_flag
+from sm_alsgls.arguments import names as listed_names
+from sm_alsgls.exceptions import OptionError, ShapeError, UnknownEquationError
 from sm_alsgls.formula_errors import close
-from sm_alsgls.labels import shown
+from sm_alsgls.numbers import numbers
 
 
 def positions(chosen: Any, names: Sequence[str], argument: str) -> np.ndarray:
@@ -29,7 +32,12 @@ def positions(chosen: Any, names: Sequence[str], argument: str) -> np.ndarray:
     OptionError
         A name that no coefficient has, or a position beyond them.
     """
-    single = isinstance(chosen, str) or np.ndim(chosen) == 0
+    single = isinstance(chosen, (str, bytes)) or not isinstance(
+        chosen, (list, tuple, np.ndarray, pd.Index, pd.Series, range, slice)
+    )
+    single = single or (isinstance(chosen, np.ndarray) and chosen.ndim == 0)
+    if isinstance(chosen, slice):
+        chosen = range(len(names))[chosen]
     items = [chosen] if single else list(chosen)
     if items and all(isinstance(item, (bool, np.bool_)) for item in items):
         if len(items) != len(names):
@@ -43,10 +51,11 @@ def positions(chosen: Any, names: Sequence[str], argument: str) -> np.ndarray:
     for item in at:
         if isinstance(item, str):
             raise OptionError(f"{argument}: no coefficient is called {item!r}{close(item, names)}")
-        if not isinstance(item, (int, np.integer)) or not -len(names) <= item < len(names):
+        whole = isinstance(item, (int, np.integer)) and not isinstance(item, bool)
+        if not whole or not -len(names) <= item < len(names):
             raise OptionError(
                 f"{argument} takes names of coefficients, or positions from 0 to "
-                f"{len(names) - 1}; got {shown(item)}"
+                f"{len(names) - 1}; got {came(item)}"
             )
     out = np.array(at, dtype=np.intp) % len(names)
     return out[0] if single else out
@@ -60,15 +69,91 @@ def equation(label: Any, names: Collection[str]) -> str:
     UnknownEquationError
         An OptionError and a KeyError; it names the nearest.
     """
+    if not is_label(label):
+        raise OptionError(f"an equation is meant by its name, got {came(label)}")
     name = panel.equation_name(label, names)
     if name not in names:
         raise UnknownEquationError(
-            f"the system has no equation {shown(label)}{close(name, list(names), 'it has')}"
+            f"the system has no equation {came(label)}{close(name, list(names), 'it has')}"
         )
     return name
 
 
-def each(chosen: Any) -> list[Any]:
-    """The labels in a list of them, or the one that is none."""
-    single = isinstance(chosen, (str, tuple)) or not isinstance(chosen, Iterable)
-    return [chosen] if single else list(chosen)
+def equations_named(value: Any, known: Sequence[str], argument: str = "equations") -> list[str]:
+    """Equations that a caller names, one or several, each once, as the model spells them.
+
+    Raises
+    ------
+    OptionError
+        No list of names, an empty one, one with an unknown name or with a name twice.
+    """
+    have = dict.fromkeys(known)
+    # The group of a long panel may be a pair.
+    one = isinstance(value, tuple) and panel.equation_name(value, have) in have
+    labels = [value] if one else listed_names(value, argument)
+    chosen = [equation(label, have) for label in labels]
+    if not chosen or len(set(chosen)) < len(chosen):
+        what = "is empty" if not chosen else "names an equation twice"
+        raise OptionError(f"{argument} {what}; give each one that you want once")
+    return chosen
+
+
+def square_of(value: Any, size: int, argument: str) -> np.ndarray | None:
+    """A matrix (size, size) of finite numbers that a caller passed, or None.
+
+    Raises
+    ------
+    OptionError, ShapeError
+    """
+    if value is None:
+        return None
+    values = _finite(value, argument)
+    if values.shape != (size, size):
+        raise ShapeError(f"{argument} must have the shape {(size, size)}, got {values.shape}")
+    return values
+
+
+def combinations(
+    P: int, r_matrix: Any, column: Any, scale: Any, other: Any
+) -> tuple[np.ndarray | None, np.ndarray | None, float | None]:
+    """``r_matrix`` (P,) or (m, P), ``other`` and ``scale`` of statsmodels' cov_params.
+
+    Raises
+    ------
+    OptionError, ShapeError
+    """
+    if column is not None and (r_matrix is not None or other is not None):
+        raise OptionError("column must be given without r_matrix and other")
+    if other is not None and r_matrix is None:
+        raise OptionError("other can only be given with r_matrix")
+    read = []
+    for value, argument in ((r_matrix, "r_matrix"), (other, "other")):
+        values = None if value is None else _finite(value, argument)
+        if values is not None and (values.ndim not in (1, 2) or values.shape[-1] != P):
+            raise ShapeError(
+                f"{argument} must have the shape (m, {P}), one column for each coefficient; got "
+                f"{values.shape}"
+            )
+        read.append(values)
+    return read[0], read[1], None if scale is None else number(scale, "scale")
+
+
+def wald_arguments(
+    R: np.ndarray, cov_p: Any, invcov: Any, use_f: Any, df_constraints: Any, scalar: Any
+) -> tuple[Any, Any, bool | None, int | None, bool]:
+    """The arguments of statsmodels' wald_test after its hypotheses R (m, P), checked."""
+    df = df_constraints
+    return (
+        square_of(cov_p, R.shape[1], "cov_p"),
+        square_of(invcov, R.shape[0], "invcov"),
+        optional_flag(use_f, "use_f"),
+        optional_count(df, "df_constraints"),
+        flag(scalar, "scalar"),
+    )
+
+
+def _finite(value: Any, argument: str) -> np.ndarray:
+    values = numbers(value, argument, OptionError)
+    if not np.isfinite(values).all():
+        raise OptionError(f"{argument} holds missing or infinite numbers")
+    return values

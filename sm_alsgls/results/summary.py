@@ -13,10 +13,11 @@ from statsmodels.iolib.summary import Summary, forg, summary_return, summary_top
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from sm_alsgls.arguments import level, text
+from sm_alsgls.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.results.covariance import check_alpha
 from sm_alsgls.results.row_order import order_note
-from sm_alsgls.results.selection import each, equation
+from sm_alsgls.results.selection import equations_named
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
@@ -57,20 +58,23 @@ def system_summary(
     """The summary of a system; see `LowRankSURResults.summary`."""
     names = results.model.equations
     shown = _chosen(names, equations)
-    if xname is not None and len(xname) != len(results.params):
-        raise OptionError(f"xname must list {len(results.params)} names, got {len(xname)}")
+    yname, title = text(yname, "yname"), text(title, "title")
+    if xname is not None:
+        xname = names_of(xname, "xname", "one for each coefficient")
+        if len(xname) != len(results.params):
+            raise OptionError(f"xname must list {len(results.params)} names, got {len(xname)}")
     summary = SystemSummary()
     summary.tables.append(_header(results, yname, title))
     labels = _labels(results, xname)
     width = max((len(label) for name in shown for label in labels[name]), default=0)
-    check_alpha(alpha)
+    alpha = level(alpha)
     if len(shown) > 0.1 * len(names):
         # All standard errors at once cost less than many equations' one by one.
         _ = results.bse
     for name in shown:
         view = results.equations[name]
         summary.tables.append(_coefficients(view, labels[name], alpha, max(width, 14)))
-    everything = equations is None or equations == "all"
+    everything = equations is None or (isinstance(equations, str) and equations == "all")
     summary.tables.append(_equation_lines(results, names if everything else shown))
     summary.add_extra_txt(_notes(results, bool(shown)))
     return summary
@@ -78,7 +82,7 @@ def system_summary(
 
 def equation_summary(view: Any, title: str | None, alpha: float) -> SystemSummary:
     """The summary of one equation; see `EquationResults.summary`."""
-    results = view.system
+    results, title, alpha = view.system, text(title, "title"), level(alpha)
     labels = list(view.params.index)
     summary = SystemSummary()
     left = [
@@ -107,8 +111,7 @@ def _chosen(names: list[str], equations: Any) -> list[str]:
         return names if len(names) < COMPACT_FROM else []
     if isinstance(equations, str) and equations == "all":
         return names
-    known = dict.fromkeys(names)
-    return [equation(label, known) for label in each(equations)]
+    return equations_named(equations, names)
 
 
 def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
@@ -154,7 +157,7 @@ def _labels(results: Any, xname: list[str] | None) -> dict[str, list[str]]:
     if xname is None:
         return dict(zip(results.model.equations, columns, strict=True))
     stops = np.cumsum([len(c) for c in columns])[:-1]
-    parts = np.split(np.array(xname, dtype=object), stops)
+    parts = np.split(np.array([str(name) for name in xname], dtype=object), stops)
     return {name: list(p) for name, p in zip(results.model.equations, parts, strict=True)}
 
 

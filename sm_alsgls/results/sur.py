@@ -37,7 +37,7 @@ from sm_alsgls.results.familiar import FamiliarSystem
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.new_rows import rows_of_system
-from sm_alsgls.results.persistence import Removable
+from sm_alsgls.results.persistence import Removable, Savable
 from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
 from sm_alsgls.results.removed import Removed
@@ -514,7 +514,7 @@ class _Equations(Mapping[str, EquationResults]):
         return len(self._position)
 
 
-class LowRankSURResultsWrapper(Loadable, LikelihoodResultsWrapper):
+class LowRankSURResultsWrapper(Loadable, Savable, LikelihoodResultsWrapper):
     """Labels arrays of `LowRankSURResults` with the names of the coefficients."""
 
     # Everything else comes labelled from the results themselves.

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls import panel
+from sm_alsgls.arguments import flag, level
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.formula import replay_responses
 from sm_alsgls.frames import table, with_levels
@@ -41,7 +42,7 @@ class Tables:
         >>> res.tidy()[["equation", "term"]].iloc[0].tolist()
         ['General Motors', 'Intercept']
         """
-        return _tidy(self, conf_int, alpha)
+        return _tidy(self, flag(conf_int, "conf_int"), level(alpha))
 
     def glance(self) -> pd.DataFrame:
         """One row for the whole fit.

@@ -247,7 +247,7 @@ class TestRotatedLoadings:
 class TestErrors:
     @pytest.mark.parametrize("rotation", ["equal", 3])
     def test_rotation(self, small, rotation):
-        with pytest.raises(OptionError, match="rotation must be one of varimax, quartimax"):
+        with pytest.raises(OptionError, match="rotation must be one of 'varimax', 'quartimax'"):
             small.plot_loadings(rotation)
 
     def test_names(self, small):
