@@ -96,6 +96,7 @@ def test_where_there_is_no_maximum_a_search_does_not_look_for_spikes():
 
 
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")
+@pytest.mark.filterwarnings("ignore:rank=1 is plainly too high")
 def test_a_fit_without_a_maximum_says_so():
     problem = own(10, 5, 5, seed=3)
     model = LowRankSUR(problem.Y, problem.rows.blocks, rank=1)
