@@ -16,6 +16,7 @@ from sm_alsgls.dtypes import plain_index
 from sm_alsgls.exceptions import SystemInputError
 from sm_alsgls.formula_errors import close, listed
 from sm_alsgls.labels import shown, spell
+from sm_alsgls.numbers import numbers
 
 
 def by_name(
@@ -106,11 +107,11 @@ def by_coefficient(
     if not isinstance(value, (pd.Series, pd.DataFrame)):
         return value
     labels = value.index if isinstance(value, pd.Series) else value.columns
-    numbers = np.asarray(value, dtype=float)
+    values = numbers(value, what, error)
     if nameless(labels):
-        return numbers
+        return values
     at = by_name(labels, names, what, error, noun="coefficient", some=not rows)
-    out = np.where(at >= 0, numbers[..., at], 0.0)
+    out = np.where(at >= 0, values[..., at], 0.0)
     if rows and isinstance(value, pd.DataFrame) and not nameless(value.index):
         out = out[by_name(value.index, names, f"{what} (rows)", error, noun="coefficient")]
     return out

@@ -221,7 +221,7 @@ def is_label(item: Any) -> bool:
         hash(item)
     except TypeError:
         return False
-    return item is not None
+    return item is not None and item is not pd.NA and item is not pd.NaT
 
 
 def text(value: Any, argument: str) -> str | None:

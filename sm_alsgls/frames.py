@@ -12,6 +12,7 @@ import pandas as pd
 
 from sm_alsgls import exceptions as exc
 from sm_alsgls.dtypes import plain
+from sm_alsgls.numbers import depth
 
 # What has none of these belongs to no library of frames.
 _SIGNS = (
@@ -171,7 +172,7 @@ def table(data: Any, argument: str = "data") -> pd.DataFrame:
 
 def one_row(columns: Mapping[Any, Any]) -> bool:
     """Whether a mapping has scalars only, and so is one row."""
-    return len(columns) > 0 and all(np.ndim(value) == 0 for value in columns.values())
+    return len(columns) > 0 and all(depth(value) == 0 for value in columns.values())
 
 
 def with_levels(data: pd.DataFrame, wanted: Iterable[Any]) -> pd.DataFrame:

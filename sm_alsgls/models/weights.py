@@ -12,7 +12,7 @@ from sm_alsgls.alignment import by_name, nameless, rows_by_label
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
 from sm_alsgls.frames import to_pandas
 from sm_alsgls.labels import shown, spell
-from sm_alsgls.numbers import numbers
+from sm_alsgls.numbers import depth, numbers
 from sm_alsgls.provenance import Provenance
 
 
@@ -100,7 +100,7 @@ def weights_of_data(weights: Any, source: Provenance, names: list[str]) -> np.nd
 
 
 def _read(value: Any, source: Provenance, name: str | None) -> list[np.ndarray]:
-    if np.ndim(value) == 0 and not isinstance(value, str):
+    if depth(value) == 0 and not isinstance(value, str):
         raise OptionError(f"weights must be a column of the data or vectors, got {value!r}")
     return [
         _numbers(pd.DataFrame(one), name) if one.ndim == 2 else _numbers(pd.Series(one), name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from statsmodels.base.wrapper import ResultsWrapper
 from statsmodels.iolib.smpickle import load_pickle
 
 from sm_alsgls.arguments import path
@@ -59,7 +58,7 @@ class Loadable:
                 f"{fname}: cannot be read as saved results ({type(error).__name__}: {error}); it "
                 "must have been written by save(), with the packages that are installed now"
             ) from error
-        inner = made._results if isinstance(made, ResultsWrapper) else made
+        inner = getattr(made, "_results", made)  # a view of an equation wraps nothing
         if not isinstance(inner, Loadable):
             kind = type(inner)
             raise SystemInputError(
