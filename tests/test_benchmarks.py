@@ -265,7 +265,7 @@ def test_intervals_cover_what_they_say(load):
 def test_coverage_after_the_rank_was_chosen(load, capsys, monkeypatch):
     coverage = load("coverage")
     out = coverage.selected_cell(40, 10, 12, seed=5)
-    assert list(out) == ["2", "bic_ols", "bic"]
+    assert list(out) == ["2", "auto", "bic_ols", "bic"]
     assert (out["2"][:, 1] == 2).all()
     assert set(out["bic_ols"][:, 1]) <= {0, 1, 2, 3}
     # Where a rule chose the true rank the intervals are the same.
@@ -276,9 +276,47 @@ def test_coverage_after_the_rank_was_chosen(load, capsys, monkeypatch):
     monkeypatch.setattr(coverage, "CELLS", [(40, 10), (60, 8)])
     status = coverage.main(["--only", "selected", "--reps", "3"])
     text = capsys.readouterr().out
-    assert '| rank=2 | rank="bic_ols" | rank="bic" |' in text
-    assert text.count("bic_ols loses") == 2
+    assert '| rank=2 | rank="auto" | rank="bic_ols" | rank="bic" |' in text
+    assert text.count("auto loses") == 2
     assert status == int("FAIL" in text)
+
+
+@pytest.mark.parametrize(("cell", "reps"), [((20, 10, 2, 0.0), 30), ((30, 8, 1, 0.2), 15)])
+def test_small_samples_cover(load, cell, reps):
+    """A slice of docs/measured/coverage.md: a third of the gap to the maximum would be noise."""
+    out = load("coverage").small_cell(*cell, reps, 6)
+    mean = {name: x.mean() for name, x in out.items()}
+    error = out["default"].std() / np.sqrt(reps)
+    assert abs(mean["default"] - 0.95) < 3 * error + 0.01
+    assert mean["default"] > mean["at the maximum"] > mean["plug-in"]
+    assert mean["constants"] > 0.93
+
+
+def test_coverage_of_small_samples_prints_its_table(load, capsys):
+    coverage = load("coverage")
+    kept = {}
+    verdicts = coverage.small([(20, 5, 1, 0.0)], 10, kept)
+    assert "| 20, 5, 1, 0% |" in capsys.readouterr().out
+    assert len(verdicts) == len(kept) == 1
+
+
+def test_default_rank(load, capsys):
+    """A slice of docs/measured/ranks.md."""
+    script = load("default_rank")
+    found = script.rank_cell(100, 20, "Gaussian", 2, 1)
+    assert {0, 6} <= set(found[:, 0])
+    strong = found[found[:, 1] == 0]
+    assert (strong[:, 0] == strong[:, 2]).mean() > 0.9
+    heavy = script.rank_cell(100, 20, "t(3)", 2, 1)
+    assert (heavy[:, 2] > heavy[:, 0]).mean() > 0.3
+    cell = script.slopes_cell(20, 10, "AR .9", 3, 77)
+    # Correlated errors: slopes of rank 2 are more precise than those of OLS.
+    assert cell[:, 2, 2].mean() < 0.8 * cell[:, 2, 0].mean()
+    assert (script.picks(cell, 1) <= 1).all()
+    script.slopes_tables({(20, 10, "AR .9"): cell})
+    text = capsys.readouterr().out
+    assert text.count("\n| ") == 2 + 6
+    assert "| none below 4 |" in text
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class Hypotheses:
         ... )
         >>> test = model.fit().test_across("value", null="equal")
         >>> round(float(test.fvalue), 3), test.df_num, test.df_denom
-        (3.231, 10.0, 16.0)
+        (3.05, 10.0, 16.0)
         """
         return variable_test(self, variable, null)
 

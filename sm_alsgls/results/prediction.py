@@ -96,8 +96,8 @@ class SystemPrediction:
     >>> made = res.get_prediction(new, equations=["IBM", "Goodyear"])
     >>> made.summary_frame().round(1)[["mean", "mean_se", "obs_ci_lower", "obs_ci_upper"]]
           mean  mean_se  obs_ci_lower  obs_ci_upper
-    119  129.1      5.1         106.6         151.6
-    179   62.8      5.0          39.1          86.4
+    119  129.1      5.2         106.4         151.7
+    179   62.8      5.1          39.0          86.5
     >>> made.cov_mean(1954).shape
     (2, 2)
     """
