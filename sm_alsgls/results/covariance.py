@@ -8,32 +8,43 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.arguments import choice, flag, nearest, number
+from sm_alsgls.arguments import choice, count, flag, nearest, number
+from sm_alsgls.core.bias_reduced import BiasReducedCovariance, TwoWayCovariance
+from sm_alsgls.core.cosine_weights import Cosines, default_terms
 from sm_alsgls.core.estimated_sigma import EstimatedSigma
+from sm_alsgls.core.hotelling import System
 from sm_alsgls.core.inference import (
     Clusters,
     Kernel,
+    RowWeights,
     SandwichCovariance,
     White,
     WorkingCovariance,
     kernel_weights,
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
+from sm_alsgls.core.small_sample import Units
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
 from sm_alsgls.held import own
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.familiar import familiar_cov_type
 
-COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "cluster", "HAC", "KH")
+COV_TYPES = (
+    "nonrobust", "sandwich", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC", "KH", "pcse",
+)  # fmt: skip
 
 _KWDS = {
     "nonrobust": set(),
     "sandwich": {"dof"},
     "HC0": set(),
     "HC1": {"dof"},
-    "cluster": {"groups", "use_correction", "dof"},
-    "HAC": {"maxlags", "kernel", "use_correction", "dof"},
+    "HC2": {"dof"},
+    "HC3": {"dof"},
+    "cluster": {"groups", "correction", "use_correction", "dof"},
+    "HAC": {"maxlags", "kernel", "terms", "use_correction", "dof"},
     "KH": set(),
+    "pcse": set(),
 }
 
 _WITHIN = (
@@ -45,7 +56,12 @@ _WITHIN = (
 _COMPLETE_ONLY = {
     "KH": "its correction is that of one Sigma for all rows, and these differ by what they miss",
     "sandwich": "its meat is the residuals' covariance E'E / N, which needs every cell",
+    "pcse": "it is made of the residuals' covariance E'E / N, which needs every cell",
 }
+
+# Powers k of the multipliers (1 - leverage)^-k; see `core.small_sample`.
+_POWERS = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
+_CORRECTIONS = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
 
 _KERNELS = {
     "bartlett": "bartlett",
@@ -53,6 +69,7 @@ _KERNELS = {
     "parzen": "parzen",
     "quadratic-spectral": "quadratic-spectral",
     "qs": "quadratic-spectral",
+    "cosine": "cosine",
 }
 
 
@@ -88,13 +105,18 @@ class CovarianceChoice:
     description : str
         For the summary.
     df : float or None
-        Degrees of freedom of t where they do not follow from the equations (clusters: G - 1).
+        Degrees of freedom of t where they do not follow from the equations; clusters have G - 1
+        at most.
+    power : float or None
+        Of the multipliers of rows or clusters; None where degrees of freedom are no
+        coefficient's own.
     """
 
     cov_type: str
     kwds: dict[str, Any]
     description: str
     df: float | None = None
+    power: float | None = None
 
 
 def choose(
@@ -118,7 +140,7 @@ def choose(
     if not complete and cov_type in _COMPLETE_ONLY:
         raise OptionError(
             f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
-            "use 'nonrobust', 'HC0', 'HC1', 'cluster' or 'HAC'"
+            "use 'nonrobust', 'HC0' to 'HC3', 'cluster' or 'HAC'"
         )
     kwds = own(dict(cov_kwds or {}))
     _check_options(cov_type, kwds)
@@ -126,13 +148,14 @@ def choose(
         kwds["dof"] = choice(kwds.get("dof", "p+r"), "dof", ("p", "p+r"))
     if "use_correction" in kwds:
         kwds["use_correction"] = flag(kwds["use_correction"], "use_correction")
-    if cov_type in ("HC0", "HC1", "cluster", "HAC"):
+    if cov_type in _POWERS or cov_type in ("cluster", "HAC"):
         len(rows.index)  # rows that were not kept say so before the fit
     if cov_type == "cluster":
         return _clustered(kwds, rows)
     if cov_type == "HAC":
         return _kernel(kwds, len(rows.index))
-    return CovarianceChoice(cov_type, kwds, _DESCRIPTIONS[cov_type][debiased])
+    text = _DESCRIPTIONS[cov_type][debiased]
+    return CovarianceChoice(cov_type, kwds, text, power=_POWERS.get(cov_type))
 
 
 def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
@@ -150,27 +173,103 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
         if choice.cov_type == "nonrobust" and results.debiased:
             return bread.stretched(EstimatedSigma(bread.design, sigma, counts).stretch)
         return bread
+    if choice.cov_type == "pcse":
+        return _panel_corrected(results)
     bread = problem.covariance(sigma)
     p = results._p
     factor = np.ones(len(p))
-    corrected = choice.kwds.get("use_correction", choice.cov_type != "HC0")
+    corrected = choice.kwds.get("correction", choice.cov_type) not in ("HC0", "CR0")
+    corrected = corrected and choice.kwds.get("use_correction", True)
     if choice.cov_type == "sandwich":
         corrected = results.debiased
     if corrected:
         taken = p + (results.rank if choice.kwds["dof"] == "p+r" else 0)
         factor = np.sqrt(counts / (counts - taken))
-    factor = np.repeat(factor, p)
     if choice.cov_type == "sandwich":
         W = sigma.solve(results._found.best.E)
-        return WorkingCovariance(bread, W, N, factor)
-    W = system.cells.solve(system.cells.used(results._residuals), sigma)
-    if choice.cov_type == "cluster":
-        weights: Any = Clusters(choice.kwds["codes"], debias=corrected)
-    elif choice.cov_type == "HAC":
-        weights = Kernel(kernel_weights(choice.kwds["kernel"], choice.kwds["maxlags"], N))
-    else:
-        weights = White()
-    return SandwichCovariance(bread, system.used_blocks, W, weights, factor)
+        return WorkingCovariance(bread, W, N, np.repeat(factor, p))
+    E = system.cells.used(results._residuals)
+    if choice.cov_type == "HAC":
+        weights = _weights_of_time(choice.kwds, N)
+        W = system.cells.solve(E, sigma)
+        return SandwichCovariance(bread, system.used_blocks, W, weights, np.repeat(factor, p))
+    factor = beside_leverage(results, bread) if choice.power else np.repeat(factor, p)
+    seen = System(bread, system.used_blocks, E, system.cells, sigma)
+
+    def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
+        weights = White() if code is None else Clusters([code], debias=debias)
+        return BiasReducedCovariance(seen, Units(N, code), weights, choice.power or 0.0, factor)
+
+    if choice.cov_type != "cluster":
+        return one_way(None, False)
+    # G / (G - 1) is what multipliers of the leverage are in place of.
+    debias, codes = choice.kwds["correction"] == "CR1", choice.kwds["codes"]
+    if len(codes) == 1:
+        return one_way(codes[0], debias)
+    both = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()
+    parts = [one_way(code, debias) for code in (*codes, both)]
+    return TwoWayCovariance(*parts)
+
+
+def _weights_of_time(kwds: dict[str, Any], N: int) -> RowWeights:
+    if kwds["kernel"] == "cosine":
+        return Cosines(N, kwds["terms"])
+    return Kernel(kernel_weights(kwds["kernel"], kwds["maxlags"], N))
+
+
+def check_least_squares(rank: int, lam_B: float) -> None:
+    """Panel-corrected standard errors are those of least squares.
+
+    Raises
+    ------
+    OptionError
+    """
+    if rank != 0 or lam_B > 0.0:
+        what = f"rank {rank}" if rank else "the ridge lam_B"
+        raise OptionError(
+            "cov_type='pcse' (Beck and Katz) is the covariance of least-squares coefficients, and "
+            f"this fit has {what}; make the model with rank=0, or use cov_type='sandwich', the "
+            "same idea about GLS"
+        )
+
+
+def _panel_corrected(results: Any) -> WorkingCovariance:
+    """(X'X)^-1 X'(S x I)X (X'X)^-1, S = E'E / N, under restrictions if there are any."""
+    problem, found = results._problem, results._found
+    check_least_squares(results.rank, problem.options.lam_B)
+    bread = problem.covariance(LowRankDiag.diagonal(np.ones(results.neqs)))
+    if bread.tied.any() and found.method != "ols":
+        raise OptionError(
+            "cov_type='pcse' is the covariance of least squares, and with restrictions across "
+            "equations maximum likelihood weights them by 1 / d_j; fit with fit(cov_type='pcse'), "
+            "whose coefficients are those of least squares"
+        )
+    return WorkingCovariance(bread, found.best.E, results.nobs, np.ones(len(results.params)))
+
+
+def beside_leverage(results: Any, bread: Any) -> np.ndarray:
+    """What else makes residuals too small, beside the leverage that multipliers undo, (P,).
+
+    The r factors take (N - p_j) / (N - p_j - r), and estimating Sigma stretches as it does the
+    model-based covariance. Restricted fits have one factor: coefficients that are equal must have
+    equal standard errors.
+    """
+    counts, p = results._counts, results._p
+    taken = results.rank if results._choice.kwds.get("dof", "p+r") == "p+r" else 0
+    factor = np.sqrt((counts - p) / (counts - p - taken))
+    tied = bool(bread.tied.any())
+    design = bread.design
+    stretch = None
+    if results.debiased and results.rank:
+        stretch = EstimatedSigma(design, results.sigma_inference, counts).stretch
+    out = []
+    for j, f in enumerate(factor):
+        M = design.beta_map(j)
+        before = np.square(M).sum(axis=1)
+        after = before if stretch is None else np.square(M @ stretch(j)).sum(axis=1)
+        out.append(f * np.sqrt(after / before))
+    flat = np.concatenate(out)
+    return np.full(len(flat), float(np.exp(np.mean(np.log(flat))))) if tied else flat
 
 
 _ASSUMES = "Standard errors assume independent rows and that Sigma = F F' + D holds"
@@ -189,15 +288,18 @@ _DESCRIPTIONS = {
         "Sigma is a working covariance; standard errors use the residuals' own covariance and "
         "assume independent rows of one distribution.",
     ),
-    "HC0": dict.fromkeys(
+    **{
+        kind: dict.fromkeys(
+            (True, False),
+            "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
+            f"and assume independent rows ({kind}); degrees of freedom by Satterthwaite.",
+        )
+        for kind in _POWERS
+    },
+    "pcse": dict.fromkeys(
         (True, False),
-        "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
-        "and assume independent rows (HC0).",
-    ),
-    "HC1": dict.fromkeys(
-        (True, False),
-        "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
-        "and assume independent rows (HC1).",
+        "Panel-corrected standard errors of least squares (Beck and Katz): they use the residuals' "
+        "own covariance between equations and assume independent rows of one distribution.",
     ),
 }
 
@@ -245,22 +347,60 @@ def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
     sizes = [int(code.max()) + 1 for code in codes]
     if min(sizes) < 2:
         raise OptionError("groups: one cluster only; clustered errors need two or more")
-    kwds.setdefault("use_correction", True)
+    correction = _correction(kwds)
+    kwds["correction"] = correction
     ways = "two-way " if len(codes) == 2 else ""
     counts = " and ".join(map(str, sizes))
+    text = (
+        f"Standard errors are robust to {ways}cluster correlation ({counts} clusters of rows, "
+        f"{correction}); degrees of freedom by Satterthwaite."
+    )
+    if len(codes) == 2:
+        text += " Where V_a + V_b - V_ab is not positive the larger of V_a and V_b is taken."
     return CovarianceChoice(
         "cluster",
         {**kwds, "codes": codes},
-        f"Standard errors are robust to {ways}cluster correlation ({counts} clusters of rows).",
+        text,
         float(min(sizes) - 1),
+        _CORRECTIONS[correction],
     )
+
+
+def _correction(kwds: dict[str, Any]) -> str:
+    """The name of the small-sample correction; statsmodels' flag is CR1 or CR0."""
+    named = kwds.get("correction")
+    if named is not None:
+        named = choice(named, "correction", _CORRECTIONS)
+    if "use_correction" not in kwds:
+        return "CR2" if named is None else named
+    asked = "CR1" if kwds["use_correction"] else "CR0"
+    if named not in (None, asked):
+        raise OptionError(
+            f"use_correction={kwds['use_correction']} is correction={asked!r}; "
+            f"correction={named!r} was given as well: leave one out"
+        )
+    return asked
 
 
 def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
     name = kwds.get("kernel", "bartlett")
     name = choice(name.lower() if isinstance(name, str) else name, "kernel", _KERNELS)
     name = _KERNELS[name]
-    lags = kwds.get("maxlags")
+    lags, terms = kwds.pop("maxlags", None), kwds.pop("terms", None)
+    kwds.setdefault("use_correction", True)
+    if name == "cosine":
+        if lags is not None:
+            raise OptionError("kernel='cosine' has no lags: give terms= in place of maxlags=")
+        terms = default_terms(N) if terms is None else count(terms, "terms", least=1, most=N - 1)
+        return CovarianceChoice(
+            "HAC",
+            {**kwds, "kernel": name, "terms": terms},
+            "Standard errors are heteroscedasticity, autocorrelation and cross-equation robust "
+            f"({terms} cosines), with as many degrees of freedom.",
+            float(terms),
+        )
+    if terms is not None:
+        raise OptionError(f"terms= is of kernel='cosine'; kernel={name!r} has maxlags=")
     if lags is None:
         # Newey and West (1994, Review of Economic Studies 61), the non-random part of their rule.
         power = {"bartlett": 2 / 9, "parzen": 4 / 25, "quadratic-spectral": 2 / 25}[name]
@@ -268,7 +408,6 @@ def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
     # Not whole ones only: of the quadratic-spectral kernel it is a bandwidth.
     said = f"a number between 0 and N - 1 = {N - 1}"
     lags = _whole(number(lags, "maxlags", least=0, most=N - 1, what=said))
-    kwds.setdefault("use_correction", True)
     return CovarianceChoice(
         "HAC",
         {**kwds, "kernel": name, "maxlags": lags},
