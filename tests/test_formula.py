@@ -53,7 +53,7 @@ def panel():
 def direct(formula, data):
     """patsy alone, on rows numbered so that duplicate labels cannot matter."""
     data = data.reset_index(drop=True)
-    strings = data.select_dtypes("str").columns
+    strings = [c for c, dtype in data.dtypes.items() if isinstance(dtype, pd.StringDtype)]
     y, x = patsy.dmatrices(formula, data.astype(dict.fromkeys(strings, object)), 1)
     return np.asarray(y), np.asarray(x)
 

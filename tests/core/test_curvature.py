@@ -11,7 +11,7 @@ from sm_alsgls.covariance import LowRankDiag
 from tests.core import dense, systems
 
 
-def setup(N, K, r, p, n_obs=None, free=None, seed=0):
+def drawn_system(N, K, r, p, n_obs=None, free=None, seed=0):
     """A Hessian at no special point, the dense twin in the same coordinates, and the point."""
     rng = np.random.default_rng(seed)
     blocks, Y = systems.system(rng, N, K, max(r, 1), p)
@@ -47,7 +47,7 @@ def difference(full, theta, u, h=1e-5):
 @pytest.mark.parametrize("n_obs", [None, 77])
 @pytest.mark.parametrize(("N", "K", "r", "p"), SHAPES)
 def test_products_are_differences_of_the_gradient(N, K, r, p, n_obs):
-    rng, hessian, full, theta = setup(N, K, r, p, n_obs)
+    rng, hessian, full, theta = drawn_system(N, K, r, p, n_obs)
     assert hessian.size == len(theta)
     for part in range(4):
         v = rng.standard_normal(hessian.size)
@@ -67,7 +67,7 @@ def test_products_are_differences_of_the_gradient(N, K, r, p, n_obs):
 
 @pytest.mark.parametrize(("N", "K", "r", "p"), SHAPES)
 def test_symmetric(N, K, r, p):
-    rng, hessian, _, _ = setup(N, K, r, p)
+    rng, hessian, _, _ = drawn_system(N, K, r, p)
     for _ in range(5):
         u, v = rng.standard_normal((2, hessian.size))
         size = np.linalg.norm(hessian.apply(v)) * np.linalg.norm(u)
@@ -78,8 +78,8 @@ def test_symmetric(N, K, r, p):
 def test_frozen_uniquenesses_do_not_move(frozen):
     free = np.ones(5, dtype=bool)
     free[list(frozen)] = False
-    rng, hessian, _, _ = setup(30, 5, 2, 3, free=free)
-    _, whole, _, _ = setup(30, 5, 2, 3)
+    rng, hessian, _, _ = drawn_system(30, 5, 2, 3, free=free)
+    _, whole, _, _ = drawn_system(30, 5, 2, 3)
     v = rng.standard_normal(hessian.size)
     assert np.all(hessian.split(v)[2][~free] == 0.0)
     assert np.all(hessian.apply(v)[-5:][~free] == 0.0)
@@ -91,7 +91,7 @@ def test_frozen_uniquenesses_do_not_move(frozen):
 
 
 def test_does_not_change_its_argument():
-    rng, hessian, _, _ = setup(30, 5, 2, 3)
+    rng, hessian, _, _ = drawn_system(30, 5, 2, 3)
     v = rng.standard_normal(hessian.size)
     kept = v.copy()
     first, second = hessian.apply(v), hessian.apply(v)
@@ -101,7 +101,7 @@ def test_does_not_change_its_argument():
 
 @pytest.mark.parametrize(("N", "K", "r", "p"), SHAPES)
 def test_lowest_curvature_is_the_lowest_eigenvalue(N, K, r, p):
-    _, hessian, full, theta = setup(N, K, r, p)
+    _, hessian, full, theta = drawn_system(N, K, r, p)
     H = full.hessian(theta)
     scale = unscaled(hessian, np.ones(hessian.size))
     scaled = scale[:, None] * H * scale
