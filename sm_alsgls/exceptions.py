@@ -135,3 +135,7 @@ class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):
 
 class HeywoodWarning(AlsglsWarning):
     """A unique variance sits at its lower bound: that equation is fitted by the factors alone."""
+
+
+class CovarianceWarning(AlsglsWarning):
+    """A robust covariance is not what it should be in this sample; the message says where."""

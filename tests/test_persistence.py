@@ -389,12 +389,17 @@ class TestRemoveData:
         np.testing.assert_allclose(
             without.cov_params(R, other=R[:1]), res.cov_params(R, other=R[:1]), rtol=1e-9
         )
-        np.testing.assert_allclose(without.t_test(R).pvalue, res.t_test(R).pvalue, rtol=1e-9)
-        np.testing.assert_allclose(
-            without.wald_test(R, scalar=True).statistic,
-            res.wald_test(R, scalar=True).statistic,
-            rtol=1e-9,
-        )
+        same = np.testing.assert_allclose
+        same(without.t_test(np.eye(P)[:2]).pvalue, res.pvalues.iloc[:2], rtol=1e-9)
+        for use_f in (False,) if res.cov_type == "cluster" else (False, True):
+            mine, theirs = (one.wald_test(R, use_f=use_f, scalar=True) for one in (without, res))
+            same(mine.statistic, theirs.statistic, rtol=1e-9)
+        if res.cov_type == "cluster":  # Satterthwaite's degrees of freedom need the rows
+            for test in (without.t_test, without.f_test):
+                with pytest.raises(DataRemovedError, match="cluster"):
+                    test(R)
+        else:
+            same(without.t_test(R).pvalue, res.t_test(R).pvalue, rtol=1e-9)
         assert without_stamp(without.summary()) == without_stamp(res.summary())
         assert without.summary().as_latex().count("tabular") > 2
         pd.testing.assert_frame_equal(without.tidy(), res.tidy(), rtol=1e-12)

@@ -350,8 +350,10 @@ class TestOverallTest:
         robust = plain.get_robustcov_results("HC1")
         b = robust.equations["y2"].params[1:]
         V = robust.cov_params().loc["y2_x1":"y2_x2", "y2_x1":"y2_x2"]
-        expected = b @ np.linalg.solve(V, b) / 2
-        assert robust.equations["y2"].fvalue == pytest.approx(expected, rel=1e-9)
+        chi2 = robust.equations["y2"].wald_test(np.eye(3)[1:], use_f=False)
+        assert chi2.statistic == pytest.approx(b @ np.linalg.solve(V, b), rel=1e-9)
+        f = robust.f_test("y2_x1 = 0, y2_x2 = 0")
+        assert robust.equations["y2"].fvalue == pytest.approx(float(f.fvalue), rel=1e-9)
         assert robust.equations["y2"].fvalue != pytest.approx(plain.equations["y2"].fvalue)
 
     def test_no_slopes(self):

@@ -205,7 +205,11 @@ class SandwichCovariance:
             at = slice(start, start + _ROWS)
             out[at] = self.bread.times(out[at]).T
         out *= self._factor
-        return out.T
+        return self._adjusted(out.T, np.arange(self.shape[0]))
+
+    def _adjusted(self, rows: Array, at: Array) -> Array:
+        """Influences (m, c) of the coefficients ``at`` as the meat takes them; here as they are."""
+        return rows
 
     def _columns(self, j: int) -> slice:
         return slice(self._stop[j] - self._p[j], self._stop[j])

@@ -108,6 +108,11 @@ class CoefficientCovariance:
         """(P, P)."""
         return self.design.P, self.design.P
 
+    @property
+    def tied(self) -> Array:
+        """Whether restrictions change what an equation's coefficients may be, (K,) of bool."""
+        return np.zeros(self.design.K, dtype=bool)
+
     def _columns(self, j: int) -> slice:
         return slice(int(self._stop[j] - self.design.p[j]), int(self._stop[j]))
 

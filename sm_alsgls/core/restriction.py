@@ -231,6 +231,12 @@ class RestrictedCovariance(CoefficientCovariance):
     def ridge_rows(self) -> None:
         """None: restrictions go without a ridge."""
 
+    @property
+    def tied(self) -> Array:
+        """Equations with a coefficient in some restriction, (K,) of bool."""
+        used = self.R.any(axis=0)
+        return np.array([part.any() for part in np.split(used, np.cumsum(self.design.p)[:-1])])
+
     @cached_property
     def _half(self) -> Array:
         """V R' L^-T with L L' = R V R', (P, m)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -14,15 +15,23 @@ from statsmodels.stats.contrast import ContrastResults
 from sm_alsgls.alignment import by_coefficient
 from sm_alsgls.arguments import level, optional_flag
 from sm_alsgls.core.bootstrap import Replicate
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionError
+from sm_alsgls.labels import shown
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
 from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import ParameterCovariance, build, choose
 from sm_alsgls.results.freedom import Freedom, left_to_test
+from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.selection import combinations, positions, square_of, wald_arguments
 
 # Coefficients whose whole covariance is made: 0.8 GB, and twice that on the way.
 LARGEST = 10_000
+
+
+def listed_names(names: np.ndarray) -> str:
+    """The first of some coefficients' names."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(shown(name) for name in names[:5]) + more
 
 
 class Coefficients(LikelihoodModelResults):
@@ -126,9 +135,30 @@ class Coefficients(LikelihoodModelResults):
     def bse(self) -> np.ndarray:
         """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
         variances = self._covariance.variances()
-        # A two-way clustered variance can come out negative: no standard error then.
-        variances = np.where(variances >= 0.0, variances, np.nan)
+        self._doubt_variances()
         return np.sqrt(np.where(self._fixed, 0.0, variances))
+
+    def _doubt_variances(self) -> None:
+        """Say which standard errors small groups leave nothing of."""
+        covariance, names = self._covariance, np.array(self.model.exog_names, dtype=object)
+        lost = getattr(covariance, "lost", None) if self.use_t else None
+        if lost is not None and (lost & ~self._fixed).any():
+            at = lost & ~self._fixed
+            warnings.warn(
+                f"single rows or groups alone determine {listed_names(names[at])}: their robust "
+                "variance cannot be told, and is far too small; use other standard errors for them",
+                CovarianceWarning,
+                stacklevel=4,
+            )
+        negative = getattr(covariance, "negative", None)
+        if negative is not None and negative.any() and not covariance.largest:  # type: ignore[attr-defined]
+            warnings.warn(
+                "the two-way clustered variance V_a + V_b - V_ab is not positive for "
+                f"{listed_names(names[negative])}; the larger of V_a and V_b stands for it "
+                "(correction='CR2' always takes the largest of the three)",
+                CovarianceWarning,
+                stacklevel=4,
+            )
 
     @cached_property
     def _freedom(self) -> Freedom:
@@ -159,10 +189,49 @@ class Coefficients(LikelihoodModelResults):
         return np.sqrt(self._counts / self._df_equation)
 
     def _distribution(self) -> Any:
-        return stats.t(np.repeat(self._df_t, self._p)) if self.use_t else stats.norm
+        return stats.t(self._df_coefficients) if self.use_t else stats.norm
 
     def _distribution_of(self, j: int) -> Any:
-        return stats.t(self._df_t[j]) if self.use_t else stats.norm
+        if not self.use_t:
+            return stats.norm
+        return stats.t(self._df_coefficients[self._stop[j] - self._p[j] : self._stop[j]])
+
+    @property
+    def _robust(self) -> bool:
+        """Whether joint tests have a small-sample law of their own in every equation."""
+        return self._choice.power is not None or self.cov_type in ("sandwich", "HAC", "pcse")
+
+    @cached_property
+    def _df_coefficients(self) -> np.ndarray:
+        """Degrees of freedom of each t statistic (P,).
+
+        Rows and clusters: Satterthwaite's, of each coefficient; otherwise of its equation.
+        """
+        if self._choice.power is None:
+            return np.repeat(self._df_t, self._p).astype(float)
+        if self.bse.size:  # says what is wrong with the variances first
+            return self._covariance.coefficient_df()  # type: ignore[attr-defined, no-any-return]
+        return np.empty(0)
+
+    @property
+    def _df_of_equations(self) -> np.ndarray:
+        """The fewest degrees of freedom among each equation's coefficients (K,)."""
+        return np.minimum.reduceat(self._df_coefficients, self._stop - self._p)
+
+    def _df_of(self, R: np.ndarray) -> np.ndarray:
+        """Degrees of freedom of t tests of the combinations R beta, (m,).
+
+        The fewest among the coefficients, except Satterthwaite's of a combination.
+        """
+        fewest = np.where(R != 0.0, self._df_coefficients, np.inf).min(axis=1)
+        if self._choice.power is None or (np.count_nonzero(R, axis=1) == 1).all():
+            return fewest
+        if not hasattr(self._covariance, "df"):
+            raise DataRemovedError(
+                f"the degrees of freedom of a combination with cov_type={self.cov_type!r} need the "
+                "data; test before remove_data(), or single coefficients, or with use_t=False"
+            )
+        return self._covariance.df(R)  # type: ignore[no-any-return]
 
     def _columns(self, name: str) -> slice:
         """Where the coefficients of an equation sit in ``params``."""
@@ -177,16 +246,18 @@ class Coefficients(LikelihoodModelResults):
         """t tests of linear hypotheses, as in statsmodels.
 
         A hypothesis about one equation has that equation's degrees of freedom, so that it agrees
-        with ``pvalues``; one about several has the fewest among them.
+        with ``pvalues``; one about several has the fewest among them. Under "HC0" to "HC3" and
+        "cluster" every hypothesis has Satterthwaite's degrees of freedom of its own.
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
         cov_p = square_of(self._ordered(cov_p, "cov_p", rows=True), R.shape[1], "cov_p")
         use_t = optional_flag(use_t, "use_t")
         tested = super().t_test((R, q), cov_p, use_t)
-        if tested.distribution != "t" or (self._df_t == self._df_t[0]).all():
+        if tested.distribution != "t" or (
+            self._choice.power is None and (self._df_t == self._df_t[0]).all()
+        ):
             return tested
-        df = np.repeat(self._df_t, self._p)
-        used = np.where(R != 0.0, df, np.inf).min(axis=1)
+        used = self._df_of(R)
         used = used[0] if (used == used[0]).all() else used
         return ContrastResults(effect=tested.effect, t=tested.tvalue, sd=tested.sd, df_denom=used)
 
@@ -204,16 +275,33 @@ class Coefficients(LikelihoodModelResults):
         What the restrictions of a fit fix is not tested, nor what follows under them from other
         hypotheses; degrees of freedom count the rest.
 
+        F tests with q restrictions depend on the covariance (`results.joint`): "nonrobust" and
+        "KH" divide by q, and across equations where residuals are still correlated after the
+        factors take the residuals' own covariance; "sandwich" and "HAC" are scaled as Hotelling's
+        T2; "HC0" to "HC3" and "cluster" are the approximate Hotelling test of Pustejovsky and
+        Tipton (2018). Where those have too few degrees of freedom, the p-value is Bonferroni's of
+        the q t tests. The result's ``method`` and ``note`` say which.
+
         Raises
         ------
         RestrictionError
             The restrictions leave nothing to test.
+        InsufficientRowsError
+            "HAC" with more hypotheses than degrees of freedom.
+
+        Warns
+        -----
+        ValueWarning
+            Hypotheses follow from others; those are left out.
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
         cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
         given = wald_arguments(R, cov_p, invcov, use_f, df_constraints, scalar)
         if cov_p is None and invcov is None:
             R, q = left_to_test(self._freedom, R, q)
+            _, _, use_f, df_constraints, scalar = given
+            if (self.use_t if use_f is None else use_f) and df_constraints is None:
+                return joint_test(self, R, q, scalar)
         return super().wald_test((R, q), *given)
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:

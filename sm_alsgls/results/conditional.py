@@ -90,7 +90,7 @@ def conditional_prediction(
         frozen(rows.fill(mean[t, j] for j, t in by_piece)),
         frozen(rows.fill(variance[t, j] for j, t in by_piece)),
         [frozen(explained[t, j] * correction[j]) for j, t in by_piece],
-        frozen(results._df_t[[j for j, _ in by_piece]].astype(float)) if results.use_t else None,
+        frozen(results._df_of_equations[[j for j, _ in by_piece]]) if results.use_t else None,
         results._covariance,
         model.equations,
         results._stop,

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.arguments import choice, flag, nearest, number
+from sm_alsgls.core.bias_reduced import BiasReducedCovariance, TwoWayCovariance
 from sm_alsgls.core.estimated_sigma import EstimatedSigma
+from sm_alsgls.core.hotelling import System
 from sm_alsgls.core.inference import (
     Clusters,
     Kernel,
@@ -19,19 +21,22 @@ from sm_alsgls.core.inference import (
     kernel_weights,
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
+from sm_alsgls.core.small_sample import Units
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
 from sm_alsgls.held import own
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.familiar import familiar_cov_type
 
-COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "cluster", "HAC", "KH")
+COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC", "KH")
 
 _KWDS = {
     "nonrobust": set(),
     "sandwich": {"dof"},
     "HC0": set(),
     "HC1": {"dof"},
-    "cluster": {"groups", "use_correction", "dof"},
+    "HC2": {"dof"},
+    "HC3": {"dof"},
+    "cluster": {"groups", "correction", "use_correction", "dof"},
     "HAC": {"maxlags", "kernel", "use_correction", "dof"},
     "KH": set(),
 }
@@ -46,6 +51,10 @@ _COMPLETE_ONLY = {
     "KH": "its correction is that of one Sigma for all rows, and these differ by what they miss",
     "sandwich": "its meat is the residuals' covariance E'E / N, which needs every cell",
 }
+
+# Powers k of the multipliers (1 - leverage)^-k; see `core.small_sample`.
+_POWERS = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
+_CORRECTIONS = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
 
 _KERNELS = {
     "bartlett": "bartlett",
@@ -88,13 +97,18 @@ class CovarianceChoice:
     description : str
         For the summary.
     df : float or None
-        Degrees of freedom of t where they do not follow from the equations (clusters: G - 1).
+        Degrees of freedom of t where they do not follow from the equations; clusters have G - 1
+        at most.
+    power : float or None
+        Of the multipliers of rows or clusters; None where degrees of freedom are no
+        coefficient's own.
     """
 
     cov_type: str
     kwds: dict[str, Any]
     description: str
     df: float | None = None
+    power: float | None = None
 
 
 def choose(
@@ -118,7 +132,7 @@ def choose(
     if not complete and cov_type in _COMPLETE_ONLY:
         raise OptionError(
             f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
-            "use 'nonrobust', 'HC0', 'HC1', 'cluster' or 'HAC'"
+            "use 'nonrobust', 'HC0' to 'HC3', 'cluster' or 'HAC'"
         )
     kwds = own(dict(cov_kwds or {}))
     _check_options(cov_type, kwds)
@@ -126,13 +140,14 @@ def choose(
         kwds["dof"] = choice(kwds.get("dof", "p+r"), "dof", ("p", "p+r"))
     if "use_correction" in kwds:
         kwds["use_correction"] = flag(kwds["use_correction"], "use_correction")
-    if cov_type in ("HC0", "HC1", "cluster", "HAC"):
+    if cov_type in _POWERS or cov_type in ("cluster", "HAC"):
         len(rows.index)  # rows that were not kept say so before the fit
     if cov_type == "cluster":
         return _clustered(kwds, rows)
     if cov_type == "HAC":
         return _kernel(kwds, len(rows.index))
-    return CovarianceChoice(cov_type, kwds, _DESCRIPTIONS[cov_type][debiased])
+    text = _DESCRIPTIONS[cov_type][debiased]
+    return CovarianceChoice(cov_type, kwds, text, power=_POWERS.get(cov_type))
 
 
 def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
@@ -153,24 +168,62 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     bread = problem.covariance(sigma)
     p = results._p
     factor = np.ones(len(p))
-    corrected = choice.kwds.get("use_correction", choice.cov_type != "HC0")
+    corrected = choice.kwds.get("correction", choice.cov_type) not in ("HC0", "CR0")
+    corrected = corrected and choice.kwds.get("use_correction", True)
     if choice.cov_type == "sandwich":
         corrected = results.debiased
     if corrected:
         taken = p + (results.rank if choice.kwds["dof"] == "p+r" else 0)
         factor = np.sqrt(counts / (counts - taken))
-    factor = np.repeat(factor, p)
     if choice.cov_type == "sandwich":
         W = sigma.solve(results._found.best.E)
-        return WorkingCovariance(bread, W, N, factor)
-    W = system.cells.solve(system.cells.used(results._residuals), sigma)
-    if choice.cov_type == "cluster":
-        weights: Any = Clusters(choice.kwds["codes"], debias=corrected)
-    elif choice.cov_type == "HAC":
+        return WorkingCovariance(bread, W, N, np.repeat(factor, p))
+    E = system.cells.used(results._residuals)
+    if choice.cov_type == "HAC":
         weights = Kernel(kernel_weights(choice.kwds["kernel"], choice.kwds["maxlags"], N))
-    else:
-        weights = White()
-    return SandwichCovariance(bread, system.used_blocks, W, weights, factor)
+        W = system.cells.solve(E, sigma)
+        return SandwichCovariance(bread, system.used_blocks, W, weights, np.repeat(factor, p))
+    factor = beside_leverage(results, bread) if choice.power else np.repeat(factor, p)
+    seen = System(bread, system.used_blocks, E, system.cells, sigma)
+
+    def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
+        weights = White() if code is None else Clusters([code], debias=debias)
+        return BiasReducedCovariance(seen, Units(N, code), weights, choice.power or 0.0, factor)
+
+    if choice.cov_type != "cluster":
+        return one_way(None, False)
+    # G / (G - 1) is what multipliers of the leverage are in place of.
+    debias, codes = choice.kwds["correction"] == "CR1", choice.kwds["codes"]
+    if len(codes) == 1:
+        return one_way(codes[0], debias)
+    both = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()
+    parts = [one_way(code, debias) for code in (*codes, both)]
+    return TwoWayCovariance(*parts, largest=choice.power != 0.0)
+
+
+def beside_leverage(results: Any, bread: Any) -> np.ndarray:
+    """What else makes residuals too small, beside the leverage that multipliers undo, (P,).
+
+    The r factors take (N - p_j) / (N - p_j - r), and estimating Sigma stretches as it does the
+    model-based covariance. Restricted fits have one factor: coefficients that are equal must have
+    equal standard errors.
+    """
+    counts, p = results._counts, results._p
+    taken = results.rank if results._choice.kwds.get("dof", "p+r") == "p+r" else 0
+    factor = np.sqrt((counts - p) / (counts - p - taken))
+    tied = bool(bread.tied.any())
+    design = bread.design
+    stretch = None
+    if results.debiased and results.rank:
+        stretch = EstimatedSigma(design, results.sigma_inference, counts).stretch
+    out = []
+    for j, f in enumerate(factor):
+        M = design.beta_map(j)
+        before = np.square(M).sum(axis=1)
+        after = before if stretch is None else np.square(M @ stretch(j)).sum(axis=1)
+        out.append(f * np.sqrt(after / before))
+    flat = np.concatenate(out)
+    return np.full(len(flat), float(np.exp(np.mean(np.log(flat))))) if tied else flat
 
 
 _ASSUMES = "Standard errors assume independent rows and that Sigma = F F' + D holds"
@@ -189,16 +242,14 @@ _DESCRIPTIONS = {
         "Sigma is a working covariance; standard errors use the residuals' own covariance and "
         "assume independent rows of one distribution.",
     ),
-    "HC0": dict.fromkeys(
-        (True, False),
-        "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
-        "and assume independent rows (HC0).",
-    ),
-    "HC1": dict.fromkeys(
-        (True, False),
-        "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
-        "and assume independent rows (HC1).",
-    ),
+    **{
+        kind: dict.fromkeys(
+            (True, False),
+            "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
+            f"and assume independent rows ({kind}); degrees of freedom by Satterthwaite.",
+        )
+        for kind in _POWERS
+    },
 }
 
 
@@ -245,15 +296,43 @@ def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
     sizes = [int(code.max()) + 1 for code in codes]
     if min(sizes) < 2:
         raise OptionError("groups: one cluster only; clustered errors need two or more")
-    kwds.setdefault("use_correction", True)
+    correction = _correction(kwds)
+    kwds["correction"] = correction
     ways = "two-way " if len(codes) == 2 else ""
     counts = " and ".join(map(str, sizes))
+    text = (
+        f"Standard errors are robust to {ways}cluster correlation ({counts} clusters of rows, "
+        f"{correction}); degrees of freedom by Satterthwaite."
+    )
+    if len(codes) == 2:
+        text += (
+            " A variance is the largest of that of either grouping and of V_a + V_b - V_ab."
+            if _CORRECTIONS[correction]
+            else " Where V_a + V_b - V_ab is not positive the larger of V_a and V_b is taken."
+        )
     return CovarianceChoice(
         "cluster",
         {**kwds, "codes": codes},
-        f"Standard errors are robust to {ways}cluster correlation ({counts} clusters of rows).",
+        text,
         float(min(sizes) - 1),
+        _CORRECTIONS[correction],
     )
+
+
+def _correction(kwds: dict[str, Any]) -> str:
+    """The name of the small-sample correction; statsmodels' flag is CR1 or CR0."""
+    named = kwds.get("correction")
+    if "use_correction" in kwds:
+        asked = "CR1" if kwds["use_correction"] else "CR0"
+        if named not in (None, asked):
+            raise OptionError(
+                f"use_correction={kwds['use_correction']} is correction={asked!r}; correction={named!r} was given "
+                "as well: leave one out"
+            )
+        return asked
+    if named is None:
+        return "CR2"
+    return choice(named, "correction", tuple(_CORRECTIONS))
 
 
 def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:

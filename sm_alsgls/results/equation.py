@@ -63,9 +63,7 @@ class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, Results
         if "bse" in self.system.__dict__:
             return self._series(self.system.bse[self._at])
         variances = np.diagonal(self.system._covariance.block(self._j))
-        variances = np.where(self.system._fixed[self._at], 0.0, variances)
-        # A two-way clustered variance can come out negative: no standard error then.
-        return self._series(np.sqrt(np.where(variances >= 0.0, variances, np.nan)))
+        return self._series(np.sqrt(np.where(self.system._fixed[self._at], 0.0, variances)))
 
     @property
     def tvalues(self) -> pd.Series:

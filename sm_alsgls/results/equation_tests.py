@@ -106,6 +106,8 @@ class EquationTests:
         R, q = self._hypotheses(r_matrix)
         cov_p = square_of(self._ordered(cov_p, "cov_p", rows=True), R.shape[1], "cov_p")
         use_t = optional_flag(use_t, "use_t")
+        if cov_p is None and self.system._choice.power is not None:
+            return self.system.t_test(self._in_the_system(R, q), use_t=use_t)
         return self._own_results().t_test((R, q), cov_p, use_t)
 
     def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
@@ -124,7 +126,8 @@ class EquationTests:
         """Joint Wald test of hypotheses about this equation's coefficients, as in statsmodels.
 
         F with the equation's own degrees of freedom where ``use_t``, else chi2; hypotheses as
-        those of `t_test`. What the restrictions of a fit fix is not tested.
+        those of `t_test`. Robust covariances have the system's small-sample tests
+        (`LowRankSURResults.wald_test`). What the restrictions of a fit fix is not tested.
 
         Raises
         ------
@@ -135,8 +138,19 @@ class EquationTests:
         cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
         given = wald_arguments(R, cov_p, invcov, use_f, df_constraints, scalar)
         if cov_p is None and invcov is None:
+            if self.system._robust and (self.system.use_t if use_f is None else use_f):
+                whole = self._in_the_system(R, q)
+                return self.system.wald_test(
+                    whole, use_f=use_f, df_constraints=df_constraints, scalar=scalar
+                )
             R, q = left_to_test(self._freedom, R, q)
         return self._own_results().wald_test((R, q), *given)
+
+    def _in_the_system(self, R: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Hypotheses about the coefficients of all equations, (m, P)."""
+        whole = np.zeros((len(R), len(self.system.params)))
+        whole[:, self._at] = R
+        return whole, q
 
     def _hypotheses(self, r_matrix: Any) -> tuple[np.ndarray, np.ndarray]:
         return read_constraints(r_matrix, list(self._labels), "the columns of the equation")

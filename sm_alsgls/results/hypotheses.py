@@ -287,9 +287,12 @@ def wald_test_terms(
     for _, R in tests:
         wald = results.wald_test(R, scalar=scalar)
         row = [wald.statistic, wald.pvalue]
-        rows.append(
-            [*row, int(wald.df_num), wald.df_denom] if results.use_t else [*row, int(wald.df_denom)]
-        )
+        if results.use_t:
+            # Bonferroni's statistic has one degree of freedom, whatever the number of hypotheses.
+            row += [int(getattr(wald, "n_hypotheses", wald.df_num)), wald.df_denom]
+        else:
+            row.append(int(wald.df_denom))
+        rows.append(row)
     names = ["statistic", "pvalue", "df_constraint"] + ["df_denom"] * bool(results.use_t)
     table = pd.DataFrame(rows, index=[name for name, _ in tests], columns=names)
     table[["statistic", "pvalue"]] = table[["statistic", "pvalue"]].astype(

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from sm_alsgls.results.freedom import Freedom
+from sm_alsgls.results.joint import joint_test
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Overall:
 
     system: Any
     _j: int
+    _at: slice
     _freedom: Freedom
 
     @property
@@ -73,6 +75,19 @@ class Overall:
             R @ self.system._beta[self._j], R @ self.system._covariance.block(self._j) @ R.T
         )
 
+    @cached_property
+    def _joint(self) -> Any:
+        """The joint test of all slopes where the covariance has a small-sample one, else None."""
+        system, R = self.system, self._slopes
+        if not (system._robust and system.use_t and len(R)):
+            return None
+        kept = system.__dict__.get("_equation_tests")
+        if kept is not None:
+            return kept[self._j]
+        whole = np.zeros((len(R), len(system.params)))
+        whole[:, self._at] = R
+        return joint_test(system, whole, np.zeros(len(R)))
+
     @property
     def fvalue(self) -> float:
         """Overall F statistic of the equation: all slopes are zero.
@@ -82,13 +97,20 @@ class Overall:
         they are zero. With rank 0 it is statsmodels' OLS value. Slopes that restrictions fix are
         not tested, and of slopes that they tie together one is; NaN where none is left.
         """
+        if self._joint is not None:
+            return float(self._joint.fvalue)
         return self._wald / self.df_model if self.df_model else np.nan
 
     @property
     def f_pvalue(self) -> float:
-        """p-value of `fvalue`: F(df_model, df of the t tests), or chi-squared where not use_t."""
+        """p-value of `fvalue`: F(df_model, df of the t tests), or chi-squared where not use_t.
+
+        Robust covariances: that of `wald_test`, which says in its ``note`` how it was made.
+        """
         if not self.df_model:
             return np.nan
+        if self._joint is not None:
+            return float(self._joint.pvalue)
         if self.system.use_t:
             df = float(self.system._df_t[self._j])
             return float(stats.f.sf(self.fvalue, self.df_model, df))

@@ -99,7 +99,8 @@ class Removable:
         """Drop every array with N rows from these results and from their model, in place.
 
         What needs no data works as before: coefficients with their standard errors, covariance
-        (of pairs in different equations up to 2,000 coefficients) and tests, likelihood and
+        (of pairs in different equations up to 2,000 coefficients) and tests (of robust covariances
+        those of single coefficients only), likelihood and
         criteria, Sigma, the summary and its R-squared, the trace, predictions for new data. What
         needs data (residuals, fitted values, factor scores, another covariance type, refitting)
         raises `DataRemovedError`, an AttributeError. Other results of the same model lose the
@@ -152,10 +153,15 @@ class Savable:
 
 
 # Computed before the data go: numbers that have no rows.
-_NEEDED = ("bse", "tvalues", "pvalues", "mle_retvals", "_last_factor", "sigma_inference")
+_NEEDED = (
+    "bse", "tvalues", "pvalues", "_df_coefficients", "mle_retvals", "_last_factor",
+    "_factors_left", "sigma_inference",
+)  # fmt: skip
 _OF_THE_SYSTEM = ("_constants", "_rsquared", "system_rsquared")
 # Like the whole covariance, only up to DENSE_LIMIT coefficients: some types cost as much.
 _OF_SMALL_SYSTEMS = ("_slopes_test",)
+# Equations of which the overall F tests of robust covariances are kept; each is of all rows.
+_TESTS_KEPT = 60
 
 
 def _remove(results: Any) -> None:
@@ -165,6 +171,9 @@ def _remove(results: Any) -> None:
     small = len(results.params) <= DENSE_LIMIT
     for name in _NEEDED + _OF_THE_SYSTEM + (_OF_SMALL_SYSTEMS if small else ()):
         getattr(results, name)
+    if small and len(model.equations) <= _TESTS_KEPT and results._robust and results.use_t:
+        tests = [view._joint for view in results.equations.values()]
+        results.__dict__["_equation_tests"] = tests
     kept = KeptCovariance.of(results._covariance, results._p)
     for name in [name for name, value in vars(results).items() if _has_rows(value, N)]:
         cached = isinstance(getattr(type(results), name, None), cached_property)

@@ -47,7 +47,7 @@ def prediction(results: Any, rows: NewRows) -> SystemPrediction:
         frozen(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces)),
         frozen(rows.fill(variances())),
         frozen(resid[at]),
-        frozen(results._df_t[at].astype(float)) if results.use_t else None,
+        frozen(results._df_of_equations[at]) if results.use_t else None,
         V,
         results.model.equations,
         results._stop,
@@ -81,8 +81,8 @@ class SystemPrediction:
     the rows of the data. One equation: Series on its rows. Predictions are NaN in a row that
     misses something.
 
-    Quantiles are those of the results: t with N - p_j - r degrees of freedom (clustered: one less
-    than clusters), or normal.
+    Quantiles are those of the results: t with N - p_j - r degrees of freedom (heteroskedasticity
+    and clusters: the fewest among the equation's coefficients), or normal.
 
     Examples
     --------

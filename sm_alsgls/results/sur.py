@@ -14,6 +14,7 @@ from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrap
 from sm_alsgls.core.als import Sweep
 from sm_alsgls.core.curvature import Curvature
 from sm_alsgls.core.dual import Progress
+from sm_alsgls.core.factors_left import FactorsLeft, factors_left
 from sm_alsgls.core.loading_prior import with_loading_prior
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank_excess import LastFactor, spare_factor
@@ -403,6 +404,14 @@ class LowRankSURResults(
     def _last_factor(self) -> LastFactor | None:
         """The last factor beside noise; None without factors, or with rows observed in part."""
         return spare_factor(self._problem, self._found.best, self.rank)
+
+    @cached_property
+    def _factors_left(self) -> FactorsLeft | None:
+        """Whether the factors leave correlation; None with rows observed in part."""
+        if not self._complete:
+            return None
+        best = self._found.best
+        return factors_left(best.E, self.sigma, self._problem.n_obs, len(self.params))
 
     @property
     def trace(self) -> pd.DataFrame:

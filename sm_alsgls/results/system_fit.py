@@ -11,6 +11,7 @@ import scipy.linalg
 from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.overall import _restriction, wald
 
 
@@ -125,10 +126,15 @@ def slopes_test(results: Any) -> ContrastResults:
     Notes
     -----
     With the model-based covariance and no restrictions nothing larger than the coefficients is
-    made: conjugate gradients on H eliminate the constants. Other covariances form R V R'.
+    made: conjugate gradients on H eliminate the constants. Other covariances form R V R', and
+    robust ones have the small-sample tests of `LowRankSURResults.wald_test`.
     """
     m = int(np.sum(results._p - results._spans_constant))
     covariance = results._covariance
+    if m and results._robust and results.use_t:
+        R = _slopes(results)
+        if len(R):
+            return joint_test(results, R, np.zeros(len(R)))
     statistic = np.nan
     if m and type(covariance) is CoefficientCovariance:
         statistic = covariance.distance(results._beta, results._constants)
@@ -142,10 +148,15 @@ def slopes_test(results: Any) -> ContrastResults:
     )
 
 
-def _wald(results: Any) -> tuple[float, int]:
+def _slopes(results: Any) -> np.ndarray:
+    """Independent rows R of R beta = 0 where fitted values are constant."""
     parts = zip(results._constants, results._p, strict=True)
     R = scipy.linalg.block_diag(*[_restriction(a, int(p)) for a, p in parts])
-    R = R[results._freedom.independent(R)]
+    return R[results._freedom.independent(R)]
+
+
+def _wald(results: Any) -> tuple[float, int]:
+    R = _slopes(results)
     if not len(R):
         return np.nan, 0
     return wald(R @ results.params, results._covariance.combinations(R)), len(R)

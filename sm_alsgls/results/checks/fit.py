@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.correlation import robust_squares, sum_of_correlations, unit_columns
-from sm_alsgls.core.rank_criteria import largest_root_median, largest_root_pvalue
 from sm_alsgls.core.residual_tests import condition_numbers, residual_correlations
-from sm_alsgls.core.spectrum import spectrum
 from sm_alsgls.core.wild_signs import wild_pvalue
 from sm_alsgls.exceptions import DataRemovedError, OptionError
 from sm_alsgls.results.checks.check import Check, skipped, verdict
@@ -127,24 +125,18 @@ def rank(results: Any, alpha: float) -> list[Check]:
             "the time",
             "the rank is too high, which makes intervals too short: rank='bic_ols'",
         )
-    N, K, r = results.nobs, results.neqs, results.rank
-    best, problem = results._found.best, results._problem
-    n, k = N - len(results.params) / K - r, float(K - r)
-    if r + 1 > min(best.E.shape) or n < 1.0 or k < 2.0:
+    left = results._factors_left
+    if left is None:
         return [spare, Check("factors left", np.nan, np.nan, "-", "too few equations", "")]
-    d = 0.25 * results.sigma.uniquenesses
-    root = 0.25 * float(spectrum(best.E, problem.n_obs, r + 1, None).pairs(d, 1e-2)[0][r])
-    p = float(largest_root_pvalue(np.array(root), np.array(n), np.array(k)))
-    noise = float(largest_root_median(np.array(n), np.array(k)))
     return [
         spare,
         Check(
             "factors left",
-            root,
-            p,
-            verdict(p < alpha),
-            f"largest eigenvalue that {r} factors leave {root:.3g}; that of noise is {noise:.3g} "
-            "or more half the time (Tracy-Widom)",
+            left.root,
+            left.pvalue,
+            verdict(left.pvalue < alpha),
+            f"largest eigenvalue that {results.rank} factors leave {left.root:.3g}; that of noise "
+            f"is {left.noise:.3g} or more half the time (Tracy-Widom)",
             "the rank may be too low, or equations form groups: select_rank(model).table",
         ),
     ]
