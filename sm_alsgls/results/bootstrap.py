@@ -14,6 +14,7 @@ import pandas as pd
 from sm_alsgls.arguments import choice, count, flag, function, generator, level
 from sm_alsgls.core.bootstrap import METHODS, Parent, Replicate, bootstrap
 from sm_alsgls.exceptions import CallableError, OptionError
+from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
 from sm_alsgls.results.progress import bar
 
 
@@ -89,6 +90,16 @@ class BootstrapResults:
         t = (self.estimate / self.estimate_bse.where(free)).abs()
         exceed = (self.tvalues.abs() >= t).sum()
         return ((1 + exceed) / (1 + self.reps)).where(free).rename("pvalue")
+
+    def nlcom(self, functions: Any) -> BootstrapCombinations:
+        """Functions of the coefficients in every replicate; as `LowRankSURResults.nlcom`.
+
+        Returns
+        -------
+        BootstrapCombinations
+            ``estimate``, ``draws``, ``std_errors``, ``conf_int()`` (percentile).
+        """
+        return bootstrap_combinations(self.estimate, self.params, functions)
 
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Estimates with bootstrap standard errors, p-values and percentile-t intervals."""

@@ -22,6 +22,7 @@ from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import ParameterCovariance, build, choose
 from sm_alsgls.results.freedom import Freedom, left_to_test
 from sm_alsgls.results.joint import joint_test
+from sm_alsgls.results.nlcom import NonlinearCombinations, nlcom
 from sm_alsgls.results.selection import combinations, positions, square_of, wald_arguments
 
 # Coefficients whose whole covariance is made: 0.8 GB, and twice that on the way.
@@ -303,6 +304,53 @@ class Coefficients(LikelihoodModelResults):
             if (self.use_t if use_f is None else use_f) and df_constraints is None:
                 return joint_test(self, R, q, scalar)
         return super().wald_test((R, q), *given)
+
+    def nlcom(self, functions: Any) -> NonlinearCombinations:
+        """Functions of coefficients (ratios, elasticities) by the delta method.
+
+        Parameters
+        ----------
+        functions : str, callable, list or mapping
+            ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks where they
+            hold operators), + - * / **, parentheses, log, exp, sqrt. Or a callable of the
+            coefficients, a Series by name (complex in complex steps), which returns one or
+            several numbers. Several in a list, or in a mapping from their labels.
+
+        Returns
+        -------
+        NonlinearCombinations
+            ``estimate``, ``bse``, ``cov``, ``conf_int()``, ``pvalues``, ``test(value)``,
+            ``summary_frame()``; with the covariance, t or normal quantiles and degrees of freedom
+            that these results have.
+
+        Raises
+        ------
+        OptionError
+            Unreadable text or an unknown name.
+        NonFiniteError
+            The function, or its gradient, is not finite at the estimates.
+
+        Notes
+        -----
+        Formulas are in `sm_alsgls.results.nlcom`. An interval of a ratio whose denominator is not
+        many standard errors from zero is rough; `BootstrapResults.nlcom` has percentile ones.
+
+        Examples
+        --------
+        >>> from sm_alsgls import LowRankSUR
+        >>> from sm_alsgls.datasets import load_grunfeld
+        >>> res = LowRankSUR.from_formula(
+        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
+        ... ).fit()
+        >>> ratio = res.nlcom({"IBM": "IBM_value / IBM_capital"})
+        >>> float(ratio.estimate["IBM"]) == res.params["IBM_value"] / res.params["IBM_capital"]
+        True
+        """
+        return nlcom(self, functions)
+
+    def delta_method(self, functions: Any) -> NonlinearCombinations:
+        """Another name of `nlcom`."""
+        return nlcom(self, functions)
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
         """Confidence intervals (P, 2) of level 1 - ``alpha``.

@@ -326,8 +326,8 @@ def _correction(kwds: dict[str, Any]) -> str:
         asked = "CR1" if kwds["use_correction"] else "CR0"
         if named not in (None, asked):
             raise OptionError(
-                f"use_correction={kwds['use_correction']} is correction={asked!r}; correction={named!r} was given "
-                "as well: leave one out"
+                f"use_correction={kwds['use_correction']} is correction={asked!r}; "
+                f"correction={named!r} was given as well: leave one out"
             )
         return asked
     if named is None:

@@ -21,6 +21,7 @@ from sm_alsgls.exceptions import (
     OptionError,
     ShapeError,
 )
+from sm_alsgls.results.grs import GRSTest, grs_test
 
 
 class Hypotheses:
@@ -101,6 +102,53 @@ class Hypotheses:
             An entry of ``combine_terms`` is in no term.
         """
         return wald_test_terms(self, skip_single, extra_constraints, combine_terms, scalar)
+
+    def grs_test(self, variable: str | None = None, method: str = "auto") -> GRSTest:
+        """Test that the constants of all equations are zero, of equations with equal regressors.
+
+        Parameters
+        ----------
+        variable : str, optional
+            Another coefficient of every equation; default the constant.
+        method : {"auto", "exact", "factor"}
+            "exact" takes the residuals' own covariance S = E'E / nu, nu = N - p:
+
+                F = (nu - K + 1) / (nu K) a' S^-1 a / ((X'X)^-1)_aa  on  (K, nu - K + 1),
+
+            exact for normal rows (Gibbons, Ross and Shanken 1989). It needs nu >= K, and little
+            is left of its power near there. "factor" takes Sigma = F F' + D for S and needs no
+            number of rows: F = a' Sigma^-1 a / (K ((X'X)^-1)_aa) on (K, N - p - r). "auto" is
+            "exact" where that is possible.
+
+        Returns
+        -------
+        GRSTest
+            ``statistic``, ``pvalue``, ``df_num``, ``df_denom``, ``method``, ``alphas``, ``note``.
+
+        Raises
+        ------
+        OptionError
+            Regressors differ, cells are missing, coefficients are restricted, or there is no such
+            variable.
+        InsufficientRowsError
+            "exact" with fewer than K degrees of freedom.
+
+        References
+        ----------
+        Gibbons, Ross and Shanken (1989), Econometrica 57, 1121-1152.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sm_alsgls import LowRankSUR
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.column_stack([np.ones(60), rng.standard_normal((60, 3))])
+        >>> Y = X[:, 1:] @ rng.standard_normal((3, 10)) + rng.standard_normal((60, 10))
+        >>> test = LowRankSUR(Y, X, rank=0).fit().grs_test()
+        >>> test.method, test.df_num, test.df_denom, round(test.pvalue, 3)
+        ('exact', 10.0, 47.0, 0.586)
+        """
+        return grs_test(self, variable, method)
 
     def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not for systems: compares the levels of one factor, of which each equation has its own.

@@ -1,0 +1,128 @@
+"""Functions of coefficients as text: arithmetic in their names, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.formula_errors import close
+
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+}
+_UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt}
+
+
+class Expression:
+    """A function of the coefficients, read from text.
+
+    Parameters
+    ----------
+    text : str
+        ``"b_price / b_income"``: numbers, names of coefficients (in backticks if need be), + - *
+        / **, parentheses, and log, exp, sqrt.
+    names : list of str
+        Of the coefficients, in order. They may hold spaces, brackets or operators.
+
+    Attributes
+    ----------
+    used : list of int
+        Positions of the coefficients that are in it.
+
+    Raises
+    ------
+    OptionError
+        Anything else.
+    """
+
+    def __init__(self, text: str, names: list[str]) -> None:
+        self.text, self.used = text, list[int]()
+        position = {name: i for i, name in enumerate(names)}
+
+        def plain(found: re.Match[str]) -> str:
+            i = position[found["ticked"] or found["bare"]]
+            if i not in self.used:
+                self.used.append(i)
+            return f" b{self.used.index(i)}_ "
+
+        known = sorted((n for n in names if n in text), key=len, reverse=True)
+        if known:
+            one = "|".join(map(re.escape, known))
+            pattern = rf"`(?P<ticked>{one})`|(?<![\w.])(?P<bare>{one})(?!\w|\()"
+            read = re.sub(pattern, plain, text)
+        else:
+            read = text
+        try:
+            tree = ast.parse(read.strip(), mode="eval")
+        except (SyntaxError, ValueError) as error:
+            raise OptionError(
+                f"cannot read {text!r} ({error.args[0]}); write it in the names of coefficients, "
+                f"for example '{names[0]} / {names[-1]}'"
+            ) from error
+        self._names = names
+        self._tree = tree.body
+        self._check(self._tree)
+
+    def __call__(self, params: np.ndarray) -> Any:
+        """The value at coefficients (P,), real or complex."""
+        return self._value(self._tree, params)
+
+    def _check(self, node: ast.AST) -> None:
+        match node:
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+                self._check(left)
+                self._check(right)
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
+                self._check(operand)
+            case ast.Constant(value=value) if type(value) in (int, float):
+                pass
+            case ast.Name(id=name):
+                if not self._is_coefficient(name):
+                    raise OptionError(
+                        f"{self.text!r}: no coefficient {name!r}"
+                        f"{close(name, self._names, 'there are')}"
+                    )
+            case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if (
+                name in _FUNCTIONS
+            ):
+                self._check(argument)
+            case _:
+                raise OptionError(
+                    f"{self.text!r} holds {self._shown(node)!r}; numbers, names of coefficients, "
+                    "+ - * / **, parentheses, log, exp and sqrt are what it may"
+                )
+
+    def _shown(self, node: ast.AST) -> str:
+        """The text behind a part, with the names of coefficients again."""
+        return re.sub(
+            r"\bb(\d+)_", lambda found: self._names[self.used[int(found[1])]], ast.unparse(node)
+        )
+
+    def _is_coefficient(self, name: str) -> bool:
+        found = re.fullmatch(r"b(\d+)_", name)
+        return found is not None and int(found[1]) < len(self.used)
+
+    def _value(self, node: ast.AST, params: np.ndarray) -> Any:
+        match node:
+            case ast.BinOp(left=left, op=op, right=right):
+                return _BINARY[type(op)](self._value(left, params), self._value(right, params))
+            case ast.UnaryOp(op=op, operand=operand):
+                return _UNARY[type(op)](self._value(operand, params))
+            case ast.Constant(value=value):
+                return float(value)
+            case ast.Name(id=name):
+                return params[self.used[int(name[1:-1])]]
+            case ast.Call(func=ast.Name(id=name), args=[argument]):
+                return _FUNCTIONS[name](self._value(argument, params))
+        raise AssertionError(ast.dump(node))  # `_check` has seen it

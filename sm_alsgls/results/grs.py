@@ -1,0 +1,136 @@
+"""Are all constants zero? The test of Gibbons, Ross and Shanken, and one for K beyond N."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sm_alsgls.exceptions import InsufficientRowsError, OptionError
+from sm_alsgls.formula_errors import close
+from sm_alsgls.results.joint import residual_test
+
+METHODS = ("auto", "exact", "factor")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GRSTest:
+    """A joint test that one coefficient of every equation is zero.
+
+    Attributes
+    ----------
+    statistic, pvalue : float
+    df_num, df_denom : float
+        Of F.
+    method : {"exact", "factor"}
+    variable : str
+    alphas : Series (K,)
+        What is tested.
+    note : str
+        What the test takes for granted.
+    """
+
+    statistic: float
+    pvalue: float
+    df_num: float
+    df_denom: float
+    method: str
+    variable: str
+    alphas: pd.Series = field(repr=False)
+    note: str
+
+    def summary(self) -> str:
+        """One line about the test, and one about what it assumes."""
+        return (
+            f"{len(self.alphas)} coefficients of {self.variable!r} are zero: "
+            f"F({self.df_num:.0f}, {self.df_denom:.0f}) = {self.statistic:.4g}, "
+            f"p-value {self.pvalue:.3g}\n{self.note}"
+        )
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"<GRSTest: {self.summary()}>"
+
+
+def grs_test(results: Any, variable: str | None = None, method: str = "auto") -> GRSTest:
+    """See `Hypotheses.grs_test`."""
+    if method not in METHODS:
+        raise OptionError(f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}")
+    _check_shared(results)
+    name, at = _position(results, variable)
+    K, p = results.neqs, int(results._p[0])
+    nu = float(results.nobs - p)
+    if method == "exact" and nu < K:
+        raise InsufficientRowsError(
+            f"the exact test of {K} equations needs N - p >= K degrees of freedom, and there are "
+            f"{nu:.0f}: the covariance of the residuals is singular; use method='factor'"
+        )
+    alphas = pd.Series(np.asarray(results.params)[at::p], index=results.model.equations, name=name)
+    if method == "exact" or (method == "auto" and nu >= K):
+        R = np.zeros((K, K * p))
+        R[np.arange(K), np.arange(K) * p + at] = 1.0
+        found = residual_test(results, R, np.zeros(K))
+        F, df, chosen = found.F, found.df_denom, "exact"
+        note = "exact for independent normal rows, whatever their covariance"
+    else:
+        # (X'X)^-1 of the variable; Sigma with its degrees of freedom.
+        own = float(np.square(results._problem.design.beta_map(0)[at]).sum())
+        df = float(results._df_equation[0])
+        sigma = results.sigma_inference
+        if not results.debiased:
+            sigma = sigma.scaled(np.sqrt(results._counts / results._df_equation))
+        a = alphas.to_numpy()
+        F = float(a @ sigma.solve(a[None, :])[0]) / (own * K)
+        chosen = "factor"
+        note = f"trusts Sigma = F F' + D with {results.rank} factors"
+        left = results._factors_left
+        if left is not None and left.pvalue < 0.05:
+            note += (
+                f", and residuals are still correlated after them (p-value {left.pvalue:.2g}): "
+                "true nulls are rejected too often"
+            )
+    return GRSTest(F, float(stats.f.sf(F, K, df)), float(K), df, chosen, name, alphas, note)
+
+
+def _check_shared(results: Any) -> None:
+    instead = "use test_across(variable)"
+    if not results._complete:
+        raise OptionError(f"grs_test needs complete rows, and cells are missing; {instead}")
+    if results.model.restrictions is not None:
+        raise OptionError(f"grs_test is for fits without restrictions on coefficients; {instead}")
+    problem = results._problem
+    if problem.options.lam_B > 0.0:
+        raise OptionError(f"grs_test is for fits without the ridge lam_B; {instead}")
+    if not problem.design.shared:
+        first = problem.rows.blocks[0]
+        other = next(
+            name
+            for name, X in zip(results.model.equations, problem.rows.blocks, strict=True)
+            if X.shape != first.shape or not np.array_equal(X, first)
+        )
+        raise OptionError(
+            f"grs_test needs the same regressors in all equations; those of {other!r} are not "
+            f"those of {results.model.equations[0]!r} (weights of cells make them differ too); "
+            f"{instead}"
+        )
+
+
+def _position(results: Any, variable: str | None) -> tuple[str, int]:
+    """Name and column of what is tested."""
+    columns = list(results.model._system.columns[0])
+    if variable is not None:
+        if variable not in columns:
+            raise OptionError(f"no regressor {variable!r}{close(variable, columns, 'there are')}")
+        return variable, columns.index(variable)
+    constant = results._constants[0]
+    if constant is None or np.count_nonzero(constant) != 1:
+        raise OptionError(
+            "grs_test: no single column is the constant; name the one to test, variable="
+        )
+    at = int(np.flatnonzero(constant)[0])
+    return columns[at], at
