@@ -247,13 +247,16 @@ class JointMoments:
         return float(b @ np.linalg.solve(v.T @ v, b))
 
 
-def sandwich_eta(system: System, R: Array, nu: float) -> float:
+def sandwich_eta(system: System, R: Array, nu: float, root: Array | None = None) -> float:
     """eta of the covariance that takes S = E'E / nu for Sigma; of complete rows.
 
-    Only cross-products of rows enter, so those of a compressed system will do.
+    Only cross-products of rows enter, so those of a compressed system will do. Where the working
+    covariance is no estimate of Sigma, ``root`` (K, k) is one of P Sigma P, P that of the working
+    precision: for least squares E' / N^1/2.
     """
-    N, K, q = *system.E.shape, len(R)
-    z = np.stack([system.sigma.whiten(part) for part in system.fitted(R)])
+    Z = system.fitted(R)
+    z = np.stack([system.sigma.whiten(part) if root is None else part @ root for part in Z])
+    q, N, K = z.shape
     flat = z.reshape(q, -1)
     values, vectors = np.linalg.eigh(flat @ flat.T)
     z = np.tensordot((vectors / np.sqrt(values)) @ vectors.T, z, axes=1)

@@ -26,6 +26,7 @@ from sm_alsgls.core.cells import Cells
 from sm_alsgls.core.em import em_search
 from sm_alsgls.core.factor import sigma_parameters
 from sm_alsgls.core.joint_rows import JointRows
+from sm_alsgls.core.least_squares import least_squares
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.rank_excess import LastFactor, spare_factor
 from sm_alsgls.core.search import Search, most_starts, search
@@ -56,7 +57,7 @@ from sm_alsgls.models.system import System, build_system
 from sm_alsgls.models.validity import MISSING
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.convergence import heywood_message, spare_message, unbounded_message
-from sm_alsgls.results.covariance import choose
+from sm_alsgls.results.covariance import check_least_squares, choose
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.progress import ProgressBars
@@ -323,7 +324,8 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             normal quantiles.
         cov_type, cov_kwds, use_t : str, mapping, bool
             Standard errors; see `LowRankSURResults.get_robustcov_results`, which changes them
-            without refitting. ``use_t`` defaults to ``debiased``.
+            without refitting. ``use_t`` defaults to ``debiased``. "pcse" is for rank=0, and makes
+            the coefficients of a model with restrictions those of least squares.
         lam_F, lam_B : float
             Ridges on loadings and slopes, per observation, without units. 0 is none.
         d_floor : float, optional
@@ -382,6 +384,10 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         complete = self._system.cells.complete
         choice = choose(cov_type, given, debiased, self._provenance, complete)
         problem = build_problem(self._system, options, self.restrictions)
+        if choice.cov_type == "pcse":
+            check_least_squares(self.rank, options.lam_B)
+            if self.restrictions is not None:
+                maximise = _least_squares
         bars = ProgressBars(most_starts(problem, self.rank, limit)) if progress else None
         warned = False
 
@@ -517,6 +523,11 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         """
         beta = self._by_equation(coefficients(params, self.exog_names, "params"))
         return predict_rows(beta, rows_of_system(self, exog, transform, equations))
+
+
+def _least_squares(problem: Problem, rank: int, **unused: Any) -> Search:
+    """Pooled OLS in place of a search, which Beck and Katz's standard errors are for."""
+    return least_squares(problem)
 
 
 # Residuals of a start over the response: fourth powers of it must be floats.

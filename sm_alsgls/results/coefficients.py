@@ -64,9 +64,10 @@ class Coefficients(LikelihoodModelResults):
             and with what the estimation of Sigma adds in closed form (`core.estimated_sigma`).
             "KH": the same with that addition exactly (Kackar and Harville 1984), at the cost of
             P x P arrays. "sandwich": Sigma as
-            a working covariance. "HC0", "HC1": heteroscedasticity and any correlation within a
+            a working covariance. "HC0" to "HC3": heteroscedasticity and any correlation within a
             row. "cluster": rows of a group are dependent. "HAC": rows are dependent over time
-            (Driscoll and Kraay 1998).
+            (Driscoll and Kraay 1998). "pcse": least squares (rank=0) with the residuals' own
+            covariance between equations (Beck and Katz 1995).
         use_t : bool, optional
             t or normal quantiles; default as the fit.
         **cov_kwds
@@ -76,8 +77,9 @@ class Coefficients(LikelihoodModelResults):
             of the system are times, within which a label must not differ. maxlags, kernel
             ("bartlett", "parzen", "quadratic-spectral"): for "HAC"; the default number of lags
             is Newey and West's (1994). use_correction (True): small-sample factors
-            N / (N - p_j - r), and G / (G - 1) for clusters. dof: "p+r" or, as linearmodels'
-            ``debiased``, "p".
+            N / (N - p_j - r), for "HAC". correction, for "cluster": "CR2" (default; Bell and
+            McCaffrey), "CR0", "CR1" (with G / (G - 1)) or "CR3"; use_correction=True is "CR1",
+            False "CR0". dof: "p+r" or, as linearmodels' ``debiased``, "p".
 
         Raises
         ------

@@ -22,12 +22,15 @@ from sm_alsgls.core.inference import (
 )
 from sm_alsgls.core.kackar_harville import KackarHarville
 from sm_alsgls.core.small_sample import Units
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
 from sm_alsgls.held import own
 from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.familiar import familiar_cov_type
 
-COV_TYPES = ("nonrobust", "sandwich", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC", "KH")
+COV_TYPES = (
+    "nonrobust", "sandwich", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC", "KH", "pcse",
+)  # fmt: skip
 
 _KWDS = {
     "nonrobust": set(),
@@ -39,6 +42,7 @@ _KWDS = {
     "cluster": {"groups", "correction", "use_correction", "dof"},
     "HAC": {"maxlags", "kernel", "use_correction", "dof"},
     "KH": set(),
+    "pcse": set(),
 }
 
 _WITHIN = (
@@ -50,6 +54,7 @@ _WITHIN = (
 _COMPLETE_ONLY = {
     "KH": "its correction is that of one Sigma for all rows, and these differ by what they miss",
     "sandwich": "its meat is the residuals' covariance E'E / N, which needs every cell",
+    "pcse": "it is made of the residuals' covariance E'E / N, which needs every cell",
 }
 
 # Powers k of the multipliers (1 - leverage)^-k; see `core.small_sample`.
@@ -165,6 +170,8 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
         if choice.cov_type == "nonrobust" and results.debiased:
             return bread.stretched(EstimatedSigma(bread.design, sigma, counts).stretch)
         return bread
+    if choice.cov_type == "pcse":
+        return _panel_corrected(results)
     bread = problem.covariance(sigma)
     p = results._p
     factor = np.ones(len(p))
@@ -199,6 +206,36 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
     both = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()
     parts = [one_way(code, debias) for code in (*codes, both)]
     return TwoWayCovariance(*parts, largest=choice.power != 0.0)
+
+
+def check_least_squares(rank: int, lam_B: float) -> None:
+    """Panel-corrected standard errors are those of least squares.
+
+    Raises
+    ------
+    OptionError
+    """
+    if rank != 0 or lam_B > 0.0:
+        what = f"rank {rank}" if rank else "the ridge lam_B"
+        raise OptionError(
+            "cov_type='pcse' (Beck and Katz) is the covariance of least-squares coefficients, and "
+            f"this fit has {what}; make the model with rank=0, or use cov_type='sandwich', the "
+            "same idea about GLS"
+        )
+
+
+def _panel_corrected(results: Any) -> WorkingCovariance:
+    """(X'X)^-1 X'(S x I)X (X'X)^-1, S = E'E / N, under restrictions if there are any."""
+    problem, found = results._problem, results._found
+    check_least_squares(results.rank, problem.options.lam_B)
+    bread = problem.covariance(LowRankDiag.diagonal(np.ones(results.neqs)))
+    if bread.tied.any() and found.method != "ols":
+        raise OptionError(
+            "cov_type='pcse' is the covariance of least squares, and with restrictions across "
+            "equations maximum likelihood weights them by 1 / d_j; fit with fit(cov_type='pcse'), "
+            "whose coefficients are those of least squares"
+        )
+    return WorkingCovariance(bread, found.best.E, results.nobs, np.ones(len(results.params)))
 
 
 def beside_leverage(results: Any, bread: Any) -> np.ndarray:
@@ -250,6 +287,11 @@ _DESCRIPTIONS = {
         )
         for kind in _POWERS
     },
+    "pcse": dict.fromkeys(
+        (True, False),
+        "Panel-corrected standard errors of least squares (Beck and Katz): they use the residuals' "
+        "own covariance between equations and assume independent rows of one distribution.",
+    ),
 }
 
 

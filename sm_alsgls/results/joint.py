@@ -82,6 +82,8 @@ def joint_test(results: Any, R: np.ndarray, q: np.ndarray, scalar: bool = True) 
         found = _single(results, R, q)
     elif kind.power is not None:
         found = _robust(results, R, q)
+    elif kind.cov_type == "pcse":
+        found = _least_squares(results, R, q)
     elif kind.cov_type == "sandwich":
         found = residual_test(results, R, q)
     elif kind.cov_type == "HAC":
@@ -206,6 +208,26 @@ def residual_test(results: Any, R: np.ndarray, q: np.ndarray, note: str = "") ->
     return _Found(
         Q * left / (eta * m), float(m), left if exact else min(left, nu), "Hotelling", said, m
     )
+
+
+def _least_squares(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
+    """Hotelling's test of panel-corrected standard errors."""
+    m, problem, covariance = len(R), results._problem, results._covariance
+    if isinstance(problem, Removed):
+        raise DataRemovedError(
+            "a joint test with cov_type='pcse' needs the data; test before remove_data()"
+        )
+    E = results._found.best.E
+    nu = float(results._df_t[_equations(results, R)].min())
+    cells, sigma = results.model._system.cells, results.sigma
+    system = System(covariance.bread, problem.rows.blocks, E, cells, sigma)
+    eta = sandwich_eta(system, R, nu, root=E.T / np.sqrt(results.nobs))
+    if eta < 2.0 * m:
+        return _bonferroni(results, R, q, f"{m} hypotheses are many for eta {eta:.1f}")
+    gap = _gap(results, R, q)
+    Q = float(gap @ np.linalg.solve(covariance.combinations(R), gap))
+    left = eta - m + 1.0
+    return _Found(Q * left / (eta * m), float(m), min(left, nu), "Hotelling", f"eta {eta:.1f}", m)
 
 
 def _hac(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:

@@ -120,7 +120,7 @@ def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
     left = [
         ("Dep. Variables:", [yname or results.model.endog_names]),
         ("Model:", ["LowRankSUR"]),
-        ("Method:", [f"{results.mle_settings['optimizer'].upper()}, max. likelihood"]),
+        ("Method:", [_method(results.mle_settings["optimizer"])]),
         ("Rank r:", [f"{results.rank:d}" + (f" ({method})" if method else "")]),
         ("Date:", [time.strftime("%a, %d %b %Y", now)]),
         ("Time:", [time.strftime("%H:%M:%S", now)]),
@@ -146,6 +146,10 @@ def _header(results: Any, yname: str | None, title: str | None) -> SimpleTable:
         gleft=left,
         gright=right,
     )
+
+
+def _method(optimizer: str) -> str:
+    return "Least squares" if optimizer == "ols" else f"{optimizer.upper()}, max. likelihood"
 
 
 def _fixed(value: float) -> str:
@@ -211,7 +215,7 @@ def _equation_lines(results: Any, names: list[str]) -> SimpleTable:
         for name, j in ((name, results._position[name]) for name in names)
     ]
     header = [*["N"] * counted, "p", "R-sq.", "std(e)", "std(unique)", "communality"]
-    width = min(32, max(14, *(len(name) for name in names)))
+    width = min(32, max([14, *(len(name) for name in names)]))
     stubs = [name.ljust(width) for name in names]
     return SimpleTable(rows, header, stubs, title="Equations", txt_fmt=fmt_params)
 
