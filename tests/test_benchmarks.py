@@ -369,3 +369,25 @@ def test_hidden_returns_are_closer_given_the_rest_of_the_row(load):
     (row,) = script.grunfeld(1)
     assert row["cells"] < 0.95
     assert row["distance, fiml"] < row["distance, years of all"]
+
+
+class TestJointTests:
+    """A slice of benchmarks/joint_tests.py; the whole table is in docs/measured/tests.md."""
+
+    def test_alphas_of_equal_designs(self, load):
+        found = load("joint_tests").alphas(60, 25, "AR", 1, reps=40, seed=1)
+        size = {name: np.mean(np.array(p) < 0.05) for name, p in found.items()}
+        # 2.6 and more Monte Carlo errors of .034 above the nominal size are a fault.
+        for name in ("default", "sandwich", "HC1", "grs_test"):
+            assert size[name] < 0.15
+        assert size["sandwich, plain F"] > 0.3
+        assert size["HC1, plain F"] > 0.3
+
+    def test_few_clusters(self, load):
+        cell = load("joint_tests").slopes
+        found = cell(40, 10, 5, reps=30, seed=1, cov_type="cluster", per_group=4)
+        assert np.mean(np.array(found["CR2"]) < 0.05) < 0.17
+        assert np.mean(np.array(found["CR1, plain F"]) < 0.05) > 0.25
+        better = np.array(found["coverage CR2"]) - found["coverage CR1, df of before"]
+        assert better.mean() > 0.015
+        assert np.mean(found["coverage CR2"]) > 0.91

@@ -201,7 +201,8 @@ class Functions:
         for part in self._parts:
             size = len(self._of(part, params))
             used = part.used if isinstance(part, Expression) else range(len(params))
-            steps = _steps(lambda b, part=part: self._of(part, b), params, scale, used)
+            with np.errstate(all="ignore"):
+                steps = _steps(lambda b, part=part: self._of(part, b), params, scale, used)
             for k, column in zip(used, steps, strict=True):
                 out[row : row + size, k] = column
             row += size
