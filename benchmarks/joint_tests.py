@@ -145,6 +145,35 @@ def slopes(N, K, q, reps, seed, cov_type, per_group=None, by_own_x=False, rank=2
     return out
 
 
+def two_way(N, K, A, B, reps, seed):
+    """Coverage of all slopes with errors that rows of a group share, in two groupings at random."""
+    rng = np.random.default_rng([seed, N, A, B])
+    out: dict[str, list[float]] = {}
+    for _ in range(reps):
+        groups = np.column_stack([rng.permutation(np.arange(N) % g) for g in (A, B)])
+        X, Y, beta = own_designs(N, K, rng)
+        F = rng.standard_normal((K, 2))
+        for g, count in zip(groups.T, (A, B), strict=True):
+            common = rng.standard_normal(count)[g]
+            shift = np.stack([0.7 * common * (j % 2 == 0) for j in range(K)])
+            for j, x in enumerate(X):
+                Y[:, j] += shift[j] * beta[j, 1]
+                x[:, 1] += shift[j]
+            Y += 0.5 * (rng.standard_normal((count, 2)) @ F.T)[g]
+        res = quiet_fit(Y, X, 2)
+        for correction in ("CR1", "CR2"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                robust = res.get_robustcov_results("cluster", groups=groups, correction=correction)
+                interval = np.asarray(robust.conf_int())
+            inside = (interval[:, 0] <= beta.ravel()) & (beta.ravel() <= interval[:, 1])
+            share = float(inside.reshape(K, P)[:, 1:].mean())
+            out.setdefault(f"coverage two-way {correction}", []).append(share)
+        negative = float(robust._covariance.negative.mean())
+        out.setdefault("coefficients with V_a + V_b - V_ab <= 0", []).append(negative)
+    return out
+
+
 CELLS = {
     "alphas AR(.7), N=60, K=25, rank 1": (alphas, (60, 25, "AR", 1), {}),
     "alphas AR(.7), N=60, K=25, bic_ols": (alphas, (60, 25, "AR", "bic_ols"), {}),
@@ -159,6 +188,8 @@ CELLS = {
         (40, 10, 5),
         {"cov_type": "HC1", "by_own_x": True},
     ),
+    "two groupings, 5 x 4, N=40": (two_way, (40, 10, 5, 4), {}),
+    "two groupings, 20 x 20, N=100": (two_way, (100, 10, 20, 20), {}),
 }
 
 
@@ -179,7 +210,7 @@ def measure(reps: int, seed: int = 0, only: str = "") -> dict[str, dict[str, tup
 
 def summarise(test: str, values: np.ndarray) -> tuple[float, float]:
     """Share and Monte Carlo error: of p-values below .05, or of coverages."""
-    if not test.startswith("coverage"):
+    if not test.startswith("coverage") and not test.startswith("coefficients"):
         values = np.where(np.isnan(values), np.nan, values < 0.05)
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 

@@ -4,10 +4,10 @@
 
 with the multipliers A of `core.small_sample` for each coefficient, so that V is positive
 semidefinite and R V R' the covariance of R beta. Two groupings have three such sums,
-V_a + V_b - V_ab (Cameron, Gelbach and Miller 2011), of which a small sample can make a negative
-variance. The variance of a combination is then the largest of V_a, V_b and V_a + V_b - V_ab, none
-of which can be too large in expectation by more than the others' part, and a matrix of several
-has those variances and the correlations of V_a + V_b, which is positive semidefinite.
+V_a + V_b - V_ab (Cameron, Gelbach and Miller 2011), of which a small sample can make a variance
+that is not positive; the larger of V_a and V_b then stands for it. Always taking the largest of
+the three covers .99 and .97 where this covers .955 and .943 (5 x 4 groups and 40 rows, 20 x 20 and
+100; 95 % intervals, 40 draws each).
 """
 
 from __future__ import annotations
@@ -169,15 +169,12 @@ class BiasReducedCovariance(SandwichCovariance):
 
 
 class TwoWayCovariance:
-    """Two groupings: V_a + V_b - V_ab, kept from negative variances.
+    """Two groupings: V_a + V_b - V_ab, kept from variances that are not positive.
 
     Parameters
     ----------
     first, second, both : BiasReducedCovariance
         Of one grouping, of the other, and of their intersections.
-    largest : bool
-        Variances are always the largest of V_a, V_b and V_a + V_b - V_ab; False only where the
-        last is not positive.
     """
 
     def __init__(
@@ -185,9 +182,8 @@ class TwoWayCovariance:
         first: BiasReducedCovariance,
         second: BiasReducedCovariance,
         both: BiasReducedCovariance,
-        largest: bool,
     ) -> None:
-        self.parts, self.largest = (first, second, both), largest
+        self.parts = (first, second, both)
         self.bread = first.bread
 
     @property
@@ -197,8 +193,7 @@ class TwoWayCovariance:
 
     def _chosen(self, a: Array, b: Array, ab: Array) -> Array:
         raw = a + b - ab
-        most = np.maximum(a, b)
-        return np.maximum(most, raw) if self.largest else np.where(raw > 0.0, raw, most)
+        return np.where(raw > 0.0, raw, np.maximum(a, b))
 
     @cached_property
     def _variances(self) -> tuple[Array, Array, Array]:
@@ -223,18 +218,24 @@ class TwoWayCovariance:
         return self._matrix(*(part.combinations(R) for part in self.parts))
 
     def _matrix(self, a: Array, b: Array, ab: Array) -> Array:
-        raw, total = a + b - ab, a + b
-        chosen = self._chosen(np.diagonal(a), np.diagonal(b), np.diagonal(ab))
-        if not self.largest:
-            np.fill_diagonal(raw, chosen)
-            return raw
-        size = np.sqrt(np.maximum(np.diagonal(total), 0.0))
-        d = np.sqrt(chosen) / np.where(size > 0.0, size, 1.0)
-        return total * np.outer(d, d)
+        raw = a + b - ab
+        np.fill_diagonal(raw, self._chosen(np.diagonal(a), np.diagonal(b), np.diagonal(ab)))
+        return raw
 
     def block(self, j: int) -> Array:
-        """Covariance of beta_j, (p_j, p_j)."""
-        return self._matrix(*(part.block(j) for part in self.parts))
+        """Covariance of beta_j, (p_j, p_j), positive semidefinite.
+
+        Where V_a + V_b - V_ab is not, with the correlations of V_a + V_b.
+        """
+        a, b, ab = (part.block(j) for part in self.parts)
+        made, total = self._matrix(a, b, ab), a + b
+        own = np.sqrt(np.maximum(np.diagonal(made), 0.0))
+        unit = np.where(own > 0.0, own, 1.0)
+        if np.linalg.eigvalsh(made / np.outer(unit, unit))[0] >= 0.0:
+            return made
+        size = np.sqrt(np.maximum(np.diagonal(total), 0.0))
+        scale = own / np.where(size > 0.0, size, 1.0)
+        return total * np.outer(scale, scale)
 
     def dense(self) -> Array:
         """The whole covariance, (P, P)."""

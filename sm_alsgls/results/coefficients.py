@@ -154,11 +154,10 @@ class Coefficients(LikelihoodModelResults):
                 stacklevel=4,
             )
         negative = getattr(covariance, "negative", None)
-        if negative is not None and negative.any() and not covariance.largest:  # type: ignore[attr-defined]
+        if negative is not None and negative.any():
             warnings.warn(
                 "the two-way clustered variance V_a + V_b - V_ab is not positive for "
-                f"{listed_names(names[negative])}; the larger of V_a and V_b stands for it "
-                "(correction='CR2' always takes the largest of the three)",
+                f"{listed_names(names[negative])}; the larger of V_a and V_b stands for it",
                 CovarianceWarning,
                 stacklevel=4,
             )

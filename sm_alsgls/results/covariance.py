@@ -205,7 +205,7 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
         return one_way(codes[0], debias)
     both = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()
     parts = [one_way(code, debias) for code in (*codes, both)]
-    return TwoWayCovariance(*parts, largest=choice.power != 0.0)
+    return TwoWayCovariance(*parts)
 
 
 def check_least_squares(rank: int, lam_B: float) -> None:
@@ -347,11 +347,7 @@ def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
         f"{correction}); degrees of freedom by Satterthwaite."
     )
     if len(codes) == 2:
-        text += (
-            " A variance is the largest of that of either grouping and of V_a + V_b - V_ab."
-            if _CORRECTIONS[correction]
-            else " Where V_a + V_b - V_ab is not positive the larger of V_a and V_b is taken."
-        )
+        text += " Where V_a + V_b - V_ab is not positive the larger of V_a and V_b is taken."
     return CovarianceChoice(
         "cluster",
         {**kwds, "codes": codes},
