@@ -43,7 +43,7 @@ LIMITS = {
 # Peak of what Python and NumPy allocate in the model and its fit, over the bytes of the input.
 # 2026-11-22, N=200, K=160, r=3: 2.83, of which the bases are 0.75, and residuals and responses
 # 0.25 each.
-MOST_BYTES = 3.2
+MOST_BYTES = 1.0 + 3.2  # the copy of data below 16 MB (sm_alsgls.held), and the fit
 
 
 def system(name):
@@ -105,4 +105,4 @@ def test_a_fit_allocates_no_more():
     finally:
         tracemalloc.stop()
     given = Y.nbytes + sum(block.nbytes for block in X)
-    assert 0.75 * given < peak <= MOST_BYTES * given, f"{peak / given:.2f} x input"
+    assert 1.75 * given < peak <= MOST_BYTES * given, f"{peak / given:.2f} x input"
