@@ -345,7 +345,7 @@ class Coefficients(LikelihoodModelResults):
         ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
         ... ).fit()
         >>> ratio = res.nlcom({"IBM": "IBM_value / IBM_capital"})
-        >>> float(ratio.estimate["IBM"]) == res.params["IBM_value"] / res.params["IBM_capital"]
+        >>> bool(ratio.estimate["IBM"] == res.params["IBM_value"] / res.params["IBM_capital"])
         True
         """
         return nlcom(self, functions)
