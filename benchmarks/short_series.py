@@ -87,9 +87,9 @@ def main() -> None:
     text = [
         "# Rows in time",
         f"`python benchmarks/short_series.py --reps {args.reps} --write`: coverage of 95 % "
-        "intervals of slopes (Monte Carlo standard error) / size of the joint test of five slopes at "
-        f"5 % (standard error {np.sqrt(0.05 * 0.95 / args.reps):.3f} at 5 %). Regressors, factors and "
-        "errors are AR(1) with the same coefficient; two factors, the true rank.",
+        "intervals of slopes (Monte Carlo standard error) / size of the joint test of five slopes "
+        f"at 5 % (standard error {np.sqrt(0.05 * 0.95 / args.reps):.3f} at 5 %). Regressors, "
+        "factors and errors are AR(1) with the same coefficient; two factors, the true rank.",
         "\n".join(lines),
         "Cosines cover more than a kernel in every row, and less than they say where "
         "correlation is strong against N: a lagged response or trends, where they belong into the "

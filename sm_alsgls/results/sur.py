@@ -231,9 +231,9 @@ class LowRankSURResults(
         chi2 is wrong. Of clean systems (40 to 200 draws each, N=30..200, K=3..500) a test of
         normality, serial correlation or ARCH looks at 2 to 8 %; "factors left" and "outlying
         rows", whose residuals the fit has bent to itself, at 0 to 3 %. "serial correlation,
-        jointly" looks at 3 to 5 % of clean systems (200 draws each of 9 sizes, N=17..100,
-        K=2..50), 90 % of them at rho=.2 (N=40, K=10); "heteroscedasticity, rows" at 4 to 9 %,
-        "equations" at 5 to 10 %, under t(3) rows too. Small clean systems do have
+        jointly" looks at 1 to 5 % of clean systems (300 draws each of ten designs, N=17..100,
+        K=10..50; docs/measured/checks.md) and at 88 % of those with rho=.2 (N=40, K=10);
+        "heteroscedasticity, rows" at 3 to 8 %, "equations" at 4 to 9 %, under t(3) rows too. Small clean systems do have
         Heywood cases (15 % at N=30, K=8; 37 % at N=60, K=3), and "last factor" looks at 13 % of
         three equations, 5 % of eight.
 
@@ -280,9 +280,9 @@ class LowRankSURResults(
 
         Notes
         -----
-        Of systems with exogenous regressors 2 to 4 % are rejected at 5 % (120 draws each of (N, K)
-        from (20, 10) to (30, 50), standard error .02). In Bai's design at (50, 20), it rejects
-        57 % with slopes of each equation's own, and always with common ones.
+        Of systems with exogenous regressors 2 to 5 % are rejected at 5 % (300 draws of nine
+        designs, docs/measured/checks.md). In Bai's design at (50, 20) it rejects 39 % with slopes
+        of each equation's own, and always with common ones.
 
         References
         ----------
