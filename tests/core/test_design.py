@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls.core.compress import compress_rows
-from sm_alsgls.core.design import DependentColumnsError, Design
+from sm_alsgls.core.design import DependentColumnsError, Design, TinyColumnsError
 from sm_alsgls.exceptions import ShapeError
 
 RAGGED = (1, 4, 2, 4, 3, 1)
@@ -131,7 +131,7 @@ def test_bases_are_orthonormal(rng, condition, layout):
         elif condition == "scaled":
             X *= 10.0 ** np.array([-8, 8, 0, -3])
         elif condition == "extreme":
-            X *= 10.0 ** np.array([-200, 200, 0, -100])
+            X *= 10.0 ** np.array([-150, 200, 0, -100])
         blocks.append(X)
     if layout == "shared":
         blocks = [blocks[0]] * K
@@ -196,12 +196,19 @@ def test_more_columns_than_rows(rng):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(-250, 250), min_size=3, max_size=3), st.integers(0, 2**32 - 1))
+@given(st.lists(st.integers(-150, 250), min_size=3, max_size=3), st.integers(0, 2**32 - 1))
 def test_scale_alone_never_raises(exponents, seed):
     X = np.random.default_rng(seed).standard_normal((12, 3))
     design = Design([X * 10.0 ** np.array(exponents), X[:, :2]])
     Q = design.basis(0)
     np.testing.assert_allclose(Q.T @ Q, np.eye(3), rtol=0, atol=1e-12)
+
+
+def test_columns_whose_squares_are_no_doubles_are_named(rng):
+    X = rng.standard_normal((12, 3)) * 10.0 ** np.array([0, -153, -200])
+    with pytest.raises(TinyColumnsError) as caught:
+        Design([X[:, :1], X])
+    assert (caught.value.equation, caught.value.columns) == (1, (1, 2))
 
 
 def test_blocks_of_unequal_length(rng):
