@@ -202,7 +202,11 @@ def names(value: Any, argument: str, example: str = "['a', 'b']") -> list[Any]:
     Which names there are is for the caller to say.
     """
     plain = _plain(value)
-    if isinstance(plain, (str, int, float, date)) and not isinstance(plain, bool) and plain is not pd.NaT:
+    if (
+        isinstance(plain, (str, int, float, date))
+        and not isinstance(plain, bool)
+        and plain is not pd.NaT
+    ):
         return [plain]
     flat = isinstance(value, (list, tuple, pd.Index, pd.Series)) or depth(value) == 1
     items = list(value) if flat else []

@@ -98,6 +98,7 @@ class TestWide:
         want = se(res, d[column].drop([3, 17]).to_numpy())
         np.testing.assert_array_equal(se(res, FORMS[form](d, column)), want)
 
+    @pytest.mark.filterwarnings("ignore:the two-way clustered variance")
     def test_two_ways(self, wide_case):
         d, res = wide_case
         want = se(res, d[["s", "k"]].drop([3, 17]).to_numpy())

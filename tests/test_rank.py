@@ -495,7 +495,7 @@ class TestErrors:
             ({"rng": "a"}, OptionError, "rng must be a numpy Generator"),
             ({"alpha": 1.0}, OptionError, "alpha must be a number between 0 and 1"),
             ({"alpha": True}, OptionError, "alpha must be a number"),
-            ({"method": "cv", "folds": 1}, OptionError, "folds must be a whole number from 2 to"),
+            ({"method": "cv", "folds": 1}, OptionError, "folds must be a whole number >= 2, got 1"),
             ({"method": "cv", "folds": 101}, OptionError, "from 2 to 100, the number of rows"),
             ({"method": "cv", "blocks": [1, 2]}, ShapeError, "blocks has 2 rows, the system has"),
             ({"method": "cv", "blocks": "x"}, OptionError, "'x' names a column, but the model was"),

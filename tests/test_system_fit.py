@@ -174,7 +174,7 @@ class TestAcross:
             res.test_across("own", null="equal")
         with pytest.raises(OptionError, match="no variable|no equation has.*'const', 'a', 'b'"):
             res.test_across("c")
-        with pytest.raises(OptionError, match="'zero' or 'equal', got 'same'"):
+        with pytest.raises(OptionError, match="'zero' or 'equal'; got 'same'"):
             res.test_across("a", null="same")
 
     def test_units_do_not_make_it_singular(self):
