@@ -124,11 +124,15 @@ def numeric(value: pd.Series | pd.DataFrame) -> np.ndarray:
             raise TypeError(f"column {shown(label)} is {dtype}, not numeric")
     if simple or frame.shape[1] == 0:
         return value.to_numpy(dtype=float)
-    columns = [
-        plain(frame.iloc[:, i]).to_numpy(dtype=float, na_value=np.nan)
-        for i in range(frame.shape[1])
-    ]
+    columns = [_as_float(frame.iloc[:, i], label) for i, label in enumerate(frame.columns)]
     return columns[0] if isinstance(value, pd.Series) else np.column_stack(columns)
+
+
+def _as_float(column: pd.Series, label: Any) -> np.ndarray:
+    try:
+        return plain(column).to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"column {shown(label)} is {column.dtype}, not numeric: {error}") from None
 
 
 def plain_index(index: pd.Index) -> pd.Index:

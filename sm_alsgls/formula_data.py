@@ -77,7 +77,9 @@ def read_data(
             made = plain(column, whole=_alone(name, text))
             if made is not column:
                 frame[name] = made
-    return Data(frame, data.index[rows], scope | _aligned(scope, text, data.index, rows), rows)
+    # pandas 2 makes numbers, 8 bytes a row, of a part of a range.
+    index = data.index if chosen is None else data.index[rows]
+    return Data(frame, index, scope | _aligned(scope, text, data.index, rows), rows)
 
 
 def _alone(name: Any, text: str) -> bool:

@@ -80,7 +80,9 @@ def to_pandas(value: Any, argument: str = "data") -> Any:
 def _converted(value: Any, library: str) -> Any:
     if library == "xarray":
         return value.to_dataframe() if hasattr(value, "data_vars") else value.to_pandas()
-    if library != "pyarrow" and find_spec("narwhals") is not None:
+    # Of a frame that has the exchange protocol only, narwhals 1.40 reads no more than names.
+    more = any(hasattr(value, sign) for sign in _SIGNS if sign != "__dataframe__")
+    if more and library != "pyarrow" and find_spec("narwhals") is not None:
         import narwhals as nw
 
         frame = nw.from_native(value, allow_series=True, pass_through=True)
@@ -113,9 +115,9 @@ def _of_arrow(value: Any) -> Any:
         return plain(pd.Series(value.to_pandas(types_mapper=pd.ArrowDtype)))
     table = value if isinstance(value, pa.Table) else pa.table(value)
     for i, field in enumerate(table.schema):
-        if str(field.type) == "string_view":  # polars' own layout, which pandas reads in part
-            text = table.column(i).cast(pa.large_string())
-            table = table.set_column(i, field.with_type(pa.large_string()), text)
+        kind = _known(field.type)
+        if kind != field.type:
+            table = table.set_column(i, field.with_type(kind), table.column(i).cast(kind))
     written = table.schema.pandas_metadata or {}
     declared = {
         column["name"]
@@ -126,7 +128,8 @@ def _of_arrow(value: Any) -> Any:
     levels = [
         field.name
         for field in table.schema
-        if pa.types.is_dictionary(field.type) and (field.type.ordered or field.name in declared)
+        if pa.types.is_dictionary(field.type)
+        and (field.type.ordered or field.name in declared or _is_enum(field))
     ]
 
     def mapped(kind: Any) -> Any:
@@ -146,6 +149,22 @@ def _of_arrow(value: Any) -> Any:
             column = column.astype(object)
         frame[name] = plain(column)
     return frame
+
+
+def _known(kind: Any) -> Any:
+    """The Arrow type that pandas reads in place of ``kind``: polars' layouts it reads in part."""
+    import pyarrow as pa
+
+    if str(kind) == "string_view":
+        return pa.large_string()
+    if pa.types.is_dictionary(kind) and pa.types.is_unsigned_integer(kind.index_type):
+        return pa.dictionary(pa.int64(), _known(kind.value_type), kind.ordered)
+    return kind
+
+
+def _is_enum(field: Any) -> bool:
+    """Whether polars wrote an Enum; older ones do not call its levels ordered."""
+    return any(key.startswith(b"_PL_ENUM_VALUES") for key in field.metadata or ())
 
 
 def table(data: Any, argument: str = "data") -> pd.DataFrame:

@@ -19,6 +19,11 @@ def simulate(N, K, p, r, seed=0, strength=1.0):
     return X, Y, F @ F.T + np.diag(d)
 
 
+def texts(data):
+    """Names of the columns of text, whose dtype pandas 2 calls object and pandas 3 str."""
+    return [name for name in data if pd.api.types.is_string_dtype(data[name])]
+
+
 def wide_grunfeld():
     """Grunfeld's panel as pairs (y, X) by firm, years as rows."""
     data = load_grunfeld()

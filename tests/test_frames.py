@@ -28,6 +28,7 @@ from sm_alsgls.exceptions import (
     SystemInputError,
 )
 from sm_alsgls.frames import table, to_pandas
+from tests.systems import texts
 
 ARROW_TEXT = pd.ArrowDtype(pa.string())
 LONG = {"groups": "firm", "time": "year", "rank": 0}
@@ -91,10 +92,10 @@ LIBRARIES = {
     "arrow dtypes": lambda d: d.convert_dtypes(dtype_backend="pyarrow"),
     "nullable": lambda d: d.convert_dtypes(dtype_backend="numpy_nullable"),
     "string[pyarrow]": lambda d: d.assign(
-        **{c: d[c].astype(pd.ArrowDtype(pa.string())) for c in d.select_dtypes("str")}
+        **{c: d[c].astype(pd.ArrowDtype(pa.string())) for c in texts(d)}
     ),
     "dictionaries": lambda d: pa.table(
-        {c: pa.array(d[c]).dictionary_encode() if d[c].dtype == "str" else d[c] for c in d}
+        {c: pa.array(d[c]).dictionary_encode() if c in texts(d) else d[c] for c in d}
     ),
     "xarray": lambda d: xr.Dataset.from_dataframe(d),
 }
@@ -296,8 +297,11 @@ def test_categoricals_stay_on_plain_categories():
     assert plain(same) is same
 
 
-def test_levels_that_a_library_declares():
+@pytest.mark.parametrize("narwhals", [True, False])
+def test_levels_that_a_library_declares(narwhals, monkeypatch):
     """Enums and pandas' own categories keep their order; encodings of text do not make one."""
+    if not narwhals:
+        monkeypatch.setattr("sm_alsgls.frames.find_spec", lambda name: None)
     values = ["b", "a", "b"]
     enum = pl.DataFrame({"s": pl.Series(values, dtype=pl.Enum(["b", "a", "z"]))})
     assert to_pandas(enum)["s"].cat.categories.tolist() == ["b", "a", "z"]
@@ -335,8 +339,9 @@ def test_periods_and_zoned_times_are_terms(wide, engine, monkeypatch):
 
 
 def test_numeric_names_the_column():
-    with pytest.raises(TypeError, match="column 's' is str"):
-        numeric(pd.DataFrame({"x": [1.0], "s": ["a"]}))
+    for dtype in ("str", object, "string", "category"):
+        with pytest.raises(TypeError, match="column 's' is .*, not numeric"):
+            numeric(pd.DataFrame({"x": [1.0], "s": pd.Series(["a"], dtype=dtype)}))
     frame = pd.DataFrame(np.ones((3, 2)))
     assert np.shares_memory(numeric(frame), frame.to_numpy())
 
@@ -395,7 +400,7 @@ def test_labels_of_rows_in_two_forms(wide):
     np.testing.assert_allclose(
         model.fit().params, LowRankSUR(Y, X, 0, weights=wide["w"]).fit().params, rtol=1e-10
     )
-    with pytest.raises(ShapeError, match=r"first at position 39 \('z' against nan\)"):
+    with pytest.raises(ShapeError, match=r"first at position 39 \('z' against (nan|None)\)"):
         LowRankSUR(Y.set_axis(labels), X.set_axis([*labels[:-1], "z"]))
 
 

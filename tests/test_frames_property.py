@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls import LowRankSUR
+from tests.systems import texts
 
 N, FIRMS, YEARS = 24, list("pqrs"), range(1990, 2002)
 FORMULAS = {"a": "y1 ~ x1 + C(s)", "b": "y2 ~ x2", "c": "y3 ~ x1 + x2"}
@@ -73,7 +74,7 @@ BACKENDS = {
     "object": lambda d: d.astype(object),
     "arrow dtypes": lambda d: d.convert_dtypes(dtype_backend="pyarrow"),
     "nullable": lambda d: d.convert_dtypes(dtype_backend="numpy_nullable"),
-    "category": lambda d: d.astype(dict.fromkeys(d.select_dtypes("str"), "category")),
+    "category": lambda d: d.astype(dict.fromkeys(texts(d), "category")),
     "polars": lambda d: pl.from_pandas(d.reset_index(drop=True)),
     "lazy": lambda d: pl.from_pandas(d.reset_index(drop=True)).lazy(),
     "arrow": lambda d: pa.Table.from_pandas(d, preserve_index=False),

@@ -39,7 +39,7 @@ def holes(seed=3, N=60, K=6, r=1, share=0.7, x_too=True):
     index = pd.Index([f"t{n}" for n in range(N)], name="t")
     frames = {}
     for j, x in enumerate(X):
-        frame = pd.DataFrame(x, index, ["const", "a", "b"][: x.shape[1]])
+        frame = pd.DataFrame(x.copy(), index, ["const", "a", "b"][: x.shape[1]])
         gone = ~mask[:, j] & (rng.random(N) < 0.5) if x_too else np.zeros(N, bool)
         frame.loc[gone, "a"] = np.nan
         frames[f"e{j}"] = frame

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.arguments import choice
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.results.joint import residual_test
@@ -59,8 +60,7 @@ class GRSTest:
 
 def grs_test(results: Any, variable: str | None = None, method: str = "auto") -> GRSTest:
     """See `Hypotheses.grs_test`."""
-    if method not in METHODS:
-        raise OptionError(f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}")
+    method = choice(method, "method", METHODS)
     _check_shared(results)
     name, at = _position(results, variable)
     K, p = results.neqs, int(results._p[0])

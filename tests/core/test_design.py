@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls.core.compress import compress_rows
-from sm_alsgls.core.design import DependentColumnsError, Design
+from sm_alsgls.core.design import DependentColumnsError, Design, TinyColumnsError
 from sm_alsgls.exceptions import ShapeError
 
 RAGGED = (1, 4, 2, 4, 3, 1)
@@ -202,6 +202,13 @@ def test_scale_alone_never_raises(exponents, seed):
     design = Design([X * 10.0 ** np.array(exponents), X[:, :2]])
     Q = design.basis(0)
     np.testing.assert_allclose(Q.T @ Q, np.eye(3), rtol=0, atol=1e-12)
+
+
+def test_columns_whose_squares_are_no_doubles_are_named(rng):
+    X = rng.standard_normal((12, 3)) * 10.0 ** np.array([0, -153, -200])
+    with pytest.raises(TinyColumnsError) as caught:
+        Design([X[:, :1], X])
+    assert (caught.value.equation, caught.value.columns) == (1, (1, 2))
 
 
 def test_blocks_of_unequal_length(rng):
