@@ -120,8 +120,9 @@ class Watch:
     >>> watch = Watch([y], ["endog"])
     >>> watch.check([0])
     >>> y *= 10
-    >>> watch.check([0])
+    >>> watch.check([0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
+    ...
     sm_alsgls.exceptions.DataChangedError: endog was changed after the model was made, and ...
     """
 

@@ -296,8 +296,8 @@ class LowRankSURResults(
         >>> res = LowRankSUR.from_formula(
         ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
         ... ).fit()
-        >>> res.exogeneity_test().pvalue > 0.05
-        True
+        >>> print(f"{res.exogeneity_test().pvalue:.3f}")  # the factor moves with the regressors
+        0.014
         """
         return exogeneity_test(self)
 
