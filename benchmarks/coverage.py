@@ -2,7 +2,9 @@
 
     python benchmarks/coverage.py [--reps 400] [--boot 200] [--quick] [--json FILE] [--only PART]
 
-The parts of --only: "small" (N = 20 and 30, and missing cells), "selected" (the rank chosen).
+The parts of --only: "small" (N = 20 and 30, and missing cells), "selected" (the rank chosen),
+"time" (rows that depend on one another over time, and how many there must be for HAC), "ranks" (too
+few and too many factors).
 
 Systems: N rows, K equations, a constant and two N(0, 1) regressors each, F ~ N(0, 1), d ~ U(.5,
 1.5), the true rank 2, parameters drawn anew in every replication. A cell of the table is the share
@@ -39,6 +41,8 @@ SMALL = [
     (20, 5, 1, 0.0), (20, 5, 2, 0.0), (20, 10, 2, 0.0), (20, 20, 2, 0.0), (20, 50, 2, 0.0),
     (30, 10, 2, 0.0), (30, 50, 2, 0.0), (20, 10, 2, 0.15), (30, 10, 2, 0.15), (40, 10, 2, 0.25),
 ]  # fmt: skip
+# Rows of a time series.
+TIMES = (20, 40, 100, 200, 400)
 
 
 def draw(N: int, K: int, rng: np.random.Generator, rows: str = "iid", rank: int = RANK):
@@ -231,6 +235,61 @@ def dependent_cell(rows: str, cov_type: str, kwds: dict, reps: int, seed: int, N
     return plain, robust
 
 
+def over_time(reps: int, kept: dict[str, dict], sizes: Sequence[int] = TIMES):
+    """Print coverage where errors and a regressor are AR(.6), and lengths of intervals; verdicts.
+
+    Lengths are medians over those of the default.
+    """
+    ways = {"default": None, "HAC": {}, "HAC, cosine": {"kernel": "cosine"}}
+    names = " | ".join([*ways, "length: HAC", "HAC, cosine"])
+    print(f"| N | {names} | draws |\n" + "|---" * 7 + "|")
+    verdicts = []
+    for N in sizes:
+        rng = np.random.default_rng([9, N])
+        out, lengths = {name: np.empty(reps) for name in ways}, {name: [] for name in ways}
+        for i in range(reps):
+            X, Y, beta = draw(N, 6, rng, "autocorrelated")
+            res = fit(X, Y)
+            for name, kwds in ways.items():
+                other = res if kwds is None else res.get_robustcov_results("HAC", **kwds)
+                interval = other.conf_int().to_numpy()
+                out[name][i] = covered(interval, beta, 1)
+                lengths[name].append(np.ptp(interval, axis=1)[1::P])
+        kept[f"time {N}"] = {name: x.tolist() for name, x in out.items()}
+        length = {name: float(np.median(x)) for name, x in lengths.items()}
+        more = " | ".join(f"{length[name] / length['default']:.2f}" for name in list(ways)[1:])
+        print(f"| {N} | {' | '.join(map(shown, out.values()))} | {more} | {reps} |", flush=True)
+        best = out["HAC, cosine"].mean()
+        verdicts.append((best > out["HAC"].mean(), f"cosine covers {best:.3f} at N={N}"))
+    return verdicts
+
+
+def wrong_ranks(reps: int, kept: dict[str, dict], N: int = 100, K: int = 50):
+    """Print coverage and RMSE of slopes over that of OLS at ranks 1, 2 (true) and 8; verdicts."""
+    rng = np.random.default_rng([10, N, K])
+    share, error = (
+        {r: np.empty(reps) for r in (1, RANK, 8)},
+        {r: np.empty(reps) for r in (1, RANK, 8)},
+    )
+    slopes = np.tile([False, True, True], K)
+    for i in range(reps):
+        X, Y, beta = draw(N, K, rng)
+        wrong = np.ravel(
+            [np.linalg.lstsq(x, y, rcond=None)[0] for x, y in zip(X, Y.T, strict=True)]
+        )
+        ols = np.linalg.norm((wrong - beta)[slopes])
+        for rank in share:
+            res = fit(X, Y, rank)
+            share[rank][i] = covered(res.conf_int(), beta, slice(1, None))
+            error[rank][i] = np.linalg.norm((res.params.to_numpy() - beta)[slopes]) / ols
+    print("| rank fitted | coverage | RMSE / OLS | draws |\n|---|---|---|---|")
+    for rank in share:
+        print(f"| {rank} | {shown(share[rank])} | {shown(error[rank])} | {reps} |", flush=True)
+    kept["ranks"] = {str(rank): x.tolist() for rank, x in share.items()}
+    least = min(x.mean() for x in share.values())
+    return [(least > 0.93, f"covers {least:.3f} at the worst of ranks 1, 2 and 8")]
+
+
 def shown(x: np.ndarray) -> str:
     """Mean (standard error), or a dash."""
     x = x[np.isfinite(x)]
@@ -245,8 +304,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument(
         "--only",
-        choices=["small", "selected"],
-        help="this table alone: few rows and missing cells; coverage after the rank was chosen",
+        choices=["small", "selected", "time", "ranks"],
+        help="this table alone: few rows and missing cells; coverage after the rank was chosen; "
+        "rows that are a time series; too few and too many factors",
     )
     options = parser.parse_args(arguments)
     reps, cells = (40, CELLS[:2]) if options.quick else (options.reps, CELLS)
@@ -257,6 +317,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only == "selected":
         verdicts = selected(cells, reps, kept)
         return finish(verdicts, kept, options.json)
+    if options.only == "time":
+        return finish(over_time(reps, kept), kept, options.json)
+    if options.only == "ranks":
+        return finish(wrong_ranks(reps, kept), kept, options.json)
     print("| N, K | default | plug-in, z | Kackar-Harville | HC1 | size F | size chi2 |")
     print("|---|---|---|---|---|---|---|")
     for N, K in cells:
@@ -303,6 +367,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (robust.mean() > plain.mean() + 0.02, f"{cov_type} repairs {rows} rows, N={N}: "
              f"{plain.mean():.3f} to {robust.mean():.3f}")
         )  # fmt: skip
+    print()
+    verdicts += over_time(reps, kept, TIMES[:1] if options.quick else TIMES)
+    print()
+    verdicts += wrong_ranks(5 if options.quick else max(10, reps // 4), kept)
     print(
         f"\n{reps} replications (three times that in the first table at K=10, a quarter at K=200, "
         "half for the bootstrap)."

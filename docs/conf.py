@@ -60,7 +60,7 @@ def _copy_benchmarks() -> None:
     for page in (HERE.parent / "benchmarks").glob("*.md"):
         text = page.read_text(encoding="utf-8").replace("](../docs/", "](../")
         if not text.startswith("# "):
-            text = f"# {page.stem.capitalize()}\n\n{text}"
+            text = f"# Benchmarks: {page.stem}\n\n{text}"
         copy = target / page.name
         if not copy.exists() or copy.read_text(encoding="utf-8") != text:
             copy.write_text(text, encoding="utf-8")

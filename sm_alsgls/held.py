@@ -122,6 +122,7 @@ class Watch:
     >>> y *= 10
     >>> watch.check([0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
+    ...
     sm_alsgls.exceptions.DataChangedError: endog was changed after the model was made, and ...
     """
 

@@ -1,6 +1,7 @@
 """What docs/ says is so: its code runs and prints what it shows, and it leaves nothing out."""
 
 import dataclasses
+import importlib
 import inspect
 import re
 
@@ -126,3 +127,14 @@ def test_a_notebook_is_committed_without_what_it_printed():
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         text = path.read_text(encoding="utf-8")
         assert '"output_type"' not in text, f"clear the outputs of {path.name}"
+
+
+@pytest.mark.parametrize(
+    ("short", "braced"), [(r"\tfrac12 a", r"\tfrac{1}{2} a"), (r"\sqrt 2 a", r"\sqrt{2} a")]
+)
+def test_a_digit_without_braces_is_one_argument(short, braced, monkeypatch):
+    """The converter of docutils took \\tfrac12 for 12 over what follows."""
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
+    to_mathml = importlib.import_module("mathml").to_mathml
+    assert to_mathml(short, None, False) == to_mathml(braced, None, False)

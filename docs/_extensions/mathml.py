@@ -24,6 +24,11 @@ _SPACE = [
     (re.compile(r"\\(log|det) (?=[A-Za-z0-9\\|])"), r"\\\1\\,"),
     (re.compile(r"(?<=[\w)}]) \\log"), r"\\,\\log"),
 ]
+# Arguments without braces are one digit each to TeX, and one number of two to the converter.
+_DIGITS = [
+    (re.compile(r"\\([td]?frac) ?(\d)(\d)"), r"\\\1{\2}{\3}"),
+    (re.compile(r"\\sqrt ?(\d)"), r"\\sqrt{\1}"),
+]
 # Operators that are none, with the space around them: a prime, bars, a slash.
 _TIGHT = {"'": ("\N{PRIME}", "0"), "|": ("|", "0.05em"), "/": ("/", "0.05em")}
 _ACCENTS = {"\u02c6", "~", "\u02c9", "\u02d9"}  # hat, tilde, bar, dot
@@ -32,8 +37,8 @@ _ACCENTS = {"\u02c6", "~", "\u02c9", "\u02d9"}  # hat, tilde, bar, dot
 def to_mathml(latex: str, node: nodes.Node | None, as_block: bool) -> str:
     """MathML of a formula; a warning, which fails the build, if it cannot be read."""
     latex = latex.replace(r"\dots", r"\ldots")
-    for pattern, spaced in _SPACE:
-        latex = pattern.sub(spaced, latex)
+    for pattern, meant in _SPACE + _DIGITS:
+        latex = pattern.sub(meant, latex)
     try:
         mathml = str(latex2mathml.tex2mathml(latex, as_block=as_block))
     except Exception as error:

@@ -314,7 +314,7 @@ class Coefficients(LikelihoodModelResults):
         ----------
         functions : str, callable, list or mapping
             ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks where they
-            hold operators), + - * / **, parentheses, log, exp, sqrt. Or a callable of the
+            hold operators), ``+ - * / **``, parentheses, log, exp, sqrt. Or a callable of the
             coefficients, a Series by name (complex in complex steps), which returns one or
             several numbers. Several in a list, or in a mapping from their labels.
 
