@@ -153,8 +153,8 @@ WRONG = {
     "level of summary": (lambda: RES.summary(alpha=None), "alpha must be a number between"),
     "array as level": (lambda: RES.conf_int(alpha=np.array([0.05, 0.1])), "alpha must be"),
     "cov_type": (
-        lambda: RES.get_robustcov_results("HC3"),
-        r"cov_type must be one of 'nonrobust'.*; got 'HC3' \(did you mean 'HC",
+        lambda: RES.get_robustcov_results("HC4"),
+        r"cov_type must be one of 'nonrobust'.*; got 'HC4' \(did you mean 'HC",
     ),
     "maxlags": (lambda: RES.get_robustcov_results("HAC", maxlags="3"), "maxlags must be a number"),
     "block": (lambda: RES.bootstrap(3, "block", block_length=2.7), "block_length must be a whole"),

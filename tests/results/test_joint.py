@@ -418,3 +418,16 @@ def test_panel_corrected_errors_of_more_hypotheses_than_rows():
 def test_panel_corrected_errors_are_refused_at_once(res):
     with pytest.raises(OptionError, match="this fit has rank 1"):
         res.get_robustcov_results("pcse")
+
+
+def test_robust_errors_of_a_ridge_without_factors():
+    """Without factors nothing ties equations, but the ridge makes H other than diagonal."""
+    X, Y, _ = simulate(N, 4, P, 1, seed=2)
+    res = LowRankSUR(Y, X, rank=0).fit(lam_B=0.5, debiased=False, use_t=False)
+    found = res.get_robustcov_results("sandwich")
+    inverse = np.asarray(res._problem.covariance(res.sigma).dense())
+    E, d = np.asarray(res.resid), res.sigma.diag()
+    S = E.T @ E / N
+    meat = np.block([[X[j].T @ X[m] * S[j, m] / (d[j] * d[m]) for m in range(4)] for j in range(4)])
+    np.testing.assert_allclose(found.cov_params(), inverse @ meat @ inverse, rtol=1e-6, atol=1e-12)
+    assert np.isfinite(found.wald_test(np.eye(4 * P)[:2]).pvalue)
