@@ -28,7 +28,7 @@ def plain(column: pd.Series, whole: bool = True) -> pd.Series:
     By kind of the dtype, not from a list of them: Arrow's, pandas' nullable, sparse ones and those
     of other packages become bool (object beside a missing value), integers (float beside one),
     float (decimals), datetime64 and timedelta64, else objects. Objects that are all numbers become
-    numbers. Unordered dictionaries of Arrow are an encoding of their values and become those.
+    numbers, and those that are all missing NaN. Unordered dictionaries of Arrow are an encoding of their values and become those.
     Categoricals stay, on plain categories.
 
     Parameters
@@ -54,7 +54,12 @@ def plain(column: pd.Series, whole: bool = True) -> pd.Series:
         return column if known is values else column.cat.rename_categories(pd.Index(known))
     if isinstance(dtype, ExtensionDtype):
         return _of_kind(column, dtype, whole)
-    if is_object_dtype(dtype) and infer_dtype(column, skipna=True) in _NUMBERS:
+    if not is_object_dtype(dtype):
+        return column
+    kind = infer_dtype(column, skipna=True)
+    if kind == "empty" and len(column):
+        return _like(column, np.full(len(column), np.nan))
+    if kind in _NUMBERS:
         numbers = pd.to_numeric(column.map(_number), errors="coerce")
         return numbers if numbers.isna().equals(column.isna()) else column
     return column

@@ -167,8 +167,12 @@ def build_system(
     complete = both.reduce([part.complete for part in parts])
     if not complete.any():
         empty = [repr(part.text) for part in parts if not part.complete.any()]
+        gone = used.frame.columns[used.frame.isna().all().to_numpy()]
+        columns = mentioned(" ".join(part.text for part in parts), gone)
         raise exc.NonFiniteError(
-            f"No row is left; formulas without any complete row: {listed(empty) or 'none'}. In "
+            f"No row is left; formulas without any complete row: {listed(empty) or 'none'}. "
+            + (f"Columns without any value: {listed(map(repr, columns))}. " if columns else "")
+            + "In "
             "center(), standardize() and splines one missing value makes all values missing: "
             "remove such rows first, with data.dropna()"
             + (", and lag what they make, lag(center(x))." if lags else ".")

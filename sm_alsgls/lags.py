@@ -100,6 +100,9 @@ class Rows:
         return values
 
 
+#: Steps: more than rows can be, and sums with them are integers.
+_FARTHEST = 10**12
+
 _ROWS: ContextVar[Rows | None] = ContextVar("_ROWS", default=None)
 
 
@@ -192,6 +195,8 @@ def _whole(name: str, k: Any) -> int:
             f"{name}(x, k): k is a whole number of steps{least}, got {shown(k)}; several lags are "
             "several terms, lag(x, 1) + lag(x, 2)"
         )
+    if abs(int(k)) > _FARTHEST:
+        raise FormulaError(f"{name}(x, k): k={shown(k)} steps are more than any data have")
     return int(k)
 
 

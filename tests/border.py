@@ -85,7 +85,10 @@ def made() -> dict[str, Any]:
         "HoledResults": holed,
         "EquationResults": res.equations["a"],
         "Saved": LowRankSUR(Y, X, rank=1).fit(n_starts=1),
+        "CosineResults": res.get_robustcov_results("HAC", kernel="cosine"),
         "BootstrapResults": res.bootstrap(3),
+        "NonlinearCombinations": res.nlcom("a_x / b_x"),
+        "BootstrapCombinations": res.bootstrap(3).nlcom("a_x / b_x"),
         "Prediction": res.get_prediction(),
         "PanelPrediction": long.get_prediction(load_grunfeld()),
         "Conditional": res.get_prediction(given=True),
@@ -114,6 +117,8 @@ def needed() -> dict[str, Any]:
         "params": np.asarray(res.params),
         "sigma": res.sigma,
         "constraints": "a_x = b_x",
+        "functions": "a_x / b_x",
+        "PanelResults.functions": "IBM_value ** 2",
         "EquationResults.r_matrix": "x = 0",
         "PanelResults.r_matrix": "IBM_value = 0",
         "EquationResults.functions": "x ** 2",
@@ -332,8 +337,8 @@ def calls(draw: st.DrawFn) -> tuple[Public, Any]:
     return one, value
 
 
-#: Powers of ten of responses.
-SCALES = st.integers(-30, 30)
+#: Powers of ten of responses: squares of what is beyond 150 are no floats, and an error says so.
+SCALES = st.integers(-170, 170)
 
 
 @st.composite

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -249,6 +253,54 @@ def test_a_generator_of_chunks_that_raises_is_chained_with_its_number():
     assert isinstance(caught.value.__cause__, OSError)
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_statistic_in_processes_that_are_really_started(method, tmp_path):
+    """A function of a module goes to them, and with the same numbers; a lambda is refused first."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    (tmp_path / "script.py").write_text(_SCRIPT)
+    run = subprocess.run(
+        [sys.executable, "script.py", method],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == ["OptionError", "same", "CallableError ZeroDivisionError"]
+
+
+_SCRIPT = """
+import multiprocessing, sys, warnings
+from sm_alsgls import LowRankSUR, simulate_sur
+from sm_alsgls.exceptions import CallableError, OptionError
+
+def likelihood(one):
+    return one.nll
+
+def broken(one):
+    return 1 / 0
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    warnings.simplefilter("ignore")
+    s = simulate_sur(20, 3, 2, rank=1, rng=0)
+    res = LowRankSUR(s.endog, s.exog, rank=1).fit(n_starts=1)
+    try:
+        res.bootstrap(2, statistic=lambda one: one.nll, n_jobs=2)
+    except OptionError as error:
+        assert "at the top of a module" in str(error)
+        print("OptionError")
+    one, two = (res.bootstrap(2, statistic=likelihood, n_jobs=n).statistics for n in (1, 2))
+    print("same" if list(one) == list(two) else (one, two))
+    try:
+        res.bootstrap(2, statistic=broken, n_jobs=2)
+    except CallableError as error:
+        print("CallableError", "ZeroDivisionError" if "ZeroDivisionError" in str(error) else error)
+"""
+
+
 def test_a_statistic_that_processes_cannot_get(monkeypatch):
     monkeypatch.setattr(multiprocessing, "get_start_method", lambda: "forkserver")
     with pytest.raises(OptionError, match=r"n_jobs=2 .*top of a module.*or use n_jobs=1"):
@@ -318,6 +370,36 @@ def test_infinity_given_is_an_error_not_unknown():
 # -- numbers beyond sense, and what is said of them ----------------------------------------------
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    powers=st.lists(st.integers(-150, 150), min_size=4, max_size=4),
+    rank=st.integers(0, 1),
+    missing=st.sampled_from(["none", "fiml"]),
+)
+def test_responses_in_any_units_are_fitted(powers, rank, missing):
+    """Standard errors go with the units, whatever they are."""
+    scale = 10.0 ** np.array(powers, dtype=float)
+    holes = np.random.default_rng(0).random(Y.shape) < 0.1 * (missing == "fiml")
+    y = np.where(holes, np.nan, Y)
+    plain = LowRankSUR(y, X, rank=rank, missing=missing).fit(n_starts=1)
+    res = LowRankSUR(y * scale, X, rank=rank, missing=missing).fit(n_starts=1)
+    # Two searches stop where their own steps are small enough.
+    np.testing.assert_allclose(res.bse / np.repeat(scale, 3), plain.bse, rtol=1e-4)
+    np.testing.assert_allclose(
+        np.asarray(res.params) / np.repeat(scale, 3), plain.params, rtol=1e-3, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("power", [-300, -200, -160, 160, 200, 300])
+def test_units_beyond_squares_are_named(power, rank):
+    y = Y.copy()
+    y[:, 2] *= 10.0**power
+    said = "equation 'y3'.* (multiply it by a power of ten|divide the column by a power of ten)"
+    with pytest.raises(SystemInputError, match=said):
+        LowRankSUR(y, X, rank=rank).fit()
+
+
 @pytest.mark.parametrize("which", ["endog", "exog"])
 @pytest.mark.parametrize("value", [1e200, -1e308])
 @pytest.mark.parametrize("missing", ["none", "fiml"])
@@ -356,6 +438,21 @@ def test_a_response_without_values_is_named():
     said = "no row is left of 40: .* the response of equation 'b' has no value in 40 rows"
     with pytest.raises(InsufficientRowsError, match=said):
         LowRankSUR(frame, X, missing="drop")
+
+
+@pytest.mark.parametrize("missing", ["none", "drop", "fiml"])
+@pytest.mark.parametrize("gone", [None, pd.NA, np.nan])
+def test_a_column_without_values_in_a_formula_is_named(gone, missing):
+    """Also one of objects, which engines took for a category without levels: nothing."""
+    data = load_grunfeld().assign(z=gone)
+    for formula in ("z ~ value", "invest ~ z", "invest ~ value + lag(z)"):
+        with pytest.raises(NonFiniteError, match="any value: 'z'|values in z"):
+            LowRankSUR.from_formula(formula, data, missing=missing, **PANEL)
+
+
+def test_a_lag_beyond_any_data():
+    with pytest.raises(SystemInputError, match="k=10+ steps are more than any data have"):
+        LowRankSUR.from_formula("invest ~ lag(value, 10**30)", load_grunfeld(), **PANEL)
 
 
 def test_one_unit_of_a_long_panel_is_named():

@@ -46,6 +46,8 @@ Array = np.ndarray
 
 # Products of pairs of rows beyond which pairs are sampled: every s-th row with all others.
 _PAIRS = 2e10
+# Smallest to largest eigenvalue of a covariance of combinations that cannot be inverted.
+_SINGULAR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -252,13 +254,16 @@ def sandwich_eta(system: System, R: Array, nu: float, root: Array | None = None)
 
     Only cross-products of rows enter, so those of a compressed system will do. Where the working
     covariance is no estimate of Sigma, ``root`` (K, k) is one of P Sigma P, P that of the working
-    precision: for least squares E' / N^1/2.
+    precision: for least squares E' / N^1/2. 0 where that covariance of the combinations is
+    singular, as it is of more of them than residuals have directions.
     """
     Z = system.fitted(R)
     z = np.stack([system.sigma.whiten(part) if root is None else part @ root for part in Z])
     q, N, K = z.shape
     flat = z.reshape(q, -1)
     values, vectors = np.linalg.eigh(flat @ flat.T)
+    if values[0] <= _SINGULAR * values[-1]:
+        return 0.0
     z = np.tensordot((vectors / np.sqrt(values)) @ vectors.T, z, axes=1)
     G = z.transpose(1, 0, 2).reshape(N, q * K)
     f = float(np.square(G @ G.T if N <= q * K else G.T @ G).sum())

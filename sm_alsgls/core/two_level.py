@@ -52,6 +52,8 @@ class ManyRightHandSides:
         """S (n, q): orthonormal directions of the rows that many designs contain."""
         G = self._cov.precision_factor
         weights = np.einsum("kr,kr->k", G, G) * self._cov.uniquenesses
+        if not weights.any():  # no factors: nothing ties the equations
+            return np.empty((self._design.n, 0))
         return shared_directions(self._design, weights)[0]
 
     @cached_property

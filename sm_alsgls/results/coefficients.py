@@ -19,9 +19,9 @@ from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionErro
 from sm_alsgls.labels import shown
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
 from sm_alsgls.results.constraint_text import read_constraints
-from sm_alsgls.results.covariance import ParameterCovariance, build, choose
+from sm_alsgls.results.covariance import ParameterCovariance, build, check_fitted, choose
 from sm_alsgls.results.freedom import Freedom, left_to_test
-from sm_alsgls.results.joint import joint_test
+from sm_alsgls.results.joint import check_hypotheses, joint_test
 from sm_alsgls.results.nlcom import NonlinearCombinations, nlcom
 from sm_alsgls.results.selection import combinations, positions, square_of, wald_arguments
 
@@ -88,6 +88,7 @@ class Coefficients(LikelihoodModelResults):
         """
         use_t, rows = optional_flag(use_t, "use_t"), self.model._provenance
         choice = choose(cov_type, cov_kwds, self.debiased, rows, self._complete)
+        check_fitted(self, choice)
         return self._again(choice, self.use_t if use_t is None else use_t)
 
     @property
@@ -288,7 +289,8 @@ class Coefficients(LikelihoodModelResults):
         Raises
         ------
         RestrictionError
-            The restrictions leave nothing to test.
+            The restrictions leave nothing to test; a hypothesis is about no coefficient; or
+            hypotheses contradict each other.
         InsufficientRowsError
             "HAC" with more hypotheses than degrees of freedom.
 
@@ -298,6 +300,7 @@ class Coefficients(LikelihoodModelResults):
             Hypotheses follow from others; those are left out.
         """
         R, q = read_constraints(r_matrix, self.model.exog_names)
+        check_hypotheses(R, q)
         cov_p, invcov = (self._ordered(V, "cov_p", rows=True) for V in (cov_p, invcov))
         given = wald_arguments(R, cov_p, invcov, use_f, df_constraints, scalar)
         if cov_p is None and invcov is None:

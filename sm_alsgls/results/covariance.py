@@ -233,6 +233,17 @@ def check_least_squares(rank: int, lam_B: float) -> None:
         )
 
 
+def check_fitted(results: Any, choice: CovarianceChoice) -> None:
+    """Say at once, not when standard errors are read, that a type is not one of such a fit.
+
+    Raises
+    ------
+    OptionError
+    """
+    if choice.cov_type == "pcse":
+        _panel_corrected(results)
+
+
 def _panel_corrected(results: Any) -> WorkingCovariance:
     """(X'X)^-1 X'(S x I)X (X'X)^-1, S = E'E / N, under restrictions if there are any."""
     problem, found = results._problem, results._found

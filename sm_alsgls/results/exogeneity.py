@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.results.covariance_test import CovarianceTest
 
 # Part of a direction that the model's own regressors leave, below which it says nothing new.
@@ -27,7 +27,13 @@ def exogeneity_test(results: Any) -> CovarianceTest:
         )
     system = results.model._system
     blocks = system.used_blocks
-    means, names = regressor_means(system.columns, blocks)
+    weights = system.cells.weights
+    if weights is not None and weights.ndim == 2:
+        raise OptionError(
+            "exogeneity_test takes weights of rows, and this fit has weights of cells, which make "
+            "even constants differ between the equations"
+        )
+    means, names = regressor_means(system.columns, list(system.blocks), weights)
     if not names:
         raise OptionError(
             "no regressor differs between the equations, so nothing tells factors that move with "
@@ -78,7 +84,15 @@ def _pillai(trace: float, q: int, results: Any) -> tuple[float, float, str]:
     left = results.nobs - float(np.mean(results._p)) - m
     s = min(float(r), m)
     one, two = s * (abs(m - r) + s), s * (left - r + s)
-    value = (trace / s) / (1.0 - trace / s) * two / one
+    if two <= 0.0:
+        raise InsufficientRowsError(
+            f"exogeneity_test with {results.nobs} rows leaves no degrees of freedom beside "
+            f"{r} factors and {m:.3g} means of regressors; fit with fewer factors, or see the "
+            "chi2 of fit(use_t=False)"
+        )
+    # Scores have the variance of the model, not their own: their trace may reach its bound.
+    share = min(trace / s, 1.0)
+    value = share / (1.0 - share) * two / one if share < 1.0 else np.inf
     return value, float(stats.f.sf(value, one, two)), f"F({one:.4g}, {two:.4g})"
 
 
@@ -89,14 +103,17 @@ _NOTE = (
 
 
 def regressor_means(
-    columns: list[list[str]], blocks: list[np.ndarray]
+    columns: list[list[str]], blocks: list[np.ndarray], weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, list[str]]:
     """Means over the equations of the regressors that have one name and are not one column.
+
+    About their means over the rows, so that they are the same wherever a regressor has its zero;
+    with ``weights`` (N,) those are weighted, and the rows times their roots.
 
     Returns
     -------
     means : ndarray, shape (N, m)
-        About their means, of unit length.
+        Of unit length.
     names : list of str
     """
     first: dict[str, np.ndarray] = {}
@@ -117,7 +134,9 @@ def regressor_means(
         if name not in differs:
             continue
         mean = total[name] / count[name]
-        about = mean - mean.mean()
+        about = mean - np.average(mean, weights=weights)
+        if weights is not None:
+            about *= np.sqrt(weights)
         size = float(np.linalg.norm(about))
         if size > 1e-10 * float(np.linalg.norm(mean)):
             kept.append(name)

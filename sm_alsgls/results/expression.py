@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,10 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Pow: np.power,
 }
 _UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+_MOST = 10**308
+# Operations within operations, below the depth at which Python gives up; sums of more terms are
+# for callables.
+_DEEPEST = 400
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt}
 
 
@@ -48,13 +53,18 @@ class Expression:
 
     def __init__(self, text: str, names: list[str]) -> None:
         self.text, self.used = text, list[int]()
+        # What stands for coefficients is nothing that the caller can have written, in any spelling
+        # that Python takes for the same.
+        self._mark = "b"
+        while self._mark in unicodedata.normalize("NFKC", text):
+            self._mark += "_"
         position = {name: i for i, name in enumerate(names)}
 
         def plain(found: re.Match[str]) -> str:
             i = position[found["ticked"] or found["bare"]]
             if i not in self.used:
                 self.used.append(i)
-            return f" b{self.used.index(i)}_ "
+            return f" {self._mark}{self.used.index(i)}_ "
 
         known = sorted((n for n in names if n in text), key=len, reverse=True)
         if known:
@@ -65,9 +75,10 @@ class Expression:
             read = text
         try:
             tree = ast.parse(read.strip(), mode="eval")
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            said = error.args[0] if error.args else type(error).__name__
             raise OptionError(
-                f"cannot read {text!r} ({error.args[0]}); write it in the names of coefficients, "
+                f"cannot read {_short(text)} ({said}); write it in the names of coefficients, "
                 f"for example '{names[0]} / {names[-1]}'"
             ) from error
         self._names = names
@@ -78,15 +89,21 @@ class Expression:
         """The value at coefficients (P,), real or complex."""
         return self._value(self._tree, params)
 
-    def _check(self, node: ast.AST) -> None:
+    def _check(self, node: ast.AST, depth: int = 0) -> None:
+        if depth > _DEEPEST:
+            raise OptionError(
+                f"{_short(self.text)} has more than {_DEEPEST} operations within each other; a "
+                "callable of the coefficients may be of any length"
+            )
         match node:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-                self._check(left)
-                self._check(right)
+                self._check(left, depth + 1)
+                self._check(right, depth + 1)
             case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
-                self._check(operand)
+                self._check(operand, depth + 1)
             case ast.Constant(value=value) if type(value) in (int, float):
-                pass
+                if value > _MOST:
+                    raise OptionError(f"{_short(self.text)} holds a number beyond 1e308")
             case ast.Name(id=name):
                 if not self._is_coefficient(name):
                     raise OptionError(
@@ -96,7 +113,7 @@ class Expression:
             case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if (
                 name in _FUNCTIONS
             ):
-                self._check(argument)
+                self._check(argument, depth + 1)
             case _:
                 raise OptionError(
                     f"{self.text!r} holds {self._shown(node)!r}; numbers, names of coefficients, "
@@ -106,12 +123,13 @@ class Expression:
     def _shown(self, node: ast.AST) -> str:
         """The text behind a part, with the names of coefficients again."""
         return re.sub(
-            r"\bb(\d+)_", lambda found: self._names[self.used[int(found[1])]], ast.unparse(node)
+            rf"\b{self._mark}(\d+)_",
+            lambda found: self._names[self.used[int(found[1])]],
+            ast.unparse(node),
         )
 
     def _is_coefficient(self, name: str) -> bool:
-        found = re.fullmatch(r"b(\d+)_", name)
-        return found is not None and int(found[1]) < len(self.used)
+        return re.fullmatch(rf"{self._mark}\d+_", name) is not None
 
     def _value(self, node: ast.AST, params: np.ndarray) -> Any:
         match node:
@@ -122,7 +140,11 @@ class Expression:
             case ast.Constant(value=value):
                 return float(value)
             case ast.Name(id=name):
-                return params[self.used[int(name[1:-1])]]
+                return params[self.used[int(name[len(self._mark) : -1])]]
             case ast.Call(func=ast.Name(id=name), args=[argument]):
                 return _FUNCTIONS[name](self._value(argument, params))
         raise AssertionError(ast.dump(node))  # `_check` has seen it
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= 80 else f"{text[:76]!r} ..."

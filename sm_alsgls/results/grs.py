@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.arguments import choice
+from sm_alsgls.arguments import came, choice, is_label
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.formula_errors import close
 from sm_alsgls.results.joint import residual_test
@@ -124,8 +124,10 @@ def _position(results: Any, variable: str | None) -> tuple[str, int]:
     """Name and column of what is tested."""
     columns = list(results.model._system.columns[0])
     if variable is not None:
-        if variable not in columns:
-            raise OptionError(f"no regressor {variable!r}{close(variable, columns, 'there are')}")
+        if not is_label(variable) or variable not in columns:
+            raise OptionError(
+                f"no regressor {came(variable)}{close(variable, columns, 'there are')}"
+            )
         return variable, columns.index(variable)
     constant = results._constants[0]
     if constant is None or np.count_nonzero(constant) != 1:

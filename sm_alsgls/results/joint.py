@@ -14,7 +14,7 @@ from statsmodels.tools.sm_exceptions import ValueWarning
 from sm_alsgls.core.bias_reduced import BiasReducedCovariance
 from sm_alsgls.core.hotelling import System, sandwich_eta
 from sm_alsgls.core.inference import WorkingCovariance
-from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError
+from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, RestrictionError
 from sm_alsgls.results.covariance import beside_leverage
 from sm_alsgls.results.removed import Removed
 
@@ -22,6 +22,8 @@ from sm_alsgls.results.removed import Removed
 _TRUST = 0.05
 # A row of hypotheses follows from the others where less than this is left of it.
 _REDUNDANT = 1e-10
+# What hypotheses that follow from others may be off, relative to their numbers.
+_AGREE = 1e-8
 
 
 class JointTest(ContrastResults):
@@ -76,21 +78,39 @@ def joint_test(results: Any, R: np.ndarray, q: np.ndarray, scalar: bool = True) 
     ------
     InsufficientRowsError, DataRemovedError
     """
+    with np.errstate(over="ignore"):  # a hypothesis may be as wrong as one likes
+        return JointTest.of(_tested(results, R, q), scalar)
+
+
+def _tested(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
     R, q = _independent(results, R, q)
     kind = results._choice
     if len(R) == 1:
-        found = _single(results, R, q)
-    elif kind.power is not None:
-        found = _robust(results, R, q)
-    elif kind.cov_type == "pcse":
-        found = _least_squares(results, R, q)
-    elif kind.cov_type == "sandwich":
-        found = residual_test(results, R, q)
-    elif kind.cov_type == "HAC":
-        found = _hac(results, R, q)
-    else:
-        found = _model_based(results, R, q)
-    return JointTest.of(found, scalar)
+        return _single(results, R, q)
+    if kind.power is not None:
+        return _robust(results, R, q)
+    if kind.cov_type == "pcse":
+        return _least_squares(results, R, q)
+    if kind.cov_type == "sandwich":
+        return residual_test(results, R, q)
+    if kind.cov_type == "HAC":
+        return _hac(results, R, q)
+    return _model_based(results, R, q)
+
+
+def check_hypotheses(R: np.ndarray, q: np.ndarray) -> None:
+    """Whether each hypothesis is about coefficients.
+
+    Raises
+    ------
+    RestrictionError
+    """
+    empty = ~R.any(axis=1)
+    if empty.any():
+        k = int(np.argmax(empty))
+        raise RestrictionError(
+            f"hypothesis {k + 1} of {len(R)} is about no coefficient: it says 0 = {q[k]:g}"
+        )
 
 
 def _independent(results: Any, R: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +132,29 @@ def _independent(results: Any, R: np.ndarray, q: np.ndarray) -> tuple[np.ndarray
         stacklevel=5,
     )
     kept = np.sort(order[: max(rank, 1)])
+    dropped = np.setdiff1d(np.arange(len(R)), kept)
+    by = np.linalg.lstsq(scaled[kept].T, scaled[dropped].T, rcond=None)[0].T
+    off = np.abs(q[dropped] - by @ q[kept])
+    wrong = off > _AGREE * (np.abs(q[dropped]) + np.abs(by) @ np.abs(q[kept]))
+    if wrong.any():
+        k = int(dropped[np.argmax(wrong)])
+        raise RestrictionError(
+            f"hypotheses contradict each other: what number {k + 1} of {len(R)} is about follows "
+            "from the others, and has another value by them"
+        )
     return R[kept], q[kept]
+
+
+def _orthogonal(results: Any, R: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same hypotheses as combinations that are at right angles in units of standard errors.
+
+    Those that nearly say the same have a covariance that rounding makes singular.
+    """
+    bse = np.asarray(results.bse)
+    scale = np.where(bse > 0.0, bse, 1.0)
+    triangle = np.linalg.qr((R * scale).T, mode="r")
+    both = scipy.linalg.solve_triangular(triangle, np.column_stack([R, q]), trans="T")
+    return both[:, :-1], both[:, -1]
 
 
 def _gap(results: Any, R: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -128,8 +170,8 @@ def _equations(results: Any, R: np.ndarray) -> np.ndarray:
 def _single(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
     """The square of the t test."""
     variance = float(results._of_combinations(R)[0, 0])
-    t2 = float(_gap(results, R, q)[0]) ** 2 / variance
-    return _Found(t2, 1.0, float(results._df_of(R)[0]), "F", "", 1)
+    t2 = np.square(_gap(results, R, q)[0]) / variance
+    return _Found(float(t2), 1.0, float(results._df_of(R)[0]), "F", "", 1)
 
 
 def _bonferroni(results: Any, R: np.ndarray, q: np.ndarray, note: str) -> _Found:
@@ -154,11 +196,12 @@ def _robust(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
     many = f"{m} hypotheses are many for {covariance.units.count} {units}"
     if 2 * m > covariance.units.count:
         return _bonferroni(results, R, q, many)
-    moments = covariance.moments(R * beside_leverage(results, covariance.bread))
+    S, s = _orthogonal(results, R, q)
+    moments = covariance.moments(S * beside_leverage(results, covariance.bread))
     eta = moments.eta
     if eta < 2.0 * m or moments.lost:
         return _bonferroni(results, R, q, f"{many} (eta {eta:.1f})")
-    Q = moments.quadratic(_gap(results, R, q))
+    Q = moments.quadratic(_gap(results, S, s))
     name = "HC2" if covariance.units.rows else "CR2"
     note = f"{name} of all hypotheses together, {covariance.units.count} {units}, eta {eta:.1f}"
     return _Found(
@@ -193,14 +236,15 @@ def residual_test(results: Any, R: np.ndarray, q: np.ndarray, note: str = "") ->
     if 2 * m > nu and not (shared and m <= nu):
         why = f"{m} hypotheses are many for {nu:.0f} degrees of freedom"
         return _bonferroni(results, R, q, f"{note}; {why}" if note else why)
-    eta = sandwich_eta(system, R * factor, nu)
+    S, s = _orthogonal(results, R, q)
+    eta = sandwich_eta(system, S * factor, nu)
     exact = shared and abs(eta - nu) < 1e-6 * nu
     if eta - m + 1.0 < 1.0 or (eta < 2.0 * m and not exact):
         why = f"{m} hypotheses are many for eta {eta:.1f}"
         return _bonferroni(results, R, q, f"{note}; {why}" if note else why)
     W = sigma.solve(E)
-    V = WorkingCovariance(bread, W, results.nobs, factor).combinations(R)
-    gap = _gap(results, R, q)
+    V = WorkingCovariance(bread, W, results.nobs, factor).combinations(S)
+    gap = _gap(results, S, s)
     Q = float(gap @ np.linalg.solve(V, gap))
     left = eta - m + 1.0
     law = "exact under normality" if exact else f"eta {eta:.1f}"
@@ -221,11 +265,12 @@ def _least_squares(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
     nu = float(results._df_t[_equations(results, R)].min())
     cells, sigma = results.model._system.cells, results.sigma
     system = System(covariance.bread, problem.rows.blocks, E, cells, sigma)
-    eta = sandwich_eta(system, R, nu, root=E.T / np.sqrt(results.nobs))
+    S, s = _orthogonal(results, R, q)
+    eta = sandwich_eta(system, S, nu, root=E.T / np.sqrt(results.nobs))
     if eta < 2.0 * m:
         return _bonferroni(results, R, q, f"{m} hypotheses are many for eta {eta:.1f}")
-    gap = _gap(results, R, q)
-    Q = float(gap @ np.linalg.solve(covariance.combinations(R), gap))
+    gap = _gap(results, S, s)
+    Q = float(gap @ np.linalg.solve(covariance.combinations(S), gap))
     left = eta - m + 1.0
     return _Found(Q * left / (eta * m), float(m), min(left, nu), "Hotelling", f"eta {eta:.1f}", m)
 
@@ -239,8 +284,9 @@ def _hac(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
             "covariance of their estimates is singular. Test fewer, one at a time with t_test, or "
             "with another cov_type"
         )
-    gap = _gap(results, R, q)
-    Q = float(gap @ np.linalg.solve(results._of_combinations(R), gap))
+    S, s = _orthogonal(results, R, q)
+    gap = _gap(results, S, s)
+    Q = float(gap @ np.linalg.solve(results._of_combinations(S), gap))
     left = nu - m + 1.0
     return _Found(Q * left / (nu * m), float(m), left, "Hotelling", "", m)
 
@@ -263,6 +309,7 @@ def _model_based(results: Any, R: np.ndarray, q: np.ndarray) -> _Found:
                     results, R, q, f"{why}: their own covariance is used, not Sigma"
                 )
             note = f"{why}, and this test trusts the rank; the data to do without it are gone"
-    gap = _gap(results, R, q)
-    Q = float(gap @ np.linalg.solve(results._of_combinations(R), gap))
+    S, s = _orthogonal(results, R, q)
+    gap = _gap(results, S, s)
+    Q = float(gap @ np.linalg.solve(results._of_combinations(S), gap))
     return _Found(Q / m, float(m), float(results.df_resid_inference), "F", note, m)

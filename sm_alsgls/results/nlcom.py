@@ -22,8 +22,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.arguments import level
-from sm_alsgls.exceptions import NonFiniteError, OptionError
+from sm_alsgls.alignment import by_name, nameless
+from sm_alsgls.arguments import came, level
+from sm_alsgls.exceptions import CallableError, NonFiniteError, OptionError, RestrictionError
+from sm_alsgls.numbers import numbers
 from sm_alsgls.results.expression import Expression
 
 _STEP = 1e-20
@@ -87,21 +89,29 @@ class NonlinearCombinations:
         ----------
         value : float or array_like (m,)
             A Series goes by its labels.
+
+        Raises
+        ------
+        OptionError, RestrictionError
+            The latter where the gradient of a function is zero.
         """
-        if isinstance(value, pd.Series):
-            if set(value.index) != set(self.estimate.index):
-                raise OptionError(
-                    f"value must have one number for each of {list(self.estimate.index)}, got "
-                    f"labels {list(value.index)}"
-                )
-            value = value[self.estimate.index]
-        try:
-            values = np.broadcast_to(np.asarray(value, dtype=float), self.estimate.shape)
-        except (TypeError, ValueError) as error:
+        labels, m = list(self.estimate.index), len(self.estimate)
+        values = numbers(value, "value", OptionError)
+        if isinstance(value, pd.Series) and not nameless(value.index):
+            values = values[by_name(value.index, labels, "value", OptionError, noun="function")]
+        if values.shape not in ((), (1,), (m,)):
             raise OptionError(
-                f"value must be a number, or one for each of {len(self.estimate)} functions"
-            ) from error
+                f"value must be a number, or one for each of {m} functions; got {came(value)}"
+            )
+        if not np.isfinite(values).all():
+            raise OptionError(f"value must be finite, got {came(value)}")
         G = self.gradient.to_numpy()
+        flat = ~G.any(axis=1)
+        if flat.any():
+            raise RestrictionError(
+                f"{labels[int(np.argmax(flat))]!r} does not move with the coefficients, at the "
+                "estimates: there is nothing to test"
+            )
         at = G @ np.asarray(self._results.params) - (self.estimate.to_numpy() - values)
         return self._results.wald_test((G, at), scalar=True)
 
@@ -147,23 +157,46 @@ class Functions:
             raise OptionError(
                 "functions of coefficients are text such as "
                 f"'{names[0]} / {names[-1]}', a callable, a list of these or a mapping from "
-                f"labels; got {what!r:.100}"
+                f"labels; got {came(what)}"
             )
         self._parts: list[Any] = []
         for part in parts:
             if not isinstance(part, str) and not callable(part):
-                raise OptionError(f"a function must be text or callable, got {part!r:.100}")
+                raise OptionError(f"a function must be text or callable, got {came(part)}")
             self._parts.append(Expression(part, names) if isinstance(part, str) else part)
 
-    def _of(self, part: Any, params: np.ndarray) -> np.ndarray:
+    def _of(self, i: int, params: np.ndarray) -> np.ndarray:
+        """Values of function ``i`` at coefficients (P,), which it cannot write to."""
+        part = self._parts[i]
         if isinstance(part, Expression):
             return np.atleast_1d(np.asarray(part(params)))
-        return np.asarray(part(pd.Series(params, index=self.names))).ravel()
+        try:
+            return np.asarray(part(pd.Series(params.copy(), index=self.names))).ravel()
+        except Exception as error:
+            raise CallableError(
+                f"{self._called(i)} raised {type(error).__name__} ({error})"
+            ) from error
 
-    def values(self, params: np.ndarray) -> np.ndarray:
-        """All values at coefficients (P,), (m,)."""
-        with np.errstate(all="ignore"):  # what is not finite is said by the caller
-            return np.concatenate([self._of(part, params) for part in self._parts])
+    def values(self, params: np.ndarray, like: pd.Series) -> np.ndarray:
+        """All values at coefficients (P,), as many as at the estimates: ``like`` (m,).
+
+        Raises
+        ------
+        CallableError, OptionError
+        """
+        with np.errstate(all="ignore"):  # what is not finite is NaN to the caller
+            found = [self._of(i, params) for i in range(len(self._parts))]
+        flat = np.concatenate([self._real(i, value) for i, value in enumerate(found)])
+        if len(flat) != len(like):
+            raise OptionError(
+                f"functions returned {len(like)} numbers at the estimates and {len(flat)} elsewhere"
+            )
+        return flat
+
+    def _real(self, i: int, value: np.ndarray) -> np.ndarray:
+        if value.dtype.kind not in "fiu" or not len(value):
+            raise OptionError(f"{self._called(i)} must return real numbers, got {came(value)}")
+        return value.astype(float)
 
     def evaluate(self, params: np.ndarray) -> pd.Series:
         """Values with their labels.
@@ -175,16 +208,14 @@ class Functions:
         labels: list[str] = []
         found: list[np.ndarray] = []
         with np.errstate(all="ignore"):
-            for i, part in enumerate(self._parts):
-                value = self._of(part, params)
-                if value.dtype.kind not in "fiu" or not len(value):
-                    raise OptionError(f"{self._called(i)} must return real numbers, got {value!r}")
+            for i in range(len(self._parts)):
+                value = self._real(i, self._of(i, params))
                 if not np.isfinite(value).all():
                     raise NonFiniteError(f"{self._called(i)} is not finite at the estimates")
                 label = self._called(i) if self.labels is None else self.labels[i]
                 many = len(value) > 1
                 labels += [f"{label}[{k}]" for k in range(len(value))] if many else [label]
-                found.append(value.astype(float))
+                found.append(value)
         return pd.Series(np.concatenate(found), index=labels, name="coef")
 
     def _called(self, i: int) -> str:
@@ -195,18 +226,21 @@ class Functions:
 
     def jacobian(self, params: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """G (m, P); ``scale`` (P,) are the sizes of coefficients that differences step by."""
-        m = len(self.values(params))
-        out = np.zeros((m, len(params)))
-        row = 0
-        for part in self._parts:
-            size = len(self._of(part, params))
+        blocks = []
+        for i, part in enumerate(self._parts):
             used = part.used if isinstance(part, Expression) else range(len(params))
+            block = np.zeros((len(self._of(i, params)), len(params)))
             with np.errstate(all="ignore"):
-                steps = _steps(lambda b, part=part: self._of(part, b), params, scale, used)
+                steps = _steps(lambda b, i=i: self._of(i, b), params, scale, used)
             for k, column in zip(used, steps, strict=True):
-                out[row : row + size, k] = column
-            row += size
-        return out
+                if len(column) != len(block):
+                    raise OptionError(
+                        f"{self._called(i)} returned {len(block)} numbers at the estimates and "
+                        f"{len(column)} beside them"
+                    )
+                block[:, k] = column
+            blocks.append(block)
+        return np.concatenate(blocks)
 
 
 def _steps(
@@ -232,7 +266,11 @@ def _steps(
             slope = _complex_step(f, params, k)
             central = difference(k)
             bound = _AGREE * (np.abs(central) + np.abs(f(params)) / scale[k])
-            if slope is None or not (np.abs(slope - central) <= bound).all():
+            if (
+                slope is None
+                or slope.shape != central.shape
+                or not (np.abs(slope - central) <= bound).all()
+            ):
                 # |b|, real() and comparisons lose the imaginary part.
                 complex_ones, slope = False, central
         found.append(difference(k) if slope is None else slope)
@@ -248,7 +286,7 @@ def _complex_step(
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             value = np.asarray(f(b))
-    except (TypeError, ValueError, np.exceptions.ComplexWarning):
+    except CallableError:  # it takes real numbers only: at those it was called before
         return None
     return value.imag / _STEP if value.dtype.kind == "c" else None
 
@@ -310,5 +348,5 @@ def bootstrap_combinations(
     """See `BootstrapResults.nlcom`."""
     made = Functions(functions, list(params.columns))
     value = made.evaluate(estimate.to_numpy(dtype=float))
-    draws = np.array([made.values(row) for row in params.to_numpy()], dtype=float)
+    draws = np.array([made.values(row, value) for row in params.to_numpy()])
     return BootstrapCombinations(value, pd.DataFrame(draws, columns=value.index))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
@@ -80,3 +80,62 @@ def test_what_cannot_be_told_is_refused():
     Y.iloc[3, 1] = np.nan
     with pytest.raises(OptionError, match="missing cells"):
         LowRankSUR(Y, X, rank=1, missing="fiml").fit(n_starts=1).exogeneity_test()
+
+
+@pytest.mark.parametrize("weights", [None, "rows"])
+def test_the_zero_of_a_regressor_does_not_matter(weights):
+    Y, X = drawn(30, 5, 1, moves=False)
+    w = None if weights is None else np.random.default_rng(3).uniform(0.3, 3.0, 30)
+    one = LowRankSUR(Y, X, rank=1, weights=w).fit(n_starts=1).exogeneity_test()
+    moved = {name: x.assign(x=x["x"] + 50.0) for name, x in X.items()}
+    other = LowRankSUR(Y, moved, rank=1, weights=w).fit(n_starts=1).exogeneity_test()
+    assert other.statistic == pytest.approx(one.statistic, rel=1e-5)  # two fits, each converged
+    assert other.alternative == one.alternative
+
+
+def test_weights_of_rows_are_a_system_of_weighted_rows():
+    """The score of columns root(w) (xbar - its weighted mean) in the dense twin."""
+    Y, X = drawn(30, 5, 1, moves=False)
+    w = np.random.default_rng(3).uniform(0.3, 3.0, 30)
+    w /= w.mean()
+    res = LowRankSUR(Y, X, rank=1, weights=w).fit(n_starts=1, debiased=False)
+    N, K = Y.shape
+    F, P, root = res.sigma.loadings, np.linalg.inv(res.sigma.to_dense()), np.sqrt(w)
+    means = np.column_stack([np.mean([x[c] for x in X.values()], axis=0) for c in ("x", "z")])
+    means = (means - np.average(means, axis=0, weights=w)) * root[:, None]
+    big = np.zeros((N * K, 3 * K))
+    for j, x in enumerate(X.values()):
+        big[j * N : (j + 1) * N, 3 * j : 3 * j + 3] = x.to_numpy() * root[:, None]
+    Z = np.column_stack([np.kron(F[:, 0], means[:, v]) for v in range(2)])
+    W = np.kron(P, np.eye(N))
+    e = (res.resid.to_numpy() * root[:, None]).T.ravel()
+    score = Z.T @ W @ e
+    V = Z.T @ W @ Z - Z.T @ W @ big @ np.linalg.solve(big.T @ W @ big, big.T @ W @ Z)
+    expected = score @ np.linalg.solve(V, score)
+    assert res.exogeneity_test().statistic == pytest.approx(expected, rel=1e-6)
+
+
+def test_weights_of_cells_are_refused():
+    """They would make even the constants differ between the equations."""
+    Y, X = drawn(30, 5, 1, moves=False)
+    w = np.random.default_rng(3).uniform(0.3, 3.0, Y.shape)
+    res = LowRankSUR(Y, X, rank=1, weights=w).fit(n_starts=1)
+    with pytest.raises(OptionError, match="weights of cells"):
+        res.exogeneity_test()
+    assert res.diagnostics().table.loc["factors and regressors", "verdict"] == "-"
+
+
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
+def test_rows_that_leave_no_degrees_of_freedom():
+    rng = np.random.default_rng(0)
+    N, K = 9, 5
+    names = ["one", "x", "z", "u", "v"]
+    X = {f"e{j}": pd.DataFrame(np.column_stack([np.ones(N), rng.standard_normal((N, 4))]),
+                               columns=names) for j in range(K)}  # fmt: skip
+    Y = pd.DataFrame(rng.standard_normal((N, K)), columns=list(X))
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
+    with pytest.raises(InsufficientRowsError, match="9 rows leaves no degrees of freedom"):
+        res.exogeneity_test()
+    assert res.diagnostics().table.loc["factors and regressors", "verdict"] == "-"
+    again = LowRankSUR(Y, X, rank=1).fit(n_starts=1, use_t=False)
+    assert 0.0 <= again.exogeneity_test().pvalue <= 1.0

@@ -8,7 +8,12 @@ import statsmodels.api as sm
 from scipy import stats
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.exceptions import CovarianceWarning, InsufficientRowsError, OptionError
+from sm_alsgls.exceptions import (
+    CovarianceWarning,
+    InsufficientRowsError,
+    OptionError,
+    RestrictionError,
+)
 from tests.systems import simulate
 
 N, K, P = 30, 6, 3
@@ -348,3 +353,81 @@ def test_large_systems_never_form_p_by_p():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 36e6
+
+
+# -- hypotheses that are odd, under every covariance ---------------------------------------------
+
+
+@pytest.mark.parametrize("use_t", [True, False])
+@pytest.mark.parametrize("name", [*ROBUST, "nonrobust"])
+def test_a_hypothesis_about_no_coefficient_is_named(res, name, use_t):
+    found = res if name == "nonrobust" else covariance(res, name)
+    R = rows(2)
+    R[1] = 0.0
+    with pytest.raises(RestrictionError, match="hypothesis 2 of 2 is about no coefficient.*0 = 3"):
+        found.wald_test((R, [0.0, 3.0]), use_f=use_t)
+
+
+def test_hypotheses_that_contradict_each_other(res):
+    R = rows(2)
+    three = np.vstack([R, R[0] - 2.0 * R[1]])
+    with pytest.warns(UserWarning, match="follow from others"):
+        agree = res.wald_test((three, [1.0, 2.0, -3.0]))
+    assert agree.fvalue == pytest.approx(res.wald_test((R, [1.0, 2.0])).fvalue, rel=1e-8)
+    with (
+        pytest.warns(UserWarning, match="follow from others"),
+        pytest.raises(RestrictionError, match=r"contradict each other: what number \d of 3"),
+    ):
+        res.wald_test((three, [1.0, 2.0, -3.1]))
+
+
+@pytest.mark.parametrize("name", [*ROBUST, "nonrobust"])
+def test_hypotheses_that_nearly_say_the_same(res, name):
+    """A test is of the hyperplane that hypotheses span, whatever rows span it."""
+    found = res if name == "nonrobust" else covariance(res, name)
+    R = rows(2)
+    near = np.vstack([R[0], R[0] + 1e-7 * R[1]])
+    one, other = found.wald_test((R, [0.1, 0.2])), found.wald_test((near, [0.1, 0.1 + 2e-8]))
+    assert one.method == other.method
+    if one.method != "Bonferroni":  # of each row, so that rows matter
+        # The second row holds 7 digits of the second hypothesis.
+        np.testing.assert_allclose(other.fvalue, one.fvalue, rtol=1e-5)
+        np.testing.assert_allclose(other.df_denom, one.df_denom, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*ROBUST, "nonrobust"])
+def test_a_hypothesis_as_wrong_as_one_likes(res, name):
+    found = res if name == "nonrobust" else covariance(res, name)
+    for m in (1, 2):
+        test = found.wald_test((rows(m), np.full(m, 1e300)))
+        assert test.pvalue == 0.0
+
+
+def test_panel_corrected_errors_of_more_hypotheses_than_rows():
+    """E'E is singular where K > N, and so is the covariance of as many combinations."""
+    X, Y, _ = simulate(24, 60, 3, 1, seed=0)
+    wide = fit(Y, X, 0)
+    found = wide.get_robustcov_results("pcse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        test = found.wald_test(np.eye(180))
+    assert test.method == "Bonferroni"
+    assert 0.0 <= test.pvalue <= 1.0
+
+
+def test_panel_corrected_errors_are_refused_at_once(res):
+    with pytest.raises(OptionError, match="this fit has rank 1"):
+        res.get_robustcov_results("pcse")
+
+
+def test_robust_errors_of_a_ridge_without_factors():
+    """Without factors nothing ties equations, but the ridge makes H other than diagonal."""
+    X, Y, _ = simulate(N, 4, P, 1, seed=2)
+    res = LowRankSUR(Y, X, rank=0).fit(lam_B=0.5, debiased=False, use_t=False)
+    found = res.get_robustcov_results("sandwich")
+    inverse = np.asarray(res._problem.covariance(res.sigma).dense())
+    E, d = np.asarray(res.resid), res.sigma.diag()
+    S = E.T @ E / N
+    meat = np.block([[X[j].T @ X[m] * S[j, m] / (d[j] * d[m]) for m in range(4)] for j in range(4)])
+    np.testing.assert_allclose(found.cov_params(), inverse @ meat @ inverse, rtol=1e-6, atol=1e-12)
+    assert np.isfinite(found.wald_test(np.eye(4 * P)[:2]).pvalue)

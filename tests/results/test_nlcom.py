@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import NonFiniteError, OptionError
+from sm_alsgls.exceptions import CallableError, NonFiniteError, OptionError, RestrictionError
 from sm_alsgls.results.expression import Expression
 
 
@@ -149,3 +149,75 @@ def test_bootstrap(res):
     np.testing.assert_allclose(made.draws["sum"], draws)
     assert made.std_errors["sum"] == pytest.approx(draws.std())
     np.testing.assert_allclose(made.conf_int().loc["sum"], draws.quantile([0.025, 0.975]))
+
+
+@pytest.mark.parametrize("mark", ["b0_", "b_0_", "b1_", "ｂ0_", "b\u0663_"])
+def test_what_stands_for_coefficients_cannot_be_written(mark):
+    """`b0_` in text is a name like others, not the first coefficient that the text has."""
+    with pytest.raises(OptionError, match="no coefficient|cannot read"):
+        Expression(f"a + {mark}", NAMES)
+
+
+def test_deep_and_long_text():
+    deep = "-" * 5_000 + "a", "(" * 300 + "a" + ")" * 300, " + ".join(["a"] * 2_000)
+    for text in (*deep, "log(" * 450 + "a" + ")" * 450, "a + 1" + "0" * 400, "1" + "0" * 5_000):
+        with pytest.raises(OptionError) as caught:
+            Expression(text, NAMES)
+        assert len(str(caught.value)) < 400
+    assert float(Expression(" + ".join(["a"] * 300), NAMES)(np.ones(7))) == 300.0
+    with pytest.raises(OptionError, match="beyond 1e308"):
+        Expression("a * 1e999", NAMES)
+
+
+def test_a_callable_that_raises_is_chained(res):
+    def broken(b):
+        raise KeyError("x")
+
+    with pytest.raises(CallableError, match="broken raised KeyError") as caught:
+        res.nlcom(broken)
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(CallableError, match="KeyError"):
+        res.bootstrap(2).nlcom(lambda b: b["no"])
+
+
+def test_a_callable_cannot_write_to_the_coefficients(res):
+    before = res.params.copy()
+
+    def greedy(b):
+        value = b.iloc[0] * 2.0
+        b.iloc[:] = 0.0
+        return value
+
+    assert res.nlcom(greedy).estimate.iloc[0] == 2.0 * before.iloc[0]
+    assert res.params.equals(before)
+
+
+@pytest.mark.parametrize("what", [lambda b: "a", lambda b: [], lambda b: 1j, lambda b: None])
+def test_what_is_no_number(res, what):
+    with pytest.raises(OptionError, match="must return real numbers"):
+        res.nlcom(what)
+
+
+def test_as_many_numbers_everywhere(res):
+    at = res.params.iloc[0]
+    with pytest.raises(OptionError, match="returned 1 numbers at the estimates and 2 beside"):
+        res.nlcom(lambda b: np.ones(1 + (b.iloc[0] != at)))
+    with pytest.raises(OptionError, match="returned 1 numbers at the estimates and 2 elsewhere"):
+        res.bootstrap(2).nlcom(lambda b: np.ones(1 + (b.iloc[0] != at)))
+
+
+def test_values_to_test(res):
+    two = res.nlcom({"u": "IBM_value", "v": "IBM_capital"})
+    by_name = two.test(pd.Series({"v": 2.0, "u": 1.0}))
+    assert by_name.fvalue == pytest.approx(two.test([1.0, 2.0]).fvalue)
+    for bad in ("0", ["1", "2"], [1.0, 2.0, 3.0], np.nan, 1j, pd.Series({"u": 1.0, "w": 0.0})):
+        with pytest.raises(OptionError):
+            two.test(bad)
+    assert two.test(1e300).pvalue == 0.0
+
+
+def test_a_function_that_does_not_move_is_not_tested(res):
+    still = res.nlcom({"still": lambda b: 0.0 * b.iloc[0], "u": "IBM_value"})
+    assert np.isnan(still.tvalues["still"])
+    with pytest.raises(RestrictionError, match="'still' does not move with the coefficients"):
+        still.test()

@@ -10,7 +10,7 @@ import pandas as pd
 from sm_alsgls.core.correlation import robust_squares, sum_of_correlations, unit_columns
 from sm_alsgls.core.residual_tests import condition_numbers, residual_correlations
 from sm_alsgls.core.wild_signs import wild_pvalue
-from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, OptionError
 from sm_alsgls.results.checks.check import Check, skipped, verdict
 from sm_alsgls.results.diagnostics_report import listed
 from sm_alsgls.results.exogeneity import exogeneity_test
@@ -198,7 +198,7 @@ def exogeneity(results: Any, alpha: float) -> Check:
     """Whether factors move with the regressors."""
     try:
         test = exogeneity_test(results)
-    except OptionError as error:
+    except (InsufficientRowsError, OptionError) as error:
         return skipped(EXOGENEITY, str(error).partition(",")[0])
     except DataRemovedError:
         return skipped(EXOGENEITY, "the rows were read in chunks and not kept")
