@@ -28,8 +28,8 @@ def plain(column: pd.Series, whole: bool = True) -> pd.Series:
     By kind of the dtype, not from a list of them: Arrow's, pandas' nullable, sparse ones and those
     of other packages become bool (object beside a missing value), integers (float beside one),
     float (decimals), datetime64 and timedelta64, else objects. Objects that are all numbers become
-    numbers, and those that are all missing NaN. Unordered dictionaries of Arrow are an encoding of their values and become those.
-    Categoricals stay, on plain categories.
+    numbers, and those that are all missing NaN. Unordered dictionaries of Arrow are an encoding of
+    their values and become those. Categoricals stay, on plain categories.
 
     Parameters
     ----------

@@ -122,8 +122,6 @@ def needed() -> dict[str, Any]:
         "EquationResults.r_matrix": "x = 0",
         "PanelResults.r_matrix": "IBM_value = 0",
         "EquationResults.functions": "x ** 2",
-        "PanelResults.functions": "IBM_value ** 2",
-        "functions": "a_x / b_x",
         "r_matrix": "a_x = 0",
         "PanelResults.variable": "value",
         "variable": "x",
