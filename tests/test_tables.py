@@ -377,3 +377,16 @@ class TestOverallTest:
         for name in ("fvalue", "f_pvalue", "df_model", "df_resid", "rsquared", "rsquared_adj"):
             assert isinstance(getattr(ols, name), float)
             assert type(getattr(view, name)) is float
+
+
+def test_a_summary_says_what_chose_the_rank():
+    from sm_alsgls import LowRankSUR
+    from sm_alsgls.datasets import load_grunfeld
+
+    data = load_grunfeld()
+    panel = {"groups": "firm", "time": "year"}
+    chosen = LowRankSUR.from_formula("invest ~ value", data, **panel).fit()
+    given = LowRankSUR.from_formula("invest ~ value", data, rank=1, **panel).fit()
+    said = " ".join(str(chosen.summary()).split())
+    assert f"Rank {chosen.rank} is chosen by BIC of the factor structure of OLS residuals" in said
+    assert "is chosen by" not in str(given.summary())

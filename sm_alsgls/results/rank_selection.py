@@ -119,6 +119,11 @@ class RankSelection:
     def _repr_html_(self) -> str:
         return self.summary().as_html()
 
+    @property
+    def reason(self) -> str:
+        """What chose the rank, in a sentence."""
+        return f"Rank {self.rank} is chosen by {_NAMES[self.method]}."
+
     def summary(self) -> SystemSummary:
         """Criteria by candidate, the choice of each, and the chosen rank in a sentence."""
         table, summary = self.table, SystemSummary()
@@ -153,7 +158,7 @@ class RankSelection:
             f"{name} {'-' if pd.isna(rank) else rank}" for name, rank in self.choices.items()
         )
         text = [
-            f"Rank {self.rank} is chosen by {_NAMES[self.method]}.",
+            self.reason,
             f"By criterion: {said}.",
             "* marks what a criterion chooses, < the chosen rank.",
             *self.notes,

@@ -237,6 +237,8 @@ def _notes(results: Any, shown: bool) -> list[str]:
     bound = results.model.restrictions
     if bound is not None:
         notes.append(f"{len(bound.q)} linear restrictions hold exactly.")
+    if results.model.rank_selection is not None:
+        notes.append(results.model.rank_selection.reason)
     tried, reached = len(fit["starts"]), fit["starts_at_best"]
     if results.rank == 0:
         notes.append("Rank 0: errors are uncorrelated between equations, OLS for each.")
