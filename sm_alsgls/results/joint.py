@@ -239,6 +239,8 @@ def residual_test(results: Any, R: np.ndarray, q: np.ndarray, note: str = "") ->
     S, s = _orthogonal(results, R, q)
     eta = sandwich_eta(system, S * factor, nu)
     exact = shared and abs(eta - nu) < 1e-6 * nu
+    if exact:
+        eta = nu  # to the last digit
     if eta - m + 1.0 < 1.0 or (eta < 2.0 * m and not exact):
         why = f"{m} hypotheses are many for eta {eta:.1f}"
         return _bonferroni(results, R, q, f"{note}; {why}" if note else why)
