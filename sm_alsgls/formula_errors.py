@@ -75,11 +75,11 @@ def engine_error(
     while name is not None and name not in unknown:
         # Engines stop at the first unknown name; a column of NaN in its place shows the next.
         unknown.append(name)
-        trial[name] = np.nan
-        name = None
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+                warnings.simplefilter("ignore")  # also that of pandas, of a column more to many
+                trial[name] = np.nan
+                name = None
                 matrices(trial)
         except FAILURES as next_error:
             name = _unknown_name(next_error, trial.columns)

@@ -499,3 +499,36 @@ def test_the_kinds_of_error():
     with pytest.raises(UnknownArgumentError):
         LowRankSUR(Y, X, anything=1)
     assert re.search("it has", str(caught.value)) is None
+
+
+@pytest.mark.parametrize(("of_y", "of_x"), [(1e140, 1e-40), (1e-140, 1e40)])
+@pytest.mark.parametrize("missing", ["none", "fiml"])
+def test_coefficients_whose_variance_is_no_float(of_y, of_x, missing):
+    """Not an overflow from inside, and not a standard error of 0."""
+    y, x = system()
+    y[:, 1] *= of_y
+    x[1][:, 2] *= of_x
+    if missing == "fiml":
+        y[4, 0] = np.nan
+    said = r"equation 'y2': the coefficient of 'x2' has a variance of about 1e-?3\d\d.*no float"
+    with pytest.raises(SystemInputError, match=said):
+        LowRankSUR(y, x, rank=1, missing=missing).fit()
+
+
+@pytest.mark.parametrize("missing", ["none", "fiml"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_curvature_and_diagnostics_in_any_units(rank, missing):
+    y, scale = Y.copy(), np.array([1e5, 1e-121, 1e140, 1e-145])
+    if missing == "fiml":
+        y[4, 0] = np.nan
+    plain = LowRankSUR(y, X, rank=rank, missing=missing).fit(n_starts=1)
+    res = LowRankSUR(y * scale, X, rank=rank, missing=missing).fit(n_starts=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert res.curvature().lowest == pytest.approx(
+            plain.curvature().lowest,
+            rel=1e-3,
+            abs=1e-4,  # where zero, up to the tolerance of fits
+        )
+        tables = [one.diagnostics().table for one in (plain, res)]
+    assert (tables[0]["verdict"] == tables[1]["verdict"]).all()

@@ -3,6 +3,7 @@
 import io
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -341,3 +342,14 @@ def test_columns_that_happen_to_differ_are_no_panel():
     data = pd.DataFrame({"buyer": np.arange(n) // 2, "seller": np.arange(n) * 7 % 30})
     assert not data.duplicated().any()
     assert guess_panel(data) is None
+
+
+def test_an_unknown_name_beside_many_columns_brings_no_warning(data, engine):
+    """pandas' of a frame with many blocks, to which the search for names adds a column."""
+    many = data.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        for i in range(150):
+            many[f"c{i}"] = float(i)
+    with pytest.raises(FormulaError, match="uses unknown variables: 'nope'"):
+        LowRankSUR.from_formula("invest ~ nope", many, **PANEL)

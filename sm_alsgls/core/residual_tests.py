@@ -30,6 +30,8 @@ Array = np.ndarray
 def moments(E: Array) -> tuple[Array, Array]:
     """Skewness m3 / m2^(3/2) and kurtosis m4 / m2^2 about the means, (m,) each."""
     C = E - E.mean(axis=0)
+    # In units of its own, of which fourth powers are floats.
+    C /= np.sqrt(np.einsum("nm,nm->m", C, C) / len(E))
     squares = C * C
     n, m2 = len(E), squares.mean(axis=0)
     m3 = np.einsum("nm,nm->m", squares, C) / n

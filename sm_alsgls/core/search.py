@@ -31,7 +31,7 @@ from sm_alsgls.core.starts import (
 )
 from sm_alsgls.core.steps import System, steps_of
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.core.units import in_units
+from sm_alsgls.core.units import curvature_in_units, in_units
 from sm_alsgls.covariance import LowRankDiag
 
 __all__ = ["SAME", "Run", "Search", "curvature_at", "effort", "search"]
@@ -297,6 +297,7 @@ def _off_a_saddle(problem: System, best: Solution, curvature: Curvature, sign: f
     )
 
 
+@curvature_in_units
 def curvature_at(problem: System, solution: Solution) -> Curvature:
     """The lowest curvature at a solution, uniquenesses on their bound held there."""
     free = solution.cov.uniquenesses > 1.5 * problem.floor

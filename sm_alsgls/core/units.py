@@ -68,6 +68,20 @@ def in_units(searcher: Callable[..., Search]) -> Callable[..., Search]:
     return search
 
 
+def curvature_in_units(curvature_of: Callable[..., Curvature]) -> Callable[..., Curvature]:
+    """The lowest curvature at a solution, found as `in_units` searches."""
+
+    @wraps(curvature_of)
+    def curvature(problem: System, solution: Solution) -> Curvature:
+        s = problem.s_ols
+        if np.all(s > _LEAST) and np.all(s < _MOST):
+            return curvature_of(problem, solution)
+        scale = _Scale(problem, units(s))
+        return scale.curvature(curvature_of(scale.inner, scale.inward(solution)))
+
+    return curvature
+
+
 class _Scale:
     """A problem in other units, and what is found there in those of the problem."""
 
@@ -95,6 +109,18 @@ class _Scale:
             block=None,
         )
 
+    def inward(self, solution: Solution) -> Solution:
+        """A solution of the problem in the units of the search."""
+        back = 1.0 / self._c
+        return replace(
+            solution,
+            gamma=self._carried(solution.gamma, back=True),
+            E=solution.E * back,
+            cov=solution.cov.scaled(back),
+            nll=solution.nll - self._shift,
+            block=None,
+        )
+
     def sweep(self, row: Sweep) -> Sweep:
         """A row of the trace with the Jacobian."""
         return row._replace(nll_beta=row.nll_beta + self._shift, nll=row.nll + self._shift)
@@ -106,7 +132,7 @@ class _Scale:
             found,
             best=self._solution(found.best),
             runs=tuple(run._replace(nll=run.nll + shift) for run in found.runs),
-            curvature=None if found.curvature is None else self._curvature(found.curvature),
+            curvature=None if found.curvature is None else self.curvature(found.curvature),
             rungs=tuple(rung._replace(nll=rung.nll + shift) for rung in found.rungs),
         )
 
@@ -127,7 +153,8 @@ class _Scale:
         d = np.maximum(cov.uniquenesses * self._c * self._c, _SMALLEST)
         return LowRankDiag.from_factors(cov.loadings * self._c[:, None], d)
 
-    def _curvature(self, curvature: Curvature) -> Curvature:
+    def curvature(self, curvature: Curvature) -> Curvature:
+        """A direction in the units of the problem."""
         return replace(
             curvature,
             gamma=curvature.gamma * self._on_gamma,

@@ -29,6 +29,8 @@ from sm_alsgls.results.rank_selection import RULES
 
 # Sizes of responses whose precisions, and lengths whose squares, are doubles.
 _LEAST, _MOST = 1e-151, 1e153
+# Variances of errors from which those of coefficients are looked at, and powers of ten of these.
+_FAR, _POWER = 1e30, 303
 
 
 @on_one_thread
@@ -57,6 +59,7 @@ def build_problem(
     except InconsistentRestrictionsError as error:
         raise RestrictionError(restrictions.explain(error, system.param_names)) from None
     _exact_fits(system, problem)
+    _variances(system, problem)
     try:
         check_independent(system, problem)
     except DuplicateEquationError:
@@ -156,6 +159,25 @@ def _sizes(system: System) -> None:
             + f"and its sum of squares is no float; multiply it by a power of ten to bring it "
             f"within {_LEAST:g} and {most:.0g}"
         )
+
+
+def _variances(system: System, problem: Problem) -> None:
+    """Variances of coefficients must be doubles: those of responses over those of regressors.
+
+    Looked at where a response alone takes up a part of the range.
+    """
+    far = (problem.s_ols < 1.0 / _FAR) | (problem.s_ols > _FAR)
+    for j in np.flatnonzero(far):
+        with np.errstate(over="ignore", under="ignore"):
+            size = np.log10(np.square(problem.design.beta_map(j)).sum(axis=1))
+        power = np.log10(problem.s_ols[j]) + size
+        odd = np.flatnonzero(~(np.abs(power) < _POWER))
+        if len(odd):
+            raise SystemInputError(
+                f"equation {system.names[j]!r}: the coefficient of {system.columns[j][odd[0]]!r} "
+                f"has a variance of about 1e{power[odd[0]]:.0f}, which is no float; bring response "
+                "and regressor closer together, multiplying either by a power of ten"
+            )
 
 
 def _exact_fits(system: System, problem: Problem) -> None:

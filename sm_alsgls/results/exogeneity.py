@@ -51,7 +51,9 @@ def exogeneity_test(results: Any) -> CovarianceTest:
     )
     variance = whole - results._problem.covariance(sigma).combinations(cross.T)
     # Of unit size where the model's own regressors take nothing.
-    scale = 1.0 / np.sqrt(np.diagonal(whole))
+    size = np.sqrt(np.diagonal(whole))
+    # A factor that loads on nothing has no score.
+    scale = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0.0)
     share, directions = np.linalg.eigh(variance * np.outer(scale, scale))
     new = share > _NEW
     if not new.any():
