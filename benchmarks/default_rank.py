@@ -7,7 +7,9 @@ Sigma in every replication. Two tables.
 
 ranks    Sigma = F F' + D with loadings N(0, 1) ("strong") or 0.5 N(0, 1) ("weak"), d ~ U(.5, 1.5),
          true ranks 0 .. 6 (as far as they are legal); rows Gaussian or multivariate t. A cell is
-         the share of draws in which the default is the true rank / is larger, over all true ranks.
+         the share of draws in which the default is the true rank / is larger, over all true ranks;
+         the same of ``bic_robust`` on the same draws; and means of both, and of ``bic_ols``, the
+         default without its limit, over sizes.
 slopes   the same with strong factors, and Sigma that is not low rank: AR with .7 and .9, two blocks
          with correlation .6, exp(-distance / .3) on the unit square, Wishart with 2 K degrees of
          freedom. Coverage of nominal 95 % intervals of slopes, and RMSE relative to OLS, under the
@@ -18,6 +20,7 @@ slopes   the same with strong factors, and Sigma that is not low rank: AR with .
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -33,6 +36,7 @@ from sm_alsgls.core.default_rank import default_criterion, supported_rank
 from sm_alsgls.core.factor import auto_rank, largest_rank, sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.rank_path import path_gtol, residual_path
+from sm_alsgls.core.robust_rank import robust_criterion
 
 P = 3
 MOST = 10
@@ -87,13 +91,24 @@ def draw(rng: np.random.Generator, N: int, half: np.ndarray, df: float):
     return X, np.column_stack([x @ b for x, b in zip(X, beta, strict=True)]) + E, beta
 
 
-def chosen(X, Y) -> int:
-    """The rank of "auto"."""
+WAYS = ("default", "bic_ols", "bic_robust")
+
+
+def chosen(X, Y) -> tuple[int, int, int]:
+    """The ranks of `WAYS`."""
     N, K = Y.shape
-    top = min(MOST, largest_rank(K, N, P), supported_rank(N - P, K))
+    largest = largest_rank(K, N, P)
+    candidates = range(min(MOST, largest, (N - P) // 3) + 1)
     problem = Problem(X, Y, ALSOptions(gtol=path_gtol(N)))
-    found = default_criterion(problem, range(top + 1), K * P)
-    return min(found, key=lambda r: found[r])
+    found = default_criterion(problem, candidates, K * P)
+    capped = [r for r in found if r <= supported_rank(N - P, K)]
+    E = np.column_stack([y - x @ np.linalg.lstsq(x, y)[0] for x, y in zip(X, Y.T, strict=True)])
+    robust = robust_criterion(E, candidates, float(N - P)).values
+    return (
+        min(capped, key=lambda r: found[r]),
+        min(found, key=lambda r: found[r]),
+        min(robust, key=lambda r: robust[r]),
+    )
 
 
 def truths(K: int) -> list[tuple[int, str]]:
@@ -103,36 +118,51 @@ def truths(K: int) -> list[tuple[int, str]]:
 
 
 def rank_cell(N: int, K: int, tails: str, reps: int, seed: int) -> np.ndarray:
-    """True rank, whether it is weak, and the rank chosen, of every draw, (draws, 3)."""
+    """True rank, whether it is weak, and the ranks of `WAYS`, of every draw, (draws, 5)."""
     rng = np.random.default_rng([seed, N, K, sorted(TAILS).index(tails)])
     out = []
     for r, strength in truths(K):
         for _ in range(reps):
             half = factors(rng, K, r, STRENGTH[strength])
             X, Y, _ = draw(rng, N, half, TAILS[tails])
-            out.append((r, strength == "weak", chosen(X, Y)))
+            out.append((r, strength == "weak", *chosen(X, Y)))
     return np.array(out)
 
 
 def ranks(sizes, reps: int, seed: int) -> None:
-    print("\n## The rank that the default chooses: share right / too high\n")
     names = [f"{t}, {s}" for t in TAILS for s in ("r=0", *STRENGTH)]
-    print("| N, K | cap | " + " | ".join(names) + " |\n" + "|---" * (len(names) + 2) + "|")
-    for N, K in sizes:
-        cells = []
-        for tails in TAILS:
+    shares = np.empty((len(WAYS), len(sizes), len(names), 2))
+    for i, (N, K) in enumerate(sizes):
+        for j, tails in enumerate(TAILS):
             found = rank_cell(N, K, tails, reps if K < 200 else max(2, reps // 2), seed)
-            r, weak, rank = found.T
-            for mine in (r == 0, (r > 0) & (weak == 0), (r > 0) & (weak == 1)):
-                right, high = np.mean((rank == r)[mine]), np.mean((rank > r)[mine])
-                cells.append(f"{right:.2f} / {high:.2f}")
-        cap = min(MOST, supported_rank(N - P, K), largest_rank(K, N, P))
-        print(f"| {N}, {K} | {cap} | " + " | ".join(cells) + " |", flush=True)
-    draws = reps * 6
+            r, weak = found[:, 0], found[:, 1]
+            for k, mine in enumerate((r == 0, (r > 0) & (weak == 0), (r > 0) & (weak == 1))):
+                for way in range(len(WAYS)):
+                    rank = found[:, 2 + way]
+                    right, high = np.mean((rank == r)[mine]), np.mean((rank > r)[mine])
+                    shares[way, i, 3 * j + k] = right, high
+        print(f"N={N}, K={K} done", file=sys.stderr, flush=True)
+    heads = " | ".join(names) + " |\n" + "|---" * (len(names) + 2) + "|"
+    for way in ("default", "bic_robust"):
+        print(f"\n## The rank that {way} chooses: share right / too high\n")
+        print(f"| N, K | {'cap' if way == 'default' else 'largest candidate'} | " + heads)
+        for (N, K), cells in zip(sizes, shares[WAYS.index(way)], strict=True):
+            cap = supported_rank(N - P, K) if way == "default" else (N - P) // 3
+            print(f"| {N}, {K} | {min(MOST, cap, largest_rank(K, N, P))} | {_row(cells)}")
     print(
         f"\n{reps} draws of each true rank (half at K=200): standard errors up to "
-        f"{0.5 / np.sqrt(reps):.2f} where r=0, {0.5 / np.sqrt(draws):.2f} elsewhere."
+        f"{0.5 / np.sqrt(reps):.2f} where r=0, {0.5 / np.sqrt(reps * 6):.2f} elsewhere."
     )
+    print(f"\n## Means over sizes: share right / too high\n\n| | N | {heads}")
+    for rows in ((20, 30, 40), (100, 300)):
+        mine = [N in rows for N, _ in sizes]
+        for way, cells in zip(WAYS, shares, strict=True):
+            if any(mine):
+                print(f"| {way} | {rows[0]} to {rows[-1]} | {_row(cells[mine].mean(axis=0))}")
+
+
+def _row(cells: np.ndarray) -> str:
+    return " | ".join(f"{right:.2f} / {high:.2f}" for right, high in cells) + " |"
 
 
 def slopes_cell(N: int, K: int, kind: str, reps: int, seed: int) -> np.ndarray:

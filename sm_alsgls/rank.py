@@ -37,7 +37,10 @@ def select_rank(
     method : str
         ================ ================================================================
         "bic_ols"        BIC of the factor structure of OLS residuals: the default
-        "aic_ols"        the same with AIC: more power, and too many factors at times
+        "bic_robust"     the same with rows weighted for heavy tails, and in the order of time
+                         counted for less where they are correlated; for finding the number of
+                         factors (`sm_alsgls.core.robust_rank`); in the table only when asked
+        "aic_ols"        bic_ols with AIC: more power, and too many factors at times
         "bic" "aic"      2 N nll + (log N or 2) m, m all parameters: `bic`, `aic` of the fit
         "ebic"           bic + 2 log C(K, r) (Chen and Chen 2008, gamma = 1)
         "ic1" .. "ic3"   Bai and Ng (2002), Econometrica 70
@@ -131,6 +134,7 @@ def select_rank(
         blocks=blocks,
         alpha=alpha,
         fit_options=fit_options,
+        time=getattr(model.formula_system, "time", None),
     )
 
 

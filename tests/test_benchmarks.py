@@ -309,6 +309,8 @@ def test_default_rank(load, capsys):
     assert (strong[:, 0] == strong[:, 2]).mean() > 0.9
     heavy = script.rank_cell(100, 20, "t(3)", 2, 1)
     assert (heavy[:, 2] > heavy[:, 0]).mean() > 0.3
+    assert (heavy[:, 4] > heavy[:, 0]).mean() < 0.05
+    assert (heavy[:, 3] >= heavy[:, 2]).all()
     cell = script.slopes_cell(20, 10, "AR .9", 3, 77)
     # Correlated errors: slopes of rank 2 are more precise than those of OLS.
     assert cell[:, 2, 2].mean() < 0.8 * cell[:, 2, 0].mean()

@@ -150,29 +150,41 @@ def residual_path(problem: Problem, ranks: Sequence[int]) -> Array:
 
 def residual_steps(problem: Problem, ranks: Sequence[int]) -> Iterator[float]:
     """`residual_path` one candidate at a time."""
-    E = problem.E_ols
     gtol = min(problem.options.gtol, path_gtol(problem.n_obs))
+    E, constant = problem.E_ols, 0.5 * problem.K * math.log(2.0 * math.pi)
+    for fit in factor_steps(E, ranks, n_obs=problem.n_obs, floor=problem.floor, gtol=gtol):
+        yield fit.nll + constant
+
+
+def factor_steps(
+    E: Array, ranks: Sequence[int], *, n_obs: int, floor: Array, gtol: float
+) -> Iterator[FactorSolution]:
+    """Factor analysis of the rows ``E`` (n, K) at every candidate, each from the last.
+
+    On small systems also from a start of its own, as factor analysis has several maxima.
+    """
+    s = np.einsum("kn,kn->k", E.T, E.T) / n_obs
     last: FactorSolution | None = None
     for rank in ranks:
         starts: list[FactorSolution | None] = [last]
-        if last is not None and rank > 0 and searched(problem):
+        if last is not None and rank > 0 and E.size <= _SEARCHED:
             starts.append(None)
         fits = [
             fit_factor(
                 E,
                 rank,
-                n_obs=problem.n_obs,
+                n_obs=n_obs,
                 d=None if start is None else start.d,
-                floor=problem.floor,
+                floor=floor,
                 gtol=gtol,
-                block=None if start is None else _widened(start.block, problem, rank),
+                block=None if start is None else _widened(start.block, s, len(E), rank),
             )
             for start in starts
         ]
         best = min(fits, key=lambda fit: fit.nll)
         # A diagonal Sigma's d say nothing of a factor.
         last = best if rank > 0 else None
-        yield best.nll + 0.5 * problem.K * math.log(2.0 * math.pi)
+        yield best
 
 
 def _beyond(
@@ -186,7 +198,7 @@ def _beyond(
     if rank + 1 > min(n, K):
         return math.nan, None
     more = min(more, n, K)
-    block = _widened(solution.block, problem, more)
+    block = _widened(solution.block, problem.s_ols, n, more)
     source = spectrum(solution.E, problem.n_obs, more, block)
     # The iteration refines only eigenvalues above 1, where a random basis may not reach: a
     # quarter of d makes them four times as large.
@@ -195,15 +207,18 @@ def _beyond(
     return 0.25 * float(values[rank]), kept
 
 
-def _widened(block: Array | None, problem: Problem, rank: int) -> Array | None:
-    """A basis of an earlier fit with random columns beside it, as wide as ``rank`` needs."""
+def _widened(block: Array | None, s: Array, n: int, rank: int) -> Array | None:
+    """A basis of an earlier fit with random columns beside it, as wide as ``rank`` needs.
+
+    ``s`` (K,) are variances, n the number of rows.
+    """
     if block is None:
         return None
-    n, K = problem.Y.shape
+    K = len(s)
     missing = min(2 * rank + 2, n, K) - block.shape[1]
     if missing <= 0:
         return block
     extra = np.random.default_rng(0).standard_normal((K, missing))
-    extra /= np.sqrt(problem.s_ols)[:, None]
+    extra /= np.sqrt(s)[:, None]
     extra *= np.linalg.norm(block, axis=0).mean() / np.linalg.norm(extra, axis=0)
     return np.concatenate([block, extra], axis=1)

@@ -31,6 +31,7 @@ from sm_alsgls.core.rank_path import (
     residual_path,
     searched,
 )
+from sm_alsgls.core.robust_rank import RobustRank, robust_criterion
 from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank
 from sm_alsgls.exceptions import (
     IllegalRankError,
@@ -243,6 +244,46 @@ def default_table(
         _loosen(problem)
     found = default_criterion(problem, ranks, free_coefficients(system, restrictions))
     return pd.DataFrame({"bic_ols": found}, index=pd.Index(list(found), name="rank"))
+
+
+def robust_column(
+    system: System,
+    restrictions: Restrictions | None,
+    ranks: Sequence[int],
+    options: ALSOptions,
+    *,
+    loose: bool,
+    in_time: bool,
+) -> tuple[pd.Series, RobustRank]:
+    """bic_robust of the candidates that it looks at, and what it found about the rows."""
+    problem = build_problem(system, options, restrictions)
+    if loose:
+        _loosen(problem)
+    # The rows themselves: a problem's may be compressed, which loses their sizes.
+    beta = problem.design.to_beta(problem.gamma_ols)
+    fitted = (X @ b for X, b in zip(system.used_blocks, beta, strict=True))
+    E = system.cells.used(system.Y) - np.column_stack(list(fitted))
+    n = E.shape[0] - free_coefficients(system, restrictions) / E.shape[1]
+    gtol = min(problem.options.gtol, path_gtol(problem.n_obs))
+    found = robust_criterion(E, ranks, n, in_time=in_time, gtol=gtol)
+    index = pd.Index(list(found.values), name="rank")
+    return pd.Series(found.values, index, dtype=float, name="bic_robust"), found
+
+
+def robust_notes(found: RobustRank) -> list[str]:
+    """What the rows were taken for."""
+    notes = []
+    if np.isfinite(found.nu):
+        notes.append(
+            f"Rows have heavy tails (multivariate t with about {found.nu:.0f} degrees of freedom); "
+            "far rows were weighted down."
+        )
+    if found.rho > 0.0:
+        notes.append(
+            f"Neighbouring rows have correlation {found.rho:.2f}: they counted for "
+            f"{(1 - found.rho**2) / (1 + found.rho**2):.0%} of their number."
+        )
+    return notes
 
 
 def default_notes(system: System, restrictions: Restrictions | None, rank: int) -> list[str]:

@@ -17,6 +17,8 @@ from sm_alsgls.models.rank_choice import (
     default_table,
     path_options,
     residual_table,
+    robust_column,
+    robust_notes,
     sizes,
     under_the_cap,
 )
@@ -25,10 +27,13 @@ from sm_alsgls.models.restrictions import Restrictions
 from sm_alsgls.models.stream import StreamedSystem
 from sm_alsgls.models.system import System
 from sm_alsgls.results.rank_selection import RESIDUAL_RULES, RULES, RankSelection, choose
+from sm_alsgls.results.row_order import ordered
 
 METHODS = ("auto", "rule", *RULES)
 # These take the fit for the maximum of the likelihood, which a ridge moves.
 _LIKELIHOOD = ("bic", "aic", "ebic", "lr")
+# These need each row, and why.
+_ROWS = {"cv": "refits without some rows", "bic_robust": "weighs each row"}
 
 
 def is_rule(rank: Any) -> bool:
@@ -36,13 +41,15 @@ def is_rule(rank: Any) -> bool:
     return isinstance(rank, str) and (rank == "auto" or rank in RULES)
 
 
-def choose_rank(system: System, restrictions: Restrictions | None, rule: str) -> RankSelection:
+def choose_rank(
+    system: System, restrictions: Restrictions | None, rule: str, time: str | None = None
+) -> RankSelection:
     """What ``LowRankSUR(rank=rule)`` does: `select` with its defaults, and no more than it needs.
 
     Criteria of OLS residuals leave out the fits of every candidate, which cost several times
     more than all of these criteria.
     """
-    return select(system, restrictions, rule, argument="rank", complete=False)
+    return select(system, restrictions, rule, argument="rank", complete=False, time=time)
 
 
 def select(
@@ -59,6 +66,7 @@ def select(
     fit_options: Mapping[str, Any] | None = None,
     argument: str = "method",
     complete: bool = True,
+    time: str | None = None,
 ) -> RankSelection:
     """Choose a rank; parameters are those of `sm_alsgls.rank.select_rank`.
 
@@ -67,7 +75,10 @@ def select(
     argument : str
         What the caller's argument is called, for messages.
     complete : bool
-        Every criterion (but "cv", unless it is asked for), or those that ``method`` comes with.
+        Every criterion (but "cv" and "bic_robust", unless asked for), or those that ``method``
+        comes with.
+    time : str, optional
+        The column of times that rows were sorted by, for "bic_robust".
 
     Raises
     ------
@@ -89,14 +100,22 @@ def select(
         )
     limit, source = starts(n_starts), generator(rng)
     N, K, p = sizes(system)
-    if method == "cv" and isinstance(system, StreamedSystem):
+    if method in _ROWS and isinstance(system, StreamedSystem):
         raise OptionError(
-            f"{argument}='cv' refits without some rows, but the rows of this model were read in "
+            f"{argument}={method!r} {_ROWS[method]}, but the rows of this model were read in "
             f"chunks and not kept; use {argument}='bic_ols'"
         )
     labels = fold_labels(N, folds, blocks, source) if method == "cv" else None
     loose = not {"gtol", "rel_tol"} & set(given)
-    if method == "auto":
+    robust = None
+    if method == "bic_robust":
+        in_time = ordered(system.index, time)
+        column, robust = robust_column(
+            system, restrictions, ranks, options, loose=loose, in_time=in_time
+        )
+    if robust is not None and not complete:
+        table = column.to_frame()
+    elif method == "auto":
         table = default_table(system, restrictions, ranks, options, loose=loose)
     elif not complete and method in RESIDUAL_RULES:
         table = residual_table(system, restrictions, ranks, options, loose=loose)
@@ -109,6 +128,8 @@ def select(
             at = table.columns.get_loc("converged")
             table.insert(at, "cv", score)
             table.insert(at + 1, "cv_se", error)
+        if robust is not None:
+            table.insert(table.columns.get_loc("bic_ols") + 1, "bic_robust", column)
     choices = pd.Series(
         [choose(name, table[name], alpha) for name in RULES if name in table],
         index=[name for name in RULES if name in table],
@@ -119,6 +140,8 @@ def select(
     notes = _notes(rank, ranks, table, method)
     if method == "auto":
         notes += default_notes(system, restrictions, rank)
+    if robust is not None:
+        notes += robust_notes(robust)
     return RankSelection(rank, method, table, choices, alpha, N, K, notes)
 
 

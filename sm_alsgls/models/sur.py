@@ -89,10 +89,12 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         the factor structure of OLS residuals, among the ranks that N supports, so that intervals
         keep their level (`sm_alsgls.core.default_rank`); missing cells are no obstacle. 0 makes
         Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols" (the same without
-        the limit), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed", "lr"
-        and "cv" choose as `sm_alsgls.select_rank` with its defaults does: criteria of OLS
-        residuals (all but bic, aic, ebic, lr, cv) in about the time of one fit, the others in
-        that of several. "rule" is max(1, min(8, ceil(K/10))), cut to the largest legal rank.
+        the limit), "bic_robust" (that with rows weighted for heavy tails, where the number of
+        factors is what you want to know), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3",
+        "er", "gr", "ed", "lr" and "cv" choose as `sm_alsgls.select_rank` with its defaults does:
+        criteria of OLS residuals (all but bic, aic, ebic, lr, cv) in about the time of one fit,
+        the others in that of several. "rule" is max(1, min(8, ceil(K/10))), cut to the largest
+        legal rank.
     missing : {"none", "drop", "raise", "fiml"}
         "drop" removes every row in which any equation misses a value. "fiml" (full-information
         maximum likelihood) leaves out only the cells (row, equation) that miss the response or a
@@ -241,7 +243,9 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
 
     def _choose_rank(self, rule: str) -> None:
         warn_if_no_factor(rule, self._system, stacklevel=5)
-        self.rank_selection = choose_rank(self._system, self.restrictions, rule)
+        self.rank_selection = choose_rank(
+            self._system, self.restrictions, rule, getattr(self.formula_system, "time", None)
+        )
         self.rank, self.rank_method = self.rank_selection.rank, rule
         self._restrict(self.restrictions)
 

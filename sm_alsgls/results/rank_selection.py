@@ -18,7 +18,9 @@ from sm_alsgls.results.summary import SystemSummary
 
 # Which end of a criterion is its choice; the order is that of the methods in messages.
 RULES = {
-    **dict.fromkeys(("bic_ols", "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3"), "least"),
+    **dict.fromkeys(
+        ("bic_ols", "bic_robust", "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3"), "least"
+    ),
     **dict.fromkeys(("er", "gr"), "most"),
     "ed": "last above 1",
     "lr": "first accepted",
@@ -32,6 +34,7 @@ _NAMES = {
     "auto": "BIC of the factor structure of OLS residuals, among the ranks that N supports",
     "rule": "the rule max(1, min(8, ceil(K/10)))",
     "bic_ols": "BIC of the factor structure of OLS residuals",
+    "bic_robust": "BIC of the factor structure of OLS residuals, rows weighted for heavy tails",
     "aic_ols": "AIC of the factor structure of OLS residuals",
     "bic": "BIC",
     "aic": "AIC",
@@ -80,9 +83,9 @@ class RankSelection:
     table : DataFrame
         A row for each candidate, indexed by ``rank``: nll (per row) and llf of the fit,
         parameters, aic, bic, ebic; aic_ols, bic_ols, ic1, ic2, ic3, er, gr, ed of OLS residuals; lr
-        (p-value that r factors suffice); cv and cv_se when asked; converged, starts. A model made
-        with the name of a criterion of OLS residuals as its rank has these criteria only, "auto"
-        bic_ols alone, of the ranks that it looked at.
+        (p-value that r factors suffice); bic_robust, cv and cv_se when asked; converged, starts.
+        A model made with the name of a criterion of OLS residuals as its rank has these criteria
+        only, "auto" bic_ols and "bic_robust" itself alone, of the ranks that it looked at.
     choices : Series
         The rank that each criterion would choose; missing where it is not defined.
     alpha : float
@@ -215,6 +218,7 @@ class RankSelection:
 
 _LABELS = {
     "bic_ols": "BIC of residuals",
+    "bic_robust": "BIC of weighted residuals",
     "aic_ols": "AIC of residuals",
     "bic": "BIC",
     "aic": "AIC",

@@ -16,8 +16,13 @@ _QUICK = 20_000_000
 
 def in_time_order(results: Any) -> bool:
     """Whether rows are labelled by times, in their order."""
-    recipe, index = results.model.formula_system, results._rows
-    if recipe is not None and recipe.time is not None:
+    recipe = results.model.formula_system
+    return ordered(results._rows, None if recipe is None else recipe.time)
+
+
+def ordered(index: pd.Index, time: str | None) -> bool:
+    """The same of an index, and of the column of times that a panel was built by."""
+    if time is not None:
         return True
     dated = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
     return dated and bool(index.is_monotonic_increasing)

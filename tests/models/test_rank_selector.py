@@ -50,7 +50,8 @@ def test_residual_rules_are_those_without_a_fit(monkeypatch):
         assert list(LowRankSUR(Y, X, rank=rule).rank_selection.table) == [
             "aic_ols", "bic_ols", "ic1", "ic2", "ic3", "er", "gr", "ed",
         ]  # fmt: skip
-    for rule in set(RULES) - set(RESIDUAL_RULES):
+    assert list(LowRankSUR(Y, X, rank="bic_robust").rank_selection.table) == ["bic_robust"]
+    for rule in set(RULES) - {"bic_robust", *RESIDUAL_RULES}:
         with pytest.raises(AssertionError, match="a candidate was fitted"):
             LowRankSUR(Y, X, rank=rule)
 
@@ -130,6 +131,8 @@ def test_formulas_pairs_and_chunks():
         assert stream.rank == LowRankSUR(Y, X, rank=rule).rank
     with pytest.raises(OptionError, match="rank='cv' refits without some rows.*rank='bic_ols'"):
         LowRankSUR.from_chunks(parts, rank="cv")
+    with pytest.raises(OptionError, match="rank='bic_robust' weighs each row.*rank='bic_ols'"):
+        LowRankSUR.from_chunks(parts, rank="bic_robust")
 
 
 def test_rank_zero_for_want_of_data_warns():
@@ -144,7 +147,9 @@ def test_rank_zero_for_want_of_data_warns():
 def test_unknown_names_list_the_known():
     X, Y = system()
     for rank in ("BIC", "mdl", 1.5, True, None):
-        with pytest.raises(IllegalRankError, match=r"got .*; criteria .* are bic_ols, aic_ols"):
+        with pytest.raises(
+            IllegalRankError, match=r"got .*; criteria .* are bic_ols, bic_robust, aic_ols"
+        ):
             LowRankSUR(Y, X, rank=rank)
     with pytest.raises(OptionError, match="did you mean 'bic_ols'"):
         select_rank(LowRankSUR(Y, X), "bic-ols")
@@ -188,3 +193,90 @@ def test_a_rank_that_is_too_high_is_said_after_the_first_start():
     assert len(mine) == 1
     assert mine[0].filename == __file__
     assert len(res.mle_retvals["starts"]) > 1
+
+
+def heavy(N=100, K=20, r=1, seed=3):
+    """A system of rows that are multivariate t(3)."""
+    rng = np.random.default_rng(seed)
+    X = [np.column_stack([np.ones(N), rng.standard_normal((N, 2))]) for _ in range(K)]
+    E = rng.standard_normal((N, r)) @ rng.standard_normal((r, K)) + rng.standard_normal((N, K))
+    return X, E / np.sqrt(rng.chisquare(3.0, N))[:, None]
+
+
+def test_bic_robust_finds_the_factors_of_heavy_rows():
+    X, Y = heavy()
+    model = LowRankSUR(Y, X, rank="bic_robust")
+    assert model.rank == 1 < LowRankSUR(Y, X, rank="bic_ols").rank
+    text = " ".join(str(model.rank_selection).split())
+    assert "Rank 1 is chosen by BIC of the factor structure of OLS residuals, rows weighted" in text
+    assert "Rows have heavy tails (multivariate t with about 3 degrees of freedom)" in text
+    assert model.rank_selection.criterion.name == "bic_robust"
+    assert model.rank_selection.table.index.tolist() == [0, 1, 2, 3]
+    whole = select_rank(model, "bic_robust", n_starts=1, candidates=range(6))
+    assert whole.rank == 1
+    assert whole.table["bic_robust"].notna().tolist() == [True] * 4 + [False] * 2
+    assert "bic_robust" not in select_rank(model, n_starts=1, candidates=[0, 1]).table
+
+
+def test_bic_robust_looks_at_residuals_as_they_are():
+    """Compression of rows, units, order of rows, equal weights and order of equations: nothing."""
+    X, Y = heavy(200, 8)
+    X = [X[0]] * 8  # so few regressors that rows are compressed
+    base = LowRankSUR(Y, X, rank="bic_robust").rank_selection.table["bic_robust"]
+    rng = np.random.default_rng(0)
+    at, columns = rng.permutation(200), rng.permutation(8)
+    for model in (
+        LowRankSUR(Y[at], X[0][at], rank="bic_robust"),
+        LowRankSUR(Y[:, columns] * 10.0 ** np.arange(8), X[0], rank="bic_robust"),
+        LowRankSUR(Y, X, rank="bic_robust", weights=np.full(200, 3.0)),
+    ):
+        np.testing.assert_allclose(model.rank_selection.table["bic_robust"], base, atol=1e-4)
+    given = rng.uniform(0.2, 5.0, 200)
+    weighted = LowRankSUR(Y, X, rank="bic_robust", weights=given).rank_selection.table
+    root = np.sqrt(given / given.mean())[:, None]
+    by_hand = LowRankSUR(Y * root, X[0] * root, rank="bic_robust").rank_selection.table
+    pd.testing.assert_frame_equal(weighted, by_hand, atol=1e-4)
+
+
+def test_bic_robust_counts_correlated_rows_for_less_where_they_are_in_time():
+    rng = np.random.default_rng(8)
+    E = rng.standard_normal((60, 20))
+    for n in range(1, 60):
+        E[n] += 0.8 * E[n - 1]
+    X = pd.DataFrame({"const": np.ones(60), "x": rng.standard_normal(60)})
+    names = [f"y{j}" for j in range(20)]
+    dated = pd.DataFrame(E, pd.date_range("2001-01-31", periods=60, freq="ME"), names)
+    plain = LowRankSUR(E, X, rank="bic_robust")
+    timed = LowRankSUR(dated, X.set_index(dated.index), rank="bic_robust")
+    assert timed.rank == 0 < plain.rank
+    assert "Neighbouring rows have correlation 0." in str(timed.rank_selection)
+    assert "Neighbouring" not in str(plain.rank_selection)
+    # Dates that are not in order say nothing.
+    at = rng.permutation(60)
+    mixed = LowRankSUR(dated.iloc[at], X.set_index(dated.index).iloc[at], rank="bic_robust")
+    assert mixed.rank_selection.notes == []
+    long = dated.assign(time=np.arange(60), x=X["x"].to_numpy()).melt(["time", "x"], var_name="eq")
+    panel = LowRankSUR.from_formula("value ~ x", long, groups="eq", time="time", rank="bic_robust")
+    np.testing.assert_allclose(
+        panel.rank_selection.table["bic_robust"],
+        timed.rank_selection.table["bic_robust"],
+        atol=1e-4,
+    )
+    again = select_rank(panel, "bic_robust", n_starts=1, candidates=[0, 1]).notes
+    assert any("Neighbouring" in note for note in again)
+
+
+def test_bic_robust_needs_every_cell():
+    X, Y = system()
+    Y[3, 2] = np.nan
+    with pytest.raises(OptionError, match="rank='bic_robust' needs complete rows.*rank='auto'"):
+        LowRankSUR(Y, X, missing="fiml", rank="bic_robust")
+    assert LowRankSUR(Y, X, missing="drop", rank="bic_robust").rank == 2
+
+
+def test_bic_robust_on_the_command_line(tmp_path, capsys):
+    file = tmp_path / "panel.csv"
+    load_grunfeld().to_csv(file, index=False)
+    panel = [str(file), "--formula", "invest ~ value + capital", "--groups", "firm", "--quiet"]
+    assert main([*panel, "--time", "year", "--n-starts", "1", "--rank", "bic_robust"]) == 0
+    assert "(bic_robust)" in capsys.readouterr().out
