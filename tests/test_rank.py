@@ -106,7 +106,7 @@ class TestLikelihoodCriteria:
         nll = select_rank(model, candidates=range(6), n_starts=n_starts).table.nll.to_numpy()
         assert (np.diff(nll) < 0).all()
         if n_starts == "auto":
-            # DESIGN.md: OLS starts end 0.1 a row above.
+            # OLS starts end 0.1 a row above.
             assert nll[3] == pytest.approx(-75.27269555, abs=1e-6)
 
     @pytest.mark.slow

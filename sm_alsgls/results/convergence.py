@@ -52,7 +52,7 @@ def spare_message(rank: int, last: LastFactor) -> str:
     return (
         f"rank={rank} is plainly too high: the last factor is weaker than noise is half the time "
         f"(eigenvalue {last.eigenvalue:.3g}, noise {last.noise:.3g}). Factors that are noise make "
-        "intervals too short; lower the rank, or let rank='bic_ols' choose it"
+        "intervals too short; lower the rank, or let rank='auto' choose it"
     )
 
 

@@ -100,7 +100,7 @@ def test_fit_warns_two_too_high_and_not_at_the_truth(N, K, p):
 def test_the_results_say_so_too():
     X, Y, _ = simulate(100, 20, 3, 1, seed=3)
     model = LowRankSUR(Y, X, rank=4)
-    with pytest.warns(RankWarning, match=r"rank=4 is plainly too high.*rank='bic_ols'"):
+    with pytest.warns(RankWarning, match=r"rank=4 is plainly too high.*rank='auto'"):
         res = model.fit(n_starts=1)
     assert any("rank=4 is plainly too high" in note for note in res.warnings)
     again = res.get_robustcov_results("HC1")

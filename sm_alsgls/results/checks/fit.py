@@ -123,7 +123,7 @@ def rank(results: Any, alpha: float) -> list[Check]:
             verdict(last.is_spare),
             f"eigenvalue {last.eigenvalue:.3g}; that of noise is {last.noise:.3g} or more half "
             "the time",
-            "the rank is too high, which makes intervals too short: rank='bic_ols'",
+            "the rank is too high, which makes intervals too short: rank='auto'",
         )
     left = results._factors_left
     if left is None:
