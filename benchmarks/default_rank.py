@@ -162,7 +162,13 @@ def ranks(sizes, reps: int, seed: int) -> None:
 
 
 def _row(cells: np.ndarray) -> str:
-    return " | ".join(f"{right:.2f} / {high:.2f}" for right, high in cells) + " |"
+    """Shares right/too high; where r=0 all that is not right is too high."""
+    text = []
+    for i, pair in enumerate(cells):
+        right, high = (f"{x:.2f}".removeprefix("0") for x in pair)
+        right, high = (x.replace("1.00", "1") for x in (right, high))
+        text.append(right if i % (1 + len(STRENGTH)) == 0 else f"{right}/{high}")
+    return " | ".join(text) + " |"
 
 
 def slopes_cell(N: int, K: int, kind: str, reps: int, seed: int) -> np.ndarray:
