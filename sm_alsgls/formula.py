@@ -183,7 +183,8 @@ def build_system(
         names = used_names(scope, [parts[0].text], used.frame.columns)
         return replace(_long(parts[0], used, groups, time, by_cell, key), scope=names)
     kept = np.flatnonzero(complete)
-    index = used.labels[kept]
+    # pandas 2 makes numbers, 8 bytes a row, of a part of a range, be it all of it.
+    index = used.labels if complete.all() else used.labels[kept]
     endog, exog, specs = {}, [], []
     for (name, _), part in zip(equations, parts, strict=True):
         design = part.rhs.loc[kept].set_axis(index)

@@ -77,7 +77,7 @@ def read_data(
             made = plain(column, whole=_alone(name, text))
             if made is not column:
                 frame[name] = made
-    # pandas 2 makes numbers, 8 bytes a row, of a part of a range.
+    # pandas 2 makes numbers, 8 bytes a row, of a part of a range, be it all of it.
     index = data.index if chosen is None else data.index[rows]
     return Data(frame, index, scope | _aligned(scope, text, data.index, rows), rows)
 

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 
+import matplotlib.pyplot as plt
 import pytest
 
 import sm_alsgls
@@ -18,6 +19,7 @@ MODULES = sorted(
 @pytest.mark.parametrize("name", ["sm_alsgls", *MODULES])
 def test_examples_run(name):
     module = importlib.import_module(name)
+    plt.close("all")  # matplotlib 3.9 warns of a backend that is chosen beside open figures
     failed, _ = doctest.testmod(module)
     assert failed == 0, "the report above says which example"
 
