@@ -313,6 +313,7 @@ def test_a_statistic_that_processes_cannot_get(monkeypatch):
 DATES = pd.date_range("2000", periods=40)
 NO_NUMBERS = {
     "imaginary": np.ones(40) + 1j,
+    "imaginary series": pd.Series(np.ones(40) + 0j),
     "imaginary objects": np.array([1j] + [1.0] * 39, dtype=object),
     "digits": np.array(["1"] * 40),
     "digits in objects": np.array(["1"] + [1.0] * 39, dtype=object),
