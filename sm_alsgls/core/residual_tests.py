@@ -79,10 +79,11 @@ def normality(E: Array) -> tuple[Array, Array]:
 
 
 def ljung_box(E: Array, lags: int) -> tuple[Array, Array]:
-    """Serial correlation up to ``lags``, about the means."""
+    """Serial correlation up to ``lags``, about the means; NaN of a column that is constant."""
     n = len(E)
     C = E - E.mean(axis=0)
     total = np.einsum("nm,nm->m", C, C)
+    total[total == 0.0] = np.nan
     statistic = np.zeros(E.shape[1])
     for k in range(1, lags + 1):
         rho = np.einsum("nm,nm->m", C[k:], C[:-k]) / total

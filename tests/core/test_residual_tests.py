@@ -123,3 +123,13 @@ def test_leverages_and_condition_numbers():
     unit = [x / np.linalg.norm(x, axis=0) for x in X]
     np.testing.assert_allclose(condition_numbers(X), [np.linalg.cond(u) for u in unit], rtol=1e-9)
     np.testing.assert_allclose(leverages([X[0]] * 3), leverages(X[:1]), rtol=1e-12)
+
+
+def test_a_column_of_zeros_has_no_serial_correlation():
+    """As scores of a factor without loadings are."""
+    from sm_alsgls.core.residual_tests import ljung_box
+
+    E = np.random.default_rng(0).standard_normal((20, 2)) * [1.0, 0.0]
+    statistic, pvalues = ljung_box(E, 3)
+    assert np.isfinite(statistic[0])
+    assert np.isnan(pvalues[1])

@@ -53,7 +53,9 @@ def of_order(
     scores = results.factor_scores.to_numpy()
     if scores.shape[1]:
         of_factors, p = ljung_box(scores, lags)
-        factors["ljung_box"], factors["durbin_watson"] = corrected(p), durbin_watson(scores)
+        factors["ljung_box"], factors["durbin_watson"] = corrected(p), np.nan
+        moves = scores.any(axis=0)  # a factor without loadings has scores of zero
+        factors.loc[moves, "durbin_watson"] = durbin_watson(scores[:, moves])
         checks.append(
             family(
                 NAMES[2], of_factors, factors["ljung_box"].to_numpy(),
