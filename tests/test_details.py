@@ -171,3 +171,5 @@ def test_joint_rows_matter_between_no_factor_and_as_many_as_equations():
     assert fewest_joint_rows(patterns, 1, p) is not None
     assert fewest_joint_rows(patterns, 2, p) is not None
     assert fewest_joint_rows(patterns, 3, p) is None
+    mask[2:, 2] = False  # of one equation alone, whose own regressors fit its two rows
+    assert fewest_joint_rows(Patterns(mask), 0, p) is None

@@ -57,8 +57,8 @@ def fewest_joint_rows(patterns: Patterns, rank: int, p: Array) -> JointRows | No
     >>> fewest_joint_rows(Patterns(mask), 1, np.array([2, 2, 2]))
     JointRows(equations=(0, 1), rows=1)
     """
-    if rank == 0 or rank >= patterns.K:
-        return None
+    if rank == 0:
+        return None  # one equation with no more rows than regressors is refused where data are read
     seeds = np.argsort(patterns.rows, kind="stable")[:_SEEDS]
     cells = patterns.cells
     sets = seeds[:, None]
