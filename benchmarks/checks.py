@@ -137,7 +137,7 @@ def diagnosed(rows: list, reps: int) -> list[str]:
         shown = " | ".join("-" if np.isnan(c) else f"{c:.3f}" for c in cells)
         which = x + (", common slopes" if common else "")
         errors = {"": "normal", "Bai": "move with x (Bai 2009)"}.get(what, what)
-        lines.append(f"| {N}, {K}, {r} | {which} | {errors} | {shown} |")
+        lines.append(f"| {N},&nbsp;{K},&nbsp;{r} | {which} | {errors} | {shown} |")
         print(lines[-1], flush=True)
     return lines
 
@@ -161,7 +161,7 @@ def diagonal(reps: int) -> list[str]:
             E = fit.resid.to_numpy()
             rejected["lm_robust"] += wild_pvalue(robust_squares, E, design, 99, seed)[1] <= 0.05
         cells = " | ".join(f"{n / reps:.3f}" for n in rejected.values())
-        lines.append(f"| {N}, {K} | {name} | {x} | {cells} |")
+        lines.append(f"| {N},&nbsp;{K} | {name} | {x} | {cells} |")
         print(lines[-1], flush=True)
     return lines
 

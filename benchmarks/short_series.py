@@ -82,7 +82,7 @@ def main() -> None:
             size = np.mean(rejected[name])
             shown = "refused" if np.isnan(size) else f"{size:.3f}"
             cells.append(f"{mean:.3f} ({se:.3f}) / {shown}")
-        lines.append(f"| {N}, {K} | {rho:g} | " + " | ".join(cells) + " |")
+        lines.append(f"| {N},&nbsp;{K} | {rho:g} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     text = [
         "# Rows in time",
