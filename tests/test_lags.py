@@ -6,12 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import FormulaError, UnbalancedPanelError, UnseenLevelError
+from sm_alsgls.exceptions import (
+    FormulaError,
+    NonFiniteError,
+    UnbalancedPanelError,
+    UnseenLevelError,
+)
 from sm_alsgls.formula import build_system, replay, replay_panel
 
 PANEL = {"groups": "unit", "time": "t"}
@@ -144,7 +149,10 @@ def test_rows_in_any_order_are_one_model(seed, keep, term, formulaic):
     before = options.formula_engine
     options.formula_engine = "formulaic" if formulaic else "patsy"
     try:
-        one = build_system(f"y ~ {term}", data, **PANEL)
+        try:
+            one = build_system(f"y ~ {term}", data, **PANEL)
+        except NonFiniteError:
+            assume(False)  # what is left of the panel has no row with all of its neighbours
         order = rng.permutation(len(data))
         other = data.iloc[order].set_axis(rng.permutation(len(data)))
         two = build_system(f"y ~ {term}", other, **PANEL)

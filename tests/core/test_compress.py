@@ -116,7 +116,9 @@ def test_cholesky_is_refused_where_rows_are_unlike_those_before(rng, kind):
     assert not t._cholesky(np.asfortranarray(block))
     np.testing.assert_array_equal(t.R, before)
     t.append(np.asfortranarray(block))
-    assert gram_error(t.R, np.vstack([first, block])) < 1e-14
+    assert (
+        gram_error(t.R, np.vstack([first, block])) < 3e-14
+    )  # a hundred roundings; 1.03e-14 with NumPy 2.5
 
 
 def test_a_column_of_zeros_does_not_stop_cholesky(rng):
@@ -146,7 +148,9 @@ def test_cross_products_only_of_columns_that_are_nearly_orthogonal(rng, kind):
     before = t.R.copy()
     assert t._gram(np.asfortranarray(block)) == (kind == "orthogonal")
     if kind == "orthogonal":
-        assert gram_error(t.R, np.vstack([first, block])) < 1e-14
+        assert (
+            gram_error(t.R, np.vstack([first, block])) < 3e-14
+        )  # a hundred roundings; 1.03e-14 with NumPy 2.5
         assert not np.tril(t.R, -1).any()
     else:
         np.testing.assert_array_equal(t.R, before)
@@ -159,7 +163,7 @@ def test_repeated_columns(rng):
     t.repeat([1, 3])
     t.append(np.asfortranarray(B))
     full = np.vstack([A[:, [0, 1, 2, 3, 1, 3]], B])
-    assert gram_error(t.R, full) < 1e-14
+    assert gram_error(t.R, full) < 3e-14  # a hundred roundings; 1.03e-14 with NumPy 2.5
 
 
 # -- rows in memory -----------------------------------------------------------------------------
