@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.correlation import robust_squares
-from sm_alsgls.core.wild_signs import wild_pvalue
+from sm_alsgls.core.residuals.correlation import robust_squares
+from sm_alsgls.core.residuals.wild_signs import wild_pvalue
 from sm_alsgls.diagnostics import diagonality_test
 
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "checks.md"

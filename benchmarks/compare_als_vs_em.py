@@ -16,7 +16,7 @@ and with --peer alsgls' `als_gls` (six sweeps) and, in releases that have it (0.
 * Memory is measured, in a fresh process for every (fit, K), the data and all modules being loaded
   and a small system fitted before. "arrays" is the peak of memory that Python and NumPy allocate
   during `fit` (tracemalloc; data and model are there before), "RSS" the growth of ru_maxrss, and
-  "iterations" the tracemalloc peak of the loop alone, `core.als.als` or `core.em.em`, without the
+  "iterations" the tracemalloc peak of the loop alone, `als` or `em` of `core.maximise`, without the
   bases of the designs that both share.
 * Time is the median over replications, one BLAS thread, the fits alternating.
 
@@ -173,8 +173,8 @@ def traced(run) -> float:
 
 def loop(name: str, truth):
     """The iterations alone, the problem being made."""
-    from sm_alsgls.core.als import ALSOptions, Problem, als
-    from sm_alsgls.core.em import em
+    from sm_alsgls.core.maximise.als import ALSOptions, Problem, als
+    from sm_alsgls.core.maximise.em import em
 
     problem = Problem(truth.exog, truth.endog, ALSOptions())
     if name == "als":

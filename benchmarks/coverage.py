@@ -30,7 +30,7 @@ import numpy as np
 from scipy import stats
 
 from sm_alsgls import LowRankSUR, select_rank
-from sm_alsgls.core.rank_path import path_gtol
+from sm_alsgls.core.rank.path import path_gtol
 
 RANK, P = 2, 3
 # Rules of ``rank=`` in the table of inference after selection: the recommended one, and BIC.

@@ -32,11 +32,11 @@ import one_thread  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.default_rank import default_criterion, supported_rank
-from sm_alsgls.core.factor import auto_rank, largest_rank, sigma_parameters
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.rank_path import path_gtol, residual_path
-from sm_alsgls.core.robust_rank import robust_criterion
+from sm_alsgls.core.rank.default import default_criterion, supported_rank
+from sm_alsgls.core.rank.path import path_gtol, residual_path
+from sm_alsgls.core.rank.robust import robust_criterion
+from sm_alsgls.core.sigma.factor import auto_rank, largest_rank, sigma_parameters
 
 P = 3
 MOST = 10

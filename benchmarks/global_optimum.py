@@ -28,7 +28,7 @@ import systems
 from treacherous import treacherous
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.als import Solution, Start, als
+from sm_alsgls.core.maximise.als import Solution, Start, als
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.covariance import LowRankDiag
 

@@ -19,9 +19,9 @@ import one_thread  # isort: skip  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR, simulate_sur
-from sm_alsgls.core.design import Design
-from sm_alsgls.core.gls import NormalEquations
-from sm_alsgls.core.spectrum import BlockSpectrum
+from sm_alsgls.core.beta.gls import NormalEquations
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.sigma.spectrum import BlockSpectrum
 
 BASE = {"N": 1000, "K": 600, "p": 4, "r": 4}
 FACTORS = {"N": (1, 2, 4), "K": (1, 2, 4, 8), "p": (1, 2, 4), "r": (1, 2, 4)}

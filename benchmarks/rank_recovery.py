@@ -23,13 +23,13 @@ import one_thread  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR, simulate_sur
-from sm_alsgls.core.factor import largest_rank
 from sm_alsgls.core.problem import ALSOptions
-from sm_alsgls.core.rank_path import path_gtol
+from sm_alsgls.core.rank.path import path_gtol
+from sm_alsgls.core.sigma.factor import largest_rank
+from sm_alsgls.data.problem import build_problem
 from sm_alsgls.exceptions import RankWarning
-from sm_alsgls.models.checks import build_problem
-from sm_alsgls.models.rank_choice import free_coefficients, residual_criteria
 from sm_alsgls.rank import select_rank
+from sm_alsgls.rank_choice.table import free_coefficients, residual_criteria
 
 CRITERIA = (
     "bic_ols", "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3", "er", "gr", "ed", "lr",

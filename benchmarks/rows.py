@@ -38,7 +38,7 @@ import numpy as np
 import statsmodels.api as sm
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.compress import compress_rows
+from sm_alsgls.core.rows.compress import compress_rows
 
 K, P_EACH, RANK = 20, 5, 2
 TARGET = 0.5

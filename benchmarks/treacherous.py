@@ -102,7 +102,7 @@ def treacherous() -> Iterator[System]:
     for seed in range(3):
         cases.append((f"Cigar, draw {seed} of 15", drawn(cigar(), seed), range(1, 4)))
     for seed in range(5):
-        # From rank 3 on the likelihood has no bound (`sm_alsgls.core.bounded`).
+        # From rank 3 on the likelihood has no bound (`sm_alsgls.core.sigma.bounded`).
         cases.append((f"Munnell, draw {seed} of 15", drawn(munnell(), seed), range(1, 3)))
     for name, (blocks, Y), ranks in cases:
         for r in ranks:

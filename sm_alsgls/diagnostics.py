@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sm_alsgls.arguments import came, choice, flag, generator, optional_count, starts
-from sm_alsgls.core.als import Start, als
-from sm_alsgls.core.correlation import (
+from sm_alsgls.border.arguments import came, choice, flag, generator, optional_count, starts
+from sm_alsgls.core.maximise.als import Start, als
+from sm_alsgls.core.maximise.search import search
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rank.saturated import fit_unrestricted, regressor_rank, saturated_nll
+from sm_alsgls.core.residuals.correlation import (
     robust_squares,
     standardised_squares,
     sum_of_correlations,
     sum_of_squared_correlations,
     unit_columns,
 )
-from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.search import search
-from sm_alsgls.core.unrestricted import fit_unrestricted, regressor_rank, saturated_nll
-from sm_alsgls.core.wild_signs import evened, turned
+from sm_alsgls.core.residuals.wild_signs import evened, turned
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
-from sm_alsgls.models.checks import resolve_rank
+from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.covariance_test import CovarianceTest
 
 __all__ = ["CovarianceTest", "diagonality_test", "rank_test", "sufficiency_test"]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.arguments import choice
+from sm_alsgls.border.arguments import choice
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.models.rank_selector import METHODS, select
 from sm_alsgls.models.sur import LowRankSUR
-from sm_alsgls.results.rank_selection import RankSelection
+from sm_alsgls.rank_choice.selection import RankSelection
+from sm_alsgls.rank_choice.selector import METHODS, select
 
 __all__ = ["METHODS", "RankSelection", "select_rank"]
 
@@ -39,7 +39,7 @@ def select_rank(
         "bic_ols"        BIC of the factor structure of OLS residuals: the default
         "bic_robust"     the same with rows weighted for heavy tails, and in the order of time
                          counted for less where they are correlated; for finding the number of
-                         factors (`sm_alsgls.core.robust_rank`); in the table only when asked
+                         factors (`sm_alsgls.core.rank.robust`); in the table only when asked
         "aic_ols"        bic_ols with AIC: more power, and too many factors at times
         "bic" "aic"      2 N nll + (log N or 2) m, m all parameters: `bic`, `aic` of the fit
         "ebic"           bic + 2 log C(K, r) (Chen and Chen 2008, gamma = 1)
@@ -86,7 +86,7 @@ def select_rank(
     -----
     ``LowRankSUR(rank="bic_ols")`` does this on construction, with the defaults here.
 
-    Formulas are in `sm_alsgls.core.rank_criteria`. Why not BIC: where residuals have few degrees
+    Formulas are in `sm_alsgls.core.rank.criteria`. Why not BIC: where residuals have few degrees
     of freedom, the maximum over coefficients and Sigma together over-fits, and bic follows it
     (N=17, K=48, p=5: the largest candidate in every draw, whatever the truth). Too many factors
     cost coverage, too few hardly any (benchmarks/rank_recovery.md), so the default is careful.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sm_alsgls.arguments import came, count, flag, generator, number
+from sm_alsgls.border.arguments import came, count, flag, generator, number
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.bootstrap import errors
+from sm_alsgls.core.maximise.bootstrap import errors
 from sm_alsgls.exceptions import OptionError
 from tests.systems import simulate
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.als import ALSOptions, Problem, als
-from sm_alsgls.core.gls import NormalEquations
-from sm_alsgls.core.spectrum import BlockSpectrum
+from sm_alsgls.core.beta.gls import NormalEquations
+from sm_alsgls.core.maximise.als import ALSOptions, Problem, als
+from sm_alsgls.core.sigma.spectrum import BlockSpectrum
 from tests.systems import simulate, wide_grunfeld
 
 
@@ -43,7 +43,7 @@ LIMITS = {
 # Peak of what Python and NumPy allocate in the model and its fit, over the bytes of the input.
 # 2026-11-22, N=200, K=160, r=3: 2.83, of which the bases are 0.75, and residuals and responses
 # 0.25 each.
-MOST_BYTES = 1.0 + 3.2  # the copy of data below 16 MB (sm_alsgls.held), and the fit
+MOST_BYTES = 1.0 + 3.2  # the copy of data below 16 MB (sm_alsgls.border.held), and the fit
 
 
 def system(name):

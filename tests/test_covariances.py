@@ -10,16 +10,16 @@ from linearmodels.system import SUR
 from scipy.linalg import block_diag
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core import information
-from sm_alsgls.core.design import Design
-from sm_alsgls.core.inference import kernel_weights
-from sm_alsgls.core.information import CoefficientCovariance
-from sm_alsgls.core.kackar_harville import KackarHarville, sigma_information
+from sm_alsgls.core.beta import information
+from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.beta.kackar_harville import KackarHarville, sigma_information
+from sm_alsgls.core.beta.robust import kernel_weights
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.restricted import RestrictedCovariance
 from sm_alsgls.core.problem import ALSOptions
-from sm_alsgls.core.restriction import RestrictedCovariance
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.data.problem import build_problem
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
-from sm_alsgls.models.checks import build_problem
 from tests.systems import simulate
 
 N, K, R = 60, 8, 2

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.cells import Cells
-from sm_alsgls.core.design import Design
-from sm_alsgls.core.em import em_search
-from sm_alsgls.core.inference import WorkingCovariance
-from sm_alsgls.core.joint_rows import fewest_joint_rows
-from sm_alsgls.core.observed_patterns import Patterns
+from sm_alsgls.core.beta.robust import WorkingCovariance
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.restricted import InconsistentRestrictionsError, RestrictedDesign
+from sm_alsgls.core.maximise.em import em_search
+from sm_alsgls.core.maximise.search import _off_a_saddle
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.restriction import InconsistentRestrictionsError, RestrictedDesign
-from sm_alsgls.core.search import _off_a_saddle
+from sm_alsgls.core.rows.cells import Cells
+from sm_alsgls.core.rows.joint_rows import fewest_joint_rows
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.checks import fit as checks
 from sm_alsgls.results.hypotheses import _same_cells

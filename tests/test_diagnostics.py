@@ -6,8 +6,8 @@ from linearmodels.system import SUR
 from scipy import optimize, stats
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.correlation import standardised_squares, unit_columns
-from sm_alsgls.core.design import Design
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.residuals.correlation import standardised_squares, unit_columns
 from sm_alsgls.diagnostics import diagonality_test, rank_test, sufficiency_test
 from sm_alsgls.exceptions import IllegalRankError, InsufficientRowsError, OptionError
 from tests.systems import simulate, wide_grunfeld

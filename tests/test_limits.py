@@ -107,12 +107,12 @@ def test_debiased_standard_errors_rescale_sigma_by_degrees_of_freedom():
     total = np.square(res.resid.to_numpy()).sum(axis=0) / df
     np.testing.assert_allclose(res.sigma_inference.diag(), total, rtol=1e-6)
     gls = stacked(X, Y, res.sigma_inference.to_dense())
-    # What estimating Sigma adds comes on top, tests/core/test_estimated_sigma.py.
+    # What estimating Sigma adds comes on top, tests/core/beta/test_estimated_sigma.py.
     plain = res._problem.covariance(res.sigma_inference).variances()
     np.testing.assert_allclose(np.sqrt(plain), gls.bse, rtol=1e-9)
     assert (res.bse > gls.bse).all()
     np.testing.assert_allclose(res.bse, gls.bse, rtol=0.05)
-    # Loadings under their prior, tests/core/test_loading_prior.py, are not far from the maximum.
+    # Loadings under their prior (tests/core/sigma/test_loading_prior.py) are not far from it.
     at_maximum = stacked(X, Y, res.sigma.to_dense() * np.outer(c, c))
     np.testing.assert_allclose(gls.bse, at_maximum.bse, rtol=0.08)
     eq = res.equations["y3"]

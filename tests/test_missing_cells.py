@@ -10,7 +10,7 @@ import scipy.linalg
 from scipy import stats
 
 from sm_alsgls import LowRankSUR, diagnostics
-from sm_alsgls.core.factor import sigma_parameters
+from sm_alsgls.core.sigma.factor import sigma_parameters
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import (
     DataRemovedError,
@@ -94,11 +94,11 @@ class TestBruteForce:
         debiased = model.fit(**TIGHT)
         p = np.array([x.shape[1] for x in X])
         left = mask.sum(axis=0) - p - 1
-        # Loadings under their prior: tests/core/test_loading_prior.py.
+        # Loadings under their prior: tests/core/sigma/test_loading_prior.py.
         V = np.linalg.inv(dense.information(X, mask, debiased.sigma_inference.to_dense()))
         plain = debiased._problem.covariance(debiased.sigma_inference).variances()
         np.testing.assert_allclose(plain, np.diag(V), rtol=1e-6)
-        # On top comes the estimation of Sigma, tests/core/test_estimated_sigma.py.
+        # On top comes the estimation of Sigma, tests/core/beta/test_estimated_sigma.py.
         added = debiased.bse / np.sqrt(np.diag(V)) - 1
         assert (added > 0.0).all()
         assert (added < 2.0 / left.min()).all()
@@ -507,7 +507,7 @@ class TestHabits:
 
 def test_restricted_covariance_by_conjugate_gradients(case, monkeypatch):
     """Beyond the size where H is made: the same numbers."""
-    from sm_alsgls.core import observed_information
+    from sm_alsgls.core.beta import observed_information
 
     model, *_ = case
     res = model.fit_constrained("e0_a = e1_a", debiased=False, **TIGHT)

@@ -17,7 +17,7 @@ from statsmodels.iolib.summary2 import summary_col
 from sm_alsgls import LowRankSUR, LowRankSURResults
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import DataRemovedError, FormulaError, UnseenLevelError
-from sm_alsgls.formula_pickle import Names, pack, used_names
+from sm_alsgls.formula.pickling import Names, pack, used_names
 from sm_alsgls.results import persistence
 from tests.systems import simulate
 

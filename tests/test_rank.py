@@ -11,15 +11,16 @@ import pytest
 from scipy import optimize, stats
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core import rank_criteria
 from sm_alsgls.core.problem import ALSOptions
-from sm_alsgls.core.rank_criteria import (
+from sm_alsgls.core.rank import criteria as rank_criteria
+from sm_alsgls.core.rank.criteria import (
     largest_root_pvalue,
     leading_eigenvalues,
     onatski,
     penalties,
 )
-from sm_alsgls.core.rank_path import path_gtol, residual_path
+from sm_alsgls.core.rank.path import path_gtol, residual_path
+from sm_alsgls.data.problem import build_problem
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.diagnostics import sufficiency_test
 from sm_alsgls.exceptions import (
@@ -29,11 +30,10 @@ from sm_alsgls.exceptions import (
     ShapeError,
     UnknownArgumentError,
 )
-from sm_alsgls.models.checks import build_problem
-from sm_alsgls.models.rank_choice import candidate_ranks
-from sm_alsgls.models.rank_folds import fold_labels
 from sm_alsgls.rank import METHODS, select_rank
-from sm_alsgls.results.rank_selection import choose
+from sm_alsgls.rank_choice.folds import fold_labels
+from sm_alsgls.rank_choice.selection import choose
+from sm_alsgls.rank_choice.table import candidate_ranks
 from tests.systems import french, munnell, simulate, wide_grunfeld
 
 # Candidates above the true rank often fit one equation alone; small models have a rule of rank 0.

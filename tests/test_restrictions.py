@@ -218,7 +218,7 @@ def test_hypotheses_read_alike_in_both_engines(engine, monkeypatch):
     """formulaic reads a = b = c as one row; patsy has no backticks; neither likes commas."""
     from statsmodels.formula import options
 
-    from sm_alsgls.results.constraint_text import read_constraints
+    from sm_alsgls.data.constraint_text import read_constraints
 
     monkeypatch.setattr(options, "formula_engine", engine)
     names = ["US Steel_value", "GM_C(x, Sum)[S.a]", "IBM_value", "IBM_value2"]

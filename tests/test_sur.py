@@ -359,7 +359,7 @@ class TestRealData:
         assert res.mle_retvals["iterations"] <= 5
         assert res.converged
         # Residuals and equal shares of d, the obvious start, end 79 log-likelihood units lower;
-        # tests/core/test_search.py shows it.
+        # tests/core/maximise/test_search.py shows it.
 
     @pytest.mark.parametrize(("rank", "known"), [(1, -158.0936), (2, -169.2719)])
     def test_munnell_converges(self, rank, known):

@@ -1,8 +1,8 @@
 """What a sweep is made of."""
 
-from sm_alsgls.core.design import Design
-from sm_alsgls.core.factor import fit_factor
-from sm_alsgls.core.gls import NormalEquations
+from sm_alsgls.core.beta.gls import NormalEquations
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.sigma.factor import fit_factor
 from sm_alsgls.covariance import LowRankDiag
 
 from .drawn import SIZES, draw

@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sm_alsgls.core.compress import compress_rows
-from sm_alsgls.core.design import Design
-from sm_alsgls.core.information import CoefficientCovariance
-from sm_alsgls.core.rows import Rows
+from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.rows.compress import compress_rows
+from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 

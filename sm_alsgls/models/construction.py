@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.alignment import by_name
-from sm_alsgls.arguments import came, choice, count, is_label, iterator, mapping
+from sm_alsgls.border.alignment import by_name
+from sm_alsgls.border.arguments import came, choice, count, is_label, iterator, mapping
+from sm_alsgls.border.frames import table, to_pandas
+from sm_alsgls.border.labels import shown
+from sm_alsgls.border.provenance import Provenance, snapshot
+from sm_alsgls.data.keywords import refuse
+from sm_alsgls.data.removed import READ_AS_STREAM, Removed
+from sm_alsgls.data.validity import MISSING
+from sm_alsgls.data.weights import weights_of_data
 from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError, ShapeError
-from sm_alsgls.formula import FormulaSystem, caller_scope
-from sm_alsgls.formula import build_system as build_formula
-from sm_alsgls.formula_stream import FormulaStream
-from sm_alsgls.frames import table, to_pandas
-from sm_alsgls.labels import shown
-from sm_alsgls.models.arguments import refuse
-from sm_alsgls.models.validity import MISSING
-from sm_alsgls.models.weights import weights_of_data
-from sm_alsgls.panel_guess import guess_panel
-from sm_alsgls.provenance import Provenance, snapshot
-from sm_alsgls.results.removed import READ_AS_STREAM, Removed
+from sm_alsgls.formula.build import FormulaSystem, caller_scope
+from sm_alsgls.formula.build import build_system as build_formula
+from sm_alsgls.formula.panel_guess import guess_panel
+from sm_alsgls.formula.stream import FormulaStream
 
 
 class Construction:
@@ -163,12 +163,12 @@ class Construction:
             * several responses of the same regressors, ``"y1 + y2 + y3 ~ x1 + x2"``;
             * one formula over a long panel, with ``groups`` (and ``time``): an equation a group.
               With both, ``lag(x, k)``, ``lead(x, k)`` and ``diff(x, k)`` go by group and time
-              (`sm_alsgls.lags`); other terms that depend on the order of rows are refused.
+              (`sm_alsgls.formula.lags`); other terms that depend on the order of rows are refused.
 
             Formulas are Python code, as in all of statsmodels: evaluate none that you do not trust.
         data : DataFrame, mapping of columns, or iterator of DataFrames
             Of pandas, polars (lazy too), pyarrow, duckdb, xarray or any library that narwhals
-            reads, see `sm_alsgls.frames.to_pandas`.
+            reads, see `sm_alsgls.border.frames.to_pandas`.
             An iterator yields chunks of rows, for example ``pd.read_csv(..., chunksize=100_000)``.
             They are read once and not kept, see `from_chunks`; levels of categorical variables
             are those of the first chunk, or those that its dtype declares. Not for long panels,

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sm_alsgls.core.observed_information import information_matrix
-from sm_alsgls.core.rows import Rows
+from sm_alsgls.core.beta.observed_information import information_matrix
+from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.models.arguments import coefficients
 
 #: Largest P of which a P x P matrix is made.
 LARGEST = 4_000

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
-from sm_alsgls.arguments import (
+from sm_alsgls.border.arguments import (
     choice,
     flag,
     generator,
@@ -21,15 +21,28 @@ from sm_alsgls.arguments import (
     optional_flag,
     starts,
 )
-from sm_alsgls.core.als import Solution, Start, Sweep
-from sm_alsgls.core.cells import Cells
-from sm_alsgls.core.em import em_search
-from sm_alsgls.core.factor import sigma_parameters
-from sm_alsgls.core.joint_rows import JointRows
-from sm_alsgls.core.least_squares import least_squares
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.maximise.als import Solution, Start, Sweep
+from sm_alsgls.core.maximise.em import em_search
+from sm_alsgls.core.maximise.least_squares import least_squares
+from sm_alsgls.core.maximise.search import Search, most_starts, search
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.rank_excess import LastFactor, spare_factor
-from sm_alsgls.core.search import Search, most_starts, search
+from sm_alsgls.core.rank.excess import LastFactor, spare_factor
+from sm_alsgls.core.rows.cells import Cells
+from sm_alsgls.core.rows.joint_rows import JointRows
+from sm_alsgls.core.sigma.factor import sigma_parameters
+from sm_alsgls.data.cell_system import cell_system
+from sm_alsgls.data.held_system import hold
+from sm_alsgls.data.keywords import coefficients, refuse, watched
+from sm_alsgls.data.problem import build_problem
+from sm_alsgls.data.restrictions import (
+    Restrictions,
+    common_restrictions,
+    parse_restrictions,
+)
+from sm_alsgls.data.stream import read_stream
+from sm_alsgls.data.system import System, build_system
+from sm_alsgls.data.validity import MISSING
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     HeywoodWarning,
@@ -37,31 +50,19 @@ from sm_alsgls.exceptions import (
     RankWarning,
     ShapeError,
 )
-from sm_alsgls.formula import FormulaSystem
-from sm_alsgls.formula_stream import FormulaStream
-from sm_alsgls.models.arguments import coefficients, refuse, watched
-from sm_alsgls.models.cell_system import cell_system
-from sm_alsgls.models.checks import build_problem, resolve_rank, warn_if_no_factor
+from sm_alsgls.formula.build import FormulaSystem
+from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.construction import Construction
-from sm_alsgls.models.data import SystemAttributes, SystemData
-from sm_alsgls.models.held_system import hold
+from sm_alsgls.models.labels import SystemAttributes, SystemData
 from sm_alsgls.models.likelihood import Likelihood
-from sm_alsgls.models.rank_selector import choose_rank, is_rule
-from sm_alsgls.models.restrictions import (
-    Restrictions,
-    common_restrictions,
-    parse_restrictions,
-)
-from sm_alsgls.models.stream import read_stream
-from sm_alsgls.models.system import System, build_system
-from sm_alsgls.models.validity import MISSING
-from sm_alsgls.provenance import Provenance
+from sm_alsgls.rank_choice.legal import resolve_rank, warn_if_no_factor
+from sm_alsgls.rank_choice.selection import RankSelection
+from sm_alsgls.rank_choice.selector import choose_rank, is_rule
 from sm_alsgls.results.convergence import heywood_message, spare_message, unbounded_message
 from sm_alsgls.results.covariance import check_least_squares, choose
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.progress import ProgressBars
-from sm_alsgls.results.rank_selection import RankSelection
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -87,7 +88,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     rank : int, "auto" or the name of a criterion
         Number of factors r. "auto" chooses it from the data, here and not in `fit`: the BIC of
         the factor structure of OLS residuals, among the ranks that N supports, so that intervals
-        keep their level (`sm_alsgls.core.default_rank`); missing cells are no obstacle. 0 makes
+        keep their level (`sm_alsgls.core.rank.default`); missing cells are no obstacle. 0 makes
         Sigma diagonal, so that the fit is OLS equation by equation. "bic_ols" (the same without
         the limit), "bic_robust" (that with rows weighted for heavy tails, where the number of
         factors is what you want to know), "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3",
@@ -362,7 +363,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         HeywoodWarning
             Some uniqueness ended on its lower bound.
         RankWarning
-            The likelihood has no bound at this rank (`sm_alsgls.core.bounded`), so only the first
+            The likelihood has no bound at this rank (`core.sigma.bounded`), so only the first
             start was run; or the last factor is weaker than noise is half the time. In
             simulations with 50 equations or more and 3 regressors: no fit of the true rank,
             63-98 % of those one too high, 80-100 % two too high; with 10 equations at the true

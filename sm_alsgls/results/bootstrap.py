@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.arguments import choice, count, flag, function, generator, level
-from sm_alsgls.core.bootstrap import METHODS, Parent, Replicate, bootstrap
+from sm_alsgls.border.arguments import choice, count, flag, function, generator, level
+from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate, bootstrap
 from sm_alsgls.exceptions import CallableError, OptionError
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
 from sm_alsgls.results.progress import bar

@@ -12,13 +12,13 @@ from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
-from sm_alsgls.alignment import by_coefficient
-from sm_alsgls.arguments import level, optional_flag
-from sm_alsgls.core.bootstrap import Replicate
+from sm_alsgls.border.alignment import by_coefficient
+from sm_alsgls.border.arguments import level, optional_flag
+from sm_alsgls.border.labels import shown
+from sm_alsgls.core.maximise.bootstrap import Replicate
+from sm_alsgls.data.constraint_text import read_constraints
 from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionError
-from sm_alsgls.labels import shown
 from sm_alsgls.results.bootstrap import BootstrapResults, bootstrap_results
-from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.covariance import ParameterCovariance, build, check_fitted, choose
 from sm_alsgls.results.freedom import Freedom, left_to_test
 from sm_alsgls.results.joint import check_hypotheses, joint_test
@@ -60,8 +60,8 @@ class Coefficients(LikelihoodModelResults):
         ----------
         cov_type : str
             "nonrobust": Sigma correctly specified; where the fit is debiased, at
-            ``sigma_inference``, whose loadings are drawn in at small N (`core.loading_prior`),
-            and with what the estimation of Sigma adds in closed form (`core.estimated_sigma`).
+            ``sigma_inference``, whose loadings are drawn in at small N (`loading_prior`),
+            and with what the estimation of Sigma adds in closed form (`core.beta.estimated_sigma`).
             "KH": the same with that addition exactly (Kackar and Harville 1984), at the cost of
             P x P arrays. "sandwich": Sigma as
             a working covariance. "HC0" to "HC3": heteroscedasticity and any correlation within a

@@ -5,7 +5,7 @@ With e_n = y_n - X_n beta ~ N(0, Sigma) and O the equations, other than j, whose
     E[y_nj | y_nO]   = x_nj' beta_j + w' e_nO,      w = Sigma_OO^-1 Sigma_Oj
     Var[y_nj | y_nO] = sigma_jj - w' Sigma_Oj       = v_nj
 
-from the row's factors, filtered from what is seen (`sm_alsgls.core.observed`). The estimated mean
+from the row's factors, filtered from what is seen (`covariance.observed`). The estimated mean
 is linear in beta, with gradient g: x_nj in the coefficients of equation j, -w_l x_nl in those of
 l in O. So its variance is g' V g, and that of the response about it v_nj + g' V g. Sigma is taken
 as known.
@@ -22,15 +22,15 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.alignment import by_name, nameless, rows_by_label
-from sm_alsgls.arguments import flag
-from sm_alsgls.core.observed import ObservedCovariance
-from sm_alsgls.core.observed_patterns import Patterns
+from sm_alsgls.border.alignment import by_name, nameless, rows_by_label
+from sm_alsgls.border.arguments import flag
+from sm_alsgls.border.frames import table, to_pandas
+from sm_alsgls.border.labels import shown
+from sm_alsgls.border.numbers import numbers
+from sm_alsgls.covariance.observed import ObservedCovariance
+from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
-from sm_alsgls.formula import replay_responses
-from sm_alsgls.frames import table, to_pandas
-from sm_alsgls.labels import shown
-from sm_alsgls.numbers import numbers
+from sm_alsgls.formula.build import replay_responses
 from sm_alsgls.results.new_rows import NewRows, Piece, rows_of_system, select
 from sm_alsgls.results.prediction import SystemPrediction, frozen
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.core.rank_excess import LastFactor
-from sm_alsgls.core.search import SAME, Search
+from sm_alsgls.core.maximise.search import SAME, Search
+from sm_alsgls.core.rank.excess import LastFactor
 
 
 def retvals(found: Search, shift: float = 0.0) -> dict[str, Any]:

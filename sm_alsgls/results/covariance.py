@@ -8,12 +8,15 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.arguments import choice, count, flag, nearest, number
-from sm_alsgls.core.bias_reduced import BiasReducedCovariance, TwoWayCovariance
-from sm_alsgls.core.cosine_weights import Cosines, default_terms
-from sm_alsgls.core.estimated_sigma import EstimatedSigma
-from sm_alsgls.core.hotelling import System
-from sm_alsgls.core.inference import (
+from sm_alsgls.border.arguments import choice, count, flag, nearest, number
+from sm_alsgls.border.held import own
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.beta.bias_reduced import BiasReducedCovariance, TwoWayCovariance
+from sm_alsgls.core.beta.cosine_weights import Cosines, default_terms
+from sm_alsgls.core.beta.estimated_sigma import EstimatedSigma
+from sm_alsgls.core.beta.hotelling import System
+from sm_alsgls.core.beta.kackar_harville import KackarHarville
+from sm_alsgls.core.beta.robust import (
     Clusters,
     Kernel,
     RowWeights,
@@ -22,12 +25,9 @@ from sm_alsgls.core.inference import (
     WorkingCovariance,
     kernel_weights,
 )
-from sm_alsgls.core.kackar_harville import KackarHarville
-from sm_alsgls.core.small_sample import Units
+from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
-from sm_alsgls.held import own
-from sm_alsgls.provenance import Provenance
 from sm_alsgls.results.familiar import familiar_cov_type
 
 COV_TYPES = (
@@ -59,7 +59,7 @@ _COMPLETE_ONLY = {
     "pcse": "it is made of the residuals' covariance E'E / N, which needs every cell",
 }
 
-# Powers k of the multipliers (1 - leverage)^-k; see `core.small_sample`.
+# Powers k of the multipliers (1 - leverage)^-k; see `core.beta.small_sample`.
 _POWERS = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
 _CORRECTIONS = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
 

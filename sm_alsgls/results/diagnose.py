@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from sm_alsgls.arguments import count, level
+from sm_alsgls.border.arguments import count, level
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results.checks import fit, serial

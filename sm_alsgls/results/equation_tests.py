@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 
-from sm_alsgls.alignment import by_coefficient
-from sm_alsgls.arguments import level, optional_flag
+from sm_alsgls.border.alignment import by_coefficient
+from sm_alsgls.border.arguments import level, optional_flag
+from sm_alsgls.data.constraint_text import read_constraints
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.results.constraint_text import read_constraints
 from sm_alsgls.results.freedom import Freedom, left_to_test
 from sm_alsgls.results.selection import combinations, positions, square_of, wald_arguments
 

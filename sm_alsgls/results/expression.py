@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sm_alsgls.border.names import close
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.formula_errors import close
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

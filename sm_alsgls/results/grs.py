@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.arguments import came, choice, is_label
+from sm_alsgls.border.arguments import came, choice, is_label
+from sm_alsgls.border.names import close
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
-from sm_alsgls.formula_errors import close
 from sm_alsgls.results.joint import residual_test
 
 METHODS = ("auto", "exact", "factor")

@@ -13,8 +13,8 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.regression.linear_model import CompareLRTestResult
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
-from sm_alsgls.arguments import came, choice, flag, optional_flag
-from sm_alsgls.arguments import names as names_of
+from sm_alsgls.border.arguments import came, choice, flag, optional_flag
+from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     NotApplicableError,

@@ -11,12 +11,12 @@ from scipy import stats
 from statsmodels.stats.contrast import ContrastResults
 from statsmodels.tools.sm_exceptions import ValueWarning
 
-from sm_alsgls.core.bias_reduced import BiasReducedCovariance
-from sm_alsgls.core.hotelling import System, sandwich_eta
-from sm_alsgls.core.inference import WorkingCovariance
+from sm_alsgls.core.beta.bias_reduced import BiasReducedCovariance
+from sm_alsgls.core.beta.hotelling import System, sandwich_eta
+from sm_alsgls.core.beta.robust import WorkingCovariance
+from sm_alsgls.data.removed import Removed
 from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, RestrictionError
 from sm_alsgls.results.covariance import beside_leverage
-from sm_alsgls.results.removed import Removed
 
 # Level of the check that decides whether the rank is to be trusted across equations.
 _TRUST = 0.05

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from statsmodels.iolib.smpickle import load_pickle
 
-from sm_alsgls.arguments import path
+from sm_alsgls.border.arguments import path
 from sm_alsgls.exceptions import SystemInputError
 
 

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sm_alsgls import held, panel
-from sm_alsgls.alignment import by_name, nameless, same_labels
-from sm_alsgls.arguments import flag
+from sm_alsgls.border import held
+from sm_alsgls.border.alignment import by_name, nameless, same_labels
+from sm_alsgls.border.arguments import flag
+from sm_alsgls.border.frames import one_row, table, to_pandas, with_levels
+from sm_alsgls.border.labels import shown, spell
+from sm_alsgls.border.names import listed
+from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.exceptions import OptionError, ShapeError
-from sm_alsgls.formula import replay, replay_panel
-from sm_alsgls.formula_errors import listed
-from sm_alsgls.frames import one_row, table, to_pandas, with_levels
-from sm_alsgls.labels import shown, spell
-from sm_alsgls.numbers import depth, numbers
+from sm_alsgls.formula import panel
+from sm_alsgls.formula.build import replay, replay_panel
 from sm_alsgls.results.selection import equations_named
 
 

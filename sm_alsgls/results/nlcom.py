@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.alignment import by_name, nameless
-from sm_alsgls.arguments import came, level
+from sm_alsgls.border.alignment import by_name, nameless
+from sm_alsgls.border.arguments import came, level
+from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import CallableError, NonFiniteError, OptionError, RestrictionError
-from sm_alsgls.numbers import numbers
 from sm_alsgls.results.expression import Expression
 
 _STEP = 1e-20

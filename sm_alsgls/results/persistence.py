@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.arguments import flag, path
+from sm_alsgls.border.arguments import flag, path
+from sm_alsgls.data.removed import Removed
 from sm_alsgls.exceptions import DataRemovedError
-from sm_alsgls.results.removed import Removed
 
 # Up to this many coefficients the whole covariance is kept (32 MB), beyond it the block of each
 # equation.

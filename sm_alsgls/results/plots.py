@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.arguments import came, choice, flag, level
-from sm_alsgls.core.rank_criteria import leading_eigenvalues
-from sm_alsgls.core.rotation import METHODS, ORTHOGONAL, rotate
+from sm_alsgls.border.arguments import came, choice, flag, level
+from sm_alsgls.border.names import close
+from sm_alsgls.core.rank.criteria import leading_eigenvalues
+from sm_alsgls.core.sigma.rotation import METHODS, ORTHOGONAL, rotate
 from sm_alsgls.exceptions import NoFactorsError, OptionError
-from sm_alsgls.formula_errors import close
 from sm_alsgls.plotting.dots import sorted_dots
 from sm_alsgls.plotting.heatmap import residual_correlation
 from sm_alsgls.plotting.lines import bands, falling, fit, scree

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.arguments import flag, level
+from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.results.new_rows import NewRows, rows_of_system
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sm_alsgls.core.als import Sweep
+from sm_alsgls.core.maximise.als import Sweep
 
 
 def bar(iterable: Iterable[Any] | None = None, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from statsmodels.stats.stattools import durbin_watson
 
-from sm_alsgls.core.pooled_serial import pooled_serial
+from sm_alsgls.core.residuals.pooled_serial import pooled_serial
 from sm_alsgls.exceptions import DataRemovedError
 
 # Numbers in the designs up to which a summary asks for serial correlation.

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls import panel
-from sm_alsgls.arguments import came, flag, is_label, number, optional_count, optional_flag
-from sm_alsgls.arguments import names as listed_names
+from sm_alsgls.border.arguments import came, flag, is_label, number, optional_count, optional_flag
+from sm_alsgls.border.arguments import names as listed_names
+from sm_alsgls.border.names import close
+from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownEquationError
-from sm_alsgls.formula_errors import close
-from sm_alsgls.numbers import numbers
+from sm_alsgls.formula import panel
 
 
 def positions(chosen: Any, names: Sequence[str], argument: str) -> np.ndarray:

@@ -13,8 +13,8 @@ from statsmodels.iolib.summary import Summary, forg, summary_return, summary_top
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
-from sm_alsgls.arguments import level, text
-from sm_alsgls.arguments import names as names_of
+from sm_alsgls.border.arguments import level, text
+from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named

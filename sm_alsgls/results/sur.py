@@ -11,16 +11,17 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 
-from sm_alsgls.core.als import Sweep
-from sm_alsgls.core.curvature import Curvature
-from sm_alsgls.core.dual import Progress
-from sm_alsgls.core.factors_left import FactorsLeft, factors_left
-from sm_alsgls.core.loading_prior import with_loading_prior
+from sm_alsgls.core.beta.dual import Progress
+from sm_alsgls.core.errors.steps import steps_of
+from sm_alsgls.core.maximise.als import Sweep
+from sm_alsgls.core.maximise.search import Search, curvature_at
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.rank_excess import LastFactor, spare_factor
-from sm_alsgls.core.search import Search, curvature_at
-from sm_alsgls.core.steps import steps_of
+from sm_alsgls.core.rank.excess import LastFactor, spare_factor
+from sm_alsgls.core.residuals.factors_left import FactorsLeft, factors_left
+from sm_alsgls.core.second_order.curvature import Curvature
+from sm_alsgls.core.sigma.loading_prior import with_loading_prior
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.data.removed import Removed
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.conditional import (
     Conditionals,
@@ -41,7 +42,6 @@ from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.persistence import Removable, Savable
 from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction
-from sm_alsgls.results.removed import Removed
 from sm_alsgls.results.restriction_tests import restriction_tests
 from sm_alsgls.results.selection import equation, positions
 from sm_alsgls.results.summary import system_summary
@@ -160,7 +160,7 @@ class LowRankSURResults(
         """The error covariance behind ``cov_type`` "nonrobust" and "KH".
 
         ``sigma`` itself where the fit is not debiased. Otherwise its loadings are those under the
-        prior that they show (`sm_alsgls.core.loading_prior`), which keeps the intervals of small
+        prior that they show (`core.sigma.loading_prior`), which keeps the intervals of small
         samples from being too short, and its element (j, l) is multiplied by the roots of
         N_j / (N_j - p_j - r) and N_l / (N_l - p_l - r).
         """
@@ -226,7 +226,7 @@ class LowRankSURResults(
 
         Notes
         -----
-        Formulas are in `sm_alsgls.core.residual_tests`; p-values are corrected for small N by
+        Formulas are in `core.residuals.residual_tests`; p-values are corrected for small N by
         simulation of white noise with a fixed seed, since with K equations 0.05/K decides, where
         chi2 is wrong. Of clean systems (40 to 200 draws each, N=30..200, K=3..500) a test of
         normality, serial correlation or ARCH looks at 2 to 8 %; "factors left" and "outlying

@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.linalg
 from statsmodels.stats.contrast import ContrastResults
 
-from sm_alsgls.core.information import CoefficientCovariance
+from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.overall import _restriction, wald
 

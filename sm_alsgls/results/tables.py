@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls import panel
-from sm_alsgls.arguments import flag, level
+from sm_alsgls.border.arguments import flag, level
+from sm_alsgls.border.frames import table, with_levels
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.formula import replay_responses
-from sm_alsgls.frames import table, with_levels
+from sm_alsgls.formula import panel
+from sm_alsgls.formula.build import replay_responses
 
 
 class Tables:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sm_alsgls import LowRankSUR, select_rank, simulate_sur
-from sm_alsgls.core.rank_criteria import leading_eigenvalues
+from sm_alsgls.core.rank.criteria import leading_eigenvalues
 from sm_alsgls.exceptions import (
     MissingExtraError,
     NoFactorsError,

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.cosine_weights import default_terms
+from sm_alsgls.core.beta.cosine_weights import default_terms
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from tests.systems import simulate
 

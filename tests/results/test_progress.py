@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core import information
-from sm_alsgls.core.als import Sweep
+from sm_alsgls.core.beta import information
+from sm_alsgls.core.maximise.als import Sweep
 from sm_alsgls.results.progress import ProgressBars
 from tests.systems import simulate
 

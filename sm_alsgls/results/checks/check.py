@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.core.residual_tests import holm
+from sm_alsgls.core.residuals.residual_tests import holm
 from sm_alsgls.results.diagnostics_report import listed, smallest
 
 

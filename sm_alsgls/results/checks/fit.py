@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.core.correlation import robust_squares, sum_of_correlations, unit_columns
-from sm_alsgls.core.residual_tests import condition_numbers, residual_correlations
-from sm_alsgls.core.wild_signs import wild_pvalue
+from sm_alsgls.core.residuals.correlation import robust_squares, sum_of_correlations, unit_columns
+from sm_alsgls.core.residuals.residual_tests import condition_numbers, residual_correlations
+from sm_alsgls.core.residuals.wild_signs import wild_pvalue
 from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, OptionError
 from sm_alsgls.results.checks.check import Check, skipped, verdict
 from sm_alsgls.results.diagnostics_report import listed

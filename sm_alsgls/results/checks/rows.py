@@ -8,8 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.core.heteroscedasticity import variance_of_equations, variance_of_rows
-from sm_alsgls.core.residual_tests import jarque_bera, joint_normality, leverages, normality
+from sm_alsgls.core.residuals.heteroscedasticity import variance_of_equations, variance_of_rows
+from sm_alsgls.core.residuals.residual_tests import (
+    jarque_bera,
+    joint_normality,
+    leverages,
+    normality,
+)
 from sm_alsgls.results.checks.check import Check, family, skipped, verdict
 from sm_alsgls.results.checks.tails import tail
 from sm_alsgls.results.diagnostics_report import listed

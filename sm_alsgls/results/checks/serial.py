@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.stattools import durbin_watson
 
-from sm_alsgls.core.pooled_serial import pooled_serial
-from sm_alsgls.core.residual_tests import arch, ljung_box
+from sm_alsgls.core.residuals.pooled_serial import pooled_serial
+from sm_alsgls.core.residuals.residual_tests import arch, ljung_box
 from sm_alsgls.results.checks.check import Check, family, skipped, verdict
 from sm_alsgls.results.checks.tails import tail
 

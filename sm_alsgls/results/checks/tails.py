@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sm_alsgls.core.residual_tests import NullTail, arch, ljung_box, normality
+from sm_alsgls.core.residuals.residual_tests import NullTail, arch, ljung_box, normality
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,1 @@
+"""The beta-step and its standard errors."""

@@ -1,0 +1,312 @@
+"""Covariance of the GLS coefficients, H^-1, exactly and by the cheapest route.
+
+Three routes to the same numbers, chosen by predicted flops among those that fit in memory:
+
+    dense   triangular factor of H and its inverse: (2/3 P + n) P^2 flops, P^2 numbers
+    dual    an n r x n r system that does not grow with P (`core.beta.dual`)
+    cg      conjugate gradients, preconditioned on two levels (`two_level`), for the columns
+            that were asked for
+
+and where all designs are equal, or errors uncorrelated, the closed form H^-1 = Sigma x I.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import scipy.linalg
+
+from sm_alsgls.core.beta.dual import DualForm, Progress, dual_bytes, dual_flops
+from sm_alsgls.core.beta.gls import NormalEquations, conjugate_gradients
+from sm_alsgls.core.beta.two_level import ManyRightHandSides
+from sm_alsgls.core.design.per_equation import Design, Ridge
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import ShapeError
+
+Array = np.ndarray
+
+# Bytes that a route may take.
+_MEMORY = 2_500_000_000
+# Up to here H^-1 is cheaper than a few dozen solves with H.
+_SMALL = 2_000
+# Residual of conjugate gradients, relative: of a few columns, and of as many as there are rows.
+_CG_TOL, _CG_TOL_MANY = 1e-12, 1e-10
+# More columns than this are many.
+_MANY = 20
+
+
+class CoefficientCovariance:
+    """V = H^-1 of the coefficients beta, equation by equation, formed only as far as asked.
+
+    Parameters
+    ----------
+    design : Design
+    cov : LowRankDiag
+        Error covariance; pass ``cov.scaled(c)`` for a degrees-of-freedom correction.
+    n_obs : int
+        Observations behind the rows; used by the ridge only.
+    ridge : Ridge, optional
+
+    Attributes
+    ----------
+    progress : callable or None
+        Told (what, done, of) where all equations take long.
+
+    Notes
+    -----
+    beta is ordered by equation, then column: P = sum_j p_j.
+    """
+
+    def __init__(
+        self, design: Design, cov: LowRankDiag, n_obs: int, ridge: Ridge | None = None
+    ) -> None:
+        self.design, self.cov = design, cov
+        self.normal = NormalEquations(design, cov, n_obs, ridge)
+        self._n_obs, self._ridge = n_obs, ridge
+        self.progress: Progress | None = None
+        self._stop = np.cumsum(design.p)
+
+    # What `stretched` puts between gamma and beta.
+    _stretch: Callable[[int], Array] | None = None
+
+    def stretched(self, stretch: Callable[[int], Array]) -> Self:
+        """A V A' with A of blocks ``stretch(j)`` (p_j, p_j) in gamma_j = R_j beta_j."""
+        again = copy.copy(self)
+        again._stretch = stretch
+        return again
+
+    def free_directions(self, to_beta: Array) -> Array:
+        """Orthonormal basis (P, m) of the g that restrictions leave, beta = to_beta g: here all."""
+        return np.eye(len(to_beta))
+
+    def ridge_rows(self) -> Array | None:
+        """Rows (P, P) whose cross-products the ridge adds to H, equation by equation in gamma."""
+        if self._ridge is None:
+            return None
+        rows = np.zeros(self.shape)
+        for A, where in zip(self._ridge.blocks, self._ridge.slices, strict=True):
+            p = A.shape[1]
+            for i in range(len(A)):
+                at = slice(where.start + i * p, where.start + (i + 1) * p)
+                values, vectors = np.linalg.eigh(self._n_obs * A[i])
+                rows[at, at] = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        slices = [self.design.equation_slice(j) for j in range(self.design.K)]
+        order = np.concatenate([np.arange(at.start, at.stop) for at in slices])
+        return rows[:, order]
+
+    def _map(self, j: int) -> Array:
+        """From gamma_j to beta_j, (p_j, p_j)."""
+        to_beta = self.design.beta_map(j)
+        return to_beta if self._stretch is None else to_beta @ self._stretch(j)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, P)."""
+        return self.design.P, self.design.P
+
+    @property
+    def tied(self) -> Array:
+        """Whether restrictions change what an equation's coefficients may be, (K,) of bool."""
+        return np.zeros(self.design.K, dtype=bool)
+
+    def _columns(self, j: int) -> slice:
+        return slice(int(self._stop[j] - self.design.p[j]), int(self._stop[j]))
+
+    @cached_property
+    def route(self) -> str:
+        """The route that `block` and `variances` take for all equations: dense, dual or cg."""
+        P, n, r = self.design.P, self.design.n, self.cov.rank
+        # Two P x P arrays while H is made; conjugate gradients take half a dozen products each.
+        costs = {
+            "dense": (2.0 / 3.0 * P + n) * P**2 if 16 * P**2 <= _MEMORY else np.inf,
+            "dual": dual_flops(n, r, P) if dual_bytes(n, r) <= _MEMORY else np.inf,
+            "cg": 60.0 * P * n * (P + self.design.K * r),
+        }
+        if self._ridge is not None:
+            costs["dual"] = np.inf
+        return min(costs, key=costs.__getitem__)
+
+    @cached_property
+    def _dense_root(self) -> Array:
+        """R with H^-1 = R'R in gamma, (P, P) lower triangular."""
+        H = self._normal_matrix()
+        if self._ridge is not None:
+            for A, where in zip(self._ridge.blocks, self._ridge.slices, strict=True):
+                p = A.shape[1]
+                for i in range(len(A)):
+                    at = slice(where.start + i * p, where.start + (i + 1) * p)
+                    H[at, at] += self._n_obs * A[i]
+        scale = 1.0 / np.sqrt(self.normal.diagonal)
+        H *= scale[:, None]
+        H *= scale
+        factor = scipy.linalg.cholesky(H, lower=True, overwrite_a=True, check_finite=False)
+        # info is not needed: a Cholesky factor has no zero on its diagonal.
+        root: Array = scipy.linalg.lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
+        root *= scale
+        return root
+
+    def _normal_matrix(self) -> Array:
+        """H, (P, P), block column by block column, never a second P x P array."""
+        design, P = self.design, self.design.P
+        Q = np.empty((design.n, P))
+        owner = np.empty(P, dtype=np.intp)
+        for j in range(design.K):
+            at = design.equation_slice(j)
+            Q[:, at], owner[at] = design.basis(j), j
+        H = Q.T @ Q
+        precision = self.cov.solve(np.eye(design.K))
+        for start in range(0, P, 256):
+            at = slice(start, start + 256)
+            H[:, at] *= precision[owner[:, None], owner[at]]
+        return H
+
+    @cached_property
+    def _dual(self) -> DualForm:
+        return DualForm(self.design, self.cov, self.progress)
+
+    def _gamma_block(self, j: int, all_of_them: bool) -> Array:
+        """(H^-1)_jj by the chosen route; by conjugate gradients where the others are not asked."""
+        at = self.design.equation_slice(j)
+        if self._closed_form:
+            variance = self.cov.uniquenesses[j] + np.square(self.cov.loadings[j]).sum()
+            return np.eye(int(self.design.p[j])) * variance
+        if "_dense_root" in self.__dict__ or (self.route == "dense" and all_of_them):
+            # Rows above the block are zero there.
+            columns = self._dense_root[at.start :, at]
+            return columns.T @ columns
+        if self.route == "dual" and (all_of_them or "_dual" in self.__dict__):
+            return self._dual.block(j)
+        unit = np.zeros((self.design.P, at.stop - at.start))
+        unit[np.arange(at.start, at.stop), np.arange(at.stop - at.start)] = 1.0
+        return self._solve_gamma(unit)[at]
+
+    def _solve_gamma(self, B: Array) -> Array:
+        """H^-1 B for a few columns B (P, m)."""
+        P, m = B.shape
+        if self._closed_form:
+            return self._sigma_times(B)
+        # Of a small system one factorisation costs less than a CG solve for each column.
+        if "_dense_root" in self.__dict__ or (m > _MANY and P <= _SMALL):
+            return self._dense_root.T @ (self._dense_root @ B)
+        return self._many.solve(B, _CG_TOL_MANY if m > _MANY else _CG_TOL, 10 * P)
+
+    @cached_property
+    def _many(self) -> ManyRightHandSides:
+        return ManyRightHandSides(self.normal, self.cov)
+
+    @property
+    def _closed_form(self) -> bool:
+        """H is diagonal, or Sigma^-1 x I."""
+        return self._ridge is None and (self.cov.rank == 0 or self.design.shared)
+
+    def _sigma_times(self, B: Array) -> Array:
+        """(Sigma x I) B of equal designs, D B of uncorrelated errors."""
+        out = B * self.design.expand(self.cov.uniquenesses)[:, None]
+        if self.cov.rank:
+            F = self.cov.loadings
+            out += (F @ (F.T @ B.reshape(len(F), -1))).reshape(B.shape)
+        return out
+
+    def block(self, j: int) -> Array:
+        """Covariance of beta_j, (p_j, p_j); of a large system without the other equations'."""
+        return self._block(j, self.design.P <= _SMALL)
+
+    def _block(self, j: int, all_of_them: bool) -> Array:
+        M = self._map(j)
+        return M @ self._gamma_block(j, all_of_them) @ M.T
+
+    def variances(self) -> Array:
+        """Diagonal of V, (P,), without the rest of it."""
+        found: list[Array] = [np.empty(0)] * self.design.K
+        if self.route == "dual" and not self._closed_form:
+            for equations, blocks in self._dual.blocks():
+                for j, block in zip(equations, blocks, strict=True):
+                    M = self._map(j)
+                    found[j] = np.einsum("ab,bc,ac->a", M, block, M)
+        else:
+            for j in range(self.design.K):
+                found[j] = np.diagonal(self._block(j, True))
+                if self.progress is not None:
+                    self.progress("standard errors", j + 1, self.design.K)
+        return np.concatenate(found)
+
+    def combinations(self, R: Array, other: Array | None = None) -> Array:
+        """R V other' for rows R (m, P) of linear combinations; ``other`` defaults to R."""
+        left = self._to_gamma(R)
+        right = left if other is None else self._to_gamma(other)
+        return left.T @ self._solve_gamma(right)
+
+    def solve_combinations(self, R: Array) -> Array:
+        """H^-1 in gamma times the combinations R beta, as columns (P, m)."""
+        return self._solve_gamma(self._to_gamma(R))
+
+    def times(self, R: Array) -> Array:
+        """V R' for rows R (m, P), in beta: (P, m)."""
+        gamma = self.solve_combinations(R)
+        out = np.empty_like(gamma)
+        for j in range(self.design.K):
+            out[self._columns(j)] = self._map(j) @ gamma[self.design.equation_slice(j)]
+        return out
+
+    def selector(self, j: int) -> Array:
+        """The rows (p_j, P) that pick beta_j."""
+        at = self._columns(j)
+        rows = np.zeros((at.stop - at.start, self.design.P))
+        rows[np.arange(at.stop - at.start), np.arange(at.start, at.stop)] = 1.0
+        return rows
+
+    def distance(self, beta: Sequence[Array], spared: Sequence[Array | None]) -> float:
+        """min over c of x'V^-1 x, x = beta less c_j times ``spared[j]`` in each equation j.
+
+        Of the size of the coefficients only: a product with H for every step of conjugate
+        gradients in c.
+        """
+        point, free = np.empty(self.design.P), np.zeros(self.design.P)
+        owner = np.empty(self.design.P, dtype=np.intp)
+        for j, (b, a) in enumerate(zip(beta, spared, strict=True)):
+            at = self.design.equation_slice(j)
+            point[at], owner[at] = np.linalg.solve(self._map(j), b), j
+            if a is not None:
+                u = np.linalg.solve(self._map(j), a)
+                free[at] = u / np.linalg.norm(u)
+        K, diagonal = self.design.K, self.normal.diagonal
+
+        def shares(g: Array) -> Array:
+            return np.bincount(owner, weights=free * g, minlength=K)
+
+        pull = shares(self.normal.apply(point))
+        preconditioner = np.bincount(owner, weights=free * free * diagonal, minlength=K)
+        preconditioner[preconditioner == 0.0] = 1.0
+        tol = 1e-11 * float(np.sqrt(np.sum(pull * pull / preconditioner)))
+        c = conjugate_gradients(
+            lambda v: shares(self.normal.apply(free * v[owner])),
+            pull,
+            preconditioner,
+            tol=tol,
+            max_iter=10 * K,
+        ).x
+        point -= free * c[owner]
+        return float(point @ self.normal.apply(point))
+
+    def dense(self) -> Array:
+        """V, (P, P)."""
+        half = self._dense_root @ self._to_gamma(np.eye(self.design.P))
+        return half.T @ half
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
+        return self.dense()
+
+    def _to_gamma(self, R: Array) -> Array:
+        """The combinations R beta as columns on gamma, (P, m)."""
+        if R.shape[1] != self.design.P:
+            raise ShapeError(
+                f"combinations of coefficients need {self.design.P} columns, got {R.shape[1]}"
+            )
+        out = np.empty((self.design.P, len(R)))
+        for j in range(self.design.K):
+            out[self.design.equation_slice(j)] = self._map(j).T @ R[:, self._columns(j)].T
+        return out

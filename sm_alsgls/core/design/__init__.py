@@ -1,0 +1,1 @@
+"""The regressors: bases, fitted values, projections, restrictions."""

@@ -1,0 +1,1 @@
+"""Laws of the errors: what the loop asks of a covariance model."""

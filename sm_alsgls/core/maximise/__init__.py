@@ -1,0 +1,1 @@
+"""The loop, its starts and searches, the bootstrap."""

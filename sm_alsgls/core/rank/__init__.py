@@ -1,0 +1,1 @@
+"""Numbers that choose the number of factors."""

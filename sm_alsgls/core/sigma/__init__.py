@@ -1,0 +1,1 @@
+"""The Sigma-step: factor analysis of residuals, whole or seen in part."""

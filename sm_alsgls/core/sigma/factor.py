@@ -1,0 +1,412 @@
+"""The Sigma-step: maximum-likelihood factor analysis of a residual matrix.
+
+For fixed uniquenesses d the best loadings are closed-form. With the leading eigenpairs
+(theta_i, v_i) of D^-1/2 S D^-1/2, S = E'E/N,
+
+    F = D^1/2 V (Lambda - I)^1/2,      lambda_i = max(theta_i, 1)   (no ridge)
+
+so the likelihood is a function of x = log d alone (Lawley 1940; Jöreskog 1967, Psychometrika 32):
+
+    f(x)     = ( sum x + sum_i (log lambda_i - (1 - 1/lambda_i) theta_i) + sum s_j/d_j ) / 2
+    df/dx_j  = ( d_j + |f_j|^2 - s_j ) / (2 d_j),      s_j = |e_j|^2 / N
+
+f is the negative log-likelihood per row without its constant. The Fisher information of x_j is
+close to 1/2, so 2 I is the initial inverse Hessian of a limited-memory BFGS on x: its first step
+is the classical fixed point d_j <- s_j - |f_j|^2 to first order. Bounds d_j >= floor_j are kept
+by projection.
+
+A ridge adds lam_F |D^-1/2 F|^2 / 2, which has no units and keeps the closed form:
+lambda solves lam_F lambda^2 + lambda = theta.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg.lapack import dposv
+
+from sm_alsgls.core.sigma.secant import SecantMemory
+from sm_alsgls.core.sigma.spectrum import BlockSpectrum, DenseSpectrum, spectrum
+from sm_alsgls.exceptions import IllegalRankError
+
+Array = np.ndarray
+
+
+def largest_rank(K: int, n_obs: int | None = None, p: int = 0) -> int:
+    """The largest identified number of factors of K equations.
+
+    Sigma = F F' + D must have no more parameters than the K (K + 1) / 2 elements it explains,
+    (K - r)^2 >= K + r (Ledermann 1937); and every equation needs n_obs - p - r > 0 degrees of
+    freedom, or factors and regressors together fit it exactly and the likelihood has no maximum.
+
+    Examples
+    --------
+    >>> [largest_rank(K) for K in (1, 2, 3, 6, 10)]
+    [0, 0, 1, 3, 6]
+    >>> largest_rank(48, n_obs=17, p=5)
+    11
+    """
+    ledermann = math.floor((2 * K + 1 - math.sqrt(8 * K + 1)) / 2 + 1e-9)
+    return ledermann if n_obs is None else max(0, min(ledermann, n_obs - p - 1))
+
+
+def auto_rank(K: int, n_obs: int | None = None, p: int = 0) -> int:
+    """The rule max(1, min(8, ceil(K / 10))), cut to the largest legal rank.
+
+    Examples
+    --------
+    >>> [auto_rank(K) for K in (1, 3, 11, 50, 1000)]
+    [0, 1, 2, 5, 8]
+    """
+    return min(max(1, min(8, math.ceil(K / 10))), largest_rank(K, n_obs, p))
+
+
+def sigma_parameters(K: int, r: int) -> int:
+    """Free parameters of F F' + D: K r + K less the r (r - 1) / 2 rotations of F."""
+    return K * r + K - r * (r - 1) // 2
+
+
+class FactorSolution(NamedTuple):
+    """What the Sigma-step returns.
+
+    Attributes
+    ----------
+    F, d : ndarray, shapes (K, r), (K,)
+        Loadings and uniquenesses.
+    nll : float
+        Objective f per row, without K log(2 pi) / 2; includes the ridge.
+    gradient : float
+        Largest |df/dlog d_j| over free d_j, and of f's gradient in D^-1/2 F.
+    at_bound : ndarray of bool, shape (K,)
+        Heywood cases: d_j on its lower bound with f still falling outwards.
+    evaluations : int
+        Of f.
+    converged : bool
+    block : ndarray or None
+        Basis to start the next eigen-iteration from.
+    """
+
+    F: Array
+    d: Array
+    nll: float
+    gradient: float
+    at_bound: Array
+    evaluations: int
+    converged: bool
+    block: Array | None = None
+
+
+class _Point(NamedTuple):
+    x: Array
+    d: Array
+    nll: float
+    gradient: Array
+    lam: Array
+    V: Array
+    residual: float
+    rounding: float
+    near_heywood: bool
+
+
+def fit_factor(
+    E: Array,
+    rank: int,
+    *,
+    n_obs: int | None = None,
+    d: Array | None = None,
+    floor: Array | None = None,
+    d_floor: float = 1e-8,
+    lam_F: float = 0.0,
+    gtol: float = 1e-8,
+    max_iter: int = 500,
+    block: Array | None = None,
+) -> FactorSolution:
+    """Maximum-likelihood Sigma = F F' + D of residuals E.
+
+    Parameters
+    ----------
+    E : ndarray, shape (n, K)
+        Residuals, mean zero (no column is centred here).
+    rank : int
+        Number of factors r; 0 is diagonal.
+    n_obs : int, optional
+        Observations N behind the n rows (rows may be compressed). Default n.
+    d : ndarray, shape (K,), optional
+        Uniquenesses to start from. Default: shares of s that differ between equations.
+    floor : ndarray, shape (K,), optional
+        Lower bounds of d, in its units. Default ``d_floor * s``.
+    d_floor : float
+        Relative lower bound used when ``floor`` is not given.
+    lam_F : float
+        Ridge on D^-1/2 F, per observation.
+    gtol : float
+        Bound on the gradient, per row of log-likelihood and unit of log d.
+    max_iter : int
+        Evaluations of f.
+    block : ndarray, optional
+        Basis of an earlier solution, to start the eigen-iteration from.
+
+    Returns
+    -------
+    FactorSolution
+
+    Raises
+    ------
+    IllegalRankError
+        When ``rank`` exceeds `largest_rank` of K.
+
+    Notes
+    -----
+    Cost per evaluation: O(min(n, K)^3) where that is small, else O(n K r).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(3)
+    >>> E = rng.standard_normal((400, 1)) @ np.ones((1, 8)) + rng.standard_normal((400, 8))
+    >>> fit = fit_factor(E, 1)
+    >>> fit.converged, fit.gradient < 1e-8
+    (True, True)
+    >>> bool(abs(fit.F[:, 0] ** 2 + fit.d - (E**2).mean(0)).max() < 1e-7)
+    True
+    """
+    n, K = E.shape
+    N = n if n_obs is None else n_obs
+    if not 0 <= rank <= largest_rank(K):
+        raise IllegalRankError(
+            f"rank={rank} is not identified with {K} equations; the largest legal rank is "
+            f"{largest_rank(K)}"
+        )
+    Et = E.T
+    s = np.einsum("kn,kn->k", Et, Et) / N
+    floor = d_floor * s if floor is None else floor
+    if rank == 0:
+        d = np.maximum(s, floor)
+        nll = 0.5 * float(np.sum(np.log(d)) + np.sum(s / d))
+        return FactorSolution(np.empty((K, 0)), d, nll, 0.0, s < floor, 1, True)
+    source = spectrum(E, N, rank, block)
+    start = _irregular(K) * s if d is None else d
+    evaluate = _objective(E, source, s, lam_F, N)
+    point, evaluations, converged, at_bound = _minimise(
+        evaluate,
+        source.hessian if lam_F == 0.0 else lambda d: None,
+        np.log(np.maximum(start, floor)),
+        np.log(floor),
+        s,
+        gtol,
+        max_iter,
+    )
+    F = np.sqrt(point.d)[:, None] * point.V * np.sqrt(point.lam - 1.0)
+    size = np.abs(np.where(at_bound, 0.0, point.gradient))
+    gradient = max(float(size.max()), point.residual)
+    kept = source.block if isinstance(source, BlockSpectrum) else None
+    return FactorSolution(F, point.d, point.nll, gradient, at_bound, evaluations, converged, kept)
+
+
+def _irregular(K: int) -> Array:
+    """Shares in [0.4, 0.6], no two alike: a symmetric start can end on a symmetric saddle.
+
+    The first factor of the Toeplitz correlation matrix 0.4^|i-j| of four variables is one.
+    """
+    golden = 0.5 * (math.sqrt(5.0) - 1.0)
+    return 0.4 + 0.2 * np.modf(golden * np.arange(1.0, K + 1.0))[0]
+
+
+# Steps in a row that change f by rounding only: the gradient still shrinks for a few of them, then
+# it is rounding itself.
+_MOST_FLAT = 12
+# Above this ratio s_j / d_j the trace of S Sigma^-1 loses too many digits as a difference.
+_NEAR_HEYWOOD = 1e2
+# Not ndarray.sum, which takes twice as long to get there: this is in the loop of every fit.
+_sum = np.add.reduce
+
+
+def _objective(
+    E: Array, source: DenseSpectrum | BlockSpectrum, s: Array, lam_F: float, N: int
+) -> Callable[[Array, float], _Point]:
+    """f and its gradient as a function of x = log d and the eigenpairs' tolerance."""
+
+    def evaluate(x: Array, tol: float) -> _Point:
+        d = np.exp(x)
+        theta, V, residual = source.pairs(d, tol)
+        lam = theta
+        if lam_F > 0.0:
+            lam = 2.0 * theta / (1.0 + np.sqrt(1.0 + 4.0 * lam_F * theta))
+        lam = np.maximum(lam, 1.0)
+        ratio = s / d
+        total = float(_sum(ratio))
+        near_heywood = bool(np.maximum.reduce(ratio) >= _NEAR_HEYWOOD)
+        if near_heywood:
+            gradient, quadratic = _without_cancellation(E, d, V, lam, N)
+            gradient -= 0.5 * lam_F * (np.square(V) @ (lam - 1.0))
+            total = float(np.minimum(ratio, _NEAR_HEYWOOD).sum())
+        else:
+            explained = theta - theta / lam
+            gradient = 0.5 - 0.5 * ratio + np.square(V) @ (0.5 * explained)
+            quadratic = total - float(_sum(explained))
+        penalty = lam_F * float((lam - 1.0).sum()) if lam_F > 0.0 else 0.0
+        nll = 0.5 * (float(_sum(x)) + float(_sum(np.log(lam))) + quadratic + penalty)
+        rounding = 1e-15 * (len(x) + abs(nll) + total)
+        return _Point(x, d, nll, gradient, lam, V, residual, rounding, near_heywood)
+
+    return evaluate
+
+
+def _without_cancellation(E: Array, d: Array, V: Array, lam: Array, N: int) -> tuple[Array, float]:
+    """Gradient in log d and tr(S Sigma^-1), as sums of squares.
+
+    With the posterior means Z = E Sigma^-1 F and what they leave, U = E - Z F', the trace is
+    (sum_j |u_j|^2 / d_j + |Z|^2) / N, and Sigma^-1's part of the gradient is |u_j|^2 / (N d_j).
+    When d_j is 1e-8 of s_j, the difference s_j/d_j - |f_j|^2/d_j keeps no digit of it.
+    """
+    root = np.sqrt(d)
+    A = V * np.sqrt(lam - 1.0)
+    Z = (A / (lam * root[:, None])).T @ E.T
+    U = E.T - (A * root[:, None]) @ Z
+    left = np.einsum("kn,kn->k", U, U) / (N * d)
+    gradient = 0.5 * (1.0 - np.square(V) @ (1.0 - 1.0 / lam) - left)
+    return gradient, float(left.sum() + np.einsum("rn,rn->", Z, Z) / N)
+
+
+def _minimise(
+    evaluate: Callable[[Array, float], _Point],
+    hessian: Callable[[Array], Array | None],
+    x: Array,
+    low: Array,
+    s: Array,
+    gtol: float,
+    max_iter: int,
+) -> tuple[_Point, int, bool, Array]:
+    """Projected Newton on x = log d where the Hessian is cheap, else limited-memory BFGS."""
+    memory = SecantMemory(12)
+    # d_j <= s_j at a maximum; a little more leaves room, and keeps far starts from overflowing.
+    high = np.maximum(low, np.log(np.maximum(s, 1e-300))) + 1.0
+    # A first gradient that is mostly its own error would be followed, and cost several steps.
+    point = evaluate(np.minimum(x, high), min(1e-2, gtol))
+    evaluations = 1
+    snapped_at = np.full(len(x), np.inf)
+    flat = 0
+    while True:
+        at_bound = point.x <= low
+        gradient, free = point.gradient, None
+        if at_bound.any():
+            at_bound &= gradient > 0.0
+            free = ~at_bound
+            gradient = np.where(free, gradient, 0.0)
+        size = float(np.maximum.reduce(np.abs(gradient)))
+        tol = max(0.1 * gtol, 0.1 * size)
+        done = size <= gtol
+        if done and point.residual > gtol:
+            point = evaluate(point.x, 0.5 * gtol)
+            evaluations += 1
+            if point.residual > gtol:
+                return point, evaluations, False, at_bound
+            continue
+        if point.near_heywood:
+            trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol, done)
+            evaluations += spent
+            if trial is None and done:
+                trial, spent = _off_bounds(evaluate, point, low, s, tol)
+                evaluations += spent
+            if trial is not None:
+                point = trial
+                memory.clear()
+                continue
+        if done or evaluations >= max_iter or flat > _MOST_FLAT:
+            return point, evaluations, done, at_bound
+        direction = _newton(hessian(point.d), gradient, free)
+        if direction is None:
+            direction = _direction(memory, gradient, free)
+        slope = float(direction @ gradient)
+        step = 1.0
+        while True:
+            trial = evaluate(np.minimum(np.maximum(point.x + step * direction, low), high), tol)
+            evaluations += 1
+            if trial.nll <= point.nll + 1e-4 * step * slope + point.rounding:
+                break
+            if evaluations >= max_iter or step < 1e-6:
+                trial = None
+                break
+            # Inexact eigenvectors can hide a descent that is there.
+            tol = max(0.1 * tol, 1e-13)
+            curvature = 2.0 * (trial.nll - point.nll - step * slope)
+            step *= min(0.5, max(0.1, -slope * step / curvature))
+        if trial is not None:
+            memory.push(trial.x - point.x, trial.gradient - point.gradient, step * slope)
+            flat = flat + 1 if trial.nll >= point.nll - point.rounding else 0
+            point = trial
+        elif len(memory):
+            memory.clear()
+        else:
+            return point, evaluations, False, at_bound
+
+
+def _newton(H: Array | None, gradient: Array, free: Array | None) -> Array | None:
+    """Newton's direction, of at most 3 units of log d; None where f is not convex enough."""
+    if H is None:
+        return None
+    if free is not None:
+        H = np.where(free & free[:, None], H, 0.0)
+        H.ravel()[:: len(H) + 1] += ~free
+    _, direction, info = dposv(H, -gradient)
+    if info != 0:
+        return None
+    # Far from the maximum a step of steepest descent is the better one: H is nearly singular.
+    largest = float(np.abs(direction).max())
+    return direction if largest <= 3.0 else None
+
+
+def _direction(memory: SecantMemory, gradient: Array, free: Array | None) -> Array:
+    """A descent direction of at most 3 units of log d."""
+    direction = gradient
+    if len(memory):
+        direction = memory.direction(gradient, lambda q: 2.0 * q, free)
+        if free is not None:
+            direction = np.where(free, direction, 0.0)
+    if not float(direction @ gradient) < 0.0:
+        memory.clear()
+        # The classical fixed point, kept from leaping where s_j - |f_j|^2 is near or below 0.
+        direction = np.log(np.maximum(1.0 - 2.0 * gradient, 0.1))
+    largest = float(np.abs(direction).max())
+    return direction * (3.0 / largest) if largest > 3.0 else direction
+
+
+def _towards_bounds(
+    evaluate: Callable[[Array, float], _Point],
+    point: _Point,
+    low: Array,
+    s: Array,
+    snapped_at: Array,
+    tol: float,
+    last: bool,
+) -> tuple[_Point | None, int]:
+    """Put every d_j below 1 % of s_j that is still falling on its bound, if that lowers f.
+
+    f is smooth in d_j at 0, so its slope in log d_j vanishes with d_j: a Heywood case crawls,
+    and looks stationary long before the bound, at a place that depends on the path. Tried again
+    for a d_j only after it fell to a tenth (``snapped_at`` remembers where), and at the ``last``.
+    """
+    falling = (point.gradient > 0.0) & (point.x > low) & (point.d < 1e-2 * s)
+    falling &= last | (point.d < 0.1 * snapped_at)
+    if not falling.any():
+        return None, 0
+    snapped_at[falling] = point.d[falling]
+    trial = evaluate(np.where(falling, low, point.x), tol)
+    return (trial if trial.nll < point.nll + last * point.rounding else None), 1
+
+
+def _off_bounds(
+    evaluate: Callable[[Array, float], _Point], point: _Point, low: Array, s: Array, tol: float
+) -> tuple[_Point | None, int]:
+    """Lift every d_j whose bound is not a minimum off it, to where f is lower."""
+    inward = (point.gradient < -1e-3 * point.d / s) & (point.d < 1e-5 * s)
+    if not inward.any():
+        return None, 0
+    for spent, share in enumerate((0.1, 0.01, 1e-3, 1e-4), start=1):
+        trial = evaluate(np.where(inward, np.log(share * s), point.x), tol)
+        if trial.nll < point.nll:
+            return trial, spent
+    return None, spent

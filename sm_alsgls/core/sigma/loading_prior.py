@@ -1,0 +1,121 @@
+"""Sigma for standard errors in small samples: loadings under the prior that they show themselves.
+
+At few rows the maximum over (F, d) takes chance for factors: some d_j come out low, in Heywood
+cases as nothing. What the other equations leave of an equation's errors, 1 / (Sigma^-1)_jj, is
+then too small and noisy, and intervals of its slopes are too short. Akaike (1987, Psychometrika
+52) keeps d_j positive by a prior on the loadings in units of the uniqueness, a_j = f_j / d_j^1/2,
+
+    a_jk ~ N(0, 1/lambda),      that is  lam_F = lambda / N  in `sm_alsgls.core.sigma.factor`.
+
+1. Its scale is read from the maximum itself. |a_j|^2 has the expectation r / lambda, and a median
+   over equations is not moved by the few with d_j near 0:
+
+       lambda = min(2, r / median_j(|f_j|^2 / d_j)),      d_j no lower than 1e-8 (d_j + |f_j|^2).
+
+   Strong factors are hardly shrunk, and weak ones no more than factors of that size.
+2. (F, d) is one Sigma-step with that ridge at the residuals of the maximum, begun at the
+   first-order answer. The rows' weight is their degrees of freedom,
+
+       lam_F = lambda / N  times  median_j N_j / (N_j - p_j - r).
+
+3. With A = D^-1/2 F in canonical form and Lambda_k = 1 + |A_k|^2, the ridge leaves the variance
+   s_j = d_j + sum_k f_jk^2 (1 + lam_F Lambda_k) of complete rows, more than |f_j|^2 + d_j: each
+   factor is multiplied by (1 + lam_F Lambda_k)^1/2. Regressors that all equations share, whose
+   GLS is OLS, have the standard errors of OLS again; d, which the others feel, stays.
+
+Only what an interval says of its own width is taken from it: coefficients, likelihood and the
+estimate of Sigma stay those of the maximum. The prior is of order 1/N beside the likelihood's 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sm_alsgls.core.errors.observed_problem import ObservedProblem
+from sm_alsgls.core.errors.steps import steps_of
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.covariance import LowRankDiag
+
+Array = np.ndarray
+
+# The strongest prior: that of factors which explain a third of a variance.
+_MOST = 2.0
+# A d_j below this share of its variance says nothing of the scale.
+_LEAST = 1e-8
+# Of the Sigma-step; standard errors have twice as many digits as its gradient, being even in it.
+_GTOL = 1e-8
+
+
+def loading_precision(cov: LowRankDiag) -> float:
+    """lambda, the prior precision of D^-1/2 F that the loadings show; 0 where there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loading_precision(LowRankDiag.from_factors(2.0 * np.ones((5, 1)), np.ones(5)))
+    0.25
+    >>> loading_precision(LowRankDiag.from_factors(0.1 * np.ones((5, 1)), np.ones(5)))
+    2.0
+    """
+    if cov.rank == 0:
+        return 0.0
+    common, d = _sizes(cov)
+    typical = float(np.median(common / np.maximum(d, _LEAST * (d + common))))
+    return _MOST if cov.rank >= _MOST * typical else cov.rank / typical
+
+
+def with_loading_prior(
+    problem: Problem | ObservedProblem, E: Array, cov: LowRankDiag
+) -> LowRankDiag:
+    """Sigma for standard errors of a fit; see the module.
+
+    Parameters
+    ----------
+    problem : Problem or ObservedProblem
+        Where its own ridge ``lam_F`` is no smaller, ``cov`` is the answer.
+    E : ndarray, shape (n, K)
+        Residuals of the fit.
+    cov : LowRankDiag
+        Its Sigma.
+
+    Notes
+    -----
+    Cost: one Sigma-step, 1 ms at K=10, N=20.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sm_alsgls.core.maximise.als import als
+    >>> from sm_alsgls.core.problem import ALSOptions
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal((20, 2)) for _ in range(6)]
+    >>> Y = rng.standard_normal((20, 1)) + rng.standard_normal((20, 6))
+    >>> problem = Problem(X, Y, ALSOptions())
+    >>> fit = als(problem, 1)
+    >>> made = with_loading_prior(problem, fit.E, fit.cov)
+    >>> bool(fit.cov.uniquenesses.min() < made.uniquenesses.min())
+    True
+    >>> bool(np.allclose(fit.cov.diag(), made.diag()))
+    True
+    """
+    counts, p = problem.counts, problem.design.p
+    left = np.maximum(counts - p - cov.rank, 1)
+    lam_F = loading_precision(cov) / problem.n_obs * float(np.median(counts / left))
+    if lam_F <= problem.options.lam_F:
+        return cov
+    common, d = _sizes(cov)
+    start = LowRankDiag.from_factors(
+        cov.loadings / np.sqrt(1.0 + lam_F), d + lam_F / (1.0 + lam_F) * common
+    )
+    made = steps_of(problem).sigma(
+        E, cov.rank, cov=start, d=start.uniquenesses, block=None, gtol=_GTOL, lam_F=lam_F
+    )
+    root = np.sqrt(made.d)[:, None]
+    U, size, _ = np.linalg.svd(made.F / root, full_matrices=False)
+    stretched = size * np.sqrt(1.0 + lam_F * (1.0 + np.square(size)))
+    return LowRankDiag.from_factors(U * stretched * root, made.d)
+
+
+def _sizes(cov: LowRankDiag) -> tuple[Array, Array]:
+    """|f_j|^2 and d_j, both (K,)."""
+    return np.einsum("kr,kr->k", cov.loadings, cov.loadings), cov.uniquenesses

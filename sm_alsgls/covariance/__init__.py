@@ -1,0 +1,5 @@
+"""Covariances of the errors as frozen values: linear algebra, no estimation."""
+
+from sm_alsgls.covariance.low_rank_diag import LowRankDiag
+
+__all__ = ["LowRankDiag"]

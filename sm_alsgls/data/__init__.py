@@ -1,0 +1,1 @@
+"""A checked system of labelled equations, and what the likelihood sees of it."""

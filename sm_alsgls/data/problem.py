@@ -1,0 +1,144 @@
+"""What only the factorised system shows: dependent columns, exact fits, dependent equations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sm_alsgls.core.design.per_equation import DependentColumnsError, TinyColumnsError
+from sm_alsgls.core.design.restricted import InconsistentRestrictionsError
+from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.data.dependence import check_independent
+from sm_alsgls.data.restrictions import Restrictions
+from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import (
+    DegenerateResponseError,
+    DuplicateEquationError,
+    InsufficientRowsError,
+    RankDeficientError,
+    RestrictionError,
+    SystemInputError,
+)
+
+# Sizes of responses whose precisions, and lengths whose squares, are doubles.
+_LEAST, _MOST = 1e-151, 1e153
+# Variances of errors from which those of coefficients are looked at, and powers of ten of these.
+_FAR, _POWER = 1e30, 303
+
+
+@on_one_thread
+def build_problem(
+    system: System, options: ALSOptions, restrictions: Restrictions | None = None
+) -> Problem:
+    """Factorise the system; errors name equations and columns by their labels.
+
+    Raises
+    ------
+    RankDeficientError, DegenerateResponseError, DuplicateEquationError, SystemInputError
+    """
+    _sizes(system)
+    try:
+        bound = None if restrictions is None else (restrictions.R, restrictions.q)
+        problem = system.cells.problem(system.rows, options, bound)
+    except DependentColumnsError as error:
+        raise RankDeficientError(_dependent(system, error)) from None
+    except TinyColumnsError as error:
+        bad = _listed([system.columns[error.equation][i] for i in error.columns])
+        raise SystemInputError(
+            f"equation {system.names[error.equation]!r}: {bad} of exog is below 1e-152 in every "
+            "row, so that the variance of its coefficient leaves the range of floats; multiply it "
+            "by a power of ten"
+        ) from None
+    except InconsistentRestrictionsError as error:
+        raise RestrictionError(restrictions.explain(error, system.param_names)) from None
+    _exact_fits(system, problem)
+    _variances(system, problem)
+    try:
+        check_independent(system, problem)
+    except DuplicateEquationError:
+        _one_left(system, problem)
+        raise
+    return problem
+
+
+def _dependent(system: System, error: DependentColumnsError) -> str:
+    labels = system.columns[error.equation]
+    bad = _listed([labels[i] for i in error.columns])
+    name = system.names[error.equation]
+    if not error.others:
+        what = (
+            f"columns {bad} of exog are" if len(error.columns) > 1 else f"column {bad} of exog is"
+        )
+        return f"equation {name!r}: {what} zero in every row; drop what is zero"
+    others = _listed([labels[i] for i in error.others])
+    return (
+        f"equation {name!r}: the columns of exog are linearly dependent; {bad} is a combination "
+        f"of {others}: drop one of them"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:8]))
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _sizes(system: System) -> None:
+    """Variances must be doubles, and so must their inverses."""
+    size, most = system.sizes, _MOST / np.sqrt(system.nobs)
+    odd = np.flatnonzero((size < _LEAST) | (size > most))
+    if len(odd):
+        j = odd[0]
+        raise SystemInputError(
+            f"the response of equation {system.names[j]!r} is at most {size[j]:.3g} in size, "
+            + (f"and {len(odd) - 1} more are as odd, " if len(odd) > 1 else "")
+            + f"and its sum of squares is no float; multiply it by a power of ten to bring it "
+            f"within {_LEAST:g} and {most:.0g}"
+        )
+
+
+def _variances(system: System, problem: Problem) -> None:
+    """Variances of coefficients must be doubles: those of responses over those of regressors.
+
+    Looked at where a response alone takes up a part of the range.
+    """
+    far = (problem.s_ols < 1.0 / _FAR) | (problem.s_ols > _FAR)
+    for j in np.flatnonzero(far):
+        with np.errstate(over="ignore", under="ignore"):
+            size = np.log10(np.square(problem.design.beta_map(j)).sum(axis=1))
+        power = np.log10(problem.s_ols[j]) + size
+        odd = np.flatnonzero(~(np.abs(power) < _POWER))
+        if len(odd):
+            raise SystemInputError(
+                f"equation {system.names[j]!r}: the coefficient of {system.columns[j][odd[0]]!r} "
+                f"has a variance of about 1e{power[odd[0]]:.0f}, which is no float; bring response "
+                "and regressor closer together, multiplying either by a power of ten"
+            )
+
+
+def _exact_fits(system: System, problem: Problem) -> None:
+    """Residuals at the level of rounding mean that the regressors reproduce the response."""
+    Y = problem.Y
+    total = np.sqrt(np.einsum("kn,kn->k", Y.T, Y.T) / problem.n_obs)
+    rounding = 100 * np.finfo(float).eps * np.sqrt(problem.design.n) * total
+    exact = np.flatnonzero(np.sqrt(problem.s_ols) <= rounding)
+    if len(exact):
+        name = system.names[exact[0]]
+        raise DegenerateResponseError(
+            f"the response of equation {name!r} is fitted exactly by its own regressors"
+            + (f" (and so are {len(exact) - 1} more)" if len(exact) > 1 else "")
+            + "; its error variance is zero: drop the equation or the regressor that defines it"
+        )
+
+
+def _one_left(system: System, problem: Problem) -> None:
+    """Residuals of equations with one degree of freedom: equal regressors make them twins."""
+    rows = np.asarray(problem.counts)
+    alone = np.flatnonzero(rows - problem.design.p == 1)
+    if len(alone) > 1:
+        j, el = alone[:2]
+        raise InsufficientRowsError(
+            f"{int(rows[j])} rows less {int(problem.design.p[j])} regressors leave one degree of "
+            "freedom, in which all equations with the same regressors (the first are "
+            f"{system.names[j]!r} and {system.names[el]!r}) have the same residuals up to scale; "
+            "add rows, or drop regressors"
+        )

@@ -1,0 +1,1 @@
+"""Formulas and long panels become arrays and labels."""

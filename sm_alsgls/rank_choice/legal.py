@@ -1,0 +1,71 @@
+"""Which numbers of factors a system can have."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from sm_alsgls.border.arguments import came, nearest
+from sm_alsgls.core.sigma.factor import auto_rank, largest_rank
+from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import IllegalRankError, RankWarning
+from sm_alsgls.rank_choice.selection import RULES
+
+
+def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> int:
+    """The number of factors behind ``rank``, checked; ``groups`` is the column of a long panel.
+
+    Raises
+    ------
+    IllegalRankError
+    """
+    K = len(system.names)
+    N, p, whose = system.scarcest
+    if isinstance(rank, str) and rank == "rule":
+        chosen = auto_rank(K, N, p)
+        warn_if_no_factor(rank, system, stacklevel=6)
+        return chosen
+    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
+    if not whole or rank < 0:
+        near = nearest(rank, ["auto", *RULES]) if isinstance(rank, str) else ""
+        raise IllegalRankError(
+            f"rank must be 'auto' or a whole number >= 0, got {came(rank)}{near}; criteria that "
+            f"choose it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
+        )
+    largest = largest_rank(K, N, p)
+    if rank > largest:
+        why = (
+            f"{K} equation{'s identify' if K > 1 else ' identifies'} no more, (K - r)^2 >= K + r"
+            if largest == largest_rank(K)
+            else f"{whose}{N} rows less {p} regressors leave no more degrees of freedom"
+        )
+        if K == 1:
+            why += (
+                f"; of groups={groups!r} there is one, {system.names[0]!r}"
+                if groups is not None
+                else "; a long panel needs groups="
+            )
+        raise IllegalRankError(
+            f"rank={rank} is not possible; the largest legal rank is {largest} ({why})"
+        )
+    return int(rank)
+
+
+def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
+    """Warn where no factor is identified, so that any rule chooses rank 0."""
+    K = len(system.names)
+    N, p, whose = system.scarcest
+    if K < 2 or largest_rank(K, N, p) > 0:
+        return
+    why = (
+        "two equations identify no factor; an unrestricted SUR fits them"
+        if K == 2
+        else f"{whose}{N} rows less {p} regressors leave no degree of freedom for a factor"
+    )
+    warnings.warn(
+        f"rank={rule!r} is 0, so errors are taken as uncorrelated and the fit is OLS "
+        f"equation by equation: {why}",
+        RankWarning,
+        stacklevel=stacklevel,
+    )

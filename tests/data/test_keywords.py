@@ -1,0 +1,78 @@
+"""Arguments of `fit` that other packages have, and coefficients that go by name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankSUR
+from sm_alsgls.data.keywords import _FAMILIAR, coefficients, refuse
+from sm_alsgls.exceptions import AlsglsError, OptionError, UnknownArgumentError
+from tests.systems import simulate
+
+
+@pytest.fixture(scope="module")
+def model():
+    X, Y, _ = simulate(40, 3, 3, 0)
+    return LowRankSUR(Y, X, rank=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("maxiter", "max_sweeps="),
+        ("maxfun", "max_sweeps="),
+        ("iter_limit", "max_sweeps="),
+        ("iterate", "max_sweeps="),
+        ("tol", "rel_tol= .* and gtol="),
+        ("full_output", "mle_retvals"),
+        ("skip_hessian", "when they are asked for"),
+        ("warn_convergence", "ConvergenceWarning"),
+        ("groups", r"cov_kwds=\{'groups': \.\.\.\}"),
+        ("maxlags", r"cov_kwds=\{'maxlags': \.\.\.\}"),
+        ("bandwidth", r"cov_kwds=\{'maxlags': \.\.\.\}"),
+        ("constraints", "fit_constrained"),
+        ("rank", r"LowRankSUR\(\.\.\., rank=\)"),
+        ("seed", "rng="),
+        ("n_start", "did you mean 'n_starts'"),
+        ("covtype", "did you mean 'cov_type'"),
+        ("zzz", "it has 'start_params'"),
+    ],
+)
+def test_foreign_keywords_name_ours(model, name, ours):
+    with pytest.raises(TypeError, match=rf"fit\(\) has no argument '{name}'.*{ours}") as caught:
+        model.fit(**{name: 3})
+    assert caught.type is UnknownArgumentError
+    assert issubclass(UnknownArgumentError, (OptionError, ValueError, AlsglsError))
+
+
+def test_fit_constrained_says_the_same(model):
+    with pytest.raises(UnknownArgumentError, match="max_sweeps="):
+        model.fit_constrained("y1_x1 = 0", maxiter=3)
+
+
+def test_each_is_said():
+    refuse([], ["rng"])
+    with pytest.raises(UnknownArgumentError, match="'maxiter'.*max_sweeps=; .*'tol'"):
+        refuse(["maxiter", "tol"], ["rng"])
+
+
+def test_no_argument_of_ours_is_called_foreign(model):
+    for name in _FAMILIAR:
+        with pytest.raises(UnknownArgumentError):
+            model.fit(**{name: None})
+
+
+def test_coefficients_go_by_name():
+    names = ["a", "b", "c"]
+    one = pd.Series([3.0, 1.0, 2.0], index=["c", "a", "b"])
+    assert coefficients(one, names, "params").tolist() == [1.0, 2.0, 3.0]
+    assert coefficients(one.to_numpy(), names, "params").tolist() == [3.0, 1.0, 2.0]
+    assert coefficients(one.reset_index(drop=True), names, "params").tolist() == [3.0, 1.0, 2.0]
+
+
+def test_likelihood_at_a_shuffled_series(model):
+    res = model.fit()
+    shuffled = res.params.sample(frac=1.0, random_state=1)
+    assert not shuffled.index.equals(res.params.index)
+    assert model.loglike(shuffled, res.sigma) == pytest.approx(res.llf)
+    np.testing.assert_array_equal(model.predict(shuffled), model.predict(res.params))
