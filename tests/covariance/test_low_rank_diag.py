@@ -13,8 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
-from sm_alsgls import covariance
-from sm_alsgls.covariance import LowRankDiag, closest
+from sm_alsgls.covariance import LowRankDiag, closest, low_rank_diag
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     IllegalRankError,
@@ -625,6 +624,6 @@ def test_solve_allocates_its_result_and_little_else():
 
 
 def test_docstring_examples():
-    result = doctest.testmod(covariance, extraglobs={"np": np, "LowRankDiag": LowRankDiag})
+    result = doctest.testmod(low_rank_diag, extraglobs={"np": np, "LowRankDiag": LowRankDiag})
     assert result.failed == 0
     assert result.attempted > 40

@@ -11,7 +11,7 @@ from sm_alsgls.core.maximise.joining import SAME, Watch
 from sm_alsgls.core.maximise.search import effort, search
 from sm_alsgls.core.maximise.starts import random_start
 from tests.core import dense, systems
-from tests.core.test_curvature import toeplitz
+from tests.core.second_order.test_curvature import toeplitz
 
 
 def check_table(found):
