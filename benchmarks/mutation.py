@@ -19,18 +19,15 @@ puts the table into benchmarks/mutation.md; the exit status is 1 if fewer than 9
 from __future__ import annotations
 
 import argparse
-import compileall
 import json
 import os
-import py_compile
 import shutil
-import signal
 import sys
 import tempfile
-import time
+import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 # isort: split
@@ -39,272 +36,11 @@ import one_thread  # noqa: F401  before NumPy
 # isort: split
 import mutants
 from mutants import Mutant
+from trial import HERE, Bench, Known, Outcome, copied, measure
 
-HERE = Path(__file__).parent
 PAGE = HERE / "mutation.md"
 ROOMS = ("core", "covariance", "results")
-NOT_COPIED = (".git", ".venv*", ".hypothesis", "__pycache__", ".*_cache", "build", "_build")
 PROMISED = 0.9
-# Of what a test took under coverage; then the process is ended. A loop without end is seen so.
-SLOWER, AT_LEAST = 10.0, 20.0
-LATE = 99
-
-
-@dataclass
-class Known:
-    """Which test runs which line, and how long each test takes."""
-
-    lines: dict[str, dict[int, list[str]]]
-    seconds: dict[str, float]
-    failed: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Outcome:
-    """What became of a mutant."""
-
-    mutant: Mutant
-    status: str  # killed, late (no end), survived, unseen (no test runs the line)
-    killer: str = ""
-    tests: int = 0
-    seconds: float = 0.0
-
-
-class Watch:
-    """In the run under coverage: the time of each test, and which did not pass."""
-
-    def __init__(self, out: Path) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.failed: list[str] = []
-        self.out = out
-
-    def pytest_runtest_logreport(self, report) -> None:
-        self.seconds[report.nodeid] += report.duration
-        if report.failed:
-            self.failed.append(report.nodeid)
-
-    def pytest_sessionfinish(self) -> None:
-        text = json.dumps({"seconds": self.seconds, "failed": self.failed})
-        self.out.write_text(text, encoding="utf-8")
-
-
-class Chosen:
-    """In the run of a mutant: the wanted tests only, in their order, each with an alarm."""
-
-    def __init__(self, order: list[str], seconds: dict[str, float]) -> None:
-        self._rank = {name: i for i, name in enumerate(order)}
-        self._seconds = seconds
-        self.killer = ""
-
-    def pytest_collection_modifyitems(self, items) -> None:
-        kept = [item for item in items if item.nodeid in self._rank]
-        items[:] = sorted(kept, key=lambda item: self._rank[item.nodeid])
-
-    def pytest_runtest_logstart(self, nodeid) -> None:
-        allowed = SLOWER * self._seconds.get(nodeid, 0.0) + AT_LEAST
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(LATE))
-        signal.setitimer(signal.ITIMER_REAL, allowed)
-
-    def pytest_runtest_logfinish(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-
-    def pytest_runtest_logreport(self, report) -> None:
-        if report.failed and not self.killer:
-            self.killer = report.nodeid
-
-    def pytest_collectreport(self, report) -> None:
-        if report.failed and not self.killer:
-            self.killer = f"{report.nodeid} (import)"
-
-
-def in_fork(work: Callable[[], int], seconds: float, log: Path) -> int:
-    """Exit status of `work` in a child in a session of its own, ended after `seconds`."""
-    pid = os.fork()
-    if pid == 0:
-        os.setsid()
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        code = 98
-        try:
-            code = work()
-        finally:
-            os._exit(code)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return LATE
-
-
-def run_tests(tree: Path, arguments: list[str], plugin: object) -> int:
-    """pytest in this process, on the copy."""
-    import pytest
-    from hypothesis import settings
-
-    os.chdir(tree)
-    sys.path[:] = [str(tree)] + [p for p in sys.path if Path(p or ".").resolve() != HERE.parent]
-    sys.dont_write_bytecode = not isinstance(plugin, Watch)
-    # The same examples for every mutant, and none remembered from another one's failure.
-    settings.register_profile("mutation", database=None, derandomize=True)
-    settings.load_profile("mutation")
-    return int(pytest.main(["-q", "-p", "no:cacheprovider", *arguments], plugins=[plugin]))
-
-
-def copied(tree: Path, into: Path) -> Path:
-    """A copy whose byte code is checked by hash: times of files say nothing after a mutation."""
-    shutil.copytree(tree, into, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    how = py_compile.PycInvalidationMode.CHECKED_HASH
-    compileall.compile_dir(into / "sm_alsgls", quiet=2, invalidation_mode=how)
-    return into
-
-
-def measure(tree: Path, kept: Path) -> Known:
-    """Run the suite once under coverage, with the test as the context of each line."""
-    kept.mkdir(parents=True, exist_ok=True)
-    if not (kept / "tests.json").exists():
-        print("running the suite under coverage ...", flush=True)
-        # A line tracer that knows contexts; sys.monitoring's does not.
-        settings = kept / "coveragerc"
-        settings.write_text(
-            f"[run]\nsource = sm_alsgls\ncore = ctrace\ndata_file = {kept / 'data'}\n[report]\n",
-            encoding="utf-8",
-        )
-        flags = ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
-        in_fork(
-            lambda: run_tests(tree, flags, Watch(kept / "tests.json")), 7200.0, kept / "log.txt"
-        )
-    told = json.loads((kept / "tests.json").read_text(encoding="utf-8"))
-    return Known(_lines(kept / "data"), told["seconds"], told["failed"])
-
-
-def _lines(data: Path) -> dict[str, dict[int, list[str]]]:
-    from coverage import CoverageData
-
-    read = CoverageData(str(data))
-    read.read()
-    found = {}
-    for name in read.measured_files():
-        inside = name[name.rindex("/sm_alsgls/") + 1 :]
-        found[inside] = read.contexts_by_lineno(name)
-    return found
-
-
-def statement_lines(text: str, line: int) -> tuple[range, range]:
-    """Lines of the innermost statement (its header, if compound), and of its function or module."""
-    import ast
-
-    inner, around = range(line, line + 1), range(1, text.count("\n") + 2)
-    for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.stmt):
-            continue
-        decorators = getattr(node, "decorator_list", None) or [node]
-        first, last = min(d.lineno for d in decorators), node.end_lineno
-        if not first <= line <= last:
-            continue
-        body = getattr(node, "body", None)
-        head = body[0].lineno - 1 if body else last
-        if first <= line <= max(head, first):
-            inner = range(first, max(head, first) + 1)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and last - first < len(around):
-            around = range(first, last + 1)
-    return inner, around
-
-
-def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[str]]:
-    """Tests that run the mutated statement, and the others of their files; each in its order."""
-    by_line = known.lines.get(mutant.path, {})
-    text = (root / mutant.path).read_text(encoding="utf-8")
-    for lines in statement_lines(text, mutant.line):
-        # "" is what ran at import: the first test to import says nothing.
-        told = {c for n in lines for c in by_line.get(n, ()) if c}
-        if told:
-            break
-    touched = {c.rpartition("|")[0] for c in told} & known.seconds.keys()
-    touched -= set(known.failed)
-    files = {name.partition("::")[0] for name in touched}
-    others = {n for n in known.seconds if n.partition("::")[0] in files} - touched
-    own = f"/test_{Path(mutant.path).stem}.py::"
-
-    def rank(name: str) -> tuple[bool, float, str]:
-        return own not in name, known.seconds[name], name
-
-    return sorted(touched, key=rank), sorted(others - set(known.failed), key=rank)
-
-
-def within(names: Iterable[str], known: Known, budget: float) -> list[str]:
-    """The first of them that fit into the budget; one at least."""
-    kept: list[str] = []
-    for name in names:
-        budget -= known.seconds[name] + 0.005
-        if kept and budget < 0.0:
-            break
-        kept.append(name)
-    return kept
-
-
-class Bench:
-    """A copy of the tree in which mutants are tried one after another."""
-
-    def __init__(self, tree: Path, known: Known, budget: float, folder: Path) -> None:
-        self.tree, self.known, self.budget = tree, known, budget
-        self.killer, self.log = folder / "killer", folder / "log.txt"
-
-    def tried(self, mutant: Mutant, tests: list[str] | None = None) -> Outcome:
-        """What becomes of a mutant; `tests` are files that are run instead of the chosen ones."""
-        began = time.monotonic()
-        outcome = Outcome(mutant, "unseen")
-        target = self.tree / mutant.path
-        whole = target.read_text(encoding="utf-8")
-        broken = mutants.text_of(self.tree, mutant)
-        if tests is None:
-            stages = self._stages(mutant)
-        else:
-            files = tuple(tests)
-            stages = [[n for n in self.known.seconds if n.startswith(files)]]
-        try:
-            target.write_text(broken, encoding="utf-8")
-            for names in stages:
-                if not names:
-                    continue
-                outcome.tests += len(names)
-                outcome.status, outcome.killer = self._run(names)
-                if outcome.status != "survived":
-                    break
-        finally:
-            target.write_text(whole, encoding="utf-8")
-        outcome.seconds = time.monotonic() - began
-        return outcome
-
-    def _stages(self, mutant: Mutant) -> list[list[str]]:
-        touched, others = ordered(self.known, self.tree, mutant)
-        # A few files first: collecting all of them takes longer than most mutants live.
-        first = within(touched, self.known, min(3.0, self.budget / 4))
-        few = list(dict.fromkeys(n.partition("::")[0] for n in touched))[:4]
-        first = [n for n in first if n.partition("::")[0] in few]
-        then = [n for n in within(touched, self.known, self.budget) if n not in set(first)]
-        return [first, then, within(others, self.known, self.budget / 4) if others else []]
-
-    def _run(self, names: list[str]) -> tuple[str, str]:
-        files = sorted({name.partition("::")[0] for name in names})
-        self.killer.write_text("", encoding="utf-8")
-
-        def work() -> int:
-            chosen = Chosen(names, self.known.seconds)
-            code = run_tests(self.tree, ["-x", "--no-header", *files], chosen)
-            self.killer.write_text(chosen.killer, encoding="utf-8")
-            return code
-
-        total = sum(self.known.seconds[n] for n in names)
-        code = in_fork(work, SLOWER * total + 2.0 * AT_LEAST + 40.0, self.log)
-        if code in (0, 5):
-            return "survived", ""
-        killer = self.killer.read_text(encoding="utf-8")
-        return ("late" if code == LATE else "killed"), killer
 
 
 def room_of(path: str) -> str:
@@ -357,7 +93,6 @@ def survivors(outcomes: list[Outcome]) -> str:
 
 def _warm() -> None:
     # What the tests import and what is safe to fork: no pools of threads.
-    import hypothesis  # noqa: F401
     import pandas  # noqa: F401
     import patsy  # noqa: F401
     import pytest  # noqa: F401
@@ -420,29 +155,37 @@ def _shared(
     options: argparse.Namespace, tree: Path, known: Known, chosen: list[Mutant], folder: Path
 ) -> list[Outcome]:
     # Worker w takes every workers-th mutant in a tree of its own, and writes down each as it ends.
-    notes = []
-    for w in range(options.workers):
-        note = folder / f"{w}.jsonl"
-        notes.append(note)
+    Bench(tree, known, options.budget, folder).unbroken()
+    notes = [folder / f"{w}.jsonl" for w in range(options.workers)]
+    for w, note in enumerate(notes):
+        sys.stdout.flush()
         if os.fork() == 0:
-            place = folder / str(w)
-            place.mkdir()
-            shutil.copytree(tree, place / "tree")
-            bench = Bench(place / "tree", known, options.budget, place)
-            with note.open("w", encoding="utf-8") as file:
-                for i, mutant in enumerate(chosen[w :: options.workers]):
-                    outcome = bench.tried(mutant, options.tests)
-                    file.write(json.dumps(asdict(outcome)) + "\n")
-                    file.flush()
-                    where = f"{mutant.path}:{mutant.line}"
-                    print(f"{w}.{i} {outcome.status} {where} {outcome.seconds:.1f} s", flush=True)
-            os._exit(0)
-    for _ in notes:
-        os.wait()
+            try:
+                place = folder / str(w)
+                shutil.copytree(tree, place / "tree")
+                bench = Bench(place / "tree", known, options.budget, place)
+                _work(bench, chosen[w :: options.workers], options.tests, note)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+    ended = [os.wait()[1] for _ in notes]
+    if any(ended):
+        raise SystemExit("a worker ended early")
     told = [json.loads(line) for n in notes for line in n.read_text("utf-8").splitlines()]
     if options.json:
         options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     return [Outcome(**{**one, "mutant": Mutant(**one["mutant"])}) for one in told]
+
+
+def _work(bench: Bench, some: list[Mutant], tests: list[str] | None, note: Path) -> None:
+    with note.open("w", encoding="utf-8") as file:
+        for mutant in some:
+            outcome = bench.tried(mutant, tests)
+            file.write(json.dumps(asdict(outcome)) + "\n")
+            file.flush()
+            place = f"{mutant.path}:{mutant.line}"
+            print(f"{outcome.status:9}{place} {outcome.seconds:.1f} s", flush=True)
 
 
 def _written(outcomes: list[Outcome], options: argparse.Namespace) -> None:
