@@ -182,12 +182,13 @@ class House:
     def room_imports(self) -> Graph:
         """Room to room, imports for types included.
 
-        A module beside the rooms stands for itself, as in import-linter's layers; the front door
-        (the package's `__init__`) is no room.
+        A module beside rooms (core/problem beside core/sigma) stands for itself, as in
+        import-linter's layers; the front door (the package's `__init__`) is no room.
         """
+        with_rooms = {self.room(m).rpartition(".")[0] for m in self.nodes}
 
         def place(module: str) -> str:
-            return module if self.room(module) == self.package else self.room(module)
+            return module if self.room(module) in with_rooms else self.room(module)
 
         found: Graph = {place(m): set() for m in self.nodes if m != self.package}
         for module, targets in self.typed_imports.items():
