@@ -15,6 +15,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import mutants
@@ -36,6 +37,7 @@ class Known:
     lines: dict[str, dict[int, list[str]]]
     seconds: dict[str, float]
     failed: list[str] = field(default_factory=list)
+    tree: Path = Path()  # as it was measured
 
 
 @dataclass
@@ -83,8 +85,13 @@ class Chosen:
         settings.load_profile("mutation")
 
     def pytest_collection_modifyitems(self, items) -> None:
-        kept = [item for item in items if item.nodeid in self._rank]
-        items[:] = sorted(kept, key=lambda item: self._rank[item.nodeid])
+        # A name is a test or a whole file.
+        ranks = [
+            self._rank.get(item.nodeid, self._rank.get(item.nodeid.partition("::")[0]))
+            for item in items
+        ]
+        kept = [(rank, i) for i, rank in enumerate(ranks) if rank is not None]
+        items[:] = [items[i] for _, i in sorted(kept)]
 
     def pytest_runtest_logstart(self, nodeid) -> None:
         allowed = SLOWER * self._seconds.get(nodeid, 0.0) + AT_LEAST
@@ -165,8 +172,9 @@ def measure(tree: Path, kept: Path) -> Known:
         in_fork(
             lambda: run_tests(tree, flags, Watch(kept / "tests.json")), 7200.0, kept / "log.txt"
         )
+        shutil.copytree(tree, kept / "tree", ignore=shutil.ignore_patterns(*NOT_COPIED))
     told = json.loads((kept / "tests.json").read_text(encoding="utf-8"))
-    return Known(_lines(kept / "data"), told["seconds"], told["failed"])
+    return Known(_lines(kept / "data"), told["seconds"], told["failed"], kept / "tree")
 
 
 def _lines(data: Path) -> dict[str, dict[int, list[str]]]:
@@ -178,6 +186,29 @@ def _lines(data: Path) -> dict[str, dict[int, list[str]]]:
     for name in read.measured_files():
         inside = name[name.rindex("/sm_alsgls/") + 1 :]
         found[inside] = read.contexts_by_lineno(name)
+    return found
+
+
+def carried(by_line: dict[int, list[str]], old: str, new: str) -> dict[int, list[str]]:
+    """The tests of each line of ``new``, known for the lines of ``old`` that are still there."""
+    if old == new:
+        return by_line
+    same = SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
+    return {
+        b + i + 1: by_line[a + i + 1]
+        for a, b, size in same.get_matching_blocks()
+        for i in range(size)
+        if a + i + 1 in by_line
+    }
+
+
+def changed(tree: Path, old: Path) -> set[str]:
+    """Files of tests that are new or not what they were."""
+    found = set()
+    for path in (tree / "tests").rglob("test_*.py"):
+        name = path.relative_to(tree)
+        if not (old / name).exists() or (old / name).read_bytes() != path.read_bytes():
+            found.add(str(name))
     return found
 
 
@@ -202,8 +233,12 @@ def statement_lines(text: str, line: int) -> tuple[range, range]:
 
 def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[str]]:
     """Tests that run the mutated statement, and the others of their files; each in its order."""
-    by_line = known.lines.get(mutant.path, {})
     text = (root / mutant.path).read_text(encoding="utf-8")
+    before = known.tree / mutant.path
+    by_line = known.lines.get(mutant.path, {})
+    if by_line:
+        by_line = carried(by_line, before.read_text(encoding="utf-8"), text)
+    told: set[str] = set()
     for lines in statement_lines(text, mutant.line):
         # "" is what ran at import: the first test to import says nothing.
         told = {c for n in lines for c in by_line.get(n, ()) if c}
@@ -238,6 +273,7 @@ class Bench:
     def __init__(self, tree: Path, known: Known, budget: float, folder: Path) -> None:
         self.tree, self.known, self.budget = tree, known, budget
         self.killer, self.log = folder / "killer", folder / "log.txt"
+        self.changed = changed(tree, known.tree)
 
     def tried(self, mutant: Mutant, tests: list[str] | None = None) -> Outcome:
         """What becomes of a mutant; `tests` are files that are run instead of the chosen ones."""
@@ -246,11 +282,7 @@ class Bench:
         target = self.tree / mutant.path
         whole = target.read_text(encoding="utf-8")
         broken = mutants.text_of(self.tree, mutant)
-        if tests is None:
-            stages = self._stages(mutant)
-        else:
-            files = tuple(tests)
-            stages = [[n for n in self.known.seconds if n.startswith(files)]]
+        stages = self._stages(mutant) if tests is None else [list(tests)]
         try:
             target.write_text(broken, encoding="utf-8")
             for names in stages:
@@ -280,7 +312,11 @@ class Bench:
         few = list(dict.fromkeys(n.partition("::")[0] for n in touched))[:4]
         first = [n for n in first if n.partition("::")[0] in few]
         then = [n for n in within(touched, self.known, self.budget) if n not in set(first)]
-        return [first, then, within(others, self.known, self.budget / 4) if others else []]
+        # Files that were written since have tests whose lines and times nobody knows.
+        near = {n.partition("::")[0] for n in touched}
+        own = f"/test_{Path(mutant.path).stem}"
+        since = sorted(f for f in self.changed if f in near or own in f)
+        return [first, then, within(others, self.known, self.budget / 4), since]
 
     def _run(self, names: list[str]) -> tuple[str, str]:
         files = sorted({name.partition("::")[0] for name in names})
@@ -292,7 +328,7 @@ class Bench:
             self.killer.write_text(chosen.killer, encoding="utf-8")
             return code
 
-        total = sum(self.known.seconds[n] for n in names)
+        total = sum(self.known.seconds.get(n, self.budget) for n in names)
         code = in_fork(work, SLOWER * total + 2.0 * AT_LEAST + 40.0, self.log)
         if code in (0, 5):
             return "survived", ""

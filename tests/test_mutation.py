@@ -122,3 +122,24 @@ def test_what_is_tested_dies_and_the_checkout_stays(tree, tmp_path):
     assert "+ return B @ A.T" in run.stdout
     assert (tree / "sm_alsgls" / "core" / "thing.py").read_text() == MODULE
     assert not list(tree.rglob("__pycache__"))
+
+
+def test_what_is_known_of_lines_is_carried_to_where_they_are_now(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import trial
+
+    old, new = "a = 1\nb = 2\nc = 3\n", "import d\na = 1\nb = 4\nc = 3\n"
+    known = {1: ["one"], 2: ["two"], 3: ["three"]}
+    assert trial.carried(known, old, new) == {2: ["one"], 4: ["three"]}
+    assert trial.carried(known, old, old) == known
+
+
+def test_a_statement_is_all_its_lines_and_a_compound_one_its_head(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import trial
+
+    text = "x = 1\n\n\ndef f(\n    a,\n):\n    if a:\n        return (\n            a\n        )\n"
+    spans = {line: trial.statement_lines(text, line) for line in (1, 5, 7, 9)}
+    assert [list(inner) for inner, _ in spans.values()] == [[1], [4, 5, 6], [7], [8, 9, 10]]
+    assert list(spans[1][1]) == list(range(1, 11))
+    assert list(spans[9][1]) == list(range(4, 11))
