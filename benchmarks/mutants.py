@@ -157,8 +157,10 @@ def sites(root: Path, path: str) -> list[Site]:
     for name, operator in operators().items():
         occurrence = 0
         for node in nodes:
+            # The star of keyword-only arguments is no product.
+            marker = node.parent is not None and node.parent.type == "parameters"
             for start, _ in operator.mutation_positions(node):
-                if not any(low <= start < high for low, high in silent):
+                if not marker and not any(low <= start < high for low, high in silent):
                     found.setdefault((*start, _kind(name)), []).append((name, occurrence))
                 occurrence += 1
     return [

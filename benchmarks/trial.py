@@ -214,7 +214,7 @@ def changed(tree: Path, old: Path) -> set[str]:
 
 def statement_lines(text: str, line: int) -> tuple[range, range]:
     """Lines of the innermost statement (its header, if compound), and of its function or module."""
-    inner, around = range(line, line + 1), range(1, text.count("\n") + 2)
+    inner, around = range(line, line + 1), range(1, len(text.splitlines()) + 1)
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.stmt):
             continue

@@ -31,7 +31,7 @@ def seen(a: int | None, b: Sequence[int] | int) -> int | float:
     return a + b
 
 
-def unseen(A, B):
+def unseen(A, *, B):
     """Never called."""
     return A.T @ B
 '''
