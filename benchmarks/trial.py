@@ -174,18 +174,22 @@ def measure(tree: Path, kept: Path) -> Known:
         )
         shutil.copytree(tree, kept / "tree", ignore=shutil.ignore_patterns(*NOT_COPIED))
     told = json.loads((kept / "tests.json").read_text(encoding="utf-8"))
-    return Known(_lines(kept / "data"), told["seconds"], told["failed"], kept / "tree")
+    return Known(_lines(kept), told["seconds"], told["failed"], kept / "tree")
 
 
-def _lines(data: Path) -> dict[str, dict[int, list[str]]]:
+def _lines(kept: Path) -> dict[str, dict[int, list[str]]]:
+    """Tests by file and line; "" is what ran at import, where the first test says nothing."""
     from coverage import CoverageData
 
-    read = CoverageData(str(data))
+    read = CoverageData(str(kept / "data"))
     read.read()
     found = {}
     for name in read.measured_files():
         inside = name[name.rindex("/sm_alsgls/") + 1 :]
-        found[inside] = read.contexts_by_lineno(name)
+        found[inside] = {
+            line: sorted({c.rpartition("|")[0] for c in contexts} - {""})
+            for line, contexts in read.contexts_by_lineno(name).items()
+        }
     return found
 
 
@@ -240,20 +244,33 @@ def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[s
         by_line = carried(by_line, before.read_text(encoding="utf-8"), text)
     told: set[str] = set()
     for lines in statement_lines(text, mutant.line):
-        # "" is what ran at import: the first test to import says nothing.
-        told = {c for n in lines for c in by_line.get(n, ()) if c}
+        told = {test for n in lines for test in by_line.get(n, ())}
         if told:
             break
-    touched = {c.rpartition("|")[0] for c in told} & known.seconds.keys()
-    touched -= set(known.failed)
+    touched = (told & known.seconds.keys()) - set(known.failed)
     files = {name.partition("::")[0] for name in touched}
     others = {n for n in known.seconds if n.partition("::")[0] in files} - touched
-    own = f"/test_{Path(mutant.path).stem}.py::"
+    return by_use(known, mutant.path, touched), by_use(
+        known, mutant.path, others - set(known.failed)
+    )
 
-    def rank(name: str) -> tuple[bool, float, str]:
-        return own not in name, known.seconds[name], name
 
-    return sorted(touched, key=rank), sorted(others - set(known.failed), key=rank)
+def by_use(known: Known, path: str, names: Iterable[str]) -> list[str]:
+    """Tests of the module's own name, of its room, others; a few of each file in turn, fast first.
+
+    A file of a thousand quick tests of one kind would use up the budget before any other is asked.
+    """
+    own, room = f"/test_{Path(path).stem}.py", str(Path("tests", *Path(path).parts[1:-1]))
+    files: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names, key=lambda name: (known.seconds[name], name)):
+        files[name.partition("::")[0]].append(name)
+    ranked = []
+    for file, tests in files.items():
+        far = 0 if file.endswith(own) else 1 if str(Path(file).parent) == room else 2
+        ranked += [
+            (far, i // 4 if far else 0, known.seconds[name], name) for i, name in enumerate(tests)
+        ]
+    return [name for *_, name in sorted(ranked)]
 
 
 def within(names: Iterable[str], known: Known, budget: float) -> list[str]:

@@ -253,6 +253,9 @@ class TestSummary:
         with pytest.raises(OptionError, match="'y99'"):
             res.summary(equations="y99")
         assert "One start" in text
+        flat = " ".join(text.split())
+        assert "Coefficients are not shown" in flat
+        assert "Coefficients are not shown" not in " ".join(some.split())
 
     def test_html_and_latex(self, res):
         html, latex = res.summary().as_html(), res.summary().as_latex()

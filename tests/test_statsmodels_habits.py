@@ -155,6 +155,11 @@ def test_wald_test_terms(in_engine):
     assert table["df_constraint"].tolist() == [11, 11, 11, 22]
     R = np.eye(33)[1::3]
     assert table.loc["value", "statistic"] == pytest.approx(wald(in_engine, R, 0.0) / 11)
+    arrays = in_engine.wald_test_terms(scalar=False).table
+    assert set(arrays[["statistic", "pvalue"]].dtypes.astype(str)) == {"object"}
+    numbers = in_engine.wald_test_terms(scalar=True).table
+    assert set(numbers[["statistic", "pvalue"]].dtypes.astype(str)) == {"float64"}
+    assert float(arrays.loc["value", "statistic"].item()) == numbers.loc["value", "statistic"]
 
 
 def test_test_across(res):

@@ -106,6 +106,22 @@ def test_heywood_cases_keep_their_digits(heywood):
     np.testing.assert_allclose(observed.precision_cells(), cells, rtol=1e-7)
 
 
+@pytest.mark.parametrize("tilt", [0.0, 5e-4])
+def test_heywood_cases_of_one_direction_keep_their_digits(tilt):
+    """Two equations without an error of their own whose loadings are parallel, or nearly."""
+    E, mask, cov = case("K > N")
+    F, d = np.array(cov.loadings), np.array(cov.uniquenesses)
+    F[4] = 2.0 * F[1] + tilt
+    d[[1, 4]] = 1e-8
+    E[:, 4] = np.where(mask[:, 4], 2.0 * E[:, 1], 0.0)
+    cov = LowRankDiag.from_factors(F, d)
+    assert (mask[:, 1] & mask[:, 4]).any()
+    assert (mask[:, 1] ^ mask[:, 4]).any()
+    observed = ObservedCovariance(cov, Patterns(mask))
+    value, _, _ = dense.nll_gradient_mp(E, mask, cov.loadings, cov.uniquenesses)
+    assert observed.nll(E) == pytest.approx(value, rel=1e-8)
+
+
 @pytest.mark.parametrize("m", [1, 3])
 def test_pieces_are_the_solve(m):
     _, mask, cov = case("K=8")

@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.stattools import durbin_watson
 
 from sm_alsgls import LowRankSUR, simulate_sur
+from sm_alsgls.core.residuals.residual_tests import ljung_box
 from sm_alsgls.exceptions import DataRemovedError, OptionError
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from tests.systems import simulate
@@ -79,6 +81,30 @@ def test_numbers_are_those_of_the_results():
     assert report.table.statistic["factors left"] == pytest.approx(root, rel=1e-2)
     means = [np.diag(x @ np.linalg.pinv(x)) for x in map(np.asarray, X)]
     np.testing.assert_allclose(report.rows.leverage, np.mean(means, axis=0), rtol=1e-8)
+
+
+def test_checks_of_factors_are_those_of_their_scores():
+    res = LowRankSUR(*labelled(), rank=2).fit(n_starts=1)
+    report = res.diagnostics()
+    scores = res.factor_scores.to_numpy()
+    np.testing.assert_allclose(report.factors.durbin_watson, durbin_watson(scores), rtol=1e-12)
+    lags = report.table.found["serial correlation, equations"]
+    m = int(lags.split("Ljung-Box, ")[1].split(" lags")[0])
+    nominal = ljung_box(scores, m)[1]
+    assert report.table.pvalue["serial correlation, factors"] == pytest.approx(
+        min(1.0, 2 * report.factors.ljung_box.min())
+    )
+    # Corrected for tails of the approximation: the order is that of the nominal values.
+    assert list(np.argsort(report.factors.ljung_box)) == list(np.argsort(nominal))
+    assert report.table.statistic["curvature"] == res.curvature().lowest
+
+
+def test_without_factors_there_is_nothing_to_say_of_them():
+    report = LowRankSUR(*labelled(), rank=0).fit().diagnostics()
+    assert report.table.verdict["serial correlation, factors"] == "-"
+    assert report.table.found["serial correlation, factors"] == "there are no factors"
+    assert report.table.found["curvature"] == "no factors, no other maximum"
+    assert report.factors.empty
 
 
 def plant_outlier(Y, X, rng):
