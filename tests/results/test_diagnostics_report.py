@@ -50,9 +50,13 @@ def test_shape_of_the_report(clean):
     assert list(clean.table.index) == CHECKS
     assert list(clean.table.columns) == ["statistic", "pvalue", "verdict", "found", "advice"]
     assert set(clean.table.verdict) <= {"ok", "look", "-"}
-    assert clean.equations.shape == (12, 9)
-    assert clean.rows.shape == (120, 3)
-    assert clean.factors.shape == (2, 2)
+    assert list(clean.equations) == [
+        "condition", "communality", "heywood", "jarque_bera", "normality", "durbin_watson",
+        "ljung_box", "arch", "koenker",
+    ]  # fmt: skip
+    assert list(clean.rows) == ["distance", "pvalue", "leverage"]
+    assert list(clean.factors) == ["ljung_box", "durbin_watson"]
+    assert (len(clean.equations), len(clean.rows), len(clean.factors)) == (12, 120, 2)
     assert len(clean.pairs) == 10
     text = str(clean)
     assert all(name in text for name in CHECKS)
