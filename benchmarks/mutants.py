@@ -12,11 +12,12 @@ A site is one place with one kind of change; its variants are the changes of tha
 from __future__ import annotations
 
 import ast
-import random
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from types import CodeType
 
@@ -199,22 +200,34 @@ def _silent_lines_and_spans(text: str) -> list[tuple[tuple[int, int], tuple[int,
 
 
 def drawn(root: Path, everything: list[Site], size: int, seed: int) -> list[Mutant]:
-    """`size` mutants from sites without replacement; those that do not compile are drawn again."""
-    rng = random.Random(seed)
-    order = list(everything)
-    rng.shuffle(order)
+    """`size` mutants, one a site; those that do not compile are drawn again.
+
+    Each site has a number of its own, a hash of its line and the seed, and the lowest are taken:
+    as random as any draw, and a line that stays as it is stays in the sample when others change.
+    """
+    numbered = []
+    seen: Counter[tuple[str, ...]] = Counter()
+    lines = {s.path: (root / s.path).read_text(encoding="utf-8").splitlines() for s in everything}
+    for site in everything:
+        words = (Path(site.path).stem, lines[site.path][site.line - 1].strip(), site.kind)
+        seen[words] += 1
+        numbered.append((_number(seed, *words, seen[words]), site))
     found = []
-    for site in order:
+    for number, site in sorted(numbered, key=lambda pair: pair[0]):
         if len(found) == size:
             break
-        variants = list(site.variants)
-        rng.shuffle(variants)
-        for operator, occurrence in variants:
+        for operator, occurrence in sorted(
+            site.variants, key=lambda v: _number(number, v[0], v[1] - site.variants[0][1])
+        ):
             mutant = made(root, site, operator, occurrence)
             if mutant is not None:
                 found.append(mutant)
                 break
     return found
+
+
+def _number(*words: object) -> bytes:
+    return blake2b(repr(words).encode()).digest()
 
 
 def made(root: Path, site: Site, operator: str, occurrence: int) -> Mutant | None:

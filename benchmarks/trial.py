@@ -85,13 +85,16 @@ class Chosen:
         settings.load_profile("mutation")
 
     def pytest_collection_modifyitems(self, items) -> None:
-        # A name is a test or a whole file.
-        ranks = [
-            self._rank.get(item.nodeid, self._rank.get(item.nodeid.partition("::")[0]))
-            for item in items
-        ]
-        kept = [(rank, i) for i, rank in enumerate(ranks) if rank is not None]
-        items[:] = [items[i] for _, i in sorted(kept)]
+        items[:] = sorted(filter(self._wanted, items), key=self._place)
+
+    def _wanted(self, item) -> bool:
+        # Of a whole file its new tests.
+        if item.nodeid in self._rank:
+            return True
+        return item.nodeid.partition("::")[0] in self._rank and item.nodeid not in self._seconds
+
+    def _place(self, item) -> int:
+        return self._rank.get(item.nodeid, len(self._rank))
 
     def pytest_runtest_logstart(self, nodeid) -> None:
         allowed = SLOWER * self._seconds.get(nodeid, 0.0) + AT_LEAST
@@ -299,7 +302,11 @@ class Bench:
         target = self.tree / mutant.path
         whole = target.read_text(encoding="utf-8")
         broken = mutants.text_of(self.tree, mutant)
-        stages = self._stages(mutant) if tests is None else [list(tests)]
+        if tests is None:
+            stages = self._stages(mutant)
+        else:
+            inside = [n for n in self.known.seconds if n.partition("::")[0] in tests]
+            stages = [[*inside, *tests]]
         try:
             target.write_text(broken, encoding="utf-8")
             for names in stages:
