@@ -108,3 +108,11 @@ def test_options(res, kwds, message):
 def test_percentile_kind(res):
     with pytest.raises(OptionError, match="kind"):
         res.bootstrap(3).conf_int(kind="basic")
+
+
+def test_blocks_may_be_one_row_or_all_of_them(res):
+    with pytest.raises(OptionError, match="block_length must be a whole number from 1 to 60"):
+        res.bootstrap(2, "block", block_length=0)
+    assert res.bootstrap(2, "block", block_length=1).params.shape == (2, len(res.params))
+    # One block of all rows is the rows again, in a circle.
+    assert res.bootstrap(2, "block", block_length=60).params.shape == (2, len(res.params))

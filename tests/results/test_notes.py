@@ -1,0 +1,58 @@
+"""The notes below a summary say what the fit knows, with its numbers."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from sm_alsgls import LowRankSUR
+from tests.systems import simulate
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning"),
+]
+
+
+def notes(res):
+    return " ".join(str(res.summary()).partition("Notes:")[2].split())
+
+
+@pytest.fixture(scope="module")
+def treacherous():
+    X, Y, _ = simulate(25, 7, 2, 1, seed=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return LowRankSUR(Y, X, rank=2).fit(n_starts=12)
+
+
+def test_starts_that_fell_short_are_counted_in_log_likelihood_units(treacherous):
+    starts = treacherous.mle_retvals["starts"]
+    short = treacherous.nobs * (starts["nll"].max() - starts["nll"].min())
+    found = re.search(
+        r"(\d+) of 12 starts reached this likelihood; the worst ended ([\d.]+) log- ?likelihood "
+        r"units below",
+        notes(treacherous),
+    )
+    assert int(found[1]) == treacherous.mle_retvals["starts_at_best"] < 12
+    assert float(found[2]) == pytest.approx(short, rel=1e-3)
+
+
+def test_starts_that_agree(treacherous):
+    X, Y, _ = simulate(200, 5, 2, 1, seed=1, strength=2.0)
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=3)
+    assert "All 3 starts reached this likelihood." in notes(res)
+    assert "starts reached" not in notes(LowRankSUR(Y, X, rank=0).fit())
+    assert "Rank 0: errors are uncorrelated" in notes(LowRankSUR(Y, X, rank=0).fit())
+
+
+def test_clusters_are_said_with_their_number_and_ways(treacherous):
+    pairs = np.arange(25) // 2
+    one = notes(treacherous.get_robustcov_results("cluster", groups=pairs))
+    assert "robust to cluster correlation (13 clusters of rows, CR2)" in one
+    assert "V_ab" not in one
+    both = np.column_stack([pairs, np.arange(25) % 5])
+    two = notes(treacherous.get_robustcov_results("cluster", groups=both))
+    assert "robust to two-way cluster correlation (13 and 5 clusters of rows, CR2)" in two
+    assert "V_a + V_b - V_ab" in two
