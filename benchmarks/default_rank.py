@@ -32,7 +32,8 @@ import one_thread  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.default import default_criterion, supported_rank
 from sm_alsgls.core.rank.path import path_gtol, residual_path
 from sm_alsgls.core.rank.robust import robust_criterion

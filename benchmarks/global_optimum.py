@@ -29,7 +29,8 @@ from treacherous import treacherous
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core.maximise.als import Solution, Start, als
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 
 SEED = 20_261_122

@@ -19,7 +19,7 @@ import one_thread  # isort: skip  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR, simulate_sur
-from sm_alsgls.core.beta.gls import NormalEquations
+from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.sigma.spectrum import BlockSpectrum
 

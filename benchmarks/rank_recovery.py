@@ -23,7 +23,7 @@ import one_thread  # noqa: F401  before NumPy
 import numpy as np
 
 from sm_alsgls import LowRankSUR, simulate_sur
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rank.path import path_gtol
 from sm_alsgls.core.sigma.factor import largest_rank
 from sm_alsgls.data.problem import build_problem

@@ -434,7 +434,7 @@ def _draws(
     fitted = system.cells.used(model.endog) - system.cells.used(results._residuals)
     # Compressed rows know the responses they were made from.
     own = problem.design.n == len(fitted) and results._complete
-    design = problem.design if own else problem.full_design(system.used_blocks)
+    design = problem.design.free if own else problem.full_design(system.used_blocks)
 
     def draw(rng: np.random.Generator) -> float:
         if rank == 0:
@@ -459,8 +459,8 @@ def _wild_draws(
 ) -> Callable[[np.random.Generator], float]:
     """The statistic of OLS residuals whose signs are drawn, cell by cell."""
     whole = _all_rows(results)
-    even = evened(whole.E_ols, whole.design)
-    return lambda rng: statistic(whole.with_responses(turned(even, rng), whole.design))
+    even = evened(whole.E_ols, whole.design.free)
+    return lambda rng: statistic(whole.with_responses(turned(even, rng), whole.design.free))
 
 
 def _monte_carlo(

@@ -15,8 +15,8 @@ from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.kackar_harville import KackarHarville, sigma_information
 from sm_alsgls.core.beta.robust import kernel_weights
 from sm_alsgls.core.design.per_equation import Design
-from sm_alsgls.core.design.restricted import RestrictedCovariance
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.design.restricted import RestrictedVariance
+from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.data.problem import build_problem
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
@@ -311,9 +311,9 @@ class TestKackarHarville:
         sigma = res.sigma
         V = problem.covariance(sigma)
         expected = double_sum(X, sigma, V.dense(), free)
-        got = KackarHarville(V, N, free).dense()
+        got = KackarHarville(V, sigma, N, free).dense()
         np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-12)
-        all_of_it = KackarHarville(V, N).variances()
+        all_of_it = KackarHarville(V, sigma, N).variances()
         assert np.abs(all_of_it / np.diag(got) - 1.0).max() > 1e-6
 
     def test_of_restricted_coefficients_equals_the_double_sum(self, system):
@@ -337,8 +337,8 @@ class TestKackarHarville:
         plain = CoefficientCovariance(Design(X), sigma, n)
         restrictions = np.zeros((2, 2 * k))
         restrictions[0, [1, 3]] = restrictions[1, [3, 5]] = 1.0, -1.0
-        bread = RestrictedCovariance(plain, restrictions) if common else plain
-        got = KackarHarville(bread, n).variances()
+        bread = RestrictedVariance(plain, restrictions) if common else plain
+        got = KackarHarville(bread, sigma, n).variances()
         V, expected = by_many_digits(X, F, d, restrictions if common else None)
         np.testing.assert_allclose(got, expected, rtol=rtol)
         assert (got >= V * (1.0 - rtol)).all()

@@ -10,9 +10,11 @@ from sm_alsgls import LowRankSUR
 from sm_alsgls.core.beta.robust import WorkingCovariance
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.restricted import InconsistentRestrictionsError, RestrictedDesign
+from sm_alsgls.core.errors.complete import CompleteErrors
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.search import _off_a_saddle
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.joint_rows import fewest_joint_rows
 from sm_alsgls.covariance import LowRankDiag
@@ -45,12 +47,13 @@ def test_a_step_off_a_saddle_moves_everything_the_same_way(sign):
     way = SimpleNamespace(
         gamma=4.0 * rng.standard_normal(5), F=rng.standard_normal((3, 1)), x=rng.standard_normal(3)
     )
-    start = _off_a_saddle(SimpleNamespace(floor=np.full(3, 1e-8)), best, way, sign)
+    problem = SimpleNamespace(floor=np.full(3, 1e-8), errors=CompleteErrors(3, 50))
+    start = _off_a_saddle(problem, best, way, sign)
     moved = start.gamma - best.gamma
     np.testing.assert_allclose(moved, sign * way.gamma / np.abs(way.gamma).max())
     dF = (start.near.loadings - cov.loadings)[:, 0]
     assert dF @ way.F[:, 0] * sign > 0
-    assert np.log(start.d) @ way.x * sign > 0
+    assert np.log(start.near.uniquenesses) @ way.x * sign > 0
 
 
 def test_ems_table_of_starts(system):

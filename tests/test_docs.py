@@ -12,7 +12,7 @@ import pytest
 import sm_alsgls
 from sm_alsgls import LowRankSUR, datasets, diagnostics, exceptions
 from sm_alsgls.__main__ import main
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.options import ALSOptions
 from tests.pages import ROOT, Page
 
 DOCS = ROOT / "docs"

@@ -507,12 +507,12 @@ class TestHabits:
 
 def test_restricted_covariance_by_conjugate_gradients(case, monkeypatch):
     """Beyond the size where H is made: the same numbers."""
-    from sm_alsgls.core.beta import observed_information
+    from sm_alsgls.core.beta import information
 
     model, *_ = case
     res = model.fit_constrained("e0_a = e1_a", debiased=False, **TIGHT)
     expected = res._covariance.combinations(np.eye(len(res.params)))
-    monkeypatch.setattr(observed_information, "_SMALL", 0)
+    monkeypatch.setattr(information, "_SMALL", 0)
     again = res._problem.covariance(res._found.best.cov)
     got = again.combinations(np.eye(len(res.params)))
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9)

@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize, stats
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rank import criteria as rank_criteria
 from sm_alsgls.core.rank.criteria import (
     largest_root_pvalue,

@@ -8,7 +8,8 @@ import statsmodels.api as sm
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.maximise.search import curvature_at, search
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.second_order.curvature import LikelihoodHessian
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import IllegalRankError, OptionError, RankWarning, ShapeError

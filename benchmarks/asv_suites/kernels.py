@@ -1,6 +1,6 @@
 """What a sweep is made of."""
 
-from sm_alsgls.core.beta.gls import NormalEquations
+from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.sigma.factor import fit_factor
 from sm_alsgls.covariance import LowRankDiag

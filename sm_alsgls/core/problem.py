@@ -1,209 +1,320 @@
-"""A system as the loop sees it, and the knobs of the loop."""
+"""A system as the loop sees it: rows, a design, a law of the errors, and the knobs of the loop."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.design.base import Binding, Bread, Linear, Normal, PerEquation, Unbound
 from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.core.errors.base import Direction, Errors, SigmaStep
+from sm_alsgls.core.errors.low_rank import low_rank
+from sm_alsgls.core.errors.observed import ObservedErrors
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.core.second_order.curvature import Operator
+from sm_alsgls.core.second_order.stationarity import Stationarity
+from sm_alsgls.covariance.base import Covariance, RowCovariance
+from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.exceptions import OptionError, ShapeError
+
+__all__ = ["ALSOptions", "Problem"]
 
 Array = np.ndarray
+#: Makes the law of the errors of some rows.
+Law = Callable[[Rows], Errors]
 
 # Elements of residuals that are kept beside those of the fit.
 _KEPT = 4_000_000
 
 
-@dataclass(frozen=True)
-class ALSOptions:
-    """Knobs of the loop; validated here, once.
-
-    Attributes
-    ----------
-    lam_F, lam_B : float
-        Ridges per observation on D^-1/2 F, and on slopes in units of (residual standard
-        deviation of OLS) / (root mean square of the regressor); constants are not penalised.
-        Without units, so that rescaling data never changes a fit. Default 0.
-    d_floor : float
-        Lower bound of d_j as a share of equation j's OLS residual variance.
-    rel_tol : float
-        Largest relative fall of the NLL per row in the last sweep.
-    gtol : float
-        Largest gradient in log d per row, and largest GLS score in its standard errors.
-    max_sweeps : int
-    cg_tol : float
-        Largest relative residual of a beta-step's linear system. The absolute tolerance follows
-        gtol, so this sets the cost of early sweeps, not the accuracy of the last.
-    cg_maxit : int
-        Most CG iterations in one beta-step.
-    """
-
-    lam_F: float = 0.0
-    lam_B: float = 0.0
-    d_floor: float = 1e-8
-    rel_tol: float = 1e-6
-    gtol: float = 1e-6
-    max_sweeps: int = 500
-    cg_tol: float = 0.05
-    cg_maxit: int = 500
-
-    def __post_init__(self) -> None:
-        for knob in fields(self):
-            value = getattr(self, knob.name)
-            whole = knob.name in ("max_sweeps", "cg_maxit")
-            if isinstance(value, bool) or not isinstance(
-                value, (int, np.integer) if whole else (int, float, np.integer, np.floating)
-            ):
-                kind = "a whole number" if whole else "a number"
-                raise OptionError(f"{knob.name} must be {kind}, got {value!r}")
-        for name in ("lam_F", "lam_B", "rel_tol"):
-            # Without units: a ridge of 1e12 leaves nothing of a slope or of a loading.
-            if not 0.0 <= getattr(self, name) <= 1e12:
-                raise OptionError(
-                    f"{name} must be at least 0 and at most 1e12, got {getattr(self, name)!r}"
-                )
-        for name in ("d_floor", "cg_tol"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise OptionError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}")
-        if not 0.0 < self.gtol <= 1.0:
-            raise OptionError(
-                f"gtol must be positive and at most 1, one standard error of a score; got "
-                f"{self.gtol!r}"
-            )
-        for name in ("max_sweeps", "cg_maxit"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-
-
 class Problem:
-    """A system as the loop sees it: compressed rows, bases, OLS, bounds and ridges.
+    """A system as the loop sees it: rows, design, errors, options; bases, OLS, bounds and ridges.
 
     Parameters
     ----------
     blocks : sequence of ndarray
-        K designs (N, p_j).
+        K designs (N, p_j); rows of missing cells may hold anything, NaN included.
     Y : ndarray, shape (N, K)
+        Responses; missing cells may hold anything.
     options : ALSOptions
+    mask : ndarray of bool, shape (N, K), optional
+        True where a cell is observed; every row has one, every equation more than p_j. Default:
+        everywhere, and rows are compressed.
+    binding : Binding, optional
+        What ties coefficients: `sm_alsgls.core.design.restricted.Restrictions`, for one.
 
     Attributes
     ----------
     rows : Rows
         What the problem was built from; `with_responses` changes design and Y only.
-    design : Design
+    design : Linear
+    errors : Errors
+        The law of the errors.
     Y : ndarray, shape (n, K)
-        Responses on n <= N rows, Fortran-ordered.
-    n_obs : int
-        N.
+        Responses on n <= N rows, Fortran-ordered, less the fitted values of ``design.origin``;
+        zero in missing cells.
+    n_obs, K : int
+        N and K; every NLL is per row of N.
     gamma_ols : ndarray, shape (P,)
         OLS coefficients.
     s_ols : ndarray, shape (K,)
-        OLS residual variances |e_j|^2 / N.
+        OLS residual variances |e_j|^2 / N_j.
     floor : ndarray, shape (K,)
         Lower bounds of d.
     ridge : Ridge or None
+
+    Raises
+    ------
+    ShapeError
+        The mask has not the shape of Y.
+    OptionError
+        A ridge lam_B on coefficients that are tied.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sm_alsgls.core.maximise.als import als
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal((80, 2)) for _ in range(6)]
+    >>> Y = rng.standard_normal((80, 1)) + rng.standard_normal((80, 6))
+    >>> Y[rng.random(Y.shape) < 0.2] = np.nan
+    >>> fit = als(Problem(X, Y, ALSOptions(), mask=np.isfinite(Y)), 1)
+    >>> fit.converged, fit.cov
+    (True, LowRankDiag(K=6, rank=1))
     """
 
-    def __init__(self, blocks: Sequence[Array], Y: Array, options: ALSOptions) -> None:
-        self._open(compress_rows(blocks, Y), options)
+    def __init__(
+        self,
+        blocks: Sequence[Array],
+        Y: Array,
+        options: ALSOptions,
+        *,
+        mask: Array | None = None,
+        binding: Binding | None = None,
+    ) -> None:
+        if mask is None:
+            rows: Rows = compress_rows(blocks, Y)
+            errors = low_rank(rows)
+        else:
+            if Y.shape != mask.shape:
+                raise ShapeError(f"the mask must have the shape {Y.shape} of Y, got {mask.shape}")
+            patterns = Patterns(mask)
+            one = patterns.mask.astype(float)
+            rows = CellRows(list(blocks), Y, len(Y), one, mask=patterns.mask, designs=blocks)
+            errors = ObservedErrors(patterns)
+        self._compose(rows, errors, options, binding)
 
     @classmethod
-    def from_rows(cls, rows: Rows, options: ALSOptions) -> Problem:
-        """The problem of rows that were compressed before, or read as a stream."""
+    def from_rows(
+        cls,
+        rows: Rows,
+        options: ALSOptions,
+        *,
+        law: Law = low_rank,
+        binding: Binding | None = None,
+    ) -> Problem:
+        """The problem of rows that were compressed, streamed, masked or weighted before.
+
+        ``law`` makes the law of their errors; default is that of Sigma = F F' + D.
+        """
         problem = cls.__new__(cls)
-        problem._open(rows, options)
+        problem._compose(rows, law(rows), options, binding)
         return problem
 
-    def _open(self, rows: Rows, options: ALSOptions) -> None:
-        self.options, self.rows = options, rows
-        self.n_obs, self.K = rows.n_obs, rows.Y.shape[1]
-        self._set(Design(rows.blocks), rows.Y)
+    def _compose(
+        self, rows: Rows, errors: Errors, options: ALSOptions, binding: Binding | None
+    ) -> None:
+        self._binding: Binding = Unbound() if binding is None else binding
+        if options.lam_B > 0.0 and not self._binding.ridged:
+            raise OptionError("lam_B > 0 cannot be combined with restrictions on coefficients")
+        self.rows, self.errors, self.options = rows, errors, options
+        self.n_obs, self.K = errors.n_obs, rows.Y.shape[1]
+        self._set(Design(rows.seen_blocks), rows.Y)
         self._weights = self._ridge_weights() if options.lam_B > 0.0 else None
-        self.ridge = None if self._weights is None else self.design.ridge(self._weights)
+        self.ridge: Ridge | None = self._ridge()
 
-    def with_responses(self, Y: Array, design: Design) -> Problem:
-        """The same regressors with other responses, for refits by the thousand.
+    def _set(self, free: PerEquation, Y: Array) -> None:
+        self.design: Linear = self._binding.bind(free)
+        Y = self.errors.masked(Y)
+        if self.design.origin is not None:
+            Y = Y - free.fitted(self.design.origin)
+        self.Y = np.asfortranarray(Y)
+        self.gamma_ols = self.design.project(self.Y)
+        E = self.residuals(self.gamma_ols)
+        self._E_ols = E if E.size <= _KEPT else None
+        self.s_ols = np.einsum("kn,kn->k", E.T, E.T) / self.counts
+        self.floor = self.options.d_floor * self.s_ols
+
+    def _ridge_weights(self) -> list[Array]:
+        # H is multiplied by N: this makes it N_j times the mean over the equation's own rows.
+        return [
+            self.options.lam_B / s * varies * np.square(X).sum(axis=0) / self.n_obs
+            for X, varies, s in zip(
+                self.rows.seen_blocks, self.rows.varies, self.s_ols, strict=True
+            )
+        ]
+
+    def _ridge(self) -> Ridge | None:
+        return None if self._weights is None else self.design.free.ridge(self._weights)
+
+    # -- the same system, changed ----------------------------------------------------------------
+
+    def with_responses(self, Y: Array, free: PerEquation | None = None) -> Problem:
+        """The same regressors and cells with other responses, for refits by the thousand.
 
         Parameters
         ----------
         Y : ndarray, shape (N, K)
-        design : Design
-            Of the blocks on all N rows: compression would need the responses.
+        free : PerEquation, optional
+            Of the blocks on all N rows, see `full_design`: compression would need the responses.
         """
         again = copy.copy(self)
-        again._set(design, Y)
-        again.ridge = None if self._weights is None else design.ridge(self._weights)
+        again._set(self.design.free if free is None else free, Y)
+        again.ridge = again._ridge()
         return again
+
+    def full_design(self, blocks: Sequence[Array]) -> PerEquation:
+        """What `with_responses` takes, of blocks with all N rows; the problem's own has them."""
+        return self.design.free if len(self.Y) == self.n_obs else Design(blocks)
+
+    def with_errors(self, errors: Errors) -> Problem:
+        """The same rows and design under another law."""
+        again = copy.copy(self)
+        again.errors = errors
+        again._set(self.design.free, self.responses)
+        return again
+
+    @property
+    def responses(self) -> Array:
+        """Y with the fitted values of the design's origin, (n, K)."""
+        origin = self.design.origin
+        return self.Y if origin is None else self.Y + self.design.free.fitted(origin)
 
     def rescaled(self, c: Array) -> Problem:
         """The problem of the responses Y diag(1 / c), c (K,) positive."""
-        again = copy.copy(self)
+        again, free = copy.copy(self), self.design.free
         if self._weights is not None:
             again._weights = [w * v * v for w, v in zip(self._weights, c, strict=True)]
-        again._set_scaled(c)
-        again.ridge = None if again._weights is None else again.design.ridge(again._weights)
+        again._binding = self._binding.rescaled(c, free)
+        again._set(free, (self.responses.T / c[:, None]).T)
+        again.ridge = again._ridge()
         return again
 
-    def _set_scaled(self, c: Array) -> None:
-        self._set(self.design, (self.Y.T / c[:, None]).T)
+    # -- residuals -------------------------------------------------------------------------------
 
     @property
     def counts(self) -> Array:
-        """Rows of each equation, (K,): N."""
-        return np.full(self.K, self.n_obs)
-
-    def observed(self, cov: LowRankDiag) -> LowRankDiag:
-        """``cov`` as the rows of this system see it: all of it."""
-        return cov
-
-    def full_design(self, blocks: Sequence[Array]) -> Design:
-        """What `with_responses` takes, of blocks with all N rows."""
-        return Design(blocks)
-
-    def covariance(self, cov: LowRankDiag) -> CoefficientCovariance:
-        """Covariance of the coefficients when the errors have covariance ``cov``."""
-        return CoefficientCovariance(self.design, cov, self.n_obs, self.ridge)
-
-    def _set(self, design: Design, Y: Array) -> None:
-        self.design = design
-        self.Y = np.asfortranarray(Y)
-        self.gamma_ols = design.project(self.Y)
-        E = self.residuals(self.gamma_ols)
-        self._E_ols = E if E.size <= _KEPT else None
-        self.s_ols = np.einsum("kn,kn->k", E.T, E.T) / self.n_obs
-        self.floor = self.options.d_floor * self.s_ols
-
-    def _ridge_weights(self) -> list[Array]:
-        return [
-            self.options.lam_B / s * varies * np.square(X).sum(axis=0) / self.n_obs
-            for X, varies, s in zip(self.rows.blocks, self.rows.varies, self.s_ols, strict=True)
-        ]
+        """Rows of each equation, N_j, (K,)."""
+        return self.errors.counts
 
     def residuals(self, gamma: Array) -> Array:
-        """Y minus fitted values, (n, K)."""
+        """Y minus fitted values, zero in missing cells, (n, K)."""
         fitted = self.design.fitted(gamma)
         return np.subtract(self.Y, fitted, out=fitted)
-
-    @property
-    def free_design(self) -> Design:
-        """The design without restrictions."""
-        return self.design
-
-    @property
-    def E_free(self) -> Array:
-        """OLS residuals (n, K) without restrictions."""
-        free = self.free_design
-        if free is self.design:
-            return self.E_ols
-        return self.rows.Y - free.fitted(free.project(self.rows.Y))
 
     @property
     def E_ols(self) -> Array:
         """OLS residuals (n, K); worked out again where they are too many to keep."""
         return self.residuals(self.gamma_ols) if self._E_ols is None else self._E_ols
+
+    @property
+    def E_free(self) -> Array:
+        """OLS residuals (n, K) of free coefficients."""
+        free = self.design.free
+        if free is self.design:
+            return self.E_ols
+        Y = self.responses
+        return Y - free.fitted(free.project(Y))
+
+    # -- what the loop asks, of the law at this design --------------------------------------------
+
+    def sigma_step(
+        self,
+        E: Array,
+        rank: int,
+        *,
+        near: Covariance | None = None,
+        d: Array | None = None,
+        block: Any = None,
+        gtol: float,
+        lam_F: float | None = None,
+    ) -> SigmaStep:
+        """The law's Sigma-step under this problem's bounds; ``lam_F`` replaces the options'."""
+        return self.errors.sigma(
+            E,
+            rank,
+            floor=self.floor,
+            near=near,
+            d=d,
+            block=block,
+            gtol=gtol,
+            lam_F=self.options.lam_F if lam_F is None else lam_F,
+        )
+
+    def normal(self, cov: Covariance) -> Normal:
+        """The normal equations of the beta-step."""
+        return self.design.normal(self.errors.seen(cov), self.n_obs, self.ridge)
+
+    def nll(self, E: Array, cov: Covariance) -> float:
+        """Negative log-likelihood per row, constant included, ridges not."""
+        return self.errors.nll(E, cov)
+
+    def penalty(self, gamma: Array, cov: Covariance) -> float:
+        """Both ridges, per row."""
+        value = 0.0 if self.ridge is None else self.ridge.value(gamma)
+        return value + self.errors.penalty(cov, self.options.lam_F)
+
+    def objective(self, gamma: Array, E: Array, cov: Covariance) -> float:
+        """What is minimised, per row."""
+        return self.nll(E, cov) + self.penalty(gamma, cov)
+
+    def stationarity(
+        self, gamma: Array, E: Array, cov: Covariance, at_bound: Array
+    ) -> Stationarity:
+        """How far a point is from stationary, afresh."""
+        normal = self.normal(cov)
+        return self.errors.stationarity(normal, gamma, E, cov, at_bound, self.options.lam_F)
+
+    def hessian(self, gamma: Array, E: Array, cov: Covariance) -> Operator | None:
+        """The Hessian at a point, where the law has one; what is on its bound does not move."""
+        return self.errors.hessian(
+            self.design, gamma, E, cov, self.floor, self.ridge, self.options.lam_F
+        )
+
+    def newton(self, E: Array, cov: Covariance, score: Array, at_bound: Array) -> Direction | None:
+        """Newton's step, where the law has one that is cheap and the Hessian positive."""
+        return self.errors.newton(
+            self.design, E, cov, score, at_bound, self.s_ols, self.ridge, self.options.lam_F
+        )
+
+    def covariance(self, cov: Covariance) -> Bread:
+        """Covariance of the parameters when the errors have covariance ``cov``."""
+        return self.design.variance(lambda free: self.errors.information(free, cov, self.ridge))
+
+    def interval_sigma(self, E: Array, cov: Covariance) -> Covariance:
+        """The Sigma that standard errors of small samples are of, before degrees of freedom."""
+        return self.errors.interval_sigma(E, cov, self.design.p, self.floor, self.options.lam_F)
+
+    def observed(self, cov: Covariance) -> RowCovariance:
+        """``cov`` as the rows of this system see it."""
+        return self.errors.seen(cov)
+
+    @property
+    def sigma_alone(self) -> bool:
+        """Whether beta is OLS whatever Sigma is."""
+        return self.errors.sigma_alone(self.design, self.ridge)
+
+    def bounded(self, rank: int) -> bool:
+        """Whether the likelihood has a bound at this rank, or is not known to lack one."""
+        return self.errors.bounded(self.design, rank, self.options.lam_F)
+
+    def union(self, rank: int) -> Covariance | None:
+        """Sigma of the residuals on every regressor of the system, to start from."""
+        return self.errors.union(self.rows.blocks, self.design, self.Y, self.s_ols, rank)

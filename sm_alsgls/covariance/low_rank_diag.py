@@ -14,7 +14,9 @@ import numpy.typing as npt
 from sm_alsgls.covariance import arrays, woodbury
 from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.covariance.closest import canonical_loadings, closest
-from sm_alsgls.exceptions import SystemInputError
+from sm_alsgls.covariance.observed import ObservedCovariance
+from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.exceptions import OptionError, ShapeError, SystemInputError
 
 __all__ = ["LowRankDiag"]
 
@@ -90,6 +92,8 @@ class LowRankDiag:
         "uniquenesses",
     )
 
+    #: Rows may lack some equations.
+    holes = True
     loadings: Array
     uniquenesses: Array
     _factor_: woodbury.BlockFactor
@@ -115,25 +119,12 @@ class LowRankDiag:
         return f"LowRankDiag(K={self.K}, rank={self.rank})"
 
     def __reduce__(self) -> tuple[Any, tuple[Array, Array]]:
-        return type(self)._trusted, (self.loadings, self.uniquenesses)
+        return adopted, (self.loadings, self.uniquenesses)
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("LowRankDiag does not become a K x K array silently; call to_dense()")
 
     # -- constructors ---------------------------------------------------------------------------
-
-    @classmethod
-    def _trusted(cls, F: Array, d: Array) -> Self:
-        """Take ownership of float64 arrays F (K, r) and d (K,) > 0: no copy, no check.
-
-        Both are made read-only, so a caller that still writes to them hears of it.
-        """
-        self = object.__new__(cls)
-        F.setflags(write=False)
-        d.setflags(write=False)
-        _set(self, "loadings", F)
-        _set(self, "uniquenesses", d)
-        return self
 
     @classmethod
     def from_factors(cls, F: npt.ArrayLike, d: npt.ArrayLike) -> Self:
@@ -201,7 +192,7 @@ class LowRankDiag:
         True
         """
         F, d = closest(Sigma, r, d_floor, gtol, max_iter)
-        return cls(F, d).canonical()
+        return cls(canonical_loadings(F, d), d)
 
     # -- sizes and pieces -----------------------------------------------------------------------
 
@@ -241,7 +232,7 @@ class LowRankDiag:
             return root
 
     @property
-    def _precision(self) -> Array:
+    def precision(self) -> Array:
         """Sigma^-1, (K, K), read-only: for few equations, where a product is all overhead."""
         try:
             return self._precision_
@@ -273,6 +264,11 @@ class LowRankDiag:
             _set(self, "_precision_factor_", G)
             return G
 
+    @property
+    def low_rank(self) -> Self:
+        """Itself: what a covariance that has factors shows of them."""
+        return self
+
     # -- linear algebra -------------------------------------------------------------------------
 
     def solve(self, M: npt.ArrayLike) -> Array:
@@ -285,6 +281,31 @@ class LowRankDiag:
         """M Sigma^-1 for n rows M whose equations are read, and written, a few at a time."""
         f = self._factor if self.rank else woodbury.uncorrelated(self.uniquenesses)
         return woodbury.PiecewiseSolve(f, arrays.whole(n, "n", 0))
+
+    def times(self, M: npt.ArrayLike) -> Array:
+        """Rows times Sigma: (M F) F' + M D, for M (n, K) or (K,)."""
+        rows, single = arrays.rows(M, self.K, "M")
+        out = rows * self.uniquenesses
+        if self.loadings.size:
+            out = out + (rows @ self.loadings) @ self.loadings.T
+        return out[0] if single else out
+
+    def seen(self, patterns: Patterns) -> ObservedCovariance:
+        """As rows see it that lack some of the equations.
+
+        Raises
+        ------
+        OptionError, ShapeError
+            ``patterns`` are no `Patterns`, or of another number of equations.
+        """
+        if not isinstance(patterns, Patterns):
+            raise OptionError(
+                f"patterns must be Patterns(mask), got {type(patterns).__name__}; see "
+                "sm_alsgls.covariance.patterns"
+            )
+        if patterns.K != self.K:
+            raise ShapeError(f"the mask has {patterns.K} equations, Sigma {self.K}")
+        return ObservedCovariance(self, patterns)
 
     def whiten(self, M: npt.ArrayLike) -> Array:
         """M W with W W' = Sigma^-1: rows M of covariance Sigma get the identity as covariance.
@@ -467,7 +488,7 @@ class LowRankDiag:
             woodbury.add_product(out, 1.0, rng.standard_normal((n, self.rank)), self.loadings.T)
         return out
 
-    def canonical(self) -> Self:
+    def canonical(self) -> LowRankDiag:
         """Return the same Sigma with canonical loadings, so that equal fits print equal F.
 
         F' D^-1 F is diagonal and decreasing (its diagonal holds the eigenvalues of
@@ -480,4 +501,18 @@ class LowRankDiag:
                [ 3., -1.]])
         """
         F, d = self.loadings, self.uniquenesses
-        return type(self)._trusted(canonical_loadings(F, d), d)
+        return adopted(canonical_loadings(F, d), d)
+
+
+def adopted(F: Array, d: Array) -> LowRankDiag:
+    """F F' + D that takes ownership of float64 arrays F (K, r) and d (K,) > 0: no copy, no check.
+
+    Both are made read-only, so a caller that still writes to them hears of it. For kernels, whose
+    arrays are what they must be; everybody else has `LowRankDiag.from_factors`.
+    """
+    cov = object.__new__(LowRankDiag)
+    F.setflags(write=False)
+    d.setflags(write=False)
+    _set(cov, "loadings", F)
+    _set(cov, "uniquenesses", d)
+    return cov

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.covariance.cores import Cores, cores, frame, pairs, spread, twice
 from sm_alsgls.covariance.patterns import Patterns
 
@@ -52,11 +52,13 @@ class ObservedCovariance:
     Parameters
     ----------
     cov : LowRankDiag
+        Or another value with factors.
     patterns : Patterns
 
     Examples
     --------
     >>> import numpy as np
+    >>> from sm_alsgls.covariance import LowRankDiag
     >>> rng = np.random.default_rng(0)
     >>> mask = rng.random((30, 4)) < 0.7
     >>> E = np.where(mask, rng.standard_normal((30, 4)), 0.0)
@@ -68,12 +70,15 @@ class ObservedCovariance:
     True
     """
 
-    def __init__(self, cov: LowRankDiag, patterns: Patterns) -> None:
+    def __init__(self, cov: LowRank, patterns: Patterns) -> None:
         self.cov, self.patterns = cov, patterns
         self._d = cov.uniquenesses
         self._frame = frame(cov.loadings / np.sqrt(self._d)[:, None])
         self._A = self._frame.A
         self._G = self._A / np.sqrt(self._d)[:, None]
+
+    #: Rows differ: there is no one matrix.
+    precision = None
 
     @cached_property
     def _cores(self) -> Cores:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sm_alsgls.core.rows.cells import Cells
-from sm_alsgls.data.system import System, read_system
+from sm_alsgls.data.read import read_system
+from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import LARGEST, check_finite, check_missing, distinct
 from sm_alsgls.data.weights import check_weights, normalised, read_weights
 from sm_alsgls.exceptions import DegenerateResponseError, InsufficientRowsError, ShapeError

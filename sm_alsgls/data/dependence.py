@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from scipy.linalg import lapack
 
-from sm_alsgls.core.problem import Problem
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import DuplicateEquationError
 
@@ -106,9 +105,9 @@ def _residuals(system: System, problem: Any) -> tuple[np.ndarray, bool]:
     Where cells are missing, those of the complete rows alone, if these are enough: an identity
     holds where all its members are seen.
     """
-    if isinstance(problem, Problem):
-        return problem.E_free.T, True
     rows = problem.rows
+    if rows.patterns is None:
+        return problem.E_free.T, True
     whole = rows.mask.all(axis=1)
     p = max(X.shape[1] for X in rows.blocks)
     if problem.K > _SETS or whole.sum() <= problem.K + p:

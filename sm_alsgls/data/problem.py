@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import DependentColumnsError, TinyColumnsError
+from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
 from sm_alsgls.core.design.restricted import InconsistentRestrictionsError
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.data.dependence import check_independent
 from sm_alsgls.data.restrictions import Restrictions
@@ -38,8 +39,8 @@ def build_problem(
     """
     _sizes(system)
     try:
-        bound = None if restrictions is None else (restrictions.R, restrictions.q)
-        problem = system.cells.problem(system.rows, options, bound)
+        binding = None if restrictions is None else restrictions.binding()
+        problem = Problem.from_rows(system.rows, options, binding=binding)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
     except TinyColumnsError as error:
@@ -104,7 +105,7 @@ def _variances(system: System, problem: Problem) -> None:
     far = (problem.s_ols < 1.0 / _FAR) | (problem.s_ols > _FAR)
     for j in np.flatnonzero(far):
         with np.errstate(over="ignore", under="ignore"):
-            size = np.log10(np.square(problem.design.beta_map(j)).sum(axis=1))
+            size = np.log10(np.square(problem.design.free.beta_map(j)).sum(axis=1))
         power = np.log10(problem.s_ols[j]) + size
         odd = np.flatnonzero(~(np.abs(power) < _POWER))
         if len(odd):

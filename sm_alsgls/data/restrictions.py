@@ -10,6 +10,7 @@ import numpy as np
 
 from sm_alsgls.border.arguments import names
 from sm_alsgls.border.names import close
+from sm_alsgls.core.design import restricted as core
 from sm_alsgls.core.design.restricted import InconsistentRestrictionsError
 from sm_alsgls.data.constraint_text import read_constraints
 from sm_alsgls.data.system import System
@@ -28,6 +29,10 @@ class Restrictions:
 
     R: np.ndarray
     q: np.ndarray
+
+    def binding(self) -> core.Restrictions:
+        """What ties the coefficients of a problem."""
+        return core.Restrictions(self.R, self.q)
 
     def __add__(self, other: Restrictions | None) -> Restrictions:
         if other is None:

@@ -11,8 +11,9 @@ import numpy as np
 from sm_alsgls.border.chunks import in_chunk
 from sm_alsgls.core.rows.compress import RowStream
 from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.data.read import numbered, read_system
 from sm_alsgls.data.removed import READ_AS_STREAM, Removed
-from sm_alsgls.data.system import System, numbered, read_system
+from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import (
     check_enough_rows,
     check_finite,

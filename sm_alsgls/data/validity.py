@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.border.labels import shown
+from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
     InsufficientRowsError,
     NonFiniteError,
     SystemInputError,
 )
-
-if TYPE_CHECKING:
-    from sm_alsgls.data.system import System
-
 
 #: Numbers beyond it have no squares that could be summed.
 LARGEST = 1e152

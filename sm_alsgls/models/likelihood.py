@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sm_alsgls.core.beta.observed_information import information_matrix
+from sm_alsgls.core.beta.seen_rows import information_matrix
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.data.keywords import coefficients

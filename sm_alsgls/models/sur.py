@@ -26,7 +26,8 @@ from sm_alsgls.core.maximise.als import Solution, Start, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
 from sm_alsgls.core.maximise.search import Search, most_starts, search
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.joint_rows import JointRows
@@ -35,13 +36,14 @@ from sm_alsgls.data.cell_system import cell_system
 from sm_alsgls.data.held_system import hold
 from sm_alsgls.data.keywords import coefficients, refuse, watched
 from sm_alsgls.data.problem import build_problem
+from sm_alsgls.data.read import build_system
 from sm_alsgls.data.restrictions import (
     Restrictions,
     common_restrictions,
     parse_restrictions,
 )
 from sm_alsgls.data.stream import read_stream
-from sm_alsgls.data.system import System, build_system
+from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import MISSING
 from sm_alsgls.exceptions import (
     ConvergenceWarning,

@@ -12,7 +12,8 @@ from scipy import stats
 
 from sm_alsgls.border.arguments import came, count, unknown
 from sm_alsgls.border.numbers import depth
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.criteria import (
     ED_BEYOND,
     ahn_horenstein,
@@ -306,7 +307,7 @@ def _freedom(system: System, restrictions: Restrictions | None) -> float:
 
 def _loosen(problem: Problem) -> None:
     """Tolerances of a path, where the system is too large to be searched."""
-    if isinstance(problem, Problem) and not searched(problem):
+    if problem.rows.patterns is None and not searched(problem):
         problem.options = replace(
             problem.options, gtol=path_gtol(problem.n_obs), rel_tol=PATH_REL_TOL
         )

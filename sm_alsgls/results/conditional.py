@@ -119,7 +119,9 @@ class _Conditional:
         self._observed = ObservedCovariance(results.sigma, Patterns(mask))
         mean, variance = self._observed.conditional(np.where(mask, E, 0.0))
         self.mean = self._fitted + mean / table.root
-        self.variance = variance / np.square(table.root)
+        # A cell of hardly any weight may have a variance beyond the largest double.
+        with np.errstate(over="ignore"):
+            self.variance = variance / np.square(table.root)
 
     def of_means(self, wanted: np.ndarray) -> np.ndarray:
         """Variances g' V g of the estimated means of the ``wanted`` cells, NaN elsewhere.

@@ -13,7 +13,6 @@ from sm_alsgls.border.held import own
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.beta.bias_reduced import BiasReducedCovariance, TwoWayCovariance
 from sm_alsgls.core.beta.cosine_weights import Cosines, default_terms
-from sm_alsgls.core.beta.estimated_sigma import EstimatedSigma
 from sm_alsgls.core.beta.hotelling import System
 from sm_alsgls.core.beta.kackar_harville import KackarHarville
 from sm_alsgls.core.beta.robust import (
@@ -169,9 +168,10 @@ def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
         if choice.cov_type == "KH" and results.rank > 0:
             # Under the prior of a debiased fit no d_j is on its bound.
             free = None if results.debiased else ~results._found.best.at_bound
-            return KackarHarville(bread, N, free)
+            return KackarHarville(bread, sigma, N, free)
         if choice.cov_type == "nonrobust" and results.debiased:
-            return bread.stretched(EstimatedSigma(bread.design, sigma, counts).stretch)
+            stretch = problem.errors.stretch(bread.design, sigma)
+            return bread if stretch is None else bread.stretched(stretch)
         return bread
     if choice.cov_type == "pcse":
         return _panel_corrected(results)
@@ -272,7 +272,7 @@ def beside_leverage(results: Any, bread: Any) -> np.ndarray:
     design = bread.design
     stretch = None
     if results.debiased and results.rank:
-        stretch = EstimatedSigma(design, results.sigma_inference, counts).stretch
+        stretch = results._problem.errors.stretch(design, results.sigma_inference)
     out = []
     for j, f in enumerate(factor):
         M = design.beta_map(j)

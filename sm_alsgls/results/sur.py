@@ -12,14 +12,12 @@ import statsmodels.base.wrapper as wrap
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 
 from sm_alsgls.core.beta.dual import Progress
-from sm_alsgls.core.errors.steps import steps_of
-from sm_alsgls.core.maximise.als import Sweep
 from sm_alsgls.core.maximise.search import Search, curvature_at
+from sm_alsgls.core.maximise.solution import Sweep
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
 from sm_alsgls.core.residuals.factors_left import FactorsLeft, factors_left
 from sm_alsgls.core.second_order.curvature import Curvature
-from sm_alsgls.core.sigma.loading_prior import with_loading_prior
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.data.removed import Removed
 from sm_alsgls.results.coefficients import Coefficients
@@ -125,7 +123,7 @@ class LowRankSURResults(
         self._nll = (
             best.nll
             if problem.ridge is None and problem.options.lam_F == 0.0
-            else steps_of(problem).nll(best.E, best.cov)
+            else problem.nll(best.E, best.cov)
         )
         self.nll_per_row = self._nll - self._log_jacobian / self.nobs
         self.mle_settings = {"optimizer": found.method, **vars(problem.options)}
@@ -167,8 +165,8 @@ class LowRankSURResults(
         if not self.debiased:
             return self.sigma
         best = self._found.best
-        made = with_loading_prior(self._problem, best.E, best.cov)
-        return made.canonical().scaled(self._df_correction)
+        made = self._problem.interval_sigma(best.E, best.cov)
+        return made.scaled(self._df_correction)
 
     # -- likelihood ------------------------------------------------------------------------
 

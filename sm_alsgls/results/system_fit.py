@@ -10,7 +10,6 @@ import pandas as pd
 import scipy.linalg
 from statsmodels.stats.contrast import ContrastResults
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.overall import _restriction, wald
 
@@ -136,8 +135,10 @@ def slopes_test(results: Any) -> ContrastResults:
         if len(R):
             return joint_test(results, R, np.zeros(len(R)))
     statistic = np.nan
-    if m and type(covariance) is CoefficientCovariance:
-        statistic = covariance.distance(results._beta, results._constants)
+    measure = getattr(covariance, "distance", None) if m else None
+    measured = None if measure is None else measure(results._beta, results._constants)
+    if measured is not None:
+        statistic = measured
     elif m:
         statistic, m = _wald(results)
     if results.use_t:

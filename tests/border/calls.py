@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import sm_alsgls
 from sm_alsgls import LowRankSUR, simulate_sur
+from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
 
@@ -146,6 +147,7 @@ def needed() -> dict[str, Any]:
         "c": 1.0,
         "n": 2,
         "idx": [0],
+        "patterns": Patterns(np.ones((4, 3), dtype=bool)),
         "fname": io.BytesIO(),
         "PanelModel.params": np.asarray(objects["PanelResults"].params),
         "PanelModel.sigma": objects["PanelResults"].sigma,

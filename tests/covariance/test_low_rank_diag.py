@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
 from sm_alsgls.covariance import LowRankDiag, closest, low_rank_diag
+from sm_alsgls.covariance.low_rank_diag import adopted
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     IllegalRankError,
@@ -40,7 +41,7 @@ def spread(K, decades=16):
 
 def trusted_fortran():
     cov = random_cov(7, 9, 2)
-    return LowRankDiag._trusted(np.asfortranarray(cov.loadings), cov.uniquenesses.copy())
+    return adopted(np.asfortranarray(cov.loadings), cov.uniquenesses.copy())
 
 
 def nearly_parallel():
@@ -523,7 +524,7 @@ class TestInput:
 
     def test_trusted_takes_ownership(self):
         F, d = np.ones((3, 1)), np.ones(3)
-        cov = LowRankDiag._trusted(F, d)
+        cov = adopted(F, d)
         assert cov.loadings is F
         assert cov.uniquenesses is d
         with pytest.raises(ValueError, match="read-only"):

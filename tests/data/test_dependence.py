@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.data import dependence
 from sm_alsgls.data.dependence import dependent_set
 from sm_alsgls.data.problem import build_problem

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.design.restricted import RestrictedProblem
-from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.design.base import Linear
+from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 
@@ -24,7 +24,10 @@ class DenseGLS:
 
     Parameters
     ----------
-    problem : Problem
+    design : Linear
+        Whose coefficients are free.
+    n_obs : int
+    ridge : Ridge, optional
 
     Raises
     ------
@@ -32,10 +35,9 @@ class DenseGLS:
         Restrictions on coefficients, or dense arrays of more than 4 GiB.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        design = problem.design
-        size = 8 * (2 * design.P**2 + 3 * problem.K**2)
-        if isinstance(problem, RestrictedProblem):
+    def __init__(self, design: Linear, n_obs: int, ridge: Ridge | None = None) -> None:
+        size = 8 * (2 * design.P**2 + 3 * design.K**2)
+        if design.restricted:
             raise OptionError(
                 "method='em' cannot restrict coefficients (common=, fit_constrained); "
                 "use method='als'"
@@ -43,21 +45,21 @@ class DenseGLS:
         if size > MEMORY_LIMIT:
             raise OptionError(
                 f"method='em' would need {size / 2**30:.1f} GiB for dense arrays of {design.P} x "
-                f"{design.P} and {problem.K} x {problem.K}; use method='als', which forms neither"
+                f"{design.P} and {design.K} x {design.K}; use method='als', which forms neither"
             )
-        self._problem = problem
-        self._cross = np.empty((design.P, design.P))
-        for _, rows, at in design.tiles(64):
-            left = rows.reshape(-1, design.n)
-            for _, columns, to in design.tiles(64):
-                self._cross[at, to] = left @ columns.reshape(-1, design.n).T
+        self._design, self._n_obs, self._ridge = design.free, n_obs, ridge
+        free = design.free
+        self._cross = np.empty((free.P, free.P))
+        for _, rows, at in free.tiles(64):
+            left = rows.reshape(-1, free.n)
+            for _, columns, to in free.tiles(64):
+                self._cross[at, to] = left @ columns.reshape(-1, free.n).T
 
-    def __call__(self, gamma: Array, E: Array, precision: Array) -> tuple[Array, Array]:
-        """Coefficients and residuals of GLS, from those of any gamma."""
-        problem = self._problem
-        design, ridge, N = problem.design, problem.ridge, problem.n_obs
+    def __call__(self, gamma: Array, E: Array, precision: Array) -> Array:
+        """Coefficients of GLS, from residuals E (n, K) at any gamma."""
+        design, ridge, N = self._design, self._ridge, self._n_obs
         H = np.empty_like(self._cross)
-        for j in range(problem.K):
+        for j in range(design.K):
             at = design.equation_slice(j)
             np.multiply(self._cross[at], design.expand(precision[j]), out=H[at])
         score = design.project(np.asfortranarray(E @ precision))
@@ -70,8 +72,7 @@ class DenseGLS:
                     H[at, at] += N * block
         # H is symmetric: its transpose is the order in which LAPACK factors without a copy.
         factor = scipy.linalg.cho_factor(H.T, overwrite_a=True, check_finite=False)
-        gamma = gamma + scipy.linalg.cho_solve(factor, score, check_finite=False)
-        return gamma, problem.residuals(gamma)
+        return np.asarray(gamma + scipy.linalg.cho_solve(factor, score, check_finite=False))
 
 
 def inverse(cov: LowRankDiag) -> Array:

@@ -21,8 +21,8 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg.blas import dsyrk, dtrsm
 
-from sm_alsgls.core.design.per_equation import Design
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.covariance.base import LowRank
 
 Array = np.ndarray
 
@@ -47,14 +47,14 @@ class DualForm:
 
     Parameters
     ----------
-    design : Design
-    cov : LowRankDiag
+    design : PerEquation
+    cov : LowRank
         Of rank 1 or more.
     progress : callable, optional
         Told (what, done, of) as it goes on.
     """
 
-    def __init__(self, design: Design, cov: LowRankDiag, progress: Progress | None = None) -> None:
+    def __init__(self, design: PerEquation, cov: LowRank, progress: Progress | None = None) -> None:
         self._design, self._cov, self._progress = design, cov, progress
 
     def _tiles(self, what: str) -> Iterator[tuple[Array, Array, slice]]:
@@ -94,6 +94,9 @@ class DualForm:
     def block(self, j: int) -> Array:
         """(H^-1)_jj, (p_j, p_j)."""
         return self._solved(np.array([j]), self._design.basis(j).T[None])[0]
+
+    def solve(self, B: Array) -> None:
+        """Columns are better solved for by conjugate gradients."""
 
     def _solved(self, equations: Array, basis: Array) -> Array:
         n, r = self._design.n, self._cov.rank

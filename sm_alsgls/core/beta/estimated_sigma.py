@@ -35,10 +35,10 @@ from functools import cached_property
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.shared_directions import shared_directions
-from sm_alsgls.core.maximise.units import standardised
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.covariance.units import standardised
 
 Array = np.ndarray
 
@@ -53,8 +53,8 @@ class EstimatedSigma:
 
     Parameters
     ----------
-    design : Design
-    cov : LowRankDiag
+    design : PerEquation
+    cov : LowRank
         The estimate of Sigma; a rescaling of its equations changes nothing.
     n_obs : int or ndarray of shape (K,)
         Observations N, or each equation's own.
@@ -63,7 +63,7 @@ class EstimatedSigma:
     """
 
     def __init__(
-        self, design: Design, cov: LowRankDiag, n_obs: int | Array, free: Array | None = None
+        self, design: PerEquation, cov: LowRank, n_obs: int | Array, free: Array | None = None
     ) -> None:
         # In units of its own: fourth powers of precisions leave the range of doubles.
         self._design, self._cov, self._n_obs = design, standardised(cov)[0], n_obs

@@ -37,8 +37,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.small_sample import ALONE, Units
+from sm_alsgls.core.design.base import Bread
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.covariance import LowRankDiag
 
@@ -56,7 +56,7 @@ class System:
 
     Attributes
     ----------
-    bread : CoefficientCovariance
+    bread : Bread
     blocks : sequence of ndarray
         K designs (N, p_j) times the roots of the weights, zero in missing cells.
     E : ndarray, shape (N, K)
@@ -67,7 +67,7 @@ class System:
         The working covariance.
     """
 
-    bread: CoefficientCovariance
+    bread: Bread
     blocks: Sequence[Array]
     E: Array
     cells: Cells

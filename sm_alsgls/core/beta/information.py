@@ -3,34 +3,36 @@
 Three routes to the same numbers, chosen by predicted flops among those that fit in memory:
 
     dense   triangular factor of H and its inverse: (2/3 P + n) P^2 flops, P^2 numbers
-    dual    an n r x n r system that does not grow with P (`core.beta.dual`)
-    cg      conjugate gradients, preconditioned on two levels (`two_level`), for the columns
-            that were asked for
+    dual    an n r x n r system that does not grow with P, where Sigma has factors
+    cg      conjugate gradients for the columns that were asked for
 
-and where all designs are equal, or errors uncorrelated, the closed form H^-1 = Sigma x I.
+and where all designs are equal, or errors uncorrelated, a closed form. What H is made of, and so
+what each route costs, is told by a `Kernel`: rows that have one Sigma (`WholeRows`), or rows of
+which only some cells are seen (`sm_alsgls.core.beta.seen_rows`).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.beta.dual import DualForm, Progress, dual_bytes, dual_flops
-from sm_alsgls.core.beta.gls import NormalEquations, conjugate_gradients
+from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.beta.two_level import ManyRightHandSides
-from sm_alsgls.core.design.per_equation import Design, Ridge
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.core.design.base import Normal, PerEquation
+from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
-# Bytes that a route may take.
-_MEMORY = 2_500_000_000
+#: Bytes that a route may take.
+MEMORY = 2_500_000_000
 # Up to here H^-1 is cheaper than a few dozen solves with H.
 _SMALL = 2_000
 # Residual of conjugate gradients, relative: of a few columns, and of as many as there are rows.
@@ -39,17 +41,151 @@ _CG_TOL, _CG_TOL_MANY = 1e-12, 1e-10
 _MANY = 20
 
 
+class Dual(Protocol):
+    """H^-1 in gamma through a system of the size of the rows' factors."""
+
+    def block(self, j: int) -> Array:
+        """(H^-1)_jj, (p_j, p_j)."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[Sequence[int] | Array, Sequence[Array] | Array]]:
+        """Equations and their blocks, a tile at a time."""
+        ...
+
+    def solve(self, B: Array) -> Array | None:
+        """H^-1 B for columns B (P, m); None where columns are better solved for otherwise."""
+        ...
+
+
+class Kernel(Protocol):
+    """What H is made of, without the ridge, and what a route to its inverse costs.
+
+    Attributes
+    ----------
+    normal : Normal
+        H with the ridge, as an operator.
+    closed : bool
+        Whether `inverse_times` has a closed form (of H without a ridge).
+    few : int
+        Up to so many columns conjugate gradients are cheaper than a factor of H of any size.
+    """
+
+    normal: Normal
+    closed: bool
+    few: int
+
+    def costs(self) -> dict[str, float]:
+        """Predicted flops of the routes dense, dual and cg for all equations."""
+        ...
+
+    def inverse_times(self, B: Array) -> Array:
+        """H^-1 B in closed form, for columns B (P, m)."""
+        ...
+
+    def inverse_block(self, j: int) -> Array:
+        """(H^-1)_jj in closed form."""
+        ...
+
+    def matrix(self) -> Array:
+        """H, (P, P)."""
+        ...
+
+    def dual(self, progress: Progress | None) -> Dual:
+        """The dual form."""
+        ...
+
+    def iterate(self, B: Array, tol: float, max_iter: int) -> Array:
+        """H^-1 B by conjugate gradients, residuals to ``tol`` of B's."""
+        ...
+
+
+class WholeRows:
+    """One Sigma for all rows: H_jl = (Sigma^-1)_jl Q_j'Q_l.
+
+    Parameters
+    ----------
+    design : PerEquation
+    cov : Covariance
+    n_obs : int
+    ridge : Ridge, optional
+    """
+
+    few = _MANY
+
+    def __init__(
+        self, design: PerEquation, cov: Covariance, n_obs: int, ridge: Ridge | None = None
+    ) -> None:
+        self._design, self._cov = design, cov
+        self.normal: Normal = design.normal(cov, n_obs, ridge)
+        low = cov.low_rank
+        self._r = cov.K if low is None else low.rank
+        self.closed = design.shared or (low is not None and low.rank == 0)
+
+    def costs(self) -> dict[str, float]:
+        """Two P x P arrays while H is made; conjugate gradients take six dozen products each."""
+        P, n, r = self._design.P, self._design.n, self._r
+        dual = self._cov.low_rank is not None and dual_bytes(n, r) <= MEMORY
+        return {
+            "dense": (2.0 / 3.0 * P + n) * P**2 if 16 * P**2 <= MEMORY else np.inf,
+            "dual": dual_flops(n, r, P) if dual else np.inf,
+            "cg": 60.0 * P * n * (P + self._design.K * r),
+        }
+
+    def inverse_times(self, B: Array) -> Array:
+        """(Sigma x I) B of equal designs, D B of uncorrelated errors."""
+        if not self._design.shared:
+            return B * self._design.expand(self._cov.diag())[:, None]
+        K = self._cov.K
+        return np.asarray(self._cov.times(B.reshape(K, -1).T).T).reshape(B.shape)
+
+    def inverse_block(self, j: int) -> Array:
+        """sigma_jj I."""
+        return np.eye(int(self._design.p[j])) * self._cov.diag()[j]
+
+    def matrix(self) -> Array:
+        """Block column by block column, never a second P x P array."""
+        design, P = self._design, self._design.P
+        Q = np.empty((design.n, P))
+        owner = np.empty(P, dtype=np.intp)
+        for j in range(design.K):
+            at = design.equation_slice(j)
+            Q[:, at], owner[at] = design.basis(j), j
+        H = Q.T @ Q
+        precision = self._cov.solve(np.eye(design.K))
+        for start in range(0, P, 256):
+            at = slice(start, start + 256)
+            H[:, at] *= precision[owner[:, None], owner[at]]
+        return H
+
+    def dual(self, progress: Progress | None) -> DualForm:
+        """`sm_alsgls.core.beta.dual`."""
+        low = self._cov.low_rank
+        if low is None:
+            raise TypeError("a covariance without factors has no dual form")
+        return DualForm(self._design, low, progress)
+
+    @cached_property
+    def _many(self) -> ManyRightHandSides:
+        return ManyRightHandSides(self.normal, self._design, self._cov.low_rank)
+
+    def iterate(self, B: Array, tol: float, max_iter: int) -> Array:
+        """Preconditioned on two levels (`two_level`)."""
+        return self._many.solve(B, tol, max_iter)
+
+
 class CoefficientCovariance:
     """V = H^-1 of the coefficients beta, equation by equation, formed only as far as asked.
 
     Parameters
     ----------
-    design : Design
-    cov : LowRankDiag
-        Error covariance; pass ``cov.scaled(c)`` for a degrees-of-freedom correction.
+    design : PerEquation
+    cov : Covariance
+        Of the errors; pass ``cov.scaled(c)`` for a degrees-of-freedom correction.
     n_obs : int
         Observations behind the rows; used by the ridge only.
     ridge : Ridge, optional
+    kernel : Kernel, optional
+        What H is made of. Default: ``cov`` for all rows.
 
     Attributes
     ----------
@@ -62,16 +198,25 @@ class CoefficientCovariance:
     """
 
     def __init__(
-        self, design: Design, cov: LowRankDiag, n_obs: int, ridge: Ridge | None = None
+        self,
+        design: PerEquation,
+        cov: Covariance,
+        n_obs: int,
+        ridge: Ridge | None = None,
+        kernel: Kernel | None = None,
     ) -> None:
         self.design, self.cov = design, cov
-        self.normal = NormalEquations(design, cov, n_obs, ridge)
+        self._kernel = WholeRows(design, cov, n_obs, ridge) if kernel is None else kernel
         self._n_obs, self._ridge = n_obs, ridge
         self.progress: Progress | None = None
-        self._stop = np.cumsum(design.p)
 
     # What `stretched` puts between gamma and beta.
     _stretch: Callable[[int], Array] | None = None
+
+    @property
+    def normal(self) -> Normal:
+        """H as an operator."""
+        return self._kernel.normal
 
     def stretched(self, stretch: Callable[[int], Array]) -> Self:
         """A V A' with A of blocks ``stretch(j)`` (p_j, p_j) in gamma_j = R_j beta_j."""
@@ -79,8 +224,8 @@ class CoefficientCovariance:
         again._stretch = stretch
         return again
 
-    def free_directions(self, to_beta: Array) -> Array:
-        """Orthonormal basis (P, m) of the g that restrictions leave, beta = to_beta g: here all."""
+    def directions(self, to_beta: Array) -> Array:
+        """Orthonormal basis (P, m) of the g that are allowed, beta = to_beta g: here all."""
         return np.eye(len(to_beta))
 
     def ridge_rows(self) -> Array | None:
@@ -113,19 +258,14 @@ class CoefficientCovariance:
         """Whether restrictions change what an equation's coefficients may be, (K,) of bool."""
         return np.zeros(self.design.K, dtype=bool)
 
-    def _columns(self, j: int) -> slice:
-        return slice(int(self._stop[j] - self.design.p[j]), int(self._stop[j]))
+    def columns(self, j: int) -> slice:
+        """Where beta_j sits."""
+        return self.design.columns(j)
 
     @cached_property
     def route(self) -> str:
         """The route that `block` and `variances` take for all equations: dense, dual or cg."""
-        P, n, r = self.design.P, self.design.n, self.cov.rank
-        # Two P x P arrays while H is made; conjugate gradients take half a dozen products each.
-        costs = {
-            "dense": (2.0 / 3.0 * P + n) * P**2 if 16 * P**2 <= _MEMORY else np.inf,
-            "dual": dual_flops(n, r, P) if dual_bytes(n, r) <= _MEMORY else np.inf,
-            "cg": 60.0 * P * n * (P + self.design.K * r),
-        }
+        costs = self._kernel.costs()
         if self._ridge is not None:
             costs["dual"] = np.inf
         return min(costs, key=costs.__getitem__)
@@ -133,7 +273,7 @@ class CoefficientCovariance:
     @cached_property
     def _dense_root(self) -> Array:
         """R with H^-1 = R'R in gamma, (P, P) lower triangular."""
-        H = self._normal_matrix()
+        H = self._kernel.matrix()
         if self._ridge is not None:
             for A, where in zip(self._ridge.blocks, self._ridge.slices, strict=True):
                 p = A.shape[1]
@@ -149,31 +289,15 @@ class CoefficientCovariance:
         root *= scale
         return root
 
-    def _normal_matrix(self) -> Array:
-        """H, (P, P), block column by block column, never a second P x P array."""
-        design, P = self.design, self.design.P
-        Q = np.empty((design.n, P))
-        owner = np.empty(P, dtype=np.intp)
-        for j in range(design.K):
-            at = design.equation_slice(j)
-            Q[:, at], owner[at] = design.basis(j), j
-        H = Q.T @ Q
-        precision = self.cov.solve(np.eye(design.K))
-        for start in range(0, P, 256):
-            at = slice(start, start + 256)
-            H[:, at] *= precision[owner[:, None], owner[at]]
-        return H
-
     @cached_property
-    def _dual(self) -> DualForm:
-        return DualForm(self.design, self.cov, self.progress)
+    def _dual(self) -> Dual:
+        return self._kernel.dual(self.progress)
 
     def _gamma_block(self, j: int, all_of_them: bool) -> Array:
         """(H^-1)_jj by the chosen route; by conjugate gradients where the others are not asked."""
         at = self.design.equation_slice(j)
         if self._closed_form:
-            variance = self.cov.uniquenesses[j] + np.square(self.cov.loadings[j]).sum()
-            return np.eye(int(self.design.p[j])) * variance
+            return self._kernel.inverse_block(j)
         if "_dense_root" in self.__dict__ or (self.route == "dense" and all_of_them):
             # Rows above the block are zero there.
             columns = self._dense_root[at.start :, at]
@@ -188,28 +312,19 @@ class CoefficientCovariance:
         """H^-1 B for a few columns B (P, m)."""
         P, m = B.shape
         if self._closed_form:
-            return self._sigma_times(B)
+            return self._kernel.inverse_times(B)
+        found = self._dual.solve(B) if "_dual" in self.__dict__ else None
+        if found is not None:
+            return found
         # Of a small system one factorisation costs less than a CG solve for each column.
-        if "_dense_root" in self.__dict__ or (m > _MANY and P <= _SMALL):
+        if "_dense_root" in self.__dict__ or (m > self._kernel.few and P <= _SMALL):
             return self._dense_root.T @ (self._dense_root @ B)
-        return self._many.solve(B, _CG_TOL_MANY if m > _MANY else _CG_TOL, 10 * P)
-
-    @cached_property
-    def _many(self) -> ManyRightHandSides:
-        return ManyRightHandSides(self.normal, self.cov)
+        return self._kernel.iterate(B, _CG_TOL_MANY if m > _MANY else _CG_TOL, 10 * P)
 
     @property
     def _closed_form(self) -> bool:
         """H is diagonal, or Sigma^-1 x I."""
-        return self._ridge is None and (self.cov.rank == 0 or self.design.shared)
-
-    def _sigma_times(self, B: Array) -> Array:
-        """(Sigma x I) B of equal designs, D B of uncorrelated errors."""
-        out = B * self.design.expand(self.cov.uniquenesses)[:, None]
-        if self.cov.rank:
-            F = self.cov.loadings
-            out += (F @ (F.T @ B.reshape(len(F), -1))).reshape(B.shape)
-        return out
+        return self._ridge is None and self._kernel.closed
 
     def block(self, j: int) -> Array:
         """Covariance of beta_j, (p_j, p_j); of a large system without the other equations'."""
@@ -249,12 +364,12 @@ class CoefficientCovariance:
         gamma = self.solve_combinations(R)
         out = np.empty_like(gamma)
         for j in range(self.design.K):
-            out[self._columns(j)] = self._map(j) @ gamma[self.design.equation_slice(j)]
+            out[self.columns(j)] = self._map(j) @ gamma[self.design.equation_slice(j)]
         return out
 
     def selector(self, j: int) -> Array:
         """The rows (p_j, P) that pick beta_j."""
-        at = self._columns(j)
+        at = self.columns(j)
         rows = np.zeros((at.stop - at.start, self.design.P))
         rows[np.arange(at.stop - at.start), np.arange(at.start, at.stop)] = 1.0
         return rows
@@ -308,5 +423,5 @@ class CoefficientCovariance:
             )
         out = np.empty((self.design.P, len(R)))
         for j in range(self.design.K):
-            out[self.design.equation_slice(j)] = self._map(j).T @ R[:, self._columns(j)].T
+            out[self.design.equation_slice(j)] = self._map(j).T @ R[:, self.columns(j)].T
         return out

@@ -36,14 +36,14 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
-from sm_alsgls.core.maximise.units import standardised
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.core.design.base import Bread
+from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.covariance.units import standardised
 
 Array = np.ndarray
 
 
-def sigma_information(cov: LowRankDiag, n_obs: int) -> Array:
+def sigma_information(cov: LowRank, n_obs: int) -> Array:
     """Information of (F, log d), F in row order, (K r + K, K r + K).
 
     The traces are closed-form; with M = F'PF and B = PF
@@ -75,16 +75,18 @@ class KackarHarville:
 
     Parameters
     ----------
-    bread : CoefficientCovariance
+    bread : Bread
+    cov : LowRank
+        Sigma behind it.
     n_obs : int
         Observations N.
     free : ndarray of bool, shape (K,), optional
         False where d_j is on its bound, and so not estimated.
     """
 
-    def __init__(self, bread: CoefficientCovariance, n_obs: int, free: Array | None = None) -> None:
+    def __init__(self, bread: Bread, cov: LowRank, n_obs: int, free: Array | None = None) -> None:
         self.bread = bread
-        self._V = _corrected(bread, n_obs, free)
+        self._V = _corrected(bread, cov, n_obs, free)
         self._stop = np.cumsum(bread.design.p)
 
     @property
@@ -113,9 +115,9 @@ class KackarHarville:
         return self.dense()
 
 
-def _corrected(bread: CoefficientCovariance, n_obs: int, free: Array | None) -> Array:
+def _corrected(bread: Bread, cov: LowRank, n_obs: int, free: Array | None) -> Array:
     """V + Lambda of beta, (P, P)."""
-    design, cov = bread.design, bread.cov
+    design = bread.design
     K = cov.K
     owner = np.repeat(np.arange(K), design.p)
     Q = np.empty((design.n, design.P))
@@ -127,7 +129,7 @@ def _corrected(bread: CoefficientCovariance, n_obs: int, free: Array | None) -> 
     white = cov.whiten(np.eye(K))
     # In units of the standard errors of gamma that there would be if all others were known.
     scale = 1.0 / np.sqrt(np.square(white).sum(axis=1))[owner]
-    inside = scale[:, None] * bread.free_directions(to_beta * scale)
+    inside = scale[:, None] * bread.directions(to_beta * scale)
     triangle = np.zeros((0, inside.shape[1]))
     at_a_time = max(1, design.P // design.n)
     for start in range(0, K, at_a_time):
@@ -160,7 +162,7 @@ def _triangle(rows: list[Array]) -> Array:
     return R
 
 
-def _directions(cov: LowRankDiag, n_obs: int, free: Array | None) -> Iterator[tuple[Array, Array]]:
+def _directions(cov: LowRank, n_obs: int, free: Array | None) -> Iterator[tuple[Array, Array]]:
     """Derivatives (dF, dlog d) along independent directions in which Sigma's estimate varies by
     one standard error; those of d_j on its bound stay.
     """

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.design.base import Bread
 
 Array = np.ndarray
 
@@ -157,7 +157,7 @@ class SandwichCovariance:
 
     Parameters
     ----------
-    bread : CoefficientCovariance
+    bread : Bread
     blocks : sequence of ndarray
         K designs (N, p_j) on the rows of the data.
     W : ndarray, shape (N, K)
@@ -169,7 +169,7 @@ class SandwichCovariance:
 
     def __init__(
         self,
-        bread: CoefficientCovariance,
+        bread: Bread,
         blocks: Sequence[Array],
         W: Array,
         weights: RowWeights,
@@ -249,7 +249,7 @@ class WorkingCovariance:
     `CoefficientCovariance` where Sigma = S, and what linearmodels calls unadjusted given a sigma.
     """
 
-    def __init__(self, bread: CoefficientCovariance, W: Array, n_obs: int, factor: Array) -> None:
+    def __init__(self, bread: Bread, W: Array, n_obs: int, factor: Array) -> None:
         self.bread, self._W, self._n_obs, self._factor = bread, W, n_obs, factor
 
     @property

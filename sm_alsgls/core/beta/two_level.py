@@ -22,10 +22,10 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.gls import NormalEquations
+from sm_alsgls.core.design.base import Normal, PerEquation
 from sm_alsgls.core.design.shared_directions import shared_directions, tile_size
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.exceptions import IterationError
 
 Array = np.ndarray
@@ -39,19 +39,23 @@ class ManyRightHandSides:
 
     Parameters
     ----------
-    normal : NormalEquations
-        Of a `LowRankDiag`.
+    normal : Normal
+    design : PerEquation
+    factors : LowRank, optional
+        Of Sigma; without them the preconditioner is Jacobi's.
     """
 
-    def __init__(self, normal: NormalEquations, cov: LowRankDiag) -> None:
-        self._normal, self._design, self._cov = normal, normal.design, cov
+    def __init__(self, normal: Normal, design: PerEquation, factors: LowRank | None) -> None:
+        self._normal, self._design, self._factors = normal, design, factors
         self.iterations = 0
 
     @cached_property
     def shared(self) -> Array:
         """S (n, q): orthonormal directions of the rows that many designs contain."""
-        G = self._cov.precision_factor
-        weights = np.einsum("kr,kr->k", G, G) * self._cov.uniquenesses
+        weights = np.zeros(self._design.K)
+        if self._factors is not None:
+            G = self._factors.precision_factor
+            weights = np.einsum("kr,kr->k", G, G) * self._factors.uniquenesses
         if not weights.any():  # no factors: nothing ties the equations
             return np.empty((self._design.n, 0))
         return shared_directions(self._design, weights)[0]
@@ -59,9 +63,10 @@ class ManyRightHandSides:
     @cached_property
     def _coarse(self) -> tuple[Array, tuple[Array, bool]] | None:
         """W (P, r q), and the Cholesky factor of W' H W; None where nothing is shared."""
-        S, G, d = self.shared, self._cov.precision_factor, self._cov.uniquenesses
-        if not S.shape[1]:
+        S = self.shared
+        if self._factors is None or not S.shape[1]:
             return None
+        G, d = self._factors.precision_factor, self._factors.uniquenesses
         W = np.empty((self._design.P, G.shape[1] * S.shape[1]))
         for equations, basis, at in self._design.tiles(tile_size(self._design.n, S.shape[1])):
             inside = np.matmul(basis, S) * d[equations][:, None, None]

@@ -7,62 +7,20 @@ transposed view of a C-contiguous (K, n) array, because every kernel walks along
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
 
-from sm_alsgls.exceptions import RankDeficientError, ShapeError, SystemInputError
+from sm_alsgls.core.design.base import Bread, Linear, Stacked
+from sm_alsgls.core.design.bases import bases
+from sm_alsgls.core.design.normal import NormalEquations
+from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
-
-# Bytes of one chunk of equations while bases are made: copy, Gram matrix, Cholesky and
-# multiplication then all run in cache.
-_CHUNK_BYTES = 2**21
-# Columns below it everywhere have coefficients whose squares are no doubles.
-_TINY = 1e-152
-# Smallest eigenvalue of the Gram matrix of unit columns from which one Cholesky-QR pass leaves
-# Q'Q = I to about 1e-13, and from which two passes do (Yamamoto et al. 2015, ETNA 44: any
-# condition number below 1e7 or so). Below the second, Householder.
-_ONE_PASS, _TWO_PASS = 1e-2, 1e-9
-
-
-class TinyColumnsError(SystemInputError):
-    """Columns of a design are so small that their coefficients' variances are no doubles.
-
-    Attributes
-    ----------
-    equation : int
-    columns : tuple of int
-    """
-
-    def __init__(self, equation: int, columns: tuple[int, ...]) -> None:
-        super().__init__(f"design {equation}: columns {columns} are below {_TINY:g} everywhere")
-        self.equation, self.columns = equation, columns
-
-
-class DependentColumnsError(RankDeficientError):
-    """A design lost rank; carries positions so that a caller can print labels.
-
-    Attributes
-    ----------
-    equation : int
-        Position of the equation.
-    columns : tuple of int
-        Positions of columns that are combinations of the others (a zero column is one).
-    others : tuple of int
-        Positions of the columns they are combinations of.
-    """
-
-    def __init__(self, equation: int, columns: tuple[int, ...], others: tuple[int, ...]) -> None:
-        self.equation, self.columns, self.others = equation, columns, others
-        super().__init__(
-            f"the design of equation {equation} is rank deficient: columns {list(columns)} are "
-            f"linear combinations of columns {list(others)}; drop one or the other"
-        )
 
 
 @dataclass(frozen=True)
@@ -114,22 +72,6 @@ class _Shared(_Stack):
 
     def blocks(self, start: int, stop: int) -> Array:
         return np.broadcast_to(self.basis, (stop - start, *self.basis.shape[1:]))
-
-
-class Stacked(NamedTuple):
-    """All bases in one array, and their Gram matrix: for few coefficients only.
-
-    ``Qt`` (P, n) holds the columns of the Q_j as rows, ``owner`` (P,) their equations, ``gram``
-    (P, P) is Qt Qt'.
-    """
-
-    owner: Array
-    Qt: Array
-    gram: Array
-
-    def spread(self, S: Array) -> Array:
-        """S_jl Q_j' Q_l for S (K, K), as (P, P)."""
-        return self.gram * S.take(self.owner, axis=0).take(self.owner, axis=1)
 
 
 class Design:
@@ -188,12 +130,12 @@ class Design:
         self._groups: list[_Stack] = []
         start = 0
         if _all_equal(blocks):
-            basis, to_beta = _bases(blocks[:1], np.array([0]))
+            basis, to_beta = bases(blocks[:1], np.array([0]))
             self._groups.append(_Shared(np.arange(self.K), basis, to_beta, slice(0, self.P)))
         else:
             for p in np.unique(self.p):
                 equations = np.flatnonzero(self.p == p)
-                basis, to_beta = _bases([blocks[int(j)] for j in equations], equations)
+                basis, to_beta = bases([blocks[int(j)] for j in equations], equations)
                 stop = start + int(p) * len(equations)
                 self._groups.append(_Stack(equations, basis, to_beta, slice(start, stop)))
                 start = stop
@@ -202,17 +144,40 @@ class Design:
             for i, j in enumerate(group.equations):
                 self._slices[j] = (group, i)
 
-    #: Whether coefficients obey restrictions.
+    #: Coefficients are free, and their equation's own.
     restricted = False
+    #: Fitted values are zero where coefficients are.
+    origin = None
+
+    @property
+    def free(self) -> Design:
+        """Itself."""
+        return self
 
     @property
     def shared(self) -> bool:
         """True when all K designs are equal, so that GLS is OLS."""
         return isinstance(self._groups[0], _Shared)
 
-    def inside(self, g: Array) -> Array:
-        """``g`` as the coefficients may be: here any; a restricted design projects."""
+    def lift(self, g: Array) -> Array:
+        """``g`` itself; see `Linear`."""
         return g
+
+    def drop(self, gamma: Array) -> Array:
+        """``gamma`` itself."""
+        return gamma
+
+    def inside(self, g: Array) -> Array:
+        """``g`` itself."""
+        return g
+
+    def normal(self, cov: RowCovariance, n_obs: int, ridge: Ridge | None = None) -> NormalEquations:
+        """H at a covariance of the rows."""
+        return NormalEquations(self, cov, n_obs, ridge)
+
+    def variance(self, of_free: Callable[[Design], Bread]) -> Bread:
+        """That of free coefficients."""
+        return of_free(self)
 
     def fitted(self, g: Array) -> Array:
         """Fitted values Q_j gamma_j, (n, K) Fortran-ordered, from flat ``g`` (P,)."""
@@ -238,7 +203,11 @@ class Design:
             return v.repeat(self._groups[0].p)
         return np.concatenate([np.repeat(v[g.equations], g.p) for g in self._groups])
 
-    def carried(self, g: Array, c: Array, other: Design) -> Array:
+    def diagonal(self, own: Array) -> Array:
+        """That of H, from that of Sigma^-1 (K,), as Q_j'Q_j = I."""
+        return self.expand(own)
+
+    def carried(self, g: Array, c: Array, other: Linear) -> Array:
         """The gamma of c_j beta_j, for ``g`` of coefficients beta_j in an ``other`` such design."""
         return g * self.expand(c)
 
@@ -264,6 +233,19 @@ class Design:
             to_beta = np.broadcast_to(group.to_beta, (len(stacked), group.p, group.p))
             out[group.gamma] = np.linalg.solve(to_beta, stacked[:, :, None]).reshape(-1)
         return out
+
+    def to_params(self, g: Array) -> Array:
+        """Coefficients, equation after equation, (P,)."""
+        return np.concatenate(self.to_beta(g))
+
+    @cached_property
+    def _stop(self) -> Array:
+        return np.cumsum(self.p)
+
+    def columns(self, j: int) -> slice:
+        """Where beta_j sits in `to_params`."""
+        stop = int(self._stop[j])
+        return slice(stop - int(self.p[j]), stop)
 
     def tiles(self, size: int) -> Iterator[tuple[Array, Array, slice]]:
         """Up to ``size`` equations at a time: their numbers, Q_j' (m, p, n), place in gamma."""
@@ -314,31 +296,6 @@ class Design:
         return Ridge(tuple(maps), tuple(slices), self.P)
 
 
-@dataclass(frozen=True)
-class Ridge:
-    """A block-diagonal penalty gamma' A gamma / 2 on the coefficients."""
-
-    blocks: tuple[Array, ...]
-    slices: tuple[slice, ...]
-    P: int
-
-    def apply(self, g: Array) -> Array:
-        """A g, flat (P,)."""
-        out = np.empty(self.P)
-        for A, where in zip(self.blocks, self.slices, strict=True):
-            v = g[where].reshape(A.shape[0], A.shape[1], 1)
-            out[where] = np.matmul(A, v).reshape(-1)
-        return out
-
-    def diagonal(self) -> Array:
-        """Diagonal of A, flat (P,)."""
-        return np.concatenate([np.diagonal(A, axis1=1, axis2=2).reshape(-1) for A in self.blocks])
-
-    def value(self, g: Array) -> float:
-        """gamma' A gamma / 2."""
-        return 0.5 * float(g @ self.apply(g))
-
-
 def _all_equal(blocks: Sequence[Array]) -> bool:
     first = blocks[0]
     return all(
@@ -346,78 +303,3 @@ def _all_equal(blocks: Sequence[Array]) -> bool:
         or (X.shape == first.shape and X[0, -1] == first[0, -1] and np.array_equal(X, first))
         for X in blocks
     )
-
-
-def _bases(blocks: Sequence[Array], equations: Array) -> tuple[Array, Array]:
-    """Q_j' stacked (m, p, n) and R_j^-1 stacked (m, p, p) of blocks with equal p."""
-    n, p = blocks[0].shape
-    m = len(blocks)
-    basis = np.empty((m, p, n))
-    to_beta = np.empty((m, p, p))
-    chunk = max(1, _CHUNK_BYTES // (8 * n * p))
-    for start in range(0, m, chunk):
-        stop = min(m, start + chunk)
-        for i in range(start, stop):
-            basis[i] = blocks[i].T
-        _orthonormalise(basis[start:stop], to_beta[start:stop], equations[start:stop])
-    return basis, to_beta
-
-
-def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:
-    """Turn the rows of each Xt_j (p, n) into an orthonormal basis, in place."""
-    with np.errstate(over="ignore", invalid="ignore"):  # found out two lines on
-        gram = np.matmul(Xt, Xt.transpose(0, 2, 1))
-    norm = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
-    if not (np.all(norm > 1e-150) and np.all(norm < 1e150)):
-        # Squares would leave the range of doubles, or a column is zero: Householder scales.
-        smallest = np.zeros(len(Xt))
-    else:
-        gram /= norm[:, :, None] * norm[:, None, :]
-        smallest = np.linalg.eigvalsh(gram)[:, 0]
-    good = smallest >= _TWO_PASS
-    if good.all():
-        chosen: Array | slice = slice(None)
-    else:
-        chosen = np.flatnonzero(good)
-        for i in np.flatnonzero(~good):
-            Xt[i], to_beta[i] = _householder(Xt[i], int(equations[i]))
-        if not good.any():
-            return
-    T = np.linalg.inv(np.linalg.cholesky(gram[chosen])) / norm[chosen][:, None, :]
-    Q = np.matmul(T, Xt[chosen])
-    poor = np.flatnonzero(smallest[chosen] < _ONE_PASS)
-    if len(poor):
-        again = np.linalg.inv(np.linalg.cholesky(np.matmul(Q[poor], Q[poor].transpose(0, 2, 1))))
-        Q[poor] = np.matmul(again, Q[poor])
-        T[poor] = np.matmul(again, T[poor])
-    Xt[chosen] = Q
-    to_beta[chosen] = T.transpose(0, 2, 1)
-
-
-def _householder(Xt: Array, equation: int) -> tuple[Array, Array]:
-    """Q' (p, n) and R^-1 of one design by Householder QR, after a pivoted rank check."""
-    p, n = Xt.shape
-    scale = np.abs(Xt).max(axis=1)
-    if not scale.all():
-        raise DependentColumnsError(equation, tuple(int(i) for i in np.flatnonzero(scale == 0)), ())
-    if scale.min() < _TINY:
-        raise TinyColumnsError(equation, tuple(int(i) for i in np.flatnonzero(scale < _TINY)))
-    unit = Xt / scale[:, None]
-    length = np.sqrt(np.einsum("pn,pn->p", unit, unit))
-    unit /= length[:, None]
-    R, pivot = scipy.linalg.qr(unit.T, mode="r", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diagonal(R))
-    full = np.zeros(p, dtype=bool)
-    full[: len(diagonal)] = diagonal > 10 * max(n, p) * np.finfo(float).eps * diagonal[0]
-    if not full.all():
-        k = int(full.sum())
-        weights = scipy.linalg.solve_triangular(R[:k, :k], R[:k, k:], check_finite=False)
-        used = np.abs(weights).max(axis=1) > np.sqrt(np.finfo(float).eps)
-        raise DependentColumnsError(
-            equation,
-            tuple(sorted(int(i) for i in pivot[~full])),
-            tuple(sorted(int(i) for i in pivot[:k][used])),
-        )
-    Q, R = np.linalg.qr(unit.T)
-    inverse = scipy.linalg.solve_triangular(R, np.eye(p), check_finite=False)
-    return Q.T, inverse / (scale * length)[:, None]

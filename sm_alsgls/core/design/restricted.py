@@ -12,18 +12,17 @@ The covariance of the restricted coefficients is V - V R'(R V R')^-1 R V.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
-from sm_alsgls.core.design.per_equation import Design, Stacked
-from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.exceptions import OptionError, SystemInputError
+from sm_alsgls.core.design.base import Bread, Columns, Linear, Normal, PerEquation
+from sm_alsgls.core.design.normal import NormalEquations
+from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.exceptions import SystemInputError
 
 Array = np.ndarray
 
@@ -45,12 +44,35 @@ class InconsistentRestrictionsError(SystemInputError):
         super().__init__(f"restrictions {list(rows)} {what} the others")
 
 
-class RestrictedDesign(Design):
-    """A `Design` whose coefficients obey R beta = q; flat vectors keep length P.
+class Restrictions:
+    """R beta = q, as a `Binding`.
 
     Parameters
     ----------
-    design : Design
+    R, q : ndarray, shapes (m, P), (m,)
+        On beta, ordered by equation, then column.
+    """
+
+    ridged = False
+
+    def __init__(self, R: Array, q: Array) -> None:
+        self.R, self.q = R, q
+
+    def bind(self, free: PerEquation) -> RestrictedDesign:
+        """The design whose coefficients obey."""
+        return RestrictedDesign(free, self.R, self.q)
+
+    def rescaled(self, c: Array, free: PerEquation) -> Restrictions:
+        """Of beta_j / c_j."""
+        return Restrictions(self.R * np.repeat(c, free.p), self.q)
+
+
+class RestrictedDesign:
+    """A design whose coefficients obey R beta = q; flat vectors keep length P.
+
+    Parameters
+    ----------
+    free : PerEquation
     R : ndarray, shape (m, P)
         On beta, ordered by equation, then column.
     q : ndarray, shape (m,)
@@ -61,80 +83,78 @@ class RestrictedDesign(Design):
         When rows of R are linearly dependent.
     """
 
-    def __init__(self, design: Design, R: Array, q: Array) -> None:
-        self.full, self.R, self.q = design, R, q
-        self.n, self.K, self.P, self.p = design.n, design.K, design.P, design.p
-        stop = np.cumsum(design.p)
-        on_gamma = np.empty((design.P, len(R)))
-        for j in range(design.K):
-            at = slice(stop[j] - design.p[j], stop[j])
-            on_gamma[design.equation_slice(j)] = design.beta_map(j).T @ R[:, at].T
+    restricted = True
+    #: Restrictions make GLS differ from OLS even where all designs are equal.
+    shared = False
+
+    def __init__(self, free: PerEquation, R: Array, q: Array) -> None:
+        self.free, self.R, self.q = free, R, q
+        self.n, self.K, self.P, self.p = free.n, free.K, free.P, free.p
+        on_gamma = np.empty((free.P, len(R)))
+        for j in range(free.K):
+            on_gamma[free.equation_slice(j)] = free.beta_map(j).T @ R[:, free.columns(j)].T
         length = np.sqrt(np.einsum("pm,pm->m", on_gamma, on_gamma))
         length[length == 0.0] = 1.0
         _check_rows(on_gamma / length, q / length)
         self.A, triangle = np.linalg.qr(on_gamma)
-        self.origin = self.A @ scipy.linalg.solve_triangular(triangle, q, trans="T")
+        self.origin: Array = self.A @ scipy.linalg.solve_triangular(triangle, q, trans="T")
 
-    restricted = True
-
-    @property
-    def shared(self) -> bool:
-        """Restrictions make GLS differ from OLS even where all designs are equal."""
-        return False
-
-    def inside(self, g: Array) -> Array:
+    def lift(self, g: Array) -> Array:
         """N g, for flat ``g`` (P,) or columns (P, m)."""
         return g - self.A @ (self.A.T @ g)
 
+    def drop(self, gamma: Array) -> Array:
+        """N gamma: N is symmetric."""
+        return self.lift(gamma)
+
+    def inside(self, g: Array) -> Array:
+        """N g."""
+        return self.lift(g)
+
     def fitted(self, g: Array) -> Array:
         """Q N g, (n, K); without the origin, whose fitted values belong to Y."""
-        return self.full.fitted(self.inside(g))
+        return self.free.fitted(self.lift(g))
 
     def project(self, M: Array) -> Array:
         """N Q' vec(M), (P,)."""
-        return self.inside(self.full.project(M))
+        return self.drop(self.free.project(M))
 
-    def carried(self, g: Array, c: Array, other: Design) -> Array:
-        """As `Design.carried`; ``other`` obeys the same restrictions, in other units."""
-        free = other.origin + other.inside(g)  # type: ignore[attr-defined]
-        return self.inside(free * self.full.expand(c) - self.origin)
-
-    def tiles(self, size: int) -> Iterator[tuple[Array, Array, slice]]:
-        """As `Design.tiles`, of the design without N."""
-        return self.full.tiles(size)
+    def diagonal(self, own: Array) -> Array:
+        """That of H without N, which conditions no worse."""
+        return self.free.diagonal(own)
 
     def largest_norm(self, v: Array) -> float:
-        """As `Design.largest_norm`."""
-        return self.full.largest_norm(v)
+        """As `Linear.largest_norm`."""
+        return self.free.largest_norm(v)
 
-    def expand(self, v: Array) -> Array:
-        """As `Design.expand`."""
-        return self.full.expand(v)
+    def normal(self, cov: RowCovariance, n_obs: int, ridge: Ridge | None = None) -> NormalEquations:
+        """N H N."""
+        return NormalEquations(self, cov, n_obs, ridge)
+
+    def variance(self, of_free: Callable[[PerEquation], Bread]) -> RestrictedVariance:
+        """V - V R'(R V R')^-1 R V."""
+        return RestrictedVariance(of_free(self.free), self.R)
+
+    def carried(self, g: Array, c: Array, other: Linear) -> Array:
+        """As `Linear.carried`; ``other`` obeys the same restrictions, in other units."""
+        free = other.lift(g) if other.origin is None else other.origin + other.lift(g)
+        return self.lift(free * self.free.expand(c) - self.origin)
 
     def to_beta(self, g: Array) -> list[Array]:
         """Coefficients, which obey the restrictions."""
-        return self.full.to_beta(self.origin + self.inside(g))
+        return self.free.to_beta(self.origin + self.lift(g))
 
     def from_beta(self, beta: Sequence[Array]) -> Array:
         """The g of coefficients; what disobeys is dropped."""
-        return self.inside(self.full.from_beta(beta) - self.origin)
+        return self.lift(self.free.from_beta(beta) - self.origin)
 
-    def basis(self, j: int) -> Array:
-        """As `Design.basis`."""
-        return self.full.basis(j)
+    def to_params(self, g: Array) -> Array:
+        """Coefficients, equation after equation, (P,)."""
+        return np.concatenate(self.to_beta(g))
 
-    def beta_map(self, j: int) -> Array:
-        """As `Design.beta_map`."""
-        return self.full.beta_map(j)
-
-    @property
-    def stacked(self) -> Stacked:
-        """As `Design.stacked`, of the design without N."""
-        return self.full.stacked
-
-    def equation_slice(self, j: int) -> slice:
-        """As `Design.equation_slice`."""
-        return self.full.equation_slice(j)
+    def columns(self, j: int) -> Columns:
+        """Where beta_j sits in `to_params`."""
+        return self.free.columns(j)
 
 
 def _check_rows(columns: Array, q: Array) -> None:
@@ -153,89 +173,67 @@ def _check_rows(columns: Array, q: Array) -> None:
     raise InconsistentRestrictionsError(tuple(sorted(int(i) for i in rows)), bool(wrong.any()))
 
 
-class RestrictedProblem(Problem):
-    """A `Problem` whose coefficients obey R beta = q.
+class RestrictedVariance:
+    """V - V R'(R V R')^-1 R V of restricted coefficients, formed only as far as asked.
 
     Parameters
     ----------
-    blocks, Y, options
-        As `Problem`; lam_B must be 0.
-    R, q : ndarray, shapes (m, P), (m,)
+    bread : Bread
+        V, of the free coefficients.
+    R : ndarray, shape (m, P)
     """
 
-    design: RestrictedDesign
-
-    def __init__(
-        self, blocks: Sequence[Array], Y: Array, options: ALSOptions, R: Array, q: Array
-    ) -> None:
-        self.R, self.q = R, q
-        super().__init__(blocks, Y, options)
-
-    @classmethod
-    def from_rows(  # type: ignore[override]
-        cls, rows: Rows, options: ALSOptions, R: Array, q: Array
-    ) -> RestrictedProblem:
-        """As `Problem.from_rows`."""
-        problem = cls.__new__(cls)
-        problem.R, problem.q = R, q
-        problem._open(rows, options)
-        return problem
-
-    def _open(self, rows: Rows, options: ALSOptions) -> None:
-        if options.lam_B > 0.0:
-            raise OptionError("lam_B > 0 cannot be combined with restrictions on coefficients")
-        super()._open(rows, options)
-
-    def _set(self, design: Design, Y: Array) -> None:
-        restricted = RestrictedDesign(design, self.R, self.q)
-        super()._set(restricted, Y - design.fitted(restricted.origin))
+    def __init__(self, bread: Bread, R: Array) -> None:
+        self.bread, self.R = bread, R
 
     @property
-    def free_design(self) -> Design:
-        """The design without restrictions."""
-        return self.design.full
+    def design(self) -> PerEquation:
+        """That of the free coefficients."""
+        return self.bread.design
 
-    def _set_scaled(self, c: Array) -> None:
-        # R beta = q of beta_j = c_j (that of Y_j / c_j).
-        full, Y = self.design.full, self.Y + self.design.full.fitted(self.design.origin)
-        self.R = self.R * np.repeat(c, full.p)
-        self._set(full, (Y.T / c[:, None]).T)
+    @property
+    def normal(self) -> Normal:
+        """H of the free coefficients."""
+        return self.bread.normal
 
-    def covariance(self, cov: LowRankDiag) -> RestrictedCovariance:
-        """Covariance of the restricted coefficients."""
-        plain = CoefficientCovariance(self.design.full, cov, self.n_obs)
-        return RestrictedCovariance(plain, self.R)
+    @property
+    def progress(self) -> Callable[[str, int, int], object] | None:
+        """Told how far V is."""
+        return self.bread.progress
 
-
-class RestrictedCovariance(CoefficientCovariance):
-    """V - V R'(R V R')^-1 R V of restricted coefficients, formed only as far as asked."""
-
-    def __init__(self, bread: CoefficientCovariance, R: Array) -> None:
-        self.bread, self.R = bread, R
-        self.design, self.cov = bread.design, bread.cov
+    @progress.setter
+    def progress(self, told: Callable[[str, int, int], object] | None) -> None:
+        self.bread.progress = told
 
     @property
     def shape(self) -> tuple[int, int]:
         """(P, P)."""
         return self.bread.shape
 
-    def stretched(self, stretch: Callable[[int], Array]) -> RestrictedCovariance:
-        """As if the free coefficients had the covariance A V A'."""
-        return RestrictedCovariance(self.bread.stretched(stretch), self.R)
+    def columns(self, j: int) -> Columns:
+        """Where beta_j sits."""
+        return self.bread.columns(j)
 
-    def free_directions(self, to_beta: Array) -> Array:
-        """As `CoefficientCovariance.free_directions`."""
+    def stretched(self, stretch: Callable[[int], Array]) -> RestrictedVariance:
+        """As if the free coefficients had the covariance A V A'."""
+        return RestrictedVariance(self.bread.stretched(stretch), self.R)
+
+    def directions(self, to_beta: Array) -> Array:
+        """Orthonormal basis (P, P - m) of the g with R to_beta g = 0."""
         full, _ = np.linalg.qr((self.R @ to_beta).T, mode="complete")
         return full[:, len(self.R) :]
 
     def ridge_rows(self) -> None:
         """None: restrictions go without a ridge."""
 
+    def distance(self, beta: Sequence[Array], spared: Sequence[Array | None]) -> None:
+        """Not at hand: V is singular."""
+
     @property
     def tied(self) -> Array:
         """Equations with a coefficient in some restriction, (K,) of bool."""
-        used = self.R.any(axis=0)
-        return np.array([part.any() for part in np.split(used, np.cumsum(self.design.p)[:-1])])
+        used = np.atleast_1d(self.R.any(axis=0))
+        return np.array([used[self.columns(j)].any() for j in range(self.design.K)])
 
     @cached_property
     def _half(self) -> Array:
@@ -249,7 +247,7 @@ class RestrictedCovariance(CoefficientCovariance):
         return self.bread.times(R) - self._half @ (self._half.T @ R.T)
 
     def solve_combinations(self, R: Array) -> Array:
-        """As `CoefficientCovariance.solve_combinations`, in gamma."""
+        """As `Bread.solve_combinations`."""
         VR = self.bread.times(self.R)
         weights = np.linalg.solve(self.R @ VR, VR.T @ R.T)
         return self.bread.solve_combinations(R) - self.bread.solve_combinations(self.R) @ weights
@@ -265,7 +263,7 @@ class RestrictedCovariance(CoefficientCovariance):
 
     def block(self, j: int) -> Array:
         """Covariance of beta_j, (p_j, p_j)."""
-        half = self.selector(j) @ self._half
+        half = self._half[self.columns(j)]
         return self.bread.block(j) - half @ half.T
 
     def variances(self) -> Array:

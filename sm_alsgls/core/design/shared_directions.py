@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.base import PerEquation
 
 Array = np.ndarray
 
@@ -20,12 +20,14 @@ _TILE_BYTES = 2**21
 _BLOCK, _STEPS, _SHARE = 16, 6, 0.15
 
 
-def shared_directions(design: Design, weights: Array, exact: bool = False) -> tuple[Array, Array]:
+def shared_directions(
+    design: PerEquation, weights: Array, exact: bool = False
+) -> tuple[Array, Array]:
     """Orthonormal directions (n, q) and the designs' shares in them (q,), ascending.
 
     Parameters
     ----------
-    design : Design
+    design : PerEquation
     weights : ndarray, shape (K,)
         Not negative, of any sum.
     exact : bool
@@ -51,7 +53,7 @@ def shared_directions(design: Design, weights: Array, exact: bool = False) -> tu
         block = min(2 * block, n)
 
 
-def _iterate(design: Design, weights: Array, block: int) -> tuple[Array, Array]:
+def _iterate(design: PerEquation, weights: Array, block: int) -> tuple[Array, Array]:
     """Ritz values and vectors after a few steps of subspace iteration."""
     # Reproducible, and nobody else's generator is touched.
     V = np.random.default_rng(0).standard_normal((design.n, block))

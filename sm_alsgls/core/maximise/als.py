@@ -12,24 +12,26 @@ factors and omitted regressors compete it turns hundreds of sweeps into tens. A 
     3. accept       if psi did not rise; else keep the old point, forget the pairs, and take the
                     plain GLS step next, which cannot rise.
 
-Both steps come from the problem (`core.errors.steps`); the loop knows no kind of covariance.
+Both steps come from the problem and its law (`sm_alsgls.core.errors`); nothing here knows what
+kind of covariance it is.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sm_alsgls.core.beta.gls import CGSolution, NormalEquations, conjugate_gradients
-from sm_alsgls.core.errors.steps import Factor, Steps, System, steps_of
+from sm_alsgls.core.beta.gls import CGSolution, conjugate_gradients
+from sm_alsgls.core.design.base import Normal
+from sm_alsgls.core.errors.base import SigmaStep
+from sm_alsgls.core.maximise.loop import iterate
+from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.sigma.secant import SecantMemory
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import Covariance
 
 Array = np.ndarray
 
@@ -45,116 +47,51 @@ _ROUNDING = {False: 1e-12, True: 2e-11}
 _MOST_FLAT = 40
 # The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
 _GLS_SCORE = 1e-11
-
-
-class Sweep(NamedTuple):
-    """One row of the trace; every NLL is per row and includes ridges, if any."""
-
-    sweep: int
-    nll_beta: float
-    nll: float
-    accept_t: float
-    cg_iterations: int
-    sigma_iterations: int
-    gradient_d: float
-    score_beta: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run begins: a Sigma for the first beta-step, or coefficients, or both.
-
-    Attributes
-    ----------
-    label : str
-    gamma : ndarray, shape (P,), optional
-        Coefficients; default OLS.
-    cov : LowRankDiag, optional
-        When given, the run opens with a beta-step under it.
-    d : ndarray, shape (K,), optional
-        Uniquenesses that the first Sigma-step starts from; default those of ``cov``, else
-        half the residual variances.
-    block : optional
-        What an earlier solution's Sigma-step kept for the next: a basis for the eigen-iteration.
-    near : LowRankDiag, optional
-        Where the first Sigma-step starts without a beta-step before it, if it is one that starts
-        somewhere; default ``cov``.
-    """
-
-    label: str = "ols"
-    gamma: Array | None = None
-    cov: LowRankDiag | None = None
-    d: Array | None = None
-    block: Any = None
-    near: LowRankDiag | None = None
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What a run returns, converged or not.
-
-    Attributes
-    ----------
-    gamma : ndarray, shape (P,)
-    E : ndarray, shape (n, K)
-        Residuals on the problem's rows.
-    cov : LowRankDiag
-    nll : float
-        Per row, with K log(2 pi) / 2 and ridges.
-    converged : bool
-    status : str
-        Why it stopped and, if not converged, what to do.
-    trace : tuple of Sweep
-    at_bound : ndarray of bool, shape (K,)
-        Heywood cases.
-    gradient_d, score_beta : float
-        The two stationarity measures at this point.
-    label : str
-        Of the start.
-    """
-
-    gamma: Array
-    E: Array = field(repr=False)
-    cov: LowRankDiag
-    nll: float
-    converged: bool
-    status: str
-    trace: tuple[Sweep, ...] = field(repr=False)
-    at_bound: Array = field(repr=False)
-    gradient_d: float
-    score_beta: float
-    label: str
-    block: Any = field(default=None, repr=False)
+# And below which Newton is tried.
+_NEAR = 0.5
 
 
 @dataclass
 class _Point:
-    """One (gamma, F, d) with everything the next sweep needs."""
+    """One (gamma, Sigma) with everything the next sweep needs."""
 
     gamma: Array
     E: Array
-    factor: Factor
-    cov: LowRankDiag
-    normal: NormalEquations
+    factor: SigmaStep
+    cov: Covariance
+    normal: Normal
     score: Array
     score_beta: float
     nll: float
 
 
+@dataclass
+class _State:
+    """A point, and how the last sweep came there."""
+
+    point: _Point
+    iterations: int
+    nll_beta: float = math.nan
+    accept_t: float = 1.0
+    drop: float = math.inf
+    flat: int = 0
+    newton: bool = True
+    stuck: bool = False
+
+
 def als(
-    problem: System,
+    problem: Problem,
     rank: int,
     start: Start | None = None,
     *,
     max_sweeps: int | None = None,
     callback: Callable[[Sweep], object] | None = None,
 ) -> Solution:
-    """Maximise the likelihood over (beta, F, d) from one start.
+    """Maximise the likelihood over (beta, Sigma) from one start.
 
     Parameters
     ----------
-    problem : Problem or another System
+    problem : Problem
     rank : int
         Number of factors r.
     start : Start, optional
@@ -170,76 +107,225 @@ def als(
     Solution
         The NLL never rises from one accepted sweep to the next.
     """
-    options = problem.options
-    start = start or Start()
-    limit = options.max_sweeps if max_sweeps is None else max_sweeps
-    began = time.perf_counter()
-    steps = steps_of(problem)
-    gamma, E, d, opening = _open(problem, steps, start)
-    # The first Sigma-step need not be exact: beta moves next, from OLS by much.
-    first_tol = 5e-2 if start.gamma is None else 1e-2
-    near = start.cov if start.near is None else start.near
-    factor = steps.sigma(E, rank, cov=near, d=d, block=start.block, gtol=first_tol)
-    point = _point(problem, steps, gamma, E, factor)
-    rows = [_row(0, math.nan, point, 1.0, opening, time.perf_counter() - began)]
-    memory = SecantMemory(20)
-    status = _asked_to_stop(callback, rows[0])
-    drop, flat, newton = math.inf, 0, True
-    nearby = _near_enough(problem.n_obs)
-    while not status:
-        # Half: the last beta-step of `_settle` moves the gradient in d a little.
-        at_rest = max(point.score_beta / nearby, 2.0 * point.factor.gradient) <= options.gtol
-        if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
-            settled = _settle(problem, steps, point, "stationary", tuple(rows), start.label)
-            if settled.converged or nearby == 1.0:
-                return settled
-            nearby = 1.0
-            continue
-        if len(rows) > limit:
-            status = f"max_sweeps={limit} reached; raise max_sweeps"
-            break
-        step = steps.newton(point) if newton and len(memory) else None
-        if step is None:
-            direction, iterations = _direction(problem, point, memory)
-            d = point.factor.d
+    limit = problem.options.max_sweeps if max_sweeps is None else max_sweeps
+    return iterate(ALS(problem, rank, start or Start()), limit, callback)
+
+
+class ALS:
+    """The method of the module, for `iterate`."""
+
+    def __init__(self, problem: Problem, rank: int, start: Start) -> None:
+        self._problem, self._rank, self._start = problem, rank, start
+        self._memory = SecantMemory(20)
+        self._nearby = _near_enough(problem.n_obs)
+        self._settled: Solution | None = None
+
+    def init(self) -> _State:
+        """Coefficients of the start, and a first Sigma-step, which need not be exact."""
+        start = self._start
+        gamma, E, d, iterations = self._open()
+        # Beta moves next, from OLS by much.
+        tol = 5e-2 if start.gamma is None else 1e-2
+        near = start.cov if start.near is None else start.near
+        factor = self._problem.sigma_step(
+            E, self._rank, near=near, d=d, block=start.block, gtol=tol
+        )
+        return _State(self._point(gamma, E, factor), iterations)
+
+    def _open(self) -> tuple[Array, Array, Array | None, int]:
+        """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
+        problem, start = self._problem, self._start
+        d, iterations = start.d, 0
+        if start.gamma is None:
+            gamma, E = problem.gamma_ols, problem.E_ols
         else:
-            direction, iterations = step[0], 0
-            d = point.factor.d * np.exp(np.clip(step[1], -1.0, 1.0))
+            gamma, E = start.gamma, problem.residuals(start.gamma)
+        if start.cov is not None:
+            normal = problem.normal(start.cov)
+            cg = conjugate_gradients(
+                normal.apply,
+                normal.score(E, gamma),
+                normal.diagonal,
+                tol=1e-2 * problem.design.P**0.5,
+                max_iter=problem.options.cg_maxit,
+            )
+            gamma, E, iterations = gamma + cg.x, E - problem.design.fitted(cg.x), cg.iterations
+            low = start.cov.low_rank
+            d = low.uniquenesses if d is None and low is not None else d
+        return gamma, E, d, iterations
+
+    def _point(self, gamma: Array, E: Array, factor: SigmaStep) -> _Point:
+        problem, cov = self._problem, factor.cov
+        normal = problem.normal(cov)
+        score = normal.score(E, gamma)
+        nll = factor.nll + problem.errors.constant
+        if problem.ridge is not None:
+            nll += problem.ridge.value(gamma)
+        return _Point(gamma, E, factor, cov, normal, score, normal.score_size(score), nll)
+
+    def done(self, state: _State) -> str:
+        """Whether both measures are at rest, and still are after the last beta-step."""
+        options, point = self._problem.options, state.point
+        while state.drop <= options.rel_tol * max(1.0, abs(point.nll)):
+            # Half: the last beta-step moves the gradient in d a little.
+            at_rest = max(point.score_beta / self._nearby, 2.0 * point.factor.gradient)
+            if at_rest > options.gtol:
+                return ""
+            settled = self._settle(point, "stationary")
+            if settled.converged or self._nearby == 1.0:
+                self._settled = settled
+                return "stationary"
+            self._nearby = 1.0
+        return ""
+
+    def step(self, state: _State) -> _State:
+        """One sweep; numbers as in the module's docstring."""
+        problem, point, memory = self._problem, state.point, self._memory
+        # 1. beta-step
+        newton = None
+        if state.newton and len(memory) and point.score_beta <= _NEAR:
+            newton = problem.newton(point.E, point.cov, point.score, point.factor.at_bound)
+        if newton is None:
+            direction, iterations = self._direction(point)
+            d = None
+        else:
+            direction, d, iterations = newton.gamma, newton.d, 0
         moved = problem.design.fitted(direction)
         E = np.subtract(point.E, moved, out=moved)
         gamma = point.gamma + direction
-        nll_beta = steps.nll(E, point.cov) + _penalty(problem, gamma, point.factor)
-        factor = steps.sigma(
+        nll_beta = problem.objective(gamma, E, point.cov)
+        # 2. Sigma-step
+        factor = problem.sigma_step(
             E,
-            rank,
-            cov=point.cov,
+            self._rank,
+            near=point.cov,
             d=d,
             block=point.factor.block,
-            gtol=_sigma_tol(problem, point),
+            gtol=self._sigma_tol(point),
         )
-        trial = _point(problem, steps, gamma, E, factor)
-        # Below this the NLL no longer resolves progress that the score still does (Hager and
+        trial = self._point(gamma, E, factor)
+        # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
         rounding = _ROUNDING[bool(point.factor.at_bound.any())] * max(1.0, abs(point.nll))
         plain = len(memory) == 0
-        flat = 0 if trial.nll < point.nll - rounding else flat + 1
-        accept_t = float(trial.nll <= point.nll + rounding)
-        if accept_t:
+        flat = 0 if trial.nll < point.nll - rounding else state.flat + 1
+        accepted = trial.nll <= point.nll + rounding
+        if accepted:
             drop = point.nll - trial.nll
             memory.push(direction, point.score - trial.score, float(point.score @ direction))
-            point = trial
         else:
+            drop = math.inf
             # Of a Newton step that fails the pairs are not to blame.
-            if step is None:
+            if newton is None:
                 memory.clear()
-            drop, newton = math.inf, False
-        rows.append(
-            _row(len(rows), nll_beta, point, accept_t, iterations, time.perf_counter() - began)
+        return _State(
+            trial if accepted else point,
+            iterations,
+            nll_beta,
+            float(accepted),
+            drop,
+            flat,
+            newton=state.newton and accepted,
+            stuck=(not accepted and plain) or flat > _MOST_FLAT,
         )
-        status = _asked_to_stop(callback, rows[-1])
-        if (not accept_t and plain) or flat > _MOST_FLAT:
-            status = _ROUNDED
-    return _settle(problem, steps, point, status, tuple(rows), start.label)
+
+    def stuck(self, state: _State) -> str:
+        """Where plain GLS steps rise, or nothing falls for long."""
+        return _ROUNDED if state.stuck else ""
+
+    def exhausted(self, limit: int) -> str:
+        """The knob."""
+        return f"max_sweeps={limit} reached; raise max_sweeps"
+
+    def row(self, number: int, state: _State, seconds: float) -> Sweep:
+        """A line of the trace."""
+        point = state.point
+        return Sweep(
+            number,
+            state.nll_beta,
+            point.nll,
+            state.accept_t,
+            state.iterations,
+            point.factor.evaluations,
+            point.factor.gradient,
+            point.score_beta,
+            seconds,
+        )
+
+    def close(self, state: _State, status: str, trace: tuple[Sweep, ...]) -> Solution:
+        """The settled point, or the last."""
+        if status == "stationary" and self._settled is not None:
+            return replace(self._settled, trace=trace)
+        return replace(self._settle(state.point, status), trace=trace)
+
+    def _settle(self, point: _Point, status: str) -> Solution:
+        """Make beta the GLS of the returned Sigma, and measure stationarity there afresh.
+
+        The sweep ends on a Sigma-step, so the score is within gtol but not zero; a few more
+        iterations at the same Sigma can only lower the NLL, and make standard errors and
+        coefficients belong to one another.
+        """
+        problem, gamma, E, nll = self._problem, point.gamma, point.E, point.nll
+        options = problem.options
+        # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
+        settled = max(_GLS_SCORE, options.gtol**2)
+        if status == "stationary" and point.score_beta > settled:
+            cg = conjugate_gradients(
+                point.normal.apply,
+                point.score,
+                point.normal.diagonal,
+                tol=settled,
+                max_iter=options.cg_maxit,
+            )
+            gamma = gamma + cg.x
+            E = problem.residuals(gamma)
+            nll = problem.objective(gamma, E, point.cov)
+        measures = problem.stationarity(gamma, E, point.cov, point.factor.at_bound)
+        converged = status == "stationary" and max(measures) <= options.gtol
+        return Solution(
+            gamma,
+            E,
+            point.cov,
+            nll,
+            converged,
+            status if converged or status != "stationary" else _ROUNDED,
+            (),
+            point.factor.at_bound,
+            measures.gradient_d,
+            measures.score_beta,
+            self._start.label,
+            point.factor.block,
+        )
+
+    def _sigma_tol(self, point: _Point) -> float:
+        """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and
+        so sqrt(2 / N) in a row's log d.
+        """
+        return max(
+            0.25 * self._problem.options.gtol,
+            min(1e-2, 0.05 * point.score_beta / math.sqrt(2.0 * self._problem.n_obs)),
+        )
+
+    def _direction(self, point: _Point) -> tuple[Array, int]:
+        """The (accelerated) beta-step and its CG iterations."""
+        options = self._problem.options
+        solved: list[CGSolution] = []
+
+        def solve(q: Array) -> Array:
+            size = math.sqrt(float(q @ (q / point.normal.diagonal)))
+            solved.append(
+                conjugate_gradients(
+                    point.normal.apply,
+                    q,
+                    point.normal.diagonal,
+                    tol=max(options.cg_tol * size, 0.05 * options.gtol),
+                    max_iter=options.cg_maxit,
+                )
+            )
+            return solved[0].x
+
+        direction = self._memory.direction(-point.score, solve)
+        return direction, solved[0].iterations
 
 
 def _near_enough(n_obs: int) -> float:
@@ -249,141 +335,3 @@ def _near_enough(n_obs: int) -> float:
     that; a third of gtol leaves room.
     """
     return max(1.0, min(10.0, 0.3 * math.sqrt(n_obs / 2.0)))
-
-
-def _settle(
-    problem: System,
-    steps: Steps,
-    point: _Point,
-    status: str,
-    trace: tuple[Sweep, ...],
-    label: str,
-) -> Solution:
-    """Make beta the GLS of the returned Sigma, and measure stationarity there afresh.
-
-    The sweep ends on a Sigma-step, so the score is within gtol but not zero; a few more
-    iterations at the same Sigma can only lower the NLL, and make standard errors and
-    coefficients belong to one another.
-    """
-    gamma, E, nll = point.gamma, point.E, point.nll
-    options = problem.options
-    # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
-    settled = max(_GLS_SCORE, options.gtol**2)
-    if status == "stationary" and point.score_beta > settled:
-        cg = conjugate_gradients(
-            point.normal.apply,
-            point.score,
-            point.normal.diagonal,
-            tol=settled,
-            max_iter=options.cg_maxit,
-        )
-        gamma = gamma + cg.x
-        E = problem.residuals(gamma)
-        nll = steps.nll(E, point.cov) + _penalty(problem, gamma, point.factor)
-    measures = steps.stationarity(gamma, E, point.cov, point.factor.at_bound)
-    converged = status == "stationary" and max(measures) <= options.gtol
-    return Solution(
-        gamma,
-        E,
-        point.cov,
-        nll,
-        converged,
-        status if converged or status != "stationary" else _ROUNDED,
-        trace,
-        point.factor.at_bound,
-        measures.gradient_d,
-        measures.score_beta,
-        label,
-        point.factor.block,
-    )
-
-
-def _asked_to_stop(callback: Callable[[Sweep], object] | None, sweep: Sweep) -> str:
-    answer = callback(sweep) if callback is not None else None
-    return answer if isinstance(answer, str) else "stopped by the callback" if answer else ""
-
-
-def _open(problem: System, steps: Steps, start: Start) -> tuple[Array, Array, Array | None, int]:
-    """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
-    d, iterations = start.d, 0
-    if start.gamma is None:
-        gamma, E = problem.gamma_ols, problem.E_ols
-    else:
-        gamma, E = start.gamma, problem.residuals(start.gamma)
-    if start.cov is not None:
-        normal = steps.normal(start.cov)
-        cg = conjugate_gradients(
-            normal.apply,
-            normal.score(E, gamma),
-            normal.diagonal,
-            tol=1e-2 * problem.design.P**0.5,
-            max_iter=problem.options.cg_maxit,
-        )
-        gamma, E, iterations = gamma + cg.x, E - problem.design.fitted(cg.x), cg.iterations
-        d = start.cov.uniquenesses if d is None else d
-    return gamma, E, d, iterations
-
-
-def _sigma_tol(problem: System, point: _Point) -> float:
-    """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and
-    so sqrt(2 / N) in a row's log d.
-    """
-    return max(
-        0.25 * problem.options.gtol,
-        min(1e-2, 0.05 * point.score_beta / math.sqrt(2.0 * problem.n_obs)),
-    )
-
-
-def _point(problem: System, steps: Steps, gamma: Array, E: Array, factor: Factor) -> _Point:
-    cov = LowRankDiag._trusted(factor.F, factor.d)
-    normal = steps.normal(cov)
-    score = normal.score(E, gamma)
-    nll = factor.nll + steps.constant
-    if problem.ridge is not None:
-        nll += problem.ridge.value(gamma)
-    return _Point(gamma, E, factor, cov, normal, score, normal.score_size(score), nll)
-
-
-def _penalty(problem: System, gamma: Array, factor: Factor) -> float:
-    value = 0.0 if problem.ridge is None else problem.ridge.value(gamma)
-    if problem.options.lam_F > 0.0:
-        value += 0.5 * problem.options.lam_F * float(np.sum(factor.F**2 / factor.d[:, None]))
-    return value
-
-
-def _direction(problem: System, point: _Point, memory: SecantMemory) -> tuple[Array, int]:
-    """The (accelerated) beta-step and its CG iterations."""
-    options = problem.options
-    solved: list[CGSolution] = []
-
-    def solve(q: Array) -> Array:
-        size = math.sqrt(float(q @ (q / point.normal.diagonal)))
-        solved.append(
-            conjugate_gradients(
-                point.normal.apply,
-                q,
-                point.normal.diagonal,
-                tol=max(options.cg_tol * size, 0.05 * options.gtol),
-                max_iter=options.cg_maxit,
-            )
-        )
-        return solved[0].x
-
-    direction = memory.direction(-point.score, solve)
-    return direction, solved[0].iterations
-
-
-def _row(
-    sweep: int, nll_beta: float, point: _Point, accept_t: float, cg: int, seconds: float
-) -> Sweep:
-    return Sweep(
-        sweep,
-        nll_beta,
-        point.nll,
-        accept_t,
-        cg,
-        point.factor.evaluations,
-        point.factor.gradient,
-        point.score_beta,
-        seconds,
-    )

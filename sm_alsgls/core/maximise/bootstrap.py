@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design
-from sm_alsgls.core.maximise.als import Start, als
+from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import Covariance
 
 Array = np.ndarray
 
@@ -41,13 +42,13 @@ class Parent:
     Attributes
     ----------
     problem : Problem
-    design : Design
+    design : PerEquation
         On all N rows.
     fitted, E : ndarray, shape (N, K)
         Fitted values and residuals, the latter with the errors' variance.
     beta : list of ndarray
         Coefficients, equation by equation.
-    cov, errors : LowRankDiag
+    cov, errors : Covariance
         Sigma of the fit, and the one that parametric errors are drawn from.
     rank : int
     correction : ndarray, shape (K,)
@@ -59,12 +60,12 @@ class Parent:
     """
 
     problem: Problem
-    design: Design
+    design: PerEquation
     fitted: Array
     E: Array
     beta: list[Array]
-    cov: LowRankDiag
-    errors: LowRankDiag
+    cov: Covariance
+    errors: Covariance
     rank: int
     correction: Array
     method: str
@@ -80,7 +81,7 @@ class Replicate:
     ----------
     params, bse : ndarray, shape (P,)
         Coefficients, ordered by equation, and standard errors as the parent's.
-    sigma : LowRankDiag
+    sigma : Covariance
     nll : float
         Per row.
     converged : bool
@@ -88,7 +89,7 @@ class Replicate:
 
     params: Array
     bse: Array
-    sigma: LowRankDiag
+    sigma: Covariance
     nll: float
     converged: bool
 
@@ -114,11 +115,11 @@ def replicate(parent: Parent, seed: np.random.SeedSequence) -> tuple[Replicate, 
     Y = parent.fitted + errors(parent, np.random.default_rng(seed))
     problem = parent.problem.with_responses(Y, parent.design)
     gamma = problem.design.from_beta(parent.beta)
-    start = Start("parent", gamma=gamma, d=parent.cov.uniquenesses, near=parent.cov)
+    start = Start("parent", gamma=gamma, near=parent.cov)
     solution = als(problem, parent.rank, start)
     scaled = solution.cov.scaled(parent.correction)
     one = Replicate(
-        np.concatenate(problem.design.to_beta(solution.gamma)),
+        problem.design.to_params(solution.gamma),
         np.sqrt(problem.covariance(scaled).variances()),
         solution.cov,
         solution.nll,

@@ -28,7 +28,6 @@ slower than linearly towards a d_j on its bound. Use `als`.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,13 +35,15 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.beta.dense_gls import DenseGLS, inverse
-from sm_alsgls.core.maximise.als import Solution, Start, Sweep
+from sm_alsgls.core.maximise.loop import iterate
 from sm_alsgls.core.maximise.search import CURVATURE_LIMIT, Run, Search, curvature_at
+from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.maximise.starts import random_start
 from sm_alsgls.core.maximise.units import in_units
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.second_order.stationarity import Stationarity, stationarity
+from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
@@ -57,6 +58,7 @@ class _Point(NamedTuple):
     nll_beta: float
     nll: float
     size: Stationarity
+    drop: float = math.inf
 
 
 def em(
@@ -102,7 +104,7 @@ def em(
     --------
     >>> import numpy as np
     >>> from sm_alsgls.core.maximise.als import als
-    >>> from sm_alsgls.core.problem import ALSOptions
+    >>> from sm_alsgls.core.options import ALSOptions
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((80, 2)) for _ in range(6)]
     >>> Y = rng.standard_normal((80, 1)) + rng.standard_normal((80, 6))
@@ -113,49 +115,120 @@ def em(
     >>> len(slow.trace) > 3 * len(fast.trace)
     True
     """
-    start = start or Start()
-    options = problem.options
-    limit = options.max_sweeps if max_sweeps is None else max_sweeps
-    began = time.perf_counter()
-    beta_step = DenseGLS(problem)
-    point = _open(problem, rank, start)
-    rows = [_row(0, point, time.perf_counter() - began)]
-    status, drop = _asked_to_stop(callback, rows[0]), math.inf
-    while not status:
+    limit = problem.options.max_sweeps if max_sweeps is None else max_sweeps
+    return iterate(EM(problem, rank, start or Start()), limit, callback)
+
+
+class EM:
+    """The method of the module, for `iterate`."""
+
+    def __init__(self, problem: Problem, rank: int, start: Start) -> None:
+        if not (problem.errors.whole and problem.errors.climbs):
+            raise OptionError("EM is of the low-rank law of whole rows; use method='als'")
+        self._problem, self._rank, self._start = problem, rank, start
+        self._beta_step = DenseGLS(problem.design, problem.n_obs, problem.ridge)
+
+    def init(self) -> _Point:
+        """The first point, with closed-form loadings of d where the start brings no Sigma."""
+        problem, start, rank = self._problem, self._start, self._rank
+        gamma = problem.gamma_ols if start.gamma is None else start.gamma
+        E = problem.residuals(gamma)
+        cov = None if start.cov is None else start.cov.low_rank
+        if cov is None:
+            S = E.T @ E / problem.n_obs
+            d = np.maximum(0.5 * np.diagonal(S) if start.d is None else start.d, problem.floor)
+            root, K = np.sqrt(d), problem.K
+            F = np.empty((K, 0))
+            if rank > 0:
+                S /= root[:, None] * root
+                theta, V = scipy.linalg.eigh(S, subset_by_index=(K - rank, K - 1))
+                # Not (theta - 1)_+: a column of zeros stays zero for ever.
+                F = root[:, None] * V * np.sqrt(np.maximum(theta - 1.0, 0.01))
+        else:
+            F, d = cov.loadings, cov.uniquenesses
+        first = LowRankDiag.from_factors(F, d)
+        return self._measured(gamma, E, first, np.zeros(problem.K, dtype=bool), math.nan)
+
+    def _measured(
+        self, gamma: Array, E: Array, cov: LowRankDiag, at_bound: Array, nll_beta: float
+    ) -> _Point:
+        problem = self._problem
+        size = problem.stationarity(gamma, E, cov, at_bound)
+        return _Point(gamma, E, cov, at_bound, nll_beta, problem.objective(gamma, E, cov), size)
+
+    def done(self, state: _Point) -> str:
+        """Under the criteria of `als`."""
+        options = self._problem.options
         # Half: the last beta-step moves the gradient in d a little.
-        at_rest = max(point.size.score_beta, 2.0 * point.size.gradient_d) <= options.gtol
-        if at_rest and drop <= options.rel_tol * max(1.0, abs(point.nll)):
-            status = "stationary"
-            break
-        if len(rows) > limit:
-            status = (
-                f"max_sweeps={limit} iterations of EM reached; raise max_sweeps, "
-                "or fit with method='als'"
-            )
-            break
-        previous, point = point, _iterate(problem, beta_step, point)
-        drop = previous.nll - point.nll
-        rows.append(_row(len(rows), point, time.perf_counter() - began))
-        status = _asked_to_stop(callback, rows[-1])
-    if status == "stationary":
-        # The coefficients of the returned Sigma, as in `als`.
-        gamma, E = beta_step(point.gamma, point.E, inverse(point.cov))
-        size = stationarity(problem, gamma, E, point.cov, point.at_bound)
-        nll = _objective(problem, gamma, E, point.cov)
-        point = point._replace(gamma=gamma, E=E, nll=nll, size=size)
-    return Solution(
-        point.gamma,
-        point.E,
-        point.cov,
-        point.nll,
-        status == "stationary" and max(point.size) <= options.gtol,
-        status,
-        tuple(rows),
-        point.at_bound,
-        point.size.gradient_d,
-        point.size.score_beta,
-        start.label,
-    )
+        at_rest = max(state.size.score_beta, 2.0 * state.size.gradient_d) <= options.gtol
+        if at_rest and state.drop <= options.rel_tol * max(1.0, abs(state.nll)):
+            return "stationary"
+        return ""
+
+    def step(self, state: _Point) -> _Point:
+        """One iteration; numbers as in the module's docstring."""
+        problem = self._problem
+        N, lam_F = problem.n_obs, problem.options.lam_F
+        precision = inverse(state.cov)
+        # 1. beta-step
+        gamma, E = self._moved(state, precision)
+        nll_beta = problem.objective(gamma, E, state.cov)
+        # 2. E-step
+        F = state.cov.loadings
+        B = F.T @ precision
+        Z = E @ B.T
+        A = N * (np.eye(F.shape[1]) - B @ F) + Z.T @ Z
+        # 3. M-step
+        EZ = E.T @ Z
+        F = np.linalg.solve(A + N * lam_F * np.eye(F.shape[1]), EZ.T).T
+        s = np.einsum("kn,kn->k", E.T, E.T) / N
+        d = s - np.einsum("kr,kr->k", F, EZ) / N
+        at_bound = d < problem.floor
+        cov = LowRankDiag.from_factors(F, np.maximum(d, problem.floor))
+        point = self._measured(gamma, E, cov, at_bound, nll_beta)
+        return point._replace(drop=state.nll - point.nll)
+
+    def _moved(self, state: _Point, precision: Array) -> tuple[Array, Array]:
+        """Coefficients and residuals of GLS."""
+        gamma = self._beta_step(state.gamma, state.E, precision)
+        return gamma, self._problem.residuals(gamma)
+
+    def stuck(self, state: _Point) -> str:
+        """Never: it only is slow."""
+        return ""
+
+    def exhausted(self, limit: int) -> str:
+        """The knob, and the remedy."""
+        return (
+            f"max_sweeps={limit} iterations of EM reached; raise max_sweeps, "
+            "or fit with method='als'"
+        )
+
+    def row(self, number: int, state: _Point, seconds: float) -> Sweep:
+        """A line of the trace."""
+        size = state.size
+        return Sweep(
+            number, state.nll_beta, state.nll, 1.0, 0, 1, size.gradient_d, size.score_beta, seconds
+        )
+
+    def close(self, state: _Point, status: str, trace: tuple[Sweep, ...]) -> Solution:
+        """The point; where it is stationary with the coefficients of its Sigma, as in `als`."""
+        if status == "stationary":
+            gamma, E = self._moved(state, inverse(state.cov))
+            state = self._measured(gamma, E, state.cov, state.at_bound, state.nll_beta)
+        return Solution(
+            state.gamma,
+            state.E,
+            state.cov,
+            state.nll,
+            status == "stationary" and max(state.size) <= self._problem.options.gtol,
+            status,
+            trace,
+            state.at_bound,
+            state.size.gradient_d,
+            state.size.score_beta,
+            self._start.label,
+        )
 
 
 @in_units
@@ -202,70 +275,3 @@ def em_search(
         Run(s.label, s.nll, s.nll - best.nll, len(s.trace) - 1, s.status) for s in solutions
     )
     return Search(best, runs, curvature, method="em")
-
-
-def _iterate(problem: Problem, beta_step: DenseGLS, point: _Point) -> _Point:
-    """One iteration; numbers as in the module's docstring."""
-    N, lam_F = problem.n_obs, problem.options.lam_F
-    precision = inverse(point.cov)
-    # 1. beta-step
-    gamma, E = beta_step(point.gamma, point.E, precision)
-    nll_beta = _objective(problem, gamma, E, point.cov)
-    # 2. E-step
-    F = point.cov.loadings
-    B = F.T @ precision
-    Z = E @ B.T
-    A = N * (np.eye(F.shape[1]) - B @ F) + Z.T @ Z
-    # 3. M-step
-    EZ = E.T @ Z
-    F = np.linalg.solve(A + N * lam_F * np.eye(F.shape[1]), EZ.T).T
-    s = np.einsum("kn,kn->k", E.T, E.T) / N
-    d = s - np.einsum("kr,kr->k", F, EZ) / N
-    at_bound = d < problem.floor
-    cov = LowRankDiag.from_factors(F, np.maximum(d, problem.floor))
-    size = stationarity(problem, gamma, E, cov, at_bound)
-    return _Point(gamma, E, cov, at_bound, nll_beta, _objective(problem, gamma, E, cov), size)
-
-
-def _open(problem: Problem, rank: int, start: Start) -> _Point:
-    """The first point, with closed-form loadings of d where ``start`` brings no Sigma."""
-    gamma = problem.gamma_ols if start.gamma is None else start.gamma
-    E = problem.residuals(gamma)
-    cov = start.cov
-    if cov is None:
-        S = E.T @ E / problem.n_obs
-        d = np.maximum(0.5 * np.diagonal(S) if start.d is None else start.d, problem.floor)
-        root, K = np.sqrt(d), problem.K
-        F = np.empty((K, 0))
-        if rank > 0:
-            S /= root[:, None] * root
-            theta, V = scipy.linalg.eigh(S, subset_by_index=(K - rank, K - 1))
-            # Not (theta - 1)_+: a column of zeros stays zero for ever.
-            F = root[:, None] * V * np.sqrt(np.maximum(theta - 1.0, 0.01))
-        cov = LowRankDiag.from_factors(F, d)
-    at_bound = np.zeros(problem.K, dtype=bool)
-    size = stationarity(problem, gamma, E, cov, at_bound)
-    return _Point(gamma, E, cov, at_bound, math.nan, _objective(problem, gamma, E, cov), size)
-
-
-def _objective(problem: Problem, gamma: Array, E: Array, cov: LowRankDiag) -> float:
-    """NLL per row, with ridges."""
-    value = cov.nll(E, problem.n_obs)
-    if problem.ridge is not None:
-        value += problem.ridge.value(gamma)
-    if problem.options.lam_F > 0.0:
-        F, d = cov.loadings, cov.uniquenesses
-        value += 0.5 * problem.options.lam_F * float(np.sum(F**2 / d[:, None]))
-    return value
-
-
-def _asked_to_stop(callback: Callable[[Sweep], object] | None, sweep: Sweep) -> str:
-    answer = callback(sweep) if callback is not None else None
-    return answer if isinstance(answer, str) else "stopped by the callback" if answer else ""
-
-
-def _row(sweep: int, point: _Point, seconds: float) -> Sweep:
-    return Sweep(
-        sweep, point.nll_beta, point.nll, 1.0, 0, 1, point.size.gradient_d,
-        point.size.score_beta, seconds,
-    )  # fmt: skip

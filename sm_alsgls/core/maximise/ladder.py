@@ -25,10 +25,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sm_alsgls.core.errors.steps import Factor, Steps, System, steps_of
-from sm_alsgls.core.maximise.als import Solution, Start, als
+from sm_alsgls.core.errors.base import Errors, SigmaStep
+from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.maximise.found import Rung
 from sm_alsgls.core.maximise.joining import Watch
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.core.maximise.solution import Solution, Start
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.covariance.base import factors_of
 
 Array = np.ndarray
 
@@ -42,13 +45,6 @@ _EXACT, _ROUGH = 1e-5, 1e-2
 _TAKEN = 1e-4
 
 
-class Rung(NamedTuple):
-    """The best fit that a climb found at a rank, as NLL per row, and its Heywood cases."""
-
-    nll: float
-    heywood: int
-
-
 class Climb(NamedTuple):
     """Starts of the last rank, the most promising first, and the rungs of ranks 0 to r - 1."""
 
@@ -58,13 +54,13 @@ class Climb(NamedTuple):
 
 
 def added(
-    steps: Steps, E: Array, F: Array, d: Array, floor: Array, most: int = _TRIED
+    errors: Errors, E: Array, F: Array, d: Array, floor: Array, most: int = _TRIED
 ) -> list[Array]:
     """Uniquenesses (K,) to start a fit with one factor more from: d, and ``most`` Heywood cases.
 
     Parameters
     ----------
-    steps : Steps
+    errors : Errors
     E : ndarray, shape (n, K)
         Residuals.
     F, d : ndarray, shapes (K, q), (K,)
@@ -83,13 +79,13 @@ def added(
     size = min(n, K)
     for at in range(0, K, size):
         tile = np.arange(at, min(at + size, K))
-        gain[tile] = -0.5 * np.log1p(-_explained(steps, E, F, base, tile)).sum(axis=0)
+        gain[tile] = -0.5 * np.log1p(-_explained(errors, E, F, base, tile)).sum(axis=0)
     gain[d < _TAKEN * s] = -1.0
     chosen = np.argsort(-gain, kind="stable")[:most]
     chosen = chosen[gain[chosen] > 0.0]
     out = [d]
     if len(chosen):
-        left = np.maximum(1.0 - _explained(steps, E, F, base, chosen), 0.05)
+        left = np.maximum(1.0 - _explained(errors, E, F, base, chosen), 0.05)
         for i, j in enumerate(chosen):
             start = d * left[:, i]
             start[j] = floor[j]
@@ -97,67 +93,70 @@ def added(
     return out
 
 
-def _explained(steps: Steps, E: Array, F: Array, base: Array, tile: Array) -> Array:
+def _explained(errors: Errors, E: Array, F: Array, base: Array, tile: Array) -> Array:
     """rho_kj^2 of all k and the equations j of a tile, (K, len(tile)); 0 at k = j."""
-    R = steps.moments(E, tile) - F @ F[tile].T
+    R = errors.moments(E, tile) - F @ F[tile].T
     rho2 = np.minimum(R * R / base[:, None] / base[tile], 0.99)
     rho2[tile, np.arange(len(tile))] = 0.0
     return np.asarray(rho2)
 
 
-def climb_alone(problem: System, rank: int, d: Array | None = None) -> Climb:
+def climb_alone(problem: Problem, rank: int, d: Array | None = None) -> Climb:
     """A climb where beta is OLS whatever Sigma is: factor analyses of the OLS residuals.
 
     ``d`` (K,) starts one more fit of the last rank. All fits of the last rank come back, the
     lowest first.
     """
-    steps, E, floor = steps_of(problem), problem.E_ols, problem.floor
+    E, floor, constant = problem.E_ols, problem.floor, problem.errors.constant
 
-    def fit(q: int, start: Array | None) -> Factor:
-        return steps.sigma(E, q, cov=None, d=start, block=None, gtol=_EXACT)
+    def fit(q: int, start: Array | None) -> SigmaStep:
+        return problem.sigma_step(E, q, d=start, gtol=_EXACT)
 
     pool = [fit(0, problem.s_ols)]
     rungs = []
     for q in range(1, rank + 1):
-        rungs.append(_rung(pool[0].nll + steps.constant, pool[0]))
+        rungs.append(_rung(pool[0].nll + constant, pool[0]))
         tried = _TRIED if len(pool) > 1 else max(_TRIED, _WIDTH)
-        new = [fit(q, start) for f in pool for start in added(steps, E, f.F, f.d, floor, tried)]
+        new = [
+            fit(q, start)
+            for F, d in map(_parts, pool)
+            for start in added(problem.errors, E, F, d, floor, tried)
+        ]
         if q == 1 or q == rank:
             new.append(fit(q, None))
         if q == rank and d is not None:
             new.append(fit(q, d))
         pool = sorted(new, key=lambda f: f.nll) if q == rank else distinct(new, _WIDTH)
-    nll = [f.nll + steps.constant for f in pool]
-    return Climb([Start("grow", d=f.d, block=f.block) for f in pool], nll, rungs)
+    nll = [f.nll + constant for f in pool]
+    return Climb([Start("grow", d=_parts(f)[1], block=f.block) for f in pool], nll, rungs)
 
 
-def climb(problem: System, rank: int, ends: int = 2, tried: int = _TRIED) -> Climb:
+def climb(problem: Problem, rank: int, ends: int = 2, tried: int = _TRIED) -> Climb:
     """A climb that refits beta at every rung, where rank - 1 ends in ``ends`` starts of ``rank``.
 
     At a rung of fewer factors the best factor analysis of the rung below's residuals is run to
     convergence, and so is the OLS start; the better is climbed on from. ``tried`` Heywood starts
     are factor-analysed at each.
     """
-    steps = steps_of(problem)
     E, gamma = problem.E_ols, problem.gamma_ols
     F, d = np.empty((problem.K, 0)), problem.s_ols
-    rungs = [Rung(steps.sigma(E, 0, cov=None, d=d, block=None, gtol=1.0).nll + steps.constant, 0)]
+    rungs = [Rung(problem.sigma_step(E, 0, d=d, gtol=1.0).nll + problem.errors.constant, 0)]
     for q in range(1, rank):
         watch = Watch(None, problem.K)
         fits = []
-        for start in [*_grown(problem, steps, q, E, gamma, F, d, 1, tried), Start()]:
+        for start in [*_grown(problem, q, E, gamma, F, d, 1, tried), Start()]:
             fits.append(als(problem, q, start, callback=watch))
             watch.best = min(f.nll for f in fits)
         best = min(fits, key=lambda f: f.nll)
         rungs.append(_rung(best.nll, best))
-        E, gamma, F, d = best.E, best.gamma, best.cov.loadings, best.cov.uniquenesses
-    starts = _grown(problem, steps, rank, E, gamma, F, d, ends, tried)
+        E, gamma = best.E, best.gamma
+        F, d = _parts(best)
+    starts = _grown(problem, rank, E, gamma, F, d, ends, tried)
     return Climb(starts, [], rungs)
 
 
 def _grown(
-    problem: System,
-    steps: Steps,
+    problem: Problem,
     rank: int,
     E: Array,
     gamma: Array,
@@ -168,18 +167,18 @@ def _grown(
 ) -> list[Start]:
     """The ``most`` lowest factor analyses of E from (F, d) and a factor more, as starts."""
     fits = [
-        steps.sigma(E, rank, cov=None, d=start, block=None, gtol=_ROUGH)
-        for start in added(steps, E, F, d, problem.floor, tried)
+        problem.sigma_step(E, rank, d=start, gtol=_ROUGH)
+        for start in added(problem.errors, E, F, d, problem.floor, tried)
     ]
     return [
-        Start("grow", gamma=gamma, d=f.d, near=LowRankDiag._trusted(f.F, f.d), block=f.block)
+        Start("grow", gamma=gamma, d=_parts(f)[1], near=f.cov, block=f.block)
         for f in distinct(fits, most)
     ]
 
 
-def distinct(fits: Sequence[Factor], most: int) -> list[Factor]:
+def distinct(fits: Sequence[SigmaStep], most: int) -> list[SigmaStep]:
     """The ``most`` lowest whose NLLs differ, the lowest first."""
-    out: list[Factor] = []
+    out: list[SigmaStep] = []
     for f in sorted(fits, key=lambda f: f.nll):
         if not out or f.nll > out[-1].nll + _SAME:
             out.append(f)
@@ -188,5 +187,11 @@ def distinct(fits: Sequence[Factor], most: int) -> list[Factor]:
     return out
 
 
-def _rung(nll: float, fit: Factor | Solution) -> Rung:
+def _parts(fit: SigmaStep | Solution) -> tuple[Array, Array]:
+    """F and d of a fit of a law that climbs."""
+    factors = factors_of(fit.cov)
+    return factors.loadings, factors.uniquenesses
+
+
+def _rung(nll: float, fit: SigmaStep | Solution) -> Rung:
     return Rung(float(nll), int(np.count_nonzero(fit.at_bound)))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.maximise.als import Solution, Sweep
-from sm_alsgls.core.maximise.search import Run, Search
+from sm_alsgls.core.maximise.found import Run, Search
+from sm_alsgls.core.maximise.solution import Solution, Sweep
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.second_order.stationarity import stationarity
 from sm_alsgls.covariance import LowRankDiag
 
 
@@ -20,7 +19,7 @@ def least_squares(problem: Problem) -> Search:
     gamma, E = problem.gamma_ols, problem.E_ols
     cov = LowRankDiag.diagonal(np.maximum(problem.s_ols, problem.floor))
     free = np.zeros(problem.K, dtype=bool)
-    measures = stationarity(problem, gamma, E, cov, free)
+    measures = problem.stationarity(gamma, E, cov, free)
     nll = float(cov.nll(E, problem.n_obs))
     trace = (Sweep(0, nll, nll, 1.0, 0, 0, *measures, 0.0),)
     best = Solution(

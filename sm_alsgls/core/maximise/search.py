@@ -13,15 +13,15 @@ ends are in the table, and only the lowest are run. Random starts are for who as
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
-from sm_alsgls.core.errors.steps import System, steps_of
-from sm_alsgls.core.maximise.als import Solution, Start, Sweep, als
+from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.maximise.found import Run, Rung, Search
 from sm_alsgls.core.maximise.joining import JOINED, SAME, Watch
-from sm_alsgls.core.maximise.ladder import Rung, climb, climb_alone
+from sm_alsgls.core.maximise.ladder import climb, climb_alone
+from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.maximise.starts import (
     common_start,
     continued,
@@ -30,9 +30,9 @@ from sm_alsgls.core.maximise.starts import (
     union_start,
 )
 from sm_alsgls.core.maximise.units import curvature_in_units, in_units
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.second_order.curvature import Curvature, lowest_curvature
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.covariance import LowRankDiag
 
 __all__ = ["SAME", "Run", "Search", "curvature_at", "effort", "search"]
 
@@ -47,34 +47,7 @@ _FULL, _LEAN = 40_000, 100_000
 _FINISHED = 3
 
 
-class Run(NamedTuple):
-    """One row of the table of starts; ``gap`` is its NLL per row above the best."""
-
-    start: str
-    nll: float
-    gap: float
-    sweeps: int
-    ended: str
-
-
-@dataclass(frozen=True)
-class Search:
-    """The best solution, how the others ended, the curvature at the best, and who searched.
-
-    ``rungs`` are the best fits of ranks 0 to r - 1 on the way, where the search climbed. Where the
-    likelihood has no bound at this rank (`core.sigma.bounded`) ``bounded`` is False, and only
-    the first start was run unless more were asked for: a better one would be a spike.
-    """
-
-    best: Solution
-    runs: tuple[Run, ...]
-    curvature: Curvature | None = field(default=None, repr=False)
-    method: str = "als"
-    rungs: tuple[Rung, ...] = field(default=(), repr=False)
-    bounded: bool = True
-
-
-def effort(problem: System) -> str:
+def effort(problem: Problem) -> str:
     """How much a search spends by default: "full", "lean" or "least", by size alone.
 
     Up to 40,000 elements of residuals (n K, after row compression) a run takes milliseconds and
@@ -85,37 +58,42 @@ def effort(problem: System) -> str:
     return "full" if size <= _FULL else "lean" if size <= _LEAN else "least"
 
 
-def most_starts(problem: System, rank: int, n_starts: int | None) -> int:
+def most_starts(problem: Problem, rank: int, n_starts: int | None) -> int:
     """How many runs a search of ``n_starts`` has at most, but for steps off a saddle."""
-    if rank == 0:
+    if _only_one(problem, rank):
         return 1
     if n_starts is not None:
         return n_starts
     spent = effort(problem)
     if spent == "least":
         return 2
-    if steps_of(problem).sigma_alone:
+    if problem.sigma_alone:
         return 1 + _FINISHED
     return 5 if spent == "full" else 3
+
+
+def _only_one(problem: Problem, rank: int) -> bool:
+    """Whether there is one maximum: OLS, equation by equation."""
+    return problem.errors.climbs and rank == 0
 
 
 @on_one_thread
 @in_units
 def search(
-    problem: System,
+    problem: Problem,
     rank: int,
     *,
     n_starts: int | None = None,
     rng: np.random.Generator | None = None,
     first: Start | None = None,
     callback: Callable[[Sweep], object] | None = None,
-    after_first: Callable[[System, Solution], object] | None = None,
+    after_first: Callable[[Problem, Solution], object] | None = None,
 ) -> Search:
     """Maximise the likelihood from several starts.
 
     Parameters
     ----------
-    problem : Problem or another System
+    problem : Problem
     rank : int
     n_starts : int, optional
         Starts to run. 1 is ``first`` alone; then come the constructed ones, the most promising
@@ -136,8 +114,9 @@ def search(
     Search
     """
     spent = effort(problem)
-    bounded = rank == 0 or steps_of(problem).bounded(rank)
-    if rank == 0 or (n_starts is None and not bounded):
+    bounded = problem.bounded(rank)
+    alone = _only_one(problem, rank)
+    if alone or (n_starts is None and not bounded):
         n_starts = 1
     few = n_starts is None and spent == "least"
     watch = Watch(callback, problem.K, problem.n_obs if few else None)
@@ -155,14 +134,14 @@ def search(
             # Made here: it takes as long as a sweep of a small system.
             rng = rng or np.random.default_rng(0)
             if spent == "least":
-                block = steps_of(problem).elsewhere(runs.solutions[0].block)
+                block = problem.errors.elsewhere(runs.solutions[0].block)
                 runs.run(nearby_start(problem, rank, rng, block))
             else:
                 runs.run(random_start(problem, rank, rng, drawn))
             drawn += 1
     best = runs.finished_winner()
     curvature = None
-    if rank > 0 and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
+    if not alone and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
         best, curvature = runs.leave_saddles(best)
     return Search(best, runs.table(best), curvature, rungs=tuple(rungs), bounded=bounded)
 
@@ -170,7 +149,7 @@ def search(
 class _Runs:
     """The runs of a search, in order, and the rows of their table."""
 
-    def __init__(self, problem: System, rank: int, watch: Watch, most: int | None) -> None:
+    def __init__(self, problem: Problem, rank: int, watch: Watch, most: int | None) -> None:
         self._problem, self._rank, self._watch, self._most = problem, rank, watch, most
         self.solutions: list[Solution] = []
         self.rows: list[tuple[str, float, int, str]] = []
@@ -199,7 +178,9 @@ class _Runs:
     def construct(self, full: bool, first: Start | None) -> list[Rung]:
         """Run the constructed starts; the rungs of the climb."""
         problem, rank = self._problem, self._rank
-        if steps_of(problem).sigma_alone:
+        if not problem.errors.climbs:
+            return self._elsewhere()
+        if problem.sigma_alone:
             found = climb_alone(problem, rank, None if first is None else first.d)
             done = 0
             for start, nll in zip(found.starts, found.nll, strict=True):
@@ -228,6 +209,13 @@ class _Runs:
                 self.run(made)
         return found.rungs
 
+    def _elsewhere(self) -> list[Rung]:
+        """The constructed starts of a law without a rank."""
+        for made in (union_start(self._problem, self._rank), common_start(self._problem)):
+            if made is not None and not self.full and not self._problem.sigma_alone:
+                self.run(made)
+        return []
+
     def finished_winner(self) -> Solution:
         """The best solution, run to its end."""
         best = _winner(self.solutions)
@@ -239,12 +227,12 @@ class _Runs:
             self._add(best, best.nll)
         return best
 
-    def leave_saddles(self, best: Solution) -> tuple[Solution, Curvature]:
+    def leave_saddles(self, best: Solution) -> tuple[Solution, Curvature | None]:
         """Step off along negative curvature, both ways, until there is none (3 times at most)."""
         self._watch.best = None
         for _ in range(3):
             curvature = curvature_at(self._problem, best)
-            if not curvature.is_saddle:
+            if curvature is None or not curvature.is_saddle:
                 break
             tried = [best]
             for sign in (1.0, -1.0):
@@ -282,25 +270,21 @@ def _joined(first: tuple[Sweep, ...], then: tuple[Sweep, ...]) -> tuple[Sweep, .
     )
 
 
-def _off_a_saddle(problem: System, best: Solution, curvature: Curvature, sign: float) -> Start:
+def _off_a_saddle(problem: Problem, best: Solution, curvature: Curvature, sign: float) -> Start:
     """A step of about one unit along the curvature's direction."""
-    x = sign * curvature.x / max(1.0, float(np.abs(curvature.x).max(initial=0.0)))
     scale = sign / max(1.0, float(np.abs(curvature.gamma).max(initial=0.0)))
-    d = np.maximum(best.cov.uniquenesses * np.exp(x), problem.floor)
-    size = np.abs(curvature.F / np.sqrt(best.cov.uniquenesses)[:, None]).max(initial=0.0)
-    F = best.cov.loadings + sign / max(1.0, float(size)) * curvature.F
     return Start(
         "off a saddle",
         gamma=best.gamma + scale * curvature.gamma,
-        d=d,
-        near=LowRankDiag.from_factors(F, d),
+        near=problem.errors.along(best.cov, curvature, sign, problem.floor),
     )
 
 
 @curvature_in_units
-def curvature_at(problem: System, solution: Solution) -> Curvature:
-    """The lowest curvature at a solution, uniquenesses on their bound held there."""
-    free = solution.cov.uniquenesses > 1.5 * problem.floor
-    return lowest_curvature(
-        steps_of(problem).hessian(solution.gamma, solution.E, solution.cov, free)
-    )
+def curvature_at(problem: Problem, solution: Solution) -> Curvature | None:
+    """The lowest curvature at a solution, uniquenesses on their bound held there.
+
+    None where the law of the errors has no second-order check.
+    """
+    hessian = problem.hessian(solution.gamma, solution.E, solution.cov)
+    return None if hessian is None else lowest_curvature(hessian)

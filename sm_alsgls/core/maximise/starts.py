@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.errors.steps import System, steps_of
-from sm_alsgls.core.maximise.als import Solution, Start
+from sm_alsgls.core.maximise.solution import Solution, Start
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 
 Array = np.ndarray
@@ -22,13 +22,13 @@ Array = np.ndarray
 _SHARED = 1e-8
 
 
-def union_start(problem: System, rank: int) -> Start | None:
+def union_start(problem: Problem, rank: int) -> Start | None:
     """Sigma of the residuals of Y on every regressor of the system."""
-    cov = steps_of(problem).union(rank)
+    cov = problem.union(rank)
     return None if cov is None else Start("union", cov=cov)
 
 
-def common_start(problem: System) -> Start | None:
+def common_start(problem: Problem) -> Start | None:
     """Coefficients of Y on the directions that the spans of all designs share.
 
     U spans the intersection of the span(Q_j): with Q_0 of the smallest design, U = Q_0 v for the
@@ -38,7 +38,7 @@ def common_start(problem: System) -> Start | None:
 
     None where nothing is shared, or where everything is.
     """
-    design = problem.design
+    design = problem.design.free
     if design.shared:
         return None
     Q = design.basis(int(np.argmin(design.p)))
@@ -50,26 +50,26 @@ def common_start(problem: System) -> Start | None:
     U = Q @ vectors[:, values > 1.0 - _SHARED]
     if not U.shape[1] or np.all(design.p == U.shape[1]):
         return None
-    return Start("common", gamma=design.project((U @ (U.T @ problem.Y)).copy(order="F")))
+    return Start("common", gamma=problem.design.project((U @ (U.T @ problem.Y)).copy(order="F")))
 
 
 def continued(solution: Solution, label: str | None = None) -> Start:
     """Where a solution ended, to go on from there, or with another rank."""
-    cov = solution.cov
     name = solution.label if label is None else label
-    return Start(name, gamma=solution.gamma, d=cov.uniquenesses, near=cov)
+    return Start(name, gamma=solution.gamma, near=solution.cov)
 
 
-def random_start(problem: System, rank: int, rng: np.random.Generator, index: int) -> Start:
+def random_start(problem: Problem, rank: int, rng: np.random.Generator, index: int) -> Start:
     """The ``index``-th kind of random start: coefficients far off, near, or a random Sigma.
 
     Where coefficients are those of OLS whatever Sigma is, always a random Sigma.
     """
     s, K = problem.s_ols, problem.K
-    kind = 2 if steps_of(problem).sigma_alone else index % 3
+    kinds = 3 if problem.errors.climbs else 2
+    kind = 2 if problem.sigma_alone and kinds == 3 else index % kinds
     if kind < 2:
         width = (10.0, 1.0)[kind]
-        noise = problem.design.expand(np.sqrt(s * problem.n_obs))
+        noise = np.sqrt(problem.n_obs / problem.design.diagonal(1.0 / s))
         gamma = problem.gamma_ols + width * noise * rng.standard_normal(problem.design.P)
         return Start("random beta", gamma=gamma)
     share = 1.0 - 10.0 ** rng.uniform(-3.0, -0.3, K)
@@ -77,14 +77,14 @@ def random_start(problem: System, rank: int, rng: np.random.Generator, index: in
 
 
 def nearby_start(
-    problem: System, rank: int, rng: np.random.Generator, block: Array | None
+    problem: Problem, rank: int, rng: np.random.Generator, block: Array | None
 ) -> Start:
     """A random Sigma near enough to be cheap, for systems where a start takes seconds.
 
     Factors lean on random directions and uniquenesses on random shares; ``block`` only saves
     eigen-iterations.
     """
-    share = rng.uniform(0.2, 0.8, problem.K)
+    share = np.asarray(rng.uniform(0.2, 0.8, problem.K))
     cov = _random_sigma(problem.s_ols, share, rank, rng)
     return Start("random Sigma", cov=cov, block=block)
 

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from sm_alsgls.core.errors.steps import System
-from sm_alsgls.core.maximise.als import Solution, Start, Sweep
+from sm_alsgls.core.maximise.found import Search
+from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.second_order.curvature import Curvature
 from sm_alsgls.covariance import LowRankDiag
-
-if TYPE_CHECKING:
-    from sm_alsgls.core.maximise.search import Search
+from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.units import units
 
 Array = np.ndarray
 
@@ -32,17 +32,6 @@ _LEAST, _MOST = 1e-60, 1e60
 _SMALLEST = 1e-307
 
 
-def units(variances: Array) -> Array:
-    """Powers of two (K,) within a factor of 1.42 of the standard deviations."""
-    return np.asarray(np.exp2(np.round(0.5 * np.log2(variances))))
-
-
-def standardised(cov: LowRankDiag) -> tuple[LowRankDiag, Array]:
-    """``cov`` in its own units, and those units (K,)."""
-    c = units(cov.diag())
-    return cov.scaled(1.0 / c), c
-
-
 def in_units(searcher: Callable[..., Search]) -> Callable[..., Search]:
     """A search that runs on standardised responses where theirs are extreme.
 
@@ -50,7 +39,7 @@ def in_units(searcher: Callable[..., Search]) -> Callable[..., Search]:
     """
 
     @wraps(searcher)
-    def search(problem: System, rank: int, **kwds: Any) -> Search:
+    def search(problem: Problem, rank: int, **kwds: Any) -> Search:
         s = problem.s_ols
         if np.all(s > _LEAST) and np.all(s < _MOST):
             return searcher(problem, rank, **kwds)
@@ -68,16 +57,19 @@ def in_units(searcher: Callable[..., Search]) -> Callable[..., Search]:
     return search
 
 
-def curvature_in_units(curvature_of: Callable[..., Curvature]) -> Callable[..., Curvature]:
+def curvature_in_units(
+    curvature_of: Callable[..., Curvature | None],
+) -> Callable[..., Curvature | None]:
     """The lowest curvature at a solution, found as `in_units` searches."""
 
     @wraps(curvature_of)
-    def curvature(problem: System, solution: Solution) -> Curvature:
+    def curvature(problem: Problem, solution: Solution) -> Curvature | None:
         s = problem.s_ols
         if np.all(s > _LEAST) and np.all(s < _MOST):
             return curvature_of(problem, solution)
         scale = _Scale(problem, units(s))
-        return scale.curvature(curvature_of(scale.inner, scale.inward(solution)))
+        found = curvature_of(scale.inner, scale.inward(solution))
+        return None if found is None else scale.curvature(found)
 
     return curvature
 
@@ -85,9 +77,8 @@ def curvature_in_units(curvature_of: Callable[..., Curvature]) -> Callable[..., 
 class _Scale:
     """A problem in other units, and what is found there in those of the problem."""
 
-    def __init__(self, problem: System, c: Array) -> None:
+    def __init__(self, problem: Problem, c: Array) -> None:
         self._problem, self._c = problem, c
-        self._on_gamma = problem.design.expand(c)
         self._shift = float(problem.counts @ np.log(c)) / problem.n_obs
         self.inner = problem.rescaled(c)
 
@@ -148,15 +139,18 @@ class _Scale:
             block=None,
         )
 
-    def _covariance(self, cov: LowRankDiag) -> LowRankDiag:
+    def _covariance(self, cov: Covariance) -> Covariance:
+        low = cov.low_rank
+        if low is None:
+            return cov.scaled(self._c)
         # 1 / d must be finite, which a Heywood case of a response of 1e-150 is not by itself.
-        d = np.maximum(cov.uniquenesses * self._c * self._c, _SMALLEST)
-        return LowRankDiag.from_factors(cov.loadings * self._c[:, None], d)
+        d = np.maximum(low.uniquenesses * self._c * self._c, _SMALLEST)
+        return LowRankDiag.from_factors(low.loadings * self._c[:, None], d)
 
     def curvature(self, curvature: Curvature) -> Curvature:
         """A direction in the units of the problem."""
         return replace(
             curvature,
-            gamma=curvature.gamma * self._on_gamma,
+            gamma=self._carried(curvature.gamma) - self._carried(np.zeros_like(curvature.gamma)),
             F=curvature.F * self._c[:, None],
         )

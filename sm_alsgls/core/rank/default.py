@@ -28,13 +28,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.path import path_gtol, residual_steps
 from sm_alsgls.core.sigma.factor import sigma_parameters
 from sm_alsgls.core.sigma.observed_factor import fit_observed
 from sm_alsgls.core.sigma.observed_start import available_cells
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
 
@@ -59,20 +59,18 @@ def supported_rank(n: float, K: int) -> int:
     return max(1, math.floor(n / (_ROWS + _ROWS_OF_FEW / K)))
 
 
-def degrees_of_freedom(problem: Problem | ObservedProblem, free: int) -> float:
+def degrees_of_freedom(problem: Problem, free: int) -> float:
     """n, of ``free`` coefficients in all."""
     return float(np.mean(problem.counts)) - free / problem.K
 
 
 @on_one_thread
-def default_criterion(
-    problem: Problem | ObservedProblem, ranks: Sequence[int], free: int
-) -> dict[int, float]:
+def default_criterion(problem: Problem, ranks: Sequence[int], free: int) -> dict[int, float]:
     """The criterion of each candidate, up to the one at which it has risen twice in a row.
 
     Parameters
     ----------
-    problem : Problem or ObservedProblem
+    problem : Problem
     ranks : sequence of int
         Ascending.
     free : int
@@ -80,11 +78,11 @@ def default_criterion(
     """
     n, K = degrees_of_freedom(problem, free), problem.K
     scale = 2.0 * n * problem.n_obs / float(np.mean(problem.counts))
-    steps = (
-        _observed_steps(problem, ranks)
-        if isinstance(problem, ObservedProblem)
-        else residual_steps(problem, ranks)
-    )
+    patterns = problem.rows.patterns
+    if patterns is None:
+        steps = residual_steps(problem, ranks)
+    else:
+        steps = _observed_steps(problem, patterns, ranks)
     found: dict[int, float] = {}
     risen, last = 0, math.inf
     for rank, nll in zip(ranks, steps, strict=False):
@@ -97,11 +95,11 @@ def default_criterion(
     return found
 
 
-def _observed_steps(problem: ObservedProblem, ranks: Sequence[int]) -> Iterator[float]:
+def _observed_steps(problem: Problem, patterns: Patterns, ranks: Sequence[int]) -> Iterator[float]:
     """Least NLL per row of OLS residuals with missing cells at each candidate."""
-    E, patterns = problem.E_ols, problem.patterns
+    E = problem.E_ols
     for rank in ranks:
         start = available_cells(E, patterns, rank)
         floor = np.maximum(problem.floor, _SHARE * problem.s_ols)
         gtol = min(_GTOL, path_gtol(problem.n_obs))
-        yield fit_observed(E, patterns, start, floor, gtol=gtol).nll + problem.steps.constant
+        yield fit_observed(E, patterns, start, floor, gtol=gtol).nll + problem.errors.constant

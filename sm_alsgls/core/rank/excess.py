@@ -34,6 +34,7 @@ from sm_alsgls.core.rank.path import path_gtol, searched
 from sm_alsgls.core.sigma.factor import fit_factor
 from sm_alsgls.core.sigma.spectrum import spectrum
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.covariance.base import factors_of
 
 Array = np.ndarray
 
@@ -69,9 +70,9 @@ class LastFactor(NamedTuple):
         return self.pvalue > SPARE
 
 
-def spare_factor(problem: object, solution: Solution, rank: int) -> LastFactor | None:
+def spare_factor(problem: Problem, solution: Solution, rank: int) -> LastFactor | None:
     """`last_factor`; None without factors, or where rows are observed in part."""
-    if rank == 0 or not isinstance(problem, Problem):
+    if rank == 0 or not (problem.errors.whole and problem.errors.climbs):
         return None
     return last_factor(problem, solution)
 
@@ -92,7 +93,7 @@ def last_factor(problem: Problem, solution: Solution) -> LastFactor:
     where it is not, up to 20 % on small ones, whose default of many starts makes that 1 %
     (K = 10 .. 10,000).
     """
-    cov = solution.cov.canonical()
+    cov = factors_of(solution.cov).canonical()
     F, N, K = cov.loadings, problem.n_obs, problem.K
     r = F.shape[1]
     rows, columns = N - problem.design.P / K - (r - 1), K - (r - 1)

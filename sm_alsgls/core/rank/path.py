@@ -18,9 +18,9 @@ from sm_alsgls.core.maximise.als import Solution, Start, als
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.sigma.factor import FactorSolution, fit_factor
-from sm_alsgls.core.sigma.spectrum import BlockSpectrum, spectrum
+from sm_alsgls.core.sigma.spectrum import spectrum
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import Covariance, factors_of
 
 Array = np.ndarray
 
@@ -37,7 +37,7 @@ class RankFit:
     ----------
     rank : int
     gamma : ndarray, shape (P,)
-    cov : LowRankDiag
+    cov : Covariance
     nll : float
         Per row, without ridges.
     root : float
@@ -49,7 +49,7 @@ class RankFit:
 
     rank: int
     gamma: Array = field(repr=False)
-    cov: LowRankDiag
+    cov: Covariance
     nll: float
     root: float
     converged: bool
@@ -118,7 +118,9 @@ def rank_path(
         root, block = _beyond(problem, solution, rank, more)
         # OLS coefficients are the default, and a diagonal Sigma's d say nothing of a factor.
         before = (
-            Start("grow", gamma=solution.gamma, d=solution.cov.uniquenesses, block=block)
+            Start(
+                "grow", gamma=solution.gamma, d=factors_of(solution.cov).uniquenesses, block=block
+            )
             if rank > 0
             else None
         )
@@ -202,8 +204,8 @@ def _beyond(
     source = spectrum(solution.E, problem.n_obs, more, block)
     # The iteration refines only eigenvalues above 1, where a random basis may not reach: a
     # quarter of d makes them four times as large.
-    values = source.pairs(0.25 * solution.cov.uniquenesses, 1e-2)[0]
-    kept = source.block if isinstance(source, BlockSpectrum) else None
+    values = source.pairs(0.25 * factors_of(solution.cov).uniquenesses, 1e-2)[0]
+    kept = source.block
     return 0.25 * float(values[rank]), kept
 
 

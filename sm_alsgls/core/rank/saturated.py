@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.gls import NormalEquations, conjugate_gradients
+from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.problem import Problem
 
 Array = np.ndarray
@@ -36,6 +36,12 @@ class CrossProductCovariance:
         """M S^-1 for rows M (n, K)."""
         return np.asarray((M @ self._inverse) @ self._inverse.T)
 
+    #: There is no need: `solve` is two small products.
+    precision = None
+
+    def piecewise(self, n: int) -> None:
+        """None: it takes whole rows."""
+
     def precision_diag(self) -> Array:
         """Diagonal of S^-1, (K,)."""
         return np.einsum("ij,ij->i", self._inverse, self._inverse)
@@ -49,7 +55,7 @@ def regressor_rank(problem: Problem) -> int:
     """q, the rank of all regressors of the system together."""
     if problem.design.shared:
         return int(problem.design.p[0])
-    Q = np.concatenate([problem.design.basis(j) for j in range(problem.K)], axis=1)
+    Q = np.concatenate([problem.design.free.basis(j) for j in range(problem.K)], axis=1)
     gram = Q @ Q.T if Q.shape[0] <= Q.shape[1] else Q.T @ Q
     # Columns of Q have unit length: the largest eigenvalue lies between 1 and K.
     return int(np.sum(np.linalg.eigvalsh(gram) > 1e-10))
@@ -87,9 +93,7 @@ def fit_unrestricted(
     E = problem.residuals(gamma)
     nll = saturated_nll(E, problem.n_obs)
     for iteration in range(1, max_iter + 1):
-        normal = NormalEquations(
-            problem.design, CrossProductCovariance(E, problem.n_obs), problem.n_obs
-        )
+        normal = problem.design.normal(CrossProductCovariance(E, problem.n_obs), problem.n_obs)
         score = normal.score(E, gamma)
         size = normal.score_size(score)
         step = conjugate_gradients(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.base import PerEquation
 
 Array = np.ndarray
 
@@ -79,7 +79,7 @@ def robust_squares(E: Array) -> float:
     return total
 
 
-def standardised_squares(Z: Array, design: Design, n_obs: int) -> float:
+def standardised_squares(Z: Array, design: PerEquation, n_obs: int) -> float:
     """sum_{j<l} (r_jl^2 - mu_jl) / v_jl with exact moments of r_jl^2 under the null.
 
     When the errors of two equations are independent and spherical, their OLS residuals have
@@ -93,7 +93,7 @@ def standardised_squares(Z: Array, design: Design, n_obs: int) -> float:
     ----------
     Z : ndarray, shape (n, K)
         OLS residuals scaled to unit length.
-    design : Design
+    design : PerEquation
         Whose rows may be compressed: only Q_j'Q_l is used.
     n_obs : int
         N.

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.base import PerEquation
 
 Array = np.ndarray
 
 
-def evened(E: Array, design: Design) -> Array:
+def evened(E: Array, design: PerEquation) -> Array:
     """OLS residuals (N, K) over sqrt(1 - h_nj), h the leverages: as variable as their errors."""
     out = np.array(E)
     for j in range(design.K):
@@ -32,7 +32,7 @@ def turned(E: Array, rng: np.random.Generator) -> Array:
 
 
 def wild_pvalue(
-    statistic: Callable[[Array], float], E: Array, design: Design, reps: int, seed: int = 0
+    statistic: Callable[[Array], float], E: Array, design: PerEquation, reps: int, seed: int = 0
 ) -> tuple[float, float]:
     """A statistic of OLS residuals, and the share of draws in which it is as large.
 
@@ -42,7 +42,7 @@ def wild_pvalue(
         Residuals (N, K) to a number, large where they are correlated.
     E : ndarray, shape (N, K)
         OLS residuals of all rows.
-    design : Design
+    design : PerEquation
         Whose regressors are taken out of every draw again.
     reps : int
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
 
@@ -33,6 +34,22 @@ class CellRows(Rows):
 
     mask: Array = None  # type: ignore[assignment]
     designs: Sequence[Array] = ()
+
+    @cached_property
+    def patterns(self) -> Patterns | None:
+        """Which cells the rows have; None where they have all and are weighted only."""
+        return None if self.mask.all() else Patterns(self.mask)
+
+    @property
+    def seen_blocks(self) -> Sequence[Array]:
+        """The designs, zero in rows of missing cells.
+
+        The same block in several equations stays one array while it is whole.
+        """
+        return [
+            X if seen.all() else np.where(seen[:, None], X, 0.0)
+            for X, seen in zip(self.blocks, self.mask.T, strict=True)
+        ]
 
     @property
     def common(self) -> bool:

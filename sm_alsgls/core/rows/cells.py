@@ -18,10 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sm_alsgls.core.design.restricted import RestrictedProblem
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
-from sm_alsgls.core.errors.observed_restriction import RestrictedObservedProblem
-from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.core.rows.joint_rows import JointRows, fewest_joint_rows
@@ -160,21 +156,6 @@ class Cells:
         plain = Cells(self.N, self.K, self.mask).used_blocks(blocks)
         one = np.where(mask, self.root, 0.0)
         return CellRows(scaled, own, self.N, one, mask=mask, designs=plain)
-
-    def problem(
-        self,
-        rows: Rows,
-        options: ALSOptions,
-        restrictions: tuple[Array, Array] | None = None,
-    ) -> Problem | ObservedProblem:
-        """What `als` and `search` maximise; ``restrictions`` are R and q of R beta = q."""
-        if isinstance(rows, CellRows) and not self.complete:
-            if restrictions is None:
-                return ObservedProblem.from_rows(rows, options)
-            return RestrictedObservedProblem.restricted(rows, options, *restrictions)
-        if restrictions is None:
-            return Problem.from_rows(rows, options)
-        return RestrictedProblem.from_rows(rows, options, *restrictions)
 
     # -- errors, from residuals times the roots of the weights ---------------------------------
 

@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from sm_alsgls.covariance.patterns import Patterns
+
 Array = np.ndarray
 
 # Largest root mean square of ones less their projection on a design that spans them.
@@ -45,6 +47,16 @@ class Rows:
     def of(cls, blocks: Sequence[Array], Y: Array) -> Rows:
         """N rows that stand for themselves; the arrays are not copied."""
         return cls(list(blocks), Y, len(Y), np.ones(len(Y)))
+
+    @property
+    def patterns(self) -> Patterns | None:
+        """Which cells the rows have; None where they have all."""
+        return None
+
+    @property
+    def seen_blocks(self) -> Sequence[Array]:
+        """The designs, zero in rows that the equation does not have."""
+        return self.blocks
 
     @property
     def common(self) -> bool:

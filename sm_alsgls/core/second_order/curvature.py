@@ -24,8 +24,10 @@ from typing import Protocol
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design, Ridge
+from sm_alsgls.core.design.base import Linear
+from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 
 Array = np.ndarray
 
@@ -48,14 +50,14 @@ class Operator(Protocol):
 class ScaledHessian:
     """The coordinates in which the Hessian is looked at; ``apply`` comes from subclasses."""
 
-    def __init__(self, design: Design, cov: LowRankDiag, n_obs: int, free: Array | None) -> None:
+    def __init__(self, design: Linear, cov: LowRank, n_obs: int, free: Array | None) -> None:
         self.design, self.cov, self.n_obs = design, cov, n_obs
         self._F, self._d = cov.loadings, cov.uniquenesses
         self._K, self._r = self._F.shape
         self._precision_diag = cov.precision_diag()
         self._scale = np.concatenate(
             [
-                np.sqrt(n_obs / design.expand(self._precision_diag)),
+                np.sqrt(n_obs / design.diagonal(self._precision_diag)),
                 np.sqrt(self._d).repeat(self._r),
                 np.sqrt(2.0) * (np.ones(self._K) if free is None else free),
             ]
@@ -78,10 +80,10 @@ class LikelihoodHessian(ScaledHessian):
 
     Parameters
     ----------
-    design : Design
+    design : Linear
     E : ndarray, shape (n, K)
         Residuals.
-    cov : LowRankDiag
+    cov : LowRank
     n_obs : int
         N.
     free : ndarray of bool, shape (K,), optional
@@ -93,9 +95,9 @@ class LikelihoodHessian(ScaledHessian):
 
     def __init__(
         self,
-        design: Design,
+        design: Linear,
         E: Array,
-        cov: LowRankDiag,
+        cov: LowRank,
         n_obs: int,
         free: Array | None = None,
         ridge: Ridge | None = None,
@@ -200,3 +202,16 @@ def lowest_curvature(hessian: Operator, steps: int = 8) -> Curvature:
     # The lower triangle is all that is read.
     values, vectors = np.linalg.eigh(np.diag(alpha[:steps]) + np.diag(beta[: steps - 1], -1))
     return Curvature(float(values[0]), *hessian.split(vectors[:, 0] @ basis[:steps]))
+
+
+def off_bounds(cov: LowRank, floor: Array) -> Array:
+    """Equations whose uniqueness is not on its lower bound, (K,) of bool."""
+    return np.asarray(cov.uniquenesses > 1.5 * floor)
+
+
+def along(cov: LowRank, curvature: Curvature, sign: float, floor: Array) -> LowRankDiag:
+    """Sigma about one unit along the direction of a curvature, in the coordinates of its scale."""
+    x = sign * curvature.x / max(1.0, float(np.abs(curvature.x).max(initial=0.0)))
+    d = np.maximum(cov.uniquenesses * np.exp(x), floor)
+    size = np.abs(curvature.F / np.sqrt(cov.uniquenesses)[:, None]).max(initial=0.0)
+    return LowRankDiag.from_factors(cov.loadings + sign / max(1.0, float(size)) * curvature.F, d)

@@ -22,9 +22,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from sm_alsgls.core.design.per_equation import Design, Ridge
+from sm_alsgls.core.design.base import Linear
+from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.second_order.curvature import LikelihoodHessian, ScaledHessian
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 
 Array = np.ndarray
 
@@ -41,21 +42,21 @@ class DenseHessian(ScaledHessian):
     """
 
     def __init__(
-        self, design: Design, E: Array, cov: LowRankDiag, n_obs: int, free: Array | None = None
+        self, design: Linear, E: Array, cov: LowRank, n_obs: int, free: Array | None = None
     ) -> None:
         super().__init__(design, cov, n_obs, free)
         F, d, K, r, g = self._F, self._d, self._K, self._r, design.P
-        f, P, stacked = g + K * r, cov._precision, design.stacked
+        f, P, stacked = g + K * r, cov.precision, design.free.stacked
         W = E @ P
         C = (W.T @ W) / n_obs
         Delta, A, B = P - C, P @ F, C @ F
         H = np.empty((self.size, self.size))
-        H[:g, :g] = design.inside(design.inside(stacked.spread(P) / n_obs).T)
+        H[:g, :g] = design.drop(design.drop(stacked.spread(P) / n_obs).T)
         v = (stacked.Qt @ W) / n_obs
         P_of, A_of = P.take(stacked.owner, axis=0), A.take(stacked.owner, axis=0)
         to_F = P_of[:, :, None] * (v @ F)[:, None, :] + v[:, :, None] * A_of[:, None, :]
-        H[g:f, :g] = design.inside(to_F.reshape(g, K * r)).T
-        H[f:, :g] = design.inside(P_of * v * d).T
+        H[g:f, :g] = design.drop(to_F.reshape(len(stacked.owner), K * r)).T
+        H[f:, :g] = design.drop(P_of * v * d).T
         M, T = F.T @ A, F.T @ B
         # Axes i, l, m, k.
         H_FF = P[:, None, :, None] * (T - M)[:, None, :] + C[:, None, :, None] * M[:, None, :]
@@ -98,15 +99,15 @@ class DenseHessian(ScaledHessian):
         return self.design.inside(step[:g]), step[-self._K :]
 
 
-def is_dense(design: Design, cov: LowRankDiag, ridge: Ridge | None, lam_F: float) -> bool:
+def is_dense(design: Linear, cov: LowRank, ridge: Ridge | None, lam_F: float) -> bool:
     """Whether the matrix is the cheaper form; of penalties it knows nothing."""
-    return design.P + cov.K * (cov.rank + 1) <= _SMALL and ridge is None and lam_F == 0.0
+    return design.free.P + cov.K * (cov.rank + 1) <= _SMALL and ridge is None and lam_F == 0.0
 
 
 def hessian_at(
-    design: Design,
+    design: Linear,
     E: Array,
-    cov: LowRankDiag,
+    cov: LowRank,
     n_obs: int,
     free: Array | None = None,
     ridge: Ridge | None = None,

@@ -11,15 +11,14 @@ error, (F) d_j^1/2, (x) 2^1/2, the last two by the share observed besides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from sm_alsgls.core.design.base import Linear
+from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.sigma.observed_likelihood import ObservedObjective
 from sm_alsgls.covariance import LowRankDiag
-
-if TYPE_CHECKING:
-    from sm_alsgls.core.errors.observed_problem import ObservedProblem
+from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
 
@@ -31,11 +30,17 @@ class ObservedHessian:
 
     Parameters
     ----------
-    problem : ObservedProblem
+    design : Linear
+        Zero in missing cells.
+    patterns : Patterns
     gamma : ndarray, shape (P,)
-    cov : LowRankDiag
+    E : ndarray, shape (N, K)
+        Residuals at gamma, zero in missing cells.
+    cov : LowRank
     free : ndarray of bool, shape (K,), optional
         False where d_j sits on its bound and does not move; its loadings do.
+    ridge, lam_F : Ridge, float, optional
+        Penalties of the objective.
 
     Notes
     -----
@@ -44,19 +49,25 @@ class ObservedHessian:
 
     def __init__(
         self,
-        problem: ObservedProblem,
+        design: Linear,
+        patterns: Patterns,
         gamma: Array,
-        cov: LowRankDiag,
+        E: Array,
+        cov: LowRank,
         free: Array | None = None,
+        ridge: Ridge | None = None,
+        lam_F: float = 0.0,
     ) -> None:
-        self._problem, self._gamma, self._cov = problem, gamma, cov
-        self._E, self._x = problem.residuals(gamma), np.log(cov.uniquenesses)
+        self._design, self._patterns, self._gamma, self._cov = design, patterns, gamma, cov
+        self._ridge, self._lam_F = ridge, lam_F
+        self._E, self._x = E, np.log(cov.uniquenesses)
         self._K, self._r = cov.loadings.shape
-        weight = np.sqrt(problem.n_obs / problem.patterns.rows)
+        weight = np.sqrt(patterns.N / patterns.rows)
         moves = np.ones(self._K) if free is None else free
+        normal = design.normal(cov.seen(patterns), patterns.N, ridge)
         self._scale = np.concatenate(
             [
-                np.sqrt(problem.n_obs / problem.steps.normal(cov).diagonal),
+                np.sqrt(patterns.N / normal.diagonal),
                 np.repeat(weight * np.sqrt(cov.uniquenesses), self._r),
                 np.sqrt(2.0) * weight * moves,
             ]
@@ -66,7 +77,7 @@ class ObservedHessian:
     def split(self, v: Array) -> tuple[Array, Array, Array]:
         """Unscaled (gamma', F', x') of a scaled flat vector."""
         v = v * self._scale
-        P = self._problem.design.P
+        P = self._design.P
         return v[:P], v[P : -self._K].reshape(self._K, self._r), v[-self._K :]
 
     def apply(self, v: Array) -> Array:
@@ -74,15 +85,16 @@ class ObservedHessian:
         # A step of `_STEP` in the largest coordinate, however v is scaled.
         h = _STEP / max(float(np.abs(v).max(initial=0.0)), 1e-300)
         gamma, dF, dx = self.split(v)
-        moved = self._problem.design.fitted(gamma)
+        moved = self._design.fitted(gamma)
         sides = [self._gradient(t, gamma, dF, dx, moved) for t in (h, -h)]
         return (sides[0] - sides[1]) * (self._scale / (2.0 * h))
 
     def _gradient(self, t: float, gamma: Array, dF: Array, dx: Array, moved: Array) -> Array:
-        problem = self._problem
+        patterns = self._patterns
         E = self._E - t * moved
         F, x = self._cov.loadings + t * dF, self._x + t * dx
-        point = ObservedObjective(E, problem.patterns, problem.options.lam_F)(F, x)
-        normal = problem.steps.normal(LowRankDiag.from_factors(F, np.exp(x)))
+        point = ObservedObjective(E, patterns, self._lam_F)(F, x)
+        cov = LowRankDiag.from_factors(F, np.exp(x))
+        normal = self._design.normal(cov.seen(patterns), patterns.N, self._ridge)
         score = normal.score(E, self._gamma + t * gamma)
-        return np.concatenate([-score / problem.n_obs, point.gradient])
+        return np.concatenate([-score / patterns.N, point.gradient])

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sm_alsgls.core.beta.gls import NormalEquations
-from sm_alsgls.core.problem import Problem
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.core.design.base import Normal
+from sm_alsgls.covariance.base import LowRank
 
 Array = np.ndarray
 
@@ -29,26 +28,41 @@ class Stationarity(NamedTuple):
 
 
 def stationarity(
-    problem: Problem, gamma: Array, E: Array, cov: LowRankDiag, at_bound: Array
+    normal: Normal,
+    gamma: Array,
+    E: Array,
+    cov: LowRank,
+    at_bound: Array,
+    n_obs: int,
+    lam_F: float = 0.0,
 ) -> Stationarity:
     """Both measures at (gamma, F, d), ridges included.
 
     With P = Sigma^-1 and W = E P, the NLL per row has the gradient (P - W'W/N) F in F and
     d o diag(P - W'W/N) / 2 in log d. W comes in tiles of equations. Cost O(n K r).
+
+    Parameters
+    ----------
+    normal : Normal
+        H at ``cov``, with the ridge on slopes.
+    gamma : ndarray, shape (P,)
+    E : ndarray, shape (n, K)
+    cov : LowRank
+    at_bound : ndarray of bool, shape (K,)
+    n_obs : int
+    lam_F : float
     """
-    F, d, N, design = cov.loadings, cov.uniquenesses, problem.n_obs, problem.design
+    F, d, N, design = cov.loadings, cov.uniquenesses, n_obs, normal.design
     precision = cov.precision_diag()
-    normal = NormalEquations(design, cov, N, problem.ridge)
     PF = cov.solve(F.T).T
     WF = E @ PF
-    score, squares, in_F = np.empty(design.P), np.empty(problem.K), np.empty_like(F)
+    score, squares, in_F = np.empty(design.free.P), np.empty(cov.K), np.empty_like(F)
     for equations, basis, at, Wt in normal.solved(E):
         score[at] = np.matmul(basis, Wt[:, :, None]).reshape(-1)
         squares[equations] = np.einsum("kn,kn->k", Wt, Wt)
         in_F[equations] = PF[equations] - Wt @ WF / N
-    score = design.inside(score) - normal.penalty(gamma)
+    score = design.drop(score) - normal.penalty(gamma)
     in_d = 0.5 * d * (precision - squares / N)
-    lam_F = problem.options.lam_F
     if lam_F > 0.0:
         share = F / d[:, None]
         in_F = in_F + lam_F * share

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.base import PerEquation
 
 Array = np.ndarray
 
@@ -27,7 +27,7 @@ Array = np.ndarray
 _ADDS = 1e-6
 
 
-def is_bounded(design: Design, rank: int, n_obs: int) -> bool:
+def is_bounded(design: PerEquation, rank: int, n_obs: int) -> bool:
     """Whether no r + 1 equations, of those with most regressors, can be fitted exactly.
 
     Equations are taken in the order of their p_j, largest first: a necessary condition, and with
@@ -42,7 +42,7 @@ def is_bounded(design: Design, rank: int, n_obs: int) -> bool:
     return _span(design, rank + 1, n_obs - rank) + rank < n_obs
 
 
-def largest_bounded_rank(design: Design, most: int, n_obs: int) -> int:
+def largest_bounded_rank(design: PerEquation, most: int, n_obs: int) -> int:
     """The largest rank, ``most`` at the most, at which `is_bounded`."""
     for rank in range(1, most + 1):
         if not is_bounded(design, rank, n_obs):
@@ -50,7 +50,7 @@ def largest_bounded_rank(design: Design, most: int, n_obs: int) -> int:
     return most
 
 
-def _span(design: Design, equations: int, enough: int) -> int:
+def _span(design: PerEquation, equations: int, enough: int) -> int:
     """Dimension of the span of the designs of the ``equations`` with most regressors.
 
     Counting stops at ``enough``.

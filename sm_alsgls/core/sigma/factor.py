@@ -30,6 +30,8 @@ from scipy.linalg.lapack import dposv
 
 from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.core.sigma.spectrum import BlockSpectrum, DenseSpectrum, spectrum
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.low_rank_diag import adopted
 from sm_alsgls.exceptions import IllegalRankError
 
 Array = np.ndarray
@@ -97,6 +99,11 @@ class FactorSolution(NamedTuple):
     evaluations: int
     converged: bool
     block: Array | None = None
+
+    @property
+    def cov(self) -> LowRankDiag:
+        """F F' + D, which owns the arrays from here on."""
+        return adopted(self.F, self.d)
 
 
 class _Point(NamedTuple):
@@ -202,7 +209,7 @@ def fit_factor(
     F = np.sqrt(point.d)[:, None] * point.V * np.sqrt(point.lam - 1.0)
     size = np.abs(np.where(at_bound, 0.0, point.gradient))
     gradient = max(float(size.max()), point.residual)
-    kept = source.block if isinstance(source, BlockSpectrum) else None
+    kept = source.block
     return FactorSolution(F, point.d, point.nll, gradient, at_bound, evaluations, converged, kept)
 
 

@@ -17,6 +17,8 @@ import numpy as np
 from sm_alsgls.core.sigma.observed_likelihood import ObservedObjective, ObservedPoint
 from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.covariance.low_rank_diag import adopted
 from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
@@ -54,11 +56,16 @@ class ObservedFactor:
     converged: bool
     block: SecantMemory = field(repr=False)
 
+    @property
+    def cov(self) -> LowRankDiag:
+        """F F' + D, which owns the arrays from here on."""
+        return adopted(self.F, self.d)
+
 
 def fit_observed(
     E: Array,
     patterns: Patterns,
-    start: LowRankDiag,
+    start: LowRank,
     floor: Array,
     *,
     lam_F: float = 0.0,
@@ -73,7 +80,7 @@ def fit_observed(
     E : ndarray, shape (N, K)
         Residuals, zero in missing cells.
     patterns : Patterns
-    start : LowRankDiag
+    start : LowRank
         Where to begin; it has the rank of the answer.
     floor : ndarray, shape (K,)
         Lower bounds of d, in its units.

@@ -22,6 +22,9 @@ class DenseSpectrum:
     No K x K array is formed when K exceeds the rows of E.
     """
 
+    #: Nothing is iterated, so there is no basis to start the next from.
+    block: Array | None = None
+
     def __init__(self, E: Array, n_obs: int, rank: int) -> None:
         self._rank = rank
         self._E = E / np.sqrt(n_obs)
@@ -117,7 +120,7 @@ class BlockSpectrum:
             # Reproducible, in the units of the equations; nobody else's generator is touched.
             start = np.random.default_rng(0).standard_normal((K, self._width))
             start /= np.sqrt(np.maximum(np.einsum("kn,kn->k", E.T, E.T), 1e-300))[:, None]
-        self.block = start
+        self.block: Array = start
         self.products = 0
         self._W = self._SW = np.empty((K, 0))
         self._gram = np.empty((0, 0))

@@ -5,8 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sm_alsgls.core.beta import gls as module
-from sm_alsgls.core.beta.gls import NormalEquations, conjugate_gradients, gls
+from sm_alsgls.core.beta.gls import conjugate_gradients, gls
+from sm_alsgls.core.design import normal as module
+from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.restricted import RestrictedDesign
 from sm_alsgls.covariance import LowRankDiag

@@ -6,7 +6,9 @@ from scipy.linalg import block_diag, sqrtm
 
 from sm_alsgls.core.beta.hotelling import JointMoments, System, sandwich_eta
 from sm_alsgls.core.beta.small_sample import Units
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.covariance import LowRankDiag
 
@@ -31,7 +33,8 @@ def build(kind, seed=0):
             R[j - 1, 1], R[j - 1, stop[j - 1] + 1] = 1.0, -1.0
         restrictions = R, np.zeros(K - 1)
     cells = Cells(N, K, mask, weights)
-    problem = cells.problem(cells.rows(X, Y), ALSOptions(), restrictions)
+    binding = None if restrictions is None else Restrictions(*restrictions)
+    problem = Problem.from_rows(cells.rows(X, Y), ALSOptions(), binding=binding)
     sigma = LowRankDiag.from_factors(rng.standard_normal((K, 1)), rng.uniform(0.5, 1.5, K))
     blocks = [
         np.where((np.ones((N, K), bool) if mask is None else mask)[:, [j]], x, 0.0)
@@ -157,7 +160,7 @@ def test_sandwich_eta(shared):
     if shared:
         X = [system.blocks[1]] * K
         cells = Cells(N, K)
-        problem = cells.problem(cells.rows(X, system.E), ALSOptions())
+        problem = Problem.from_rows(cells.rows(X, system.E), ALSOptions())
         system = System(problem.covariance(system.sigma), X, system.E, cells, system.sigma)
     P = system.bread.shape[0]
     R = np.zeros((3, P))

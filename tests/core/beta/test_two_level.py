@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sm_alsgls.core.beta.gls import NormalEquations
 from sm_alsgls.core.beta.two_level import ManyRightHandSides
+from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import IterationError
@@ -49,7 +49,7 @@ def test_solutions_equal_the_dense_inverse(heywood, ridge, constant):
     scale = np.sqrt(normal.diagonal)
     H = dense(normal) / np.outer(scale, scale)
     B = np.random.default_rng(1).standard_normal((normal.design.P, 70))
-    X = ManyRightHandSides(normal, cov).solve(B * scale[:, None], 1e-12, 1000)
+    X = ManyRightHandSides(normal, normal.design, cov).solve(B * scale[:, None], 1e-12, 1000)
     np.testing.assert_allclose(X * scale[:, None], np.linalg.solve(H, B), rtol=0, atol=1e-8)
 
 
@@ -57,14 +57,14 @@ def test_a_zero_column_has_the_solution_zero():
     normal, cov = normal_equations()
     B = np.zeros((normal.design.P, 2))
     B[4, 1] = 1.0
-    X = ManyRightHandSides(normal, cov).solve(B, 1e-12, 1000)
+    X = ManyRightHandSides(normal, normal.design, cov).solve(B, 1e-12, 1000)
     assert not X[:, 0].any()
     np.testing.assert_allclose(normal.apply(X[:, 1]), B[:, 1], atol=1e-10)
 
 
 def test_the_constant_that_all_designs_share_is_found():
     normal, cov = normal_equations(K=300)
-    S = ManyRightHandSides(normal, cov).shared
+    S = ManyRightHandSides(normal, normal.design, cov).shared
     one = np.full(30, 30**-0.5)
     assert np.linalg.norm(S.T @ one) == pytest.approx(1.0, abs=1e-6)
 
@@ -72,7 +72,10 @@ def test_the_constant_that_all_designs_share_is_found():
 def test_the_coarse_level_saves_most_iterations():
     normal, cov = normal_equations(K=400, N=200)
     B = np.random.default_rng(1).standard_normal((normal.design.P, 3))
-    many, plain = ManyRightHandSides(normal, cov), ManyRightHandSides(normal, cov)
+    many, plain = (
+        ManyRightHandSides(normal, normal.design, cov),
+        ManyRightHandSides(normal, normal.design, cov),
+    )
     plain.__dict__["_coarse"] = None
     many.solve(B, 1e-10, 1000)
     plain.solve(B, 1e-10, 1000)
@@ -82,4 +85,6 @@ def test_the_coarse_level_saves_most_iterations():
 def test_too_few_iterations_are_an_error():
     normal, cov = normal_equations()
     with pytest.raises(IterationError, match="Heywood"):
-        ManyRightHandSides(normal, cov).solve(np.ones((normal.design.P, 1)), 1e-12, 1)
+        ManyRightHandSides(normal, normal.design, cov).solve(
+            np.ones((normal.design.P, 1)), 1e-12, 1
+        )

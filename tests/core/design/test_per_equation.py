@@ -6,7 +6,8 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_alsgls.core.design.per_equation import DependentColumnsError, Design, TinyColumnsError
+from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
+from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.exceptions import ShapeError
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from statsmodels.datasets import macrodata
 
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
-from sm_alsgls.core.errors.steps import steps_of
 from sm_alsgls.core.maximise.als import ALSOptions, Problem, als
 from sm_alsgls.core.maximise.ladder import added, climb, climb_alone, distinct
 from sm_alsgls.core.maximise.search import search
@@ -60,7 +58,7 @@ def test_heywood_starts_are_those_of_largest_gain(N, K, q):
     problem = small(3, N, K)
     E = problem.E_ols
     fit = fit_factor(E, q, n_obs=problem.n_obs, gtol=1e-6)
-    found = added(steps_of(problem), E, fit.F, fit.d, problem.floor, 4)
+    found = added(problem.errors, E, fit.F, fit.d, problem.floor, 4)
     expected = added_densely(E, problem.n_obs, fit.F, fit.d, problem.floor, 4)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
@@ -68,13 +66,11 @@ def test_heywood_starts_are_those_of_largest_gain(N, K, q):
 def test_an_equation_that_is_a_factor_already_is_not_tried_again():
     problem = small(1)
     d = problem.s_ols.copy()
-    first = int(
-        np.argmin(added(steps_of(problem), problem.E_ols, np.empty((8, 0)), d, d * 0, 1)[1])
-    )
+    first = int(np.argmin(added(problem.errors, problem.E_ols, np.empty((8, 0)), d, d * 0, 1)[1]))
     d[first] *= 1e-9
     F = np.zeros((8, 1))
     F[first] = np.sqrt(problem.s_ols[first])
-    for start in added(steps_of(problem), problem.E_ols, F, d, problem.floor, 7)[1:]:
+    for start in added(problem.errors, problem.E_ols, F, d, problem.floor, 7)[1:]:
         assert np.argmin(start / problem.floor) != first or start[first] != problem.floor[first]
 
 
@@ -82,7 +78,7 @@ def test_gain_is_what_a_heywood_case_explains():
     """With d_j near 0 the factor is e_j, and what is left of the others is 1 - rho^2 of theirs."""
     problem = small(2, N=400)
     E = problem.E_ols
-    d = added(steps_of(problem), E, np.empty((8, 0)), problem.s_ols, problem.floor, 1)[1]
+    d = added(problem.errors, E, np.empty((8, 0)), problem.s_ols, problem.floor, 1)[1]
     j = int(np.argmin(d / problem.s_ols))
     left = np.delete(d / problem.s_ols, j)
     one = fit_factor(E, 1, n_obs=problem.n_obs, d=d, floor=problem.floor, gtol=np.inf)
@@ -95,9 +91,9 @@ def test_moments_with_holes_are_those_of_the_rows_that_both_have():
     rng = np.random.default_rng(0)
     blocks, Y = systems.system(rng, 30, 5, 1, 2)
     mask = holes(rng, 30, 5, 0.7)
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions())
+    problem = Problem(blocks, Y, ALSOptions(), mask=mask)
     E = problem.E_ols
-    found = problem.steps.moments(E, np.array([0, 3]))
+    found = problem.errors.moments(E, np.array([0, 3]))
     for at, j in enumerate((0, 3)):
         for k in range(5):
             both = mask[:, j] & mask[:, k]

@@ -5,8 +5,8 @@ import pytest
 import scipy.optimize
 
 from sm_alsgls import LowRankSUR, select_rank
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.default import default_criterion, supported_rank
 from sm_alsgls.core.sigma.factor import sigma_parameters
 from sm_alsgls.exceptions import RankDeficientError, RankWarning
@@ -31,7 +31,7 @@ def test_missing_cells_by_brute_force(rank):
     X = [x[:, : 1 + j % 2] for j, x in enumerate(X)]
     mask = dense.holes(np.random.default_rng(0), 40, 4, 0.7, least=12)
     N, p, counts = 40, np.array([x.shape[1] for x in X]), mask.sum(axis=0)
-    problem = ObservedProblem(X, Y, mask, ALSOptions(gtol=1e-9))
+    problem = Problem(X, Y, ALSOptions(gtol=1e-9), mask=mask)
     found = default_criterion(problem, [rank], int(p.sum()))[rank]
     E = np.zeros((N, 4))
     for j, (x, m) in enumerate(zip(X, mask.T, strict=True)):
@@ -52,7 +52,7 @@ def test_no_holes_are_no_holes():
     X, Y, _ = simulate(60, 8, 3, 2, seed=3)
     complete = default_criterion(Problem(X, Y, ALSOptions(gtol=1e-7)), range(4), 24)
     mask = np.ones(Y.shape, dtype=bool)
-    observed = default_criterion(ObservedProblem(X, Y, mask, ALSOptions(gtol=1e-7)), range(4), 24)
+    observed = default_criterion(Problem(X, Y, ALSOptions(gtol=1e-7), mask=mask), range(4), 24)
     np.testing.assert_allclose(list(observed.values()), list(complete.values()), atol=0.05)
 
 

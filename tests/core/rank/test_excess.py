@@ -8,7 +8,8 @@ import pytest
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core.maximise.als import als
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.criteria import largest_root_median, largest_root_pvalue
 from sm_alsgls.core.rank.excess import _lower_bound, last_factor
 from sm_alsgls.core.sigma.factor import fit_factor

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_alsgls.core.design.per_equation import DependentColumnsError, Design
-from sm_alsgls.core.design.restricted import RestrictedProblem
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.design.bases import DependentColumnsError
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows import compress
 from sm_alsgls.core.rows.compress import RowStream, compress_rows
 from sm_alsgls.core.rows.same_products import Rows
@@ -490,10 +492,10 @@ def test_a_restricted_problem_of_rows(rng):
     R[0, [1, 4]] = 1.0, -1.0
     q = np.array([0.3])
     rows = streamed(blocks, Y, [50])
-    one = RestrictedProblem(blocks, Y, ALSOptions(), R, q)
-    other = RestrictedProblem.from_rows(rows, ALSOptions(), R, q)
+    one = Problem(blocks, Y, ALSOptions(), binding=Restrictions(R, q))
+    other = Problem.from_rows(rows, ALSOptions(), binding=Restrictions(R, q))
     np.testing.assert_allclose(other.s_ols, one.s_ols, rtol=1e-12)
     beta = np.concatenate(other.design.to_beta(other.gamma_ols))
     assert R @ beta == pytest.approx(q)
     with pytest.raises(OptionError, match="lam_B"):
-        RestrictedProblem.from_rows(rows, ALSOptions(lam_B=1.0), R, q)
+        Problem.from_rows(rows, ALSOptions(lam_B=1.0), binding=Restrictions(R, q))

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
-from sm_alsgls.core.errors.steps import steps_of
 from sm_alsgls.core.maximise.als import Start, als
 from sm_alsgls.core.maximise.search import search
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.joint_rows import JointRows, fewest_joint_rows
 from sm_alsgls.core.sigma.observed_start import union_residuals
 from sm_alsgls.covariance import LowRankDiag
@@ -46,7 +45,7 @@ def test_there_the_likelihood_rises_without_end_as_d_falls():
     mask = np.ones(Y.shape, bool)
     mask[:29, 0] = mask[30:, 1] = False
     assert fewest_joint_rows(Patterns(mask), 1, np.full(4, 2)) == JointRows((0, 1), 1)
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions())
+    problem = Problem(blocks, Y, ALSOptions(), mask=mask)
     # The one joint row lies on the factor's line, and other rows see the variances only.
     e, s = problem.E_ols[29], problem.s_ols
     F = np.zeros((4, 1))
@@ -55,7 +54,7 @@ def test_there_the_likelihood_rises_without_end_as_d_falls():
     for share in (1e-5, 1e-7, 1e-9, 1e-11):
         d = np.where(np.arange(4) < 2, share * s, s)
         cov = LowRankDiag.from_factors(F, d)
-        levels.append(problem.steps.nll(problem.E_ols, cov))
+        levels.append(problem.nll(problem.E_ols, cov))
     np.testing.assert_allclose(-60 * np.diff(levels), 0.5 * np.log(100), atol=0.1)
 
 
@@ -82,7 +81,7 @@ def test_search_runs_every_kind_of_start_and_checks_curvature(seed):
     rng = np.random.default_rng(seed)
     blocks, Y = systems.system(rng, 70, 8, 2, 3)
     mask = dense.holes(rng, 70, 8, 0.75)
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions(d_floor=1e-3))
+    problem = Problem(blocks, Y, ALSOptions(d_floor=1e-3), mask=mask)
     found = search(problem, 2, n_starts=8)
     assert found.best.converged
     kinds = {run.start for run in found.runs}
@@ -100,7 +99,7 @@ def test_a_saddle_is_left():
     rng = np.random.default_rng(3)
     blocks, Y = systems.system(rng, 80, 6, 1, 2)
     mask = dense.holes(rng, 80, 6, 0.8)
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions(d_floor=1e-3))
+    problem = Problem(blocks, Y, ALSOptions(d_floor=1e-3), mask=mask)
     none = als(problem, 0)
     cov = type(none.cov).from_factors(np.zeros((6, 1)), none.cov.uniquenesses)
     first = Start("flat", gamma=none.gamma, near=cov)
@@ -116,9 +115,9 @@ def test_a_complete_problem_answers_as_before():
     rng = np.random.default_rng(0)
     blocks, Y = systems.system(rng, 90, 6, 1, 2)
     problem = Problem(blocks, Y, ALSOptions())
-    cov = steps_of(problem).union(1)
+    cov = problem.union(1)
     Z = np.concatenate(blocks, axis=1)
     E = Y - Z @ np.linalg.lstsq(Z, Y, rcond=None)[0]
     np.testing.assert_allclose(cov.diag(), np.square(E).mean(axis=0), rtol=1e-2)
     block = als(problem, 1).block
-    assert steps_of(problem).elsewhere(block) is block
+    assert problem.errors.elsewhere(block) is block

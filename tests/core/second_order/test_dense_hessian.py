@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.design.per_equation import Design
-from sm_alsgls.core.design.restricted import RestrictedDesign, RestrictedProblem
-from sm_alsgls.core.errors.steps import steps_of
+from sm_alsgls.core.design.restricted import RestrictedDesign, Restrictions
 from sm_alsgls.core.maximise.als import als
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.second_order.curvature import LikelihoodHessian, lowest_curvature
 from sm_alsgls.core.second_order.dense_hessian import DenseHessian, hessian_at
 from sm_alsgls.covariance import LowRankDiag
@@ -94,10 +94,9 @@ class TestNewton:
     def near(self, K=6, r=2, restricted=False):
         rng = np.random.default_rng(4)
         blocks, Y = systems.system(rng, 80, K, r, 3)
-        args = (np.eye(3 * K)[[1]] - np.eye(3 * K)[[4]], np.zeros(1)) if restricted else ()
-        problem = (RestrictedProblem if restricted else Problem)(
-            blocks, Y, ALSOptions(gtol=1e-9), *args
-        )
+        tie = Restrictions(np.eye(3 * K)[[1]] - np.eye(3 * K)[[4]], np.zeros(1))
+        binding = tie if restricted else None
+        problem = Problem(blocks, Y, ALSOptions(gtol=1e-9), binding=binding)
         best = als(problem, r)
         assert best.converged
         assert not best.at_bound.any()
@@ -107,17 +106,17 @@ class TestNewton:
     def test_error_squares(self, restricted):
         problem, best = self.near(restricted=restricted)
         rng = np.random.default_rng(5)
-        errors, z = [], problem.design.inside(rng.standard_normal(problem.design.P))
+        errors, z = [], problem.design.lift(rng.standard_normal(problem.design.P))
         w = rng.standard_normal(problem.K)
         for size in (1e-2, 1e-3):
             gamma = best.gamma + size * z
-            E, steps = problem.residuals(gamma), steps_of(problem)
+            E = problem.residuals(gamma)
             # An inexact Sigma-step: F is best for its d, and d is not best.
             d = best.cov.uniquenesses * np.exp(size * w)
-            factor = steps.sigma(E, 2, cov=None, d=d, block=None, gtol=1.0)
+            factor = problem.sigma_step(E, 2, d=d, gtol=1.0)
             cov = LowRankDiag.from_factors(factor.F, factor.d)
             assert factor.gradient > 0.01 * size
-            score = steps.normal(cov).score(E, gamma)
+            score = problem.normal(cov).score(E, gamma)
             step = DenseHessian(problem.design, E, cov, problem.n_obs).newton(score)[0]
             errors.append(np.linalg.norm(gamma + step - best.gamma) / np.linalg.norm(size * z))
         assert errors[0] < 0.1

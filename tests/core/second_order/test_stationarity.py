@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.maximise.als import ALSOptions, Problem
-from sm_alsgls.core.second_order.stationarity import stationarity
 from sm_alsgls.covariance import LowRankDiag
 from tests.core import dense, systems
 
@@ -20,7 +19,7 @@ def test_measures_are_those_of_the_dense_gradient(N, K, p, ridges):
     at_bound = np.arange(K) == 1
     gamma = problem.gamma_ols + 0.2 * rng.standard_normal(problem.design.P)
     E = problem.residuals(gamma)
-    measured = stationarity(problem, gamma, E, LowRankDiag.from_factors(F, d), at_bound)
+    measured = problem.stationarity(gamma, E, LowRankDiag.from_factors(F, d), at_bound)
 
     # In gamma, on the problem's rows; the ridge from its definition in beta.
     bases = [problem.design.basis(j) for j in range(K)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.design.restricted import RestrictedProblem
+from sm_alsgls.core.design.restricted import Restrictions
 from sm_alsgls.core.maximise.als import ALSOptions, Problem, Start, als
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.sigma.bounded import is_bounded, largest_bounded_rank
@@ -91,7 +91,8 @@ def test_where_there_is_no_maximum_a_search_does_not_look_for_spikes():
     R = np.zeros((4, 25))
     R[np.arange(4), np.arange(1, 5)] = 1.0
     R[np.arange(4), np.arange(6, 10)] = -1.0
-    tied = RestrictedProblem(problem.rows.blocks, problem.Y, ALSOptions(), R, np.zeros(4))
+    binding = Restrictions(R, np.zeros(4))
+    tied = Problem(problem.rows.blocks, problem.Y, ALSOptions(), binding=binding)
     assert search(tied, 1).bounded
 
 

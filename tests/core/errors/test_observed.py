@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
 from sm_alsgls.core.maximise.als import Start, als
-from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import RankDeficientError, ShapeError
 from tests.core import dense_observed as dense
@@ -36,7 +36,7 @@ def case(name, seed=0):
 
 
 def fitted(blocks, Y, mask, r, start=None, **options):
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions(**options))
+    problem = Problem(blocks, Y, ALSOptions(**options), mask=mask)
     return problem, als(problem, r, start)
 
 
@@ -108,9 +108,9 @@ def test_given_sigma_it_is_dense_gls(name):
     K = Y.shape[1]
     rng = np.random.default_rng(9)
     cov = LowRankDiag.from_factors(rng.standard_normal((K, 2)), rng.uniform(0.3, 1, K))
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions())
+    problem = Problem(blocks, Y, ALSOptions(), mask=mask)
     V = problem.covariance(cov)
-    normal = problem.steps.normal(cov)
+    normal = problem.normal(cov)
     score = normal.score(problem.E_ols, problem.gamma_ols)
     gamma = problem.gamma_ols + V._solve_gamma(score[:, None])[:, 0]
     expected = dense.gls(blocks, np.where(mask, Y, 0.0), mask, cov.to_dense())
@@ -126,7 +126,7 @@ def test_complete_data_is_the_complete_loop(N, K, r, p):
     blocks, Y = systems.system(np.random.default_rng(0), N, K, r, p)
     options = ALSOptions(gtol=1e-9)
     one = als(Problem(blocks, Y, options), r)
-    problem = ObservedProblem(blocks, Y, np.ones(Y.shape, bool), options)
+    problem = Problem(blocks, Y, options, mask=np.ones(Y.shape, bool))
     other = als(problem, r)
     assert one.converged
     assert other.converged
@@ -157,7 +157,7 @@ def test_equations_of_different_lengths_and_pairs_that_never_meet():
     mask[20:, 2] = False
     problem, fit = fitted(blocks, Y, mask, 1, gtol=1e-8)
     assert fit.converged
-    assert problem.patterns.G == 3
+    assert problem.errors.patterns.G == 3
     check_stationary(blocks, Y, mask, problem, fit, 1.1e-8)
 
 
@@ -211,7 +211,7 @@ def test_ridges_are_those_of_complete_data():
     blocks, Y = systems.system(np.random.default_rng(4), 60, 5, 1, 3)
     options = ALSOptions(lam_B=0.3, lam_F=0.05, gtol=1e-9)
     one = als(Problem(blocks, Y, options), 1)
-    problem = ObservedProblem(blocks, Y, np.ones(Y.shape, bool), options)
+    problem = Problem(blocks, Y, options, mask=np.ones(Y.shape, bool))
     other = als(problem, 1)
     assert other.nll == pytest.approx(one.nll, abs=1e-9)
     there = Problem(blocks, Y, options).design.to_beta(one.gamma)
@@ -277,11 +277,11 @@ def test_other_responses():
 def test_bad_shapes_are_named():
     blocks, Y, mask, _ = case("K=4")
     with pytest.raises(ShapeError, match="mask"):
-        ObservedProblem(blocks, Y, mask[:, :3], ALSOptions())
+        Problem(blocks, Y, ALSOptions(), mask=mask[:, :3])
     mask[2:, 1] = False
     mask[:2, 1] = [True, False]
     with pytest.raises(RankDeficientError, match="equation 1"):
-        ObservedProblem(blocks, Y, mask, ALSOptions())
+        Problem(blocks, Y, ALSOptions(), mask=mask)
 
 
 def test_likelihood_is_that_of_a_state_space_model():

@@ -31,10 +31,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
-from sm_alsgls.core.errors.steps import steps_of
-from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.errors.base import Errors
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 
 Array = np.ndarray
 
@@ -46,7 +45,7 @@ _LEAST = 1e-8
 _GTOL = 1e-8
 
 
-def loading_precision(cov: LowRankDiag) -> float:
+def loading_precision(cov: LowRank) -> float:
     """lambda, the prior precision of D^-1/2 F that the loadings show; 0 where there are none.
 
     Examples
@@ -65,18 +64,24 @@ def loading_precision(cov: LowRankDiag) -> float:
 
 
 def with_loading_prior(
-    problem: Problem | ObservedProblem, E: Array, cov: LowRankDiag
-) -> LowRankDiag:
+    errors: Errors, E: Array, cov: LowRank, p: Array, floor: Array, lam_F: float = 0.0
+) -> LowRank:
     """Sigma for standard errors of a fit; see the module.
 
     Parameters
     ----------
-    problem : Problem or ObservedProblem
-        Where its own ridge ``lam_F`` is no smaller, ``cov`` is the answer.
+    errors : Errors
+        A law with factors.
     E : ndarray, shape (n, K)
         Residuals of the fit.
-    cov : LowRankDiag
+    cov : LowRank
         Its Sigma.
+    p : ndarray of int, shape (K,)
+        Regressors of each equation.
+    floor : ndarray, shape (K,)
+        Lower bounds of d.
+    lam_F : float
+        Ridge of the fit; where it is no smaller than the prior's, ``cov`` is the answer.
 
     Notes
     -----
@@ -86,36 +91,44 @@ def with_loading_prior(
     --------
     >>> import numpy as np
     >>> from sm_alsgls.core.maximise.als import als
-    >>> from sm_alsgls.core.problem import ALSOptions
+    >>> from sm_alsgls.core.problem import ALSOptions, Problem
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((20, 2)) for _ in range(6)]
     >>> Y = rng.standard_normal((20, 1)) + rng.standard_normal((20, 6))
     >>> problem = Problem(X, Y, ALSOptions())
     >>> fit = als(problem, 1)
-    >>> made = with_loading_prior(problem, fit.E, fit.cov)
+    >>> made = problem.interval_sigma(fit.E, fit.cov)
     >>> bool(fit.cov.uniquenesses.min() < made.uniquenesses.min())
     True
     >>> bool(np.allclose(fit.cov.diag(), made.diag()))
     True
     """
-    counts, p = problem.counts, problem.design.p
-    left = np.maximum(counts - p - cov.rank, 1)
-    lam_F = loading_precision(cov) / problem.n_obs * float(np.median(counts / left))
-    if lam_F <= problem.options.lam_F:
+    left = np.maximum(errors.counts - p - cov.rank, 1)
+    prior = loading_precision(cov) / errors.n_obs * float(np.median(errors.counts / left))
+    if prior <= lam_F:
         return cov
     common, d = _sizes(cov)
     start = LowRankDiag.from_factors(
-        cov.loadings / np.sqrt(1.0 + lam_F), d + lam_F / (1.0 + lam_F) * common
+        cov.loadings / np.sqrt(1.0 + prior), d + prior / (1.0 + prior) * common
     )
-    made = steps_of(problem).sigma(
-        E, cov.rank, cov=start, d=start.uniquenesses, block=None, gtol=_GTOL, lam_F=lam_F
-    )
-    root = np.sqrt(made.d)[:, None]
-    U, size, _ = np.linalg.svd(made.F / root, full_matrices=False)
-    stretched = size * np.sqrt(1.0 + lam_F * (1.0 + np.square(size)))
-    return LowRankDiag.from_factors(U * stretched * root, made.d)
+    made = errors.sigma(
+        E,
+        cov.rank,
+        floor=floor,
+        near=start,
+        d=start.uniquenesses,
+        block=None,
+        gtol=_GTOL,
+        lam_F=prior,
+    ).cov.low_rank
+    if made is None:
+        raise TypeError("a prior of loadings is of a law with factors")
+    root = np.sqrt(made.uniquenesses)[:, None]
+    U, size, _ = np.linalg.svd(made.loadings / root, full_matrices=False)
+    stretched = size * np.sqrt(1.0 + prior * (1.0 + np.square(size)))
+    return LowRankDiag.from_factors(U * stretched * root, made.uniquenesses)
 
 
-def _sizes(cov: LowRankDiag) -> tuple[Array, Array]:
+def _sizes(cov: LowRank) -> tuple[Array, Array]:
     """|f_j|^2 and d_j, both (K,)."""
     return np.einsum("kr,kr->k", cov.loadings, cov.loadings), cov.uniquenesses

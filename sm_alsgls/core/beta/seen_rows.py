@@ -17,67 +17,69 @@ and where errors are uncorrelated H is diagonal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
 
+from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
-from sm_alsgls.core.beta.information import CoefficientCovariance
-
-if TYPE_CHECKING:
-    from sm_alsgls.core.errors.observed_problem import ObservedNormalEquations
-    from sm_alsgls.covariance.observed import ObservedCovariance
+from sm_alsgls.core.beta.information import MEMORY
+from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.covariance.observed import ObservedCovariance
 
 Array = np.ndarray
 
-# Largest P of which a dense H is made for a few columns, and bytes that one may take at all.
-_SMALL, _MEMORY = 2_000, 2_500_000_000
 _CHUNK_BYTES = 2**25
-_CG_TOL = 1e-12
 
 
-class ObservedCoefficientCovariance(CoefficientCovariance):
-    """V = H^-1 of beta, equation by equation, formed only as far as asked.
+class SeenRows:
+    """H of rows of which some cells are missing, as a `Kernel`.
 
     Parameters
     ----------
-    normal : ObservedNormalEquations
-        With the ridge, if any.
+    design : PerEquation
+        Bases, zero in missing cells.
+    seen : ObservedCovariance
+    n_obs : int
+    ridge : Ridge, optional
     """
 
-    def __init__(self, normal: ObservedNormalEquations) -> None:
-        self.design, self.cov, self.normal = normal.design, normal.cov.cov, normal
-        self._observed, self._ridge, self._n_obs = normal.cov, normal._ridge, normal._n_obs
-        self.progress = None
-        self._stop = np.cumsum(self.design.p)
+    # The dense H is made in one pass over the rows, as one product with it is.
+    few = 0
 
-    @cached_property
-    def route(self) -> str:
-        """The route that `block` and `variances` take for all equations: dense, dual or cg."""
-        P, m = float(self.design.P), float(self.design.n * self.cov.rank)
-        costs = {
-            "dense": (m + 2.0 / 3.0 * P) * P**2 if 16.0 * P**2 <= _MEMORY else np.inf,
-            "dual": (2.0 * P + m / 3.0) * m**2 if 8.0 * m * (P + 2.0 * m) <= _MEMORY else np.inf,
-            "cg": 60.0 * P * self.design.n * (P + self.design.K * self.cov.rank),
+    def __init__(
+        self, design: PerEquation, seen: ObservedCovariance, n_obs: int, ridge: Ridge | None = None
+    ) -> None:
+        self.design, self.d, self._seen = design, seen.cov.uniquenesses, seen
+        self._r = seen.cov.rank
+        self.normal = design.normal(seen, n_obs, ridge)
+        self.closed = self._r == 0
+
+    def costs(self) -> dict[str, float]:
+        """As the module says."""
+        P, m = float(self.design.P), float(self.design.n * self._r)
+        return {
+            "dense": (m + 2.0 / 3.0 * P) * P**2 if 16.0 * P**2 <= MEMORY else np.inf,
+            "dual": (2.0 * P + m / 3.0) * m**2 if 8.0 * m * (P + 2.0 * m) <= MEMORY else np.inf,
+            "cg": 60.0 * P * self.design.n * (P + self.design.K * self._r),
         }
-        if self._ridge is not None:
-            costs["dual"] = np.inf
-        return min(costs, key=costs.__getitem__)
 
-    @property
-    def _closed_form(self) -> bool:
-        return self._ridge is None and self.cov.rank == 0
+    def inverse_times(self, B: Array) -> Array:
+        """D B."""
+        return B * self.design.expand(self.d)[:, None]
 
-    def _normal_matrix(self) -> Array:
+    def inverse_block(self, j: int) -> Array:
+        """d_j I."""
+        return np.eye(int(self.design.p[j])) * self.d[j]
+
+    def matrix(self) -> Array:
+        """H, a sum over chunks of rows."""
         design, P = self.design, self.design.P
-        d = self.cov.uniquenesses
-        H = np.diag(design.expand(1.0 / d))
-        r = self.cov.rank
-        if r == 0:
+        H = np.diag(design.expand(1.0 / self.d))
+        if self._r == 0:
             return H
-        chunk = max(1, _CHUNK_BYTES // (8 * P * r))
+        chunk = max(1, _CHUNK_BYTES // (8 * P * self._r))
         for start in range(0, design.n, chunk):
             V = self.half(slice(start, min(design.n, start + chunk)))
             H -= V.T @ V
@@ -85,7 +87,7 @@ class ObservedCoefficientCovariance(CoefficientCovariance):
 
     def half(self, rows: slice) -> Array:
         """The rows of V that belong to some rows n, factor by factor, (r n, P)."""
-        root, G = self._observed.core_roots(rows)
+        root, G = self._seen.core_roots(rows)
         out = np.empty((len(root), root.shape[2], self.design.P))
         for equations, basis, at in self.design.tiles(64):
             # X_n g_j, (r, n, jb), times q_nj.
@@ -94,35 +96,29 @@ class ObservedCoefficientCovariance(CoefficientCovariance):
             out[:, :, at] = (Xg[..., None] * q).reshape(len(out), len(q), -1)
         return out.reshape(-1, self.design.P)
 
-    @cached_property
-    def _dual(self) -> _Dual:  # type: ignore[override]
-        return _Dual(self)
+    def dual(self, progress: Progress | None) -> SeenDual:
+        """The dual form, which takes one factorisation and tells nothing on its way."""
+        return SeenDual(self)
 
-    def _solve_gamma(self, B: Array) -> Array:
-        if self._closed_form:
-            return B * self.design.expand(self.cov.uniquenesses)[:, None]
-        if "_dual" in self.__dict__:
-            return self._dual.solve(B)
-        if "_dense_root" in self.__dict__ or self.design.P <= _SMALL:
-            return self._dense_root.T @ (self._dense_root @ B)
+    def iterate(self, B: Array, tol: float, max_iter: int) -> Array:
+        """Column by column."""
         out = np.empty_like(B)
         diagonal = self.normal.diagonal
         for i, b in enumerate(B.T):
-            tol = _CG_TOL * float(b @ (b / diagonal)) ** 0.5
+            size = tol * float(b @ (b / diagonal)) ** 0.5
             out[:, i] = conjugate_gradients(
-                self.normal.apply, b, diagonal, tol=tol, max_iter=10 * self.design.P
+                self.normal.apply, b, diagonal, tol=size, max_iter=max_iter
             ).x
         return out
 
 
-class _Dual:
+class SeenDual:
     """H^-1 = B^1/2 (I + U'U) B^1/2."""
 
-    def __init__(self, information: ObservedCoefficientCovariance) -> None:
-        self._design = information.design
-        self._d = information.cov.uniquenesses
+    def __init__(self, kernel: SeenRows) -> None:
+        self._design, self._d = kernel.design, kernel.d
         self._root = np.sqrt(self._design.expand(self._d))
-        Y = information.half(slice(0, self._design.n))
+        Y = kernel.half(slice(0, self._design.n))
         Y *= self._root
         T = np.eye(len(Y)) - Y @ Y.T
         L = scipy.linalg.cholesky(T, lower=True, overwrite_a=True, check_finite=False)

@@ -1,10 +1,10 @@
-"""Standard errors and row scores with missing cells, against brute force."""
+"""Standard errors with missing cells, against brute force."""
 
 import numpy as np
 import pytest
 
-from sm_alsgls.core.errors.observed_problem import ObservedProblem
-from sm_alsgls.core.problem import ALSOptions
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 from tests.core import dense_observed as dense
 from tests.core import systems
@@ -15,14 +15,13 @@ def system(N=40, K=7, r=2, p=(1, 3, 2, 2, 3, 2, 1), share=0.6, seed=0):
     blocks, Y = systems.system(rng, N, K, max(r, 1), p)
     mask = dense.holes(rng, N, K, share, least=8)
     cov = LowRankDiag.from_factors(rng.standard_normal((K, r)), rng.uniform(0.3, 1, K))
-    return ObservedProblem(blocks, Y, mask, ALSOptions()), blocks, Y, mask, cov
+    return Problem(blocks, Y, ALSOptions(), mask=mask), blocks, Y, mask, cov
 
 
 @pytest.mark.parametrize("r", [0, 2])
 @pytest.mark.parametrize("route", ["dense", "dual", "cg"])
 def test_covariance_is_the_dense_inverse(route, r, monkeypatch):
     if route == "cg":
-        monkeypatch.setattr("sm_alsgls.core.beta.observed_information._SMALL", 0)
         monkeypatch.setattr("sm_alsgls.core.beta.information._SMALL", 0)
     problem, blocks, _, mask, cov = system(r=r)
     V = problem.covariance(cov)
@@ -47,13 +46,13 @@ def test_the_cheapest_route_that_fits(monkeypatch):
     assert short.covariance(cov).route == "dual"
     problem, _, _, _, cov = system(N=100, K=7, r=2)
     assert problem.covariance(cov).route == "dense"
-    monkeypatch.setattr("sm_alsgls.core.beta.observed_information._MEMORY", 0)
+    monkeypatch.setattr("sm_alsgls.core.beta.seen_rows.MEMORY", 0)
     assert problem.covariance(cov).route == "cg"
 
 
 def test_chunks_of_rows_add_up(monkeypatch):
     problem, blocks, _, mask, cov = system()
-    monkeypatch.setattr("sm_alsgls.core.beta.observed_information._CHUNK_BYTES", 8 * 14 * 2 * 7)
+    monkeypatch.setattr("sm_alsgls.core.beta.seen_rows._CHUNK_BYTES", 8 * 14 * 2 * 7)
     expected = np.linalg.inv(dense.information(blocks, mask, cov.to_dense()))
     np.testing.assert_allclose(problem.covariance(cov).variances(), expected.diagonal(), rtol=1e-10)
 
@@ -62,7 +61,7 @@ def test_ridge_is_part_of_it():
     rng = np.random.default_rng(0)
     blocks, Y = systems.system(rng, 40, 4, 1, 2)
     mask = dense.holes(rng, 40, 4, 0.7, least=8)
-    problem = ObservedProblem(blocks, Y, mask, ALSOptions(lam_B=0.5))
+    problem = Problem(blocks, Y, ALSOptions(lam_B=0.5), mask=mask)
     cov = LowRankDiag.from_factors(rng.standard_normal((4, 1)), np.ones(4))
     H = dense.information(blocks, mask, cov.to_dense())
     for j, X in enumerate(blocks):
@@ -74,32 +73,12 @@ def test_ridge_is_part_of_it():
 
 
 @pytest.mark.parametrize("tiled", [False, True])
-def test_row_scores(tiled, monkeypatch):
-    if tiled:
-        monkeypatch.setattr("sm_alsgls.core.beta.gls._LARGE", 0)
-        monkeypatch.setattr("sm_alsgls.core.beta.gls._TILE_BYTES", 16 * 40 * 2)
-    problem, blocks, _, mask, cov = system()
-    normal = problem.steps.normal(cov)
-    U = normal.row_scores(problem.E_ols)
-    W = dense.solve(problem.E_ols, mask, cov.to_dense())
-    for equations, _, _, Wt in normal.solved(problem.E_ols):
-        np.testing.assert_allclose(Wt.T, W[:, equations], rtol=0, atol=1e-11)
-    for j, X in enumerate(blocks):
-        at = problem.design.equation_slice(j)
-        expected = (X @ problem.design.beta_map(j)).T * W[:, j]
-        np.testing.assert_allclose(U[at], expected, rtol=0, atol=1e-11)
-    np.testing.assert_allclose(
-        U.sum(axis=1), normal.score(problem.E_ols, problem.gamma_ols), rtol=0, atol=1e-10
-    )
-
-
-@pytest.mark.parametrize("tiled", [False, True])
 def test_normal_equations_are_the_dense_ones(tiled, monkeypatch):
     if tiled:
-        monkeypatch.setattr("sm_alsgls.core.beta.gls._LARGE", 0)
-        monkeypatch.setattr("sm_alsgls.core.beta.gls._TILE_BYTES", 16 * 40 * 2)
+        monkeypatch.setattr("sm_alsgls.core.design.normal._LARGE", 0)
+        monkeypatch.setattr("sm_alsgls.core.design.normal._TILE_BYTES", 16 * 40 * 2)
     problem, blocks, _, mask, cov = system()
-    normal, design = problem.steps.normal(cov), problem.design
+    normal, design = problem.normal(cov), problem.design
     H = dense.information(blocks, mask, cov.to_dense())
     rng = np.random.default_rng(2)
     beta = [rng.standard_normal(p) for p in design.p]

@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.sigma.loading_prior import loading_precision
+from sm_alsgls.core.errors.loading_prior import loading_precision
 from sm_alsgls.covariance import LowRankDiag
 from tests.core import dense_observed as dense
 from tests.core.systems import system

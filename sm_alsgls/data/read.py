@@ -1,0 +1,272 @@
+"""Arrays, frames and mappings become a system of labelled equations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.border.alignment import by_name, check_rows
+from sm_alsgls.border.frames import to_pandas
+from sm_alsgls.border.labels import spell
+from sm_alsgls.border.numbers import depth, numbers
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.data.system import System
+from sm_alsgls.data.validity import (
+    check_enough_rows,
+    check_finite,
+    check_missing,
+    check_responses_vary,
+    distinct,
+    responses_vary,
+)
+from sm_alsgls.exceptions import InsufficientRowsError, ShapeError
+
+
+def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
+    """Read ``endog`` and ``exog`` in any of the forms `LowRankSUR` documents.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, OptionError
+    """
+    check_missing(missing)
+    system = read_system(endog, exog, missing == "drop")
+    N = system.nobs
+    if N == 0:
+        if system.n_dropped:
+            raise InsufficientRowsError(_nothing_left(read_system(endog, exog, False)))
+        raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
+    check_finite(system)
+    check_enough_rows(system.names, system.columns, N)
+    check_responses_vary(system.names, responses_vary(system.Y), N, system.Y[0])
+    return system
+
+
+def _nothing_left(system: System) -> str:
+    """Why dropping rows drops all, with the variable that misses most."""
+    gaps = [(int(np.isnan(system.Y[:, j]).sum()), name) for j, name in enumerate(system.names)]
+    named = [f"the response of equation {name!r}" for _, name in gaps]
+    counts = [count for count, _ in gaps]
+    for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
+        for i, column in enumerate(columns):
+            counts.append(int(np.isnan(X[:, i]).sum()))
+            named.append(f"column {column!r} of equation {name!r}")
+    worst = int(np.argmax(counts))
+    return (
+        f"no row is left of {system.nobs}: every one misses something; {named[worst]} has no value "
+        f"in {counts[worst]} rows: drop it, or pass missing='fiml', which leaves out cells"
+    )
+
+
+def read_system(endog: Any, exog: Any, drop: bool) -> System:
+    """Arrays and labels of ``endog`` and ``exog``, without rows that miss something if ``drop``.
+
+    Any number of rows, of any values.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if exog is None:
+        pairs = isinstance(endog, Mapping) and any(
+            isinstance(value, (Mapping, tuple)) for value in endog.values()
+        )
+        raise ShapeError(
+            "exog is missing; "
+            + (
+                "LowRankSUR.from_system takes responses and regressors in one mapping"
+                if pairs
+                else "give regressors, at least a constant"
+            )
+        )
+    names, Y, y_index = _responses(_read(endog, "endog"))
+    values = _by_equation(_read(exog, "exog"), names)
+    blocks, columns = _designs(values, names)
+    N = len(Y)
+    for name, X in zip(names, blocks, strict=True):
+        if len(X) != N:
+            raise ShapeError(
+                f"equation {name!r}: exog has {len(X)} rows but endog has {N}; give both the "
+                "same rows"
+            )
+        if X.shape[1] == 0:
+            raise ShapeError(f"equation {name!r}: exog has no columns; give at least a constant")
+    if Y.shape[1] == 0:
+        raise ShapeError(f"the system is empty: {N} rows, 0 equations")
+    index, labelled = _common_index(y_index, [_index_of(value) for value in values], names, N)
+    source = Provenance(index, labelled=labelled)
+    if drop:
+        keep = ~np.isnan(Y).any(axis=1)
+        for X in distinct(blocks):
+            keep &= ~np.isnan(X).any(axis=1)
+        if not keep.all():
+            source = source.kept(np.flatnonzero(keep))
+            index, Y = source.index, Y[keep]
+            kept = {id(X): X[keep] for X in distinct(blocks)}
+            blocks = [kept[id(X)] for X in blocks]
+    named = tuple(_has_names(value) for value in values)
+    return System(names, index, Y, blocks, columns, N - len(Y), named, source=source)
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def _read(value: Any, argument: str) -> Any:
+    """Frames of other libraries as pandas', also in a mapping or a list; each object once."""
+    value = to_pandas(value, argument)
+    many = isinstance(value, Mapping)
+    if not many and not isinstance(value, (list, tuple)):
+        return value
+    parts = list(value.values() if many else value)
+    made = {id(part): to_pandas(part, argument) for part in parts}
+    found = [made[id(part)] for part in parts]
+    return dict(zip(value, found, strict=True)) if many else found
+
+
+def _responses(endog: Any) -> tuple[list[str], np.ndarray, pd.Index | None]:
+    if isinstance(endog, Mapping):
+        if not endog:
+            raise ShapeError("endog is an empty mapping; give at least one equation")
+        names = [spell(key) for key in endog]
+        _check_unique(names)
+        vectors = {}
+        index: pd.Index | None = None
+        for name, value in zip(names, endog.values(), strict=True):
+            y = _numbers(value, "endog", name)
+            # A single row is still a vector.
+            y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+            vectors[name] = np.squeeze(y) if y.ndim > 1 else y
+            if vectors[name].ndim != 1:
+                raise ShapeError(
+                    f"equation {name!r}: endog must be one vector, got shape {y.shape}"
+                )
+            index = index if index is not None else _index_of(value)
+            if isinstance(value, (pd.Series, pd.DataFrame)) and index is not None:
+                _same_index(value.index, index, f"endog of equation {name!r}")
+        lengths = {len(v) for v in vectors.values()}
+        if len(lengths) > 1:
+            raise ShapeError(
+                "equations have different numbers of rows: "
+                + ", ".join(f"{k!r} {len(v)}" for k, v in list(vectors.items())[:8])
+                + "; align them on common rows"
+            )
+        return names, np.asfortranarray(np.column_stack(list(vectors.values()))), index
+    Y = _numbers(endog, "endog", None)
+    if Y.ndim == 1:
+        Y = Y[:, None]
+    if Y.ndim != 2:
+        raise ShapeError(f"endog must be (N, K), got {Y.ndim} dimensions")
+    if isinstance(endog, pd.DataFrame):
+        names = [spell(c) for c in endog.columns]
+    elif isinstance(endog, pd.Series):
+        names = [spell(endog.name) if endog.name is not None else "y"]
+    else:
+        names = [f"y{j}" for j in range(1, Y.shape[1] + 1)] if Y.shape[1] > 1 else ["y"]
+    _check_unique(names)
+    return names, Y, _index_of(endog)
+
+
+def _check_unique(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = min(name for name in names if names.count(name) > 1)
+        raise ShapeError(f"equation names must be unique, {twice!r} is repeated")
+
+
+def _by_equation(exog: Any, names: list[str]) -> list[Any]:
+    """The regressors of each equation, as they were given."""
+    if isinstance(exog, Mapping):
+        at = by_name(exog, names, "exog", ShapeError, noun="equation")
+        values = list(exog.values())
+        return [values[i] for i in at]
+    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or depth(exog[0]) > 0):
+        if len(exog) != len(names):
+            raise ShapeError(
+                f"exog lists {len(exog)} designs for {len(names)} equations; give one per "
+                "equation, or a single array that all share"
+            )
+        return list(exog)
+    return [exog] * len(names)
+
+
+def _designs(values: list[Any], names: list[str]) -> tuple[list[np.ndarray], list[list[str]]]:
+    """Blocks and column names of each equation's regressors."""
+    blocks: list[np.ndarray] = []
+    columns: list[list[str]] = []
+    known: dict[int, tuple[np.ndarray, list[str]]] = {}
+    for name, value in zip(names, values, strict=True):
+        if id(value) not in known:
+            X = _numbers(value, "exog", name)
+            X = X[:, None] if X.ndim == 1 else X
+            if X.ndim != 2:
+                raise ShapeError(f"equation {name!r}: exog must be (N, p), got {X.ndim} dimensions")
+            known[id(value)] = X, _column_names(value, X, name)
+        X, labels = known[id(value)]
+        blocks.append(X)
+        columns.append(labels)
+    return blocks, columns
+
+
+def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
+    """A float array, missing values as NaN; no copy when it is a float array already."""
+    return numbers(value, f"{argument} of equation {name!r}" if name else argument)
+
+
+def _index_of(value: Any) -> pd.Index | None:
+    return value.index if isinstance(value, (pd.Series, pd.DataFrame)) else None
+
+
+def _has_names(value: Any) -> bool:
+    if isinstance(value, pd.Series):
+        return value.name is not None
+    return isinstance(value, pd.DataFrame)
+
+
+def _column_names(value: Any, X: np.ndarray, name: str) -> list[str]:
+    if isinstance(value, pd.DataFrame):
+        labels = [spell(c) for c in value.columns]
+        if len(set(labels)) < len(labels):
+            twice = next(c for c in labels if labels.count(c) > 1)
+            raise ShapeError(f"equation {name!r}: exog has two columns named {twice!r}")
+        return labels
+    if isinstance(value, pd.Series):
+        return [spell(value.name) if value.name is not None else "x1"]
+    ones = [
+        len(X) > 0 and X[0, i] == 1.0 and X[-1, i] == 1.0 and (X[:, i] == 1.0).all()
+        for i in range(X.shape[1])
+    ]
+    return numbered(ones)
+
+
+def numbered(ones: Sequence[bool]) -> list[str]:
+    """Names of columns that have none, const, x1, x2, ...; ``ones`` (p_j,) says which hold 1s."""
+    labels: list[str] = []
+    count = 0
+    for is_one in ones:
+        if is_one and "const" not in labels:
+            labels.append("const")
+        else:
+            count += 1
+            labels.append(f"x{count}")
+    return labels
+
+
+def _common_index(
+    y_index: pd.Index | None, x_index: list[pd.Index | None], names: list[str], N: int
+) -> tuple[pd.Index, bool]:
+    """Labels of the rows, and whether the caller gave them."""
+    index = y_index
+    for name, other in zip(names, x_index, strict=True):
+        if other is not None:
+            if index is None:
+                index = other
+            elif other is not index:
+                _same_index(other, index, f"exog of equation {name!r}")
+    return (pd.RangeIndex(N), False) if index is None else (index, True)
+
+
+def _same_index(one: pd.Index, other: pd.Index, what: str) -> None:
+    if len(one) == len(other):
+        check_rows(one, other, what, ShapeError)
