@@ -1,0 +1,153 @@
+"""Who must keep a protocol: the one list to which a new covariance, design or law is added.
+
+Every entry is a name and a function of a generator. What is made comes with brute force beside it,
+which the suites compare with: nothing of the package is in that.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.filtered import Filtered
+from tests.contracts.spatial import SpatialErrors, ring
+from tests.core import dense_observed, systems
+
+# -- covariances of the errors: (value, Sigma) ----------------------------------------------------
+
+
+def _factors(rng, K, r):
+    return rng.standard_normal((K, r)), rng.uniform(0.4, 1.5, K)
+
+
+def diagonal(rng, K=6):
+    d = rng.uniform(0.4, 1.5, K)
+    return LowRankDiag.diagonal(d), np.diag(d)
+
+
+def low_rank(rng, K=6):
+    F, d = _factors(rng, K, 2)
+    return LowRankDiag.from_factors(F, d), F @ F.T + np.diag(d)
+
+
+def heywood(rng, K=6):
+    F, d = _factors(rng, K, 2)
+    d[1] = 1e-5
+    return LowRankDiag.from_factors(F, d), F @ F.T + np.diag(d)
+
+
+def filtered(rng, K=6):
+    F, d = _factors(rng, K, 1)
+    A = np.eye(K) - 0.4 * ring(K)
+    inverse = np.linalg.inv(A)
+    dense = inverse @ (F @ F.T + np.diag(d)) @ inverse.T
+    return Filtered(LowRankDiag.from_factors(F, d), A), dense
+
+
+COVARIANCES = {
+    "diagonal": diagonal,
+    "low rank": low_rank,
+    "heywood": heywood,
+    "filtered": filtered,
+}
+
+# -- designs: with the blocks, and what flat parameters make of beta ------------------------------
+
+
+@dataclass
+class Built:
+    """A design, its K blocks, and beta = S params + s0, equation by equation."""
+
+    design: Any
+    blocks: list
+    S: np.ndarray
+    s0: np.ndarray
+
+
+def _blocks(rng, N=24, K=4, p=(2, 3, 2, 3)):
+    return [
+        np.column_stack([np.ones(N), rng.standard_normal((N, p[j] - 1)) * 10.0**j])
+        for j in range(K)
+    ]
+
+
+def per_equation(rng, holes=None):
+    blocks = _blocks(rng)
+    if holes is not None:
+        blocks = [X * m[:, None] for X, m in zip(blocks, holes.T, strict=True)]
+    P = sum(X.shape[1] for X in blocks)
+    return Built(Design(blocks), blocks, np.eye(P), np.zeros(P))
+
+
+def equal_designs(rng, holes=None):
+    X = _blocks(rng)[1]
+    blocks = [X] * 4
+    if holes is not None:
+        blocks = [X * m[:, None] for X, m in zip(blocks, holes.T, strict=True)]
+    return Built(Design(blocks), blocks, np.eye(12), np.zeros(12))
+
+
+def restricted(rng, holes=None):
+    free = per_equation(rng, holes)
+    R = np.zeros((2, 10))
+    R[0, [1, 3]] = 1.0, -2.0
+    R[1, 7] = 1.0
+    q = np.array([0.5, -1.0])
+    design = Restrictions(R, q).bind(free.design)
+    # Parameters are beta itself: what obeys is a point and the null space of R.
+    N = np.eye(10) - np.linalg.pinv(R) @ R
+    return Built(design, free.blocks, N, np.linalg.pinv(R) @ q)
+
+
+DESIGNS = {
+    "per equation": per_equation,
+    "equal": equal_designs,
+    "restricted": restricted,
+}
+
+# -- laws of the errors: a problem under the law, and what brute force needs -----------------------
+
+
+@dataclass
+class Lawful:
+    """A problem under a law, and its data; ``order`` is the rank it is fitted with."""
+
+    problem: Problem
+    blocks: list
+    Y: np.ndarray
+    mask: np.ndarray
+    order: int
+
+
+def _data(seed=0, N=60, K=5, r=1):
+    rng = np.random.default_rng(seed)
+    return systems.system(rng, N, K, r, (2, 3, 2, 3, 2))
+
+
+def complete():
+    blocks, Y = _data()
+    return Lawful(Problem(blocks, Y, ALSOptions()), blocks, Y, np.ones(Y.shape, bool), 1)
+
+
+def observed():
+    blocks, Y = _data(1)
+    mask = dense_observed.holes(np.random.default_rng(2), *Y.shape, 0.7, least=12)
+    return Lawful(Problem(blocks, Y, ALSOptions(), mask=mask), blocks, Y, mask, 1)
+
+
+def spatial():
+    blocks, Y = _data(3)
+    K = Y.shape[1]
+    A = np.eye(K) - 0.4 * ring(K)
+    Y = Y @ np.linalg.inv(A).T
+    problem = Problem(blocks, Y, ALSOptions())
+    law = SpatialErrors(K, len(Y), ring(K), 0.4)
+    return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 1)
+
+
+LAWS = {"complete": complete, "observed": observed, "spatial": spatial}

@@ -1,0 +1,138 @@
+"""Parameters of a law beside beta and Sigma: their maximum, their covariance, who counts them."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
+from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.maximise.profile import profile
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
+from tests.contracts.spatial import SpatialErrors, ring
+from tests.core import systems
+
+K, N = 6, 120
+
+
+def sample(lam, seed=0, W=None):
+    rng = np.random.default_rng(seed)
+    blocks, _ = systems.system(rng, N, K, 1, 2)
+    mean = np.column_stack([X @ np.ones(2) for X in blocks])
+    U = systems.factor_data(rng, N, K, 1)
+    A = np.eye(K) - lam * (ring(K) if W is None else W)
+    return blocks, mean + np.linalg.solve(A, U.T).T
+
+
+def dense_nll(theta, blocks, Y, filters):
+    """NLL per row by a dense Sigma: theta = (values, beta, F, log d), r = 1."""
+    m = len(filters)
+    A = np.eye(K) - np.tensordot(theta[:m], np.array(filters), axes=1)
+    beta, F, x = np.split(theta[m:], [2 * K, 3 * K])
+    E = Y - np.column_stack([X @ b for X, b in zip(blocks, beta.reshape(K, 2), strict=True)])
+    S = np.outer(F, F) + np.diag(np.exp(x))
+    U = E @ A.T
+    value = np.linalg.slogdet(S)[1] + np.trace(np.linalg.solve(S, U.T @ U)) / N
+    return 0.5 * (K * np.log(2 * np.pi) + value) - np.linalg.slogdet(A)[1]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    blocks, Y = sample(0.5)
+    problem = Problem(blocks, Y, ALSOptions(gtol=1e-8))
+    return blocks, Y, problem, profile(problem, SpatialErrors(K, N, ring(K), 0.0), 1)
+
+
+def theta_of(problem, best):
+    low = best.cov.inner
+    beta = np.concatenate(problem.design.to_beta(best.gamma))
+    return np.r_[best.nuisance.values, beta, low.loadings[:, 0], np.log(low.uniquenesses)]
+
+
+def test_is_the_maximum_over_everything(fitted):
+    blocks, Y, problem, found = fitted
+    theta = theta_of(problem, found.best)
+
+    def f(t):
+        return dense_nll(t, blocks, Y, [ring(K)])
+
+    assert f(theta) == pytest.approx(found.best.nll, rel=1e-10)
+    better = scipy.optimize.minimize(f, theta, method="BFGS", options={"gtol": 1e-7})
+    assert better.fun > found.best.nll - 1e-9
+    assert found.best.nuisance.values[0] == pytest.approx(better.x[0], abs=1e-4)
+    assert found.best.converged
+    assert abs(found.best.nuisance.values[0] - 0.5) < 0.2
+
+
+def test_covariance_is_that_block_of_the_inverse_information(fitted):
+    blocks, Y, problem, found = fitted
+    theta = theta_of(problem, found.best)
+    h, n = 1e-4, len(theta)
+    eye = np.eye(n) * h
+    H = np.empty((n, n))
+    for i in range(n):
+        for k in range(n):
+            corners = [
+                s * t * dense_nll(theta + s * eye[i] + t * eye[k], blocks, Y, [ring(K)])
+                for s in (1, -1)
+                for t in (1, -1)
+            ]
+            H[i, k] = sum(corners) / (4 * h * h)
+    expected = np.linalg.inv(N * H)[0, 0]
+    assert found.best.nuisance.cov[0, 0] == pytest.approx(expected, rel=5e-3)  # differences
+
+
+def test_two_parameters():
+    left, right = np.zeros((2, K, K))
+    at = np.arange(K)
+    left[at, (at - 1) % K] = right[at, (at + 1) % K] = 1.0
+
+    class Two(SpatialErrors):
+        bounds = np.array([[-0.45, 0.45]] * 2)
+
+        def __init__(self, values):
+            super().__init__(K, N, values[0] * left + values[1] * right, 1.0)
+            jacobian = self.nuisance.log_jacobian
+            self.nuisance = Nuisance(("l", "r"), values, np.full((2, 2), np.nan), jacobian)
+
+        def at(self, values):
+            return Two(np.asarray(values))
+
+    blocks, Y = sample(1.0, 3, 0.3 * left + 0.1 * right)
+    problem = Problem(blocks, Y, ALSOptions(gtol=1e-8))
+    best = profile(problem, Two(np.zeros(2)), 1).best
+
+    def f(t):
+        return dense_nll(t, blocks, Y, [left, right])
+
+    theta = theta_of(problem, best)
+    better = scipy.optimize.minimize(f, theta, method="BFGS", options={"gtol": 1e-7})
+    assert best.nll == pytest.approx(f(theta), rel=1e-10)
+    np.testing.assert_allclose(best.nuisance.values, better.x[:2], atol=2e-4)
+    assert best.nuisance.names == ("l", "r")
+    assert (np.linalg.eigvalsh(best.nuisance.cov) > 0).all()
+
+
+def test_on_a_bound_there_is_no_covariance():
+    blocks, Y = sample(0.6)
+
+    class Low(SpatialErrors):
+        bounds = np.array([[-0.5, 0.1]])
+
+        def at(self, values):
+            return Low(self.K, self.n_obs, self.W, float(values[0]))
+
+    best = profile(Problem(blocks, Y, ALSOptions()), Low(K, N, ring(K), 0.0), 1).best
+    assert best.nuisance.values[0] == pytest.approx(0.1, abs=1e-5)
+    assert np.isnan(best.nuisance.cov).all()
+
+
+def test_a_law_without_has_none_and_one_with_counts_it():
+    blocks, Y = sample(0.0)
+    problem = Problem(blocks, Y, ALSOptions())
+    assert als(problem, 1).nuisance is NO_NUISANCE
+    law = SpatialErrors(K, N, ring(K), 0.0)
+    assert law.parameters(1) == problem.errors.parameters(1) + 1
+    # At lam = 0 the law is the law of what it leaves.
+    same = als(problem.with_errors(law), 1)
+    assert same.nll == pytest.approx(als(problem, 1).nll, abs=1e-10)
