@@ -15,8 +15,9 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.filtered import Filtered
-from tests.contracts.spatial import SpatialErrors, ring
 from tests.core import dense_observed, systems
+from tests.worked.covariance import Equicorrelated
+from tests.worked.law import SpatialErrors, ring
 
 # -- covariances of the errors: (value, Sigma) ----------------------------------------------------
 
@@ -49,11 +50,17 @@ def filtered(rng, K=6):
     return Filtered(LowRankDiag.from_factors(F, d), A), dense
 
 
+def equicorrelated(rng, K=6):
+    sd = rng.uniform(0.5, 2.0, K)
+    return Equicorrelated(sd, 0.3), np.outer(sd, sd) * (0.3 + 0.7 * np.eye(K))
+
+
 COVARIANCES = {
     "diagonal": diagonal,
     "low rank": low_rank,
     "heywood": heywood,
     "filtered": filtered,
+    "equicorrelated": equicorrelated,
 }
 
 # -- designs: with the blocks, and what flat parameters make of beta ------------------------------

@@ -9,8 +9,8 @@ from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.profile import profile
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
-from tests.contracts.spatial import SpatialErrors, ring
 from tests.core import systems
+from tests.worked.law import SpatialErrors, ring
 
 K, N = 6, 120
 

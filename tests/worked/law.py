@@ -1,8 +1,7 @@
-"""A law of the errors in a page: shocks reach neighbours, e = lam W e + u; u has factors.
+"""How to add a law of the errors: shocks reach neighbours, e = lam W e + u, u with factors.
 
-The worked example of CONTRIBUTING ("how to add a law of the errors"), which the suites hold to the
-protocol. All that is its own is the filter: residuals go through it, and a covariance comes back
-through it. Everything else is the law of what it leaves.
+A law has the Sigma-step and says how its Sigma looks to rows (`core.errors.base`). What is this
+one's own is the filter A = I - lam W: residuals go through it, covariances come back.
 """
 
 import numpy as np
@@ -14,8 +13,7 @@ from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance.filtered import Filtered
 
 
-def ring(K):
-    """Weights of equations on a ring: half of either neighbour, rows sum to one."""
+def ring(K):  # half of either neighbour
     W, at = np.zeros((K, K)), np.arange(K)
     W[at, (at + 1) % K] = W[at, (at - 1) % K] = 0.5
     return W
