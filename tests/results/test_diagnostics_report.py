@@ -9,8 +9,9 @@ import pytest
 from statsmodels.stats.stattools import durbin_watson
 
 from sm_alsgls import LowRankSUR, simulate_sur
-from sm_alsgls.core.residuals.residual_tests import ljung_box
+from sm_alsgls.core.residuals.residual_tests import arch, ljung_box
 from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.results.checks.tails import tail
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from tests.systems import simulate
 
@@ -109,6 +110,16 @@ def test_without_factors_there_is_nothing_to_say_of_them():
     assert report.table.found["serial correlation, factors"] == "there are no factors"
     assert report.table.found["curvature"] == "no factors, no other maximum"
     assert report.factors.empty
+    # Two factors are in the errors, and the 199 draws without any never look so.
+    assert report.table.pvalue["residual correlation"] == pytest.approx(1 / 200)
+    assert "199 draws of uncorrelated errors" in report.table.found["residual correlation"]
+
+
+@pytest.mark.parametrize(("N", "lags"), [(36, 3), (60, 4), (19, 1)])
+def test_arch_looks_back_a_tenth_of_the_rows(N, lags):
+    res = LowRankSUR(*labelled(N, 4, 2, 1), rank=1).fit(n_starts=1)
+    p = tail("arch", N, lags)(arch(res.resid.to_numpy(), lags)[1])
+    np.testing.assert_allclose(res.diagnostics().equations.arch, p, rtol=1e-6)
 
 
 def plant_outlier(Y, X, rng):
