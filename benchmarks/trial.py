@@ -49,6 +49,7 @@ class Outcome:
     killer: str = ""
     tests: int = 0
     seconds: float = 0.0
+    reason: str = ""  # why it is equivalent
 
 
 class Watch:

@@ -56,3 +56,14 @@ def test_clusters_are_said_with_their_number_and_ways(treacherous):
     two = notes(treacherous.get_robustcov_results("cluster", groups=both))
     assert "robust to two-way cluster correlation (13 and 5 clusters of rows, CR2)" in two
     assert "V_a + V_b - V_ab" in two
+
+
+def test_rows_that_were_dropped_are_said_with_their_reason():
+    X, Y, _ = simulate(30, 4, 2, 1, seed=1)
+    Y[3, 1] = np.nan
+    some = notes(LowRankSUR(Y, X, rank=1, missing="drop").fit(n_starts=1))
+    assert "1 rows with missing values were dropped" in some
+    weights = np.linspace(0.5, 1.5, 30)
+    weights[[7, 9]] = 0.0
+    none = notes(LowRankSUR(Y, X, rank=1, missing="drop", weights=weights).fit(n_starts=1))
+    assert "3 rows with missing values or weight 0 were dropped" in none
