@@ -336,7 +336,10 @@ class Bench:
         first = within(touched, self.known, min(3.0, self.budget / 4))
         few = list(dict.fromkeys(n.partition("::")[0] for n in touched))[:4]
         first = [n for n in first if n.partition("::")[0] in few]
-        then = [n for n in within(touched, self.known, self.budget) if n not in set(first)]
+        # All of the module's own file, whatever it takes.
+        mine = [n for n in touched if f"/test_{Path(mutant.path).stem}.py::" in n]
+        most = self.budget + sum(self.known.seconds[n] for n in mine)
+        then = [n for n in within(touched, self.known, most) if n not in set(first)]
         # Files that were written since have tests whose lines and times nobody knows.
         near = {n.partition("::")[0] for n in touched}
         own = f"/test_{Path(mutant.path).stem}"
