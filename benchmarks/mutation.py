@@ -7,10 +7,11 @@ Needs `pip install '.[mutation]'`. The tree is copied first (this one, or --tree
 is never touched. The whole suite runs once under coverage, to learn which test runs which line and
 how long it takes (--measured DIR keeps that between runs); then every mutant (mutants.py) gets the
 tests that run its statement until one fails: those in the file of the module's name, and of the
-others, the nearest and fastest first, what --budget seconds of their time hold. What is left then gets the other tests of those
-files: a result that tests share is computed in the first of them only. A mutant that no test can
-tell is a survivor; so is one that only a test beyond the budget would see. --again runs the
-survivors of an earlier --json, against the tests given or the chosen ones.
+others, the nearest and fastest first, what --budget seconds of their time hold. What is left then
+gets the other tests of those files: a result that tests share is computed in the first of them
+only. A mutant that no test can tell is a survivor; so is one that only a test beyond the budget
+would see. --again runs the survivors of an earlier --json, against the tests given or the chosen
+ones.
 
 Mutants run in forks of a process that has the libraries imported, one BLAS thread each. --write
 puts the table into benchmarks/mutation.md; the exit status is 1 if fewer than 90 % die.

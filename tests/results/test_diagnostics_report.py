@@ -1,6 +1,7 @@
 """``res.diagnostics()``: planted faults are found by name, clean systems are left alone."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -86,6 +87,26 @@ def test_numbers_are_those_of_the_results():
     assert report.table.statistic["factors left"] == pytest.approx(root, rel=1e-2)
     means = [np.diag(x @ np.linalg.pinv(x)) for x in map(np.asarray, X)]
     np.testing.assert_allclose(report.rows.leverage, np.mean(means, axis=0), rtol=1e-8)
+
+
+def test_pesaran_statistics_before_and_after_the_factors():
+    res = LowRankSUR(*labelled(), rank=2).fit(n_starts=1)
+    found = res.diagnostics().table.found["residual correlation"]
+    before, after = (float(word) for word in re.findall(r"(?:CD|,) (-?[\d.]+) of ", found))
+    Y, X = labelled()
+    E = np.column_stack(
+        [
+            y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+            for y, x in zip(Y.T.to_numpy(), map(np.asarray, X), strict=True)
+        ]
+    )
+    F, P = res.sigma.loadings, np.linalg.inv(res.sigma.to_dense())
+    e = res.resid.to_numpy()
+    upper = np.triu_indices(12, 1)
+    for cd, residuals in ((before, E), (after, e - e @ P @ F @ F.T)):
+        unit = residuals / np.linalg.norm(residuals, axis=0)
+        total = (unit.T @ unit)[upper].sum()
+        assert cd == pytest.approx(np.sqrt(2 * 120 / (12 * 11)) * total, abs=0.051)
 
 
 def test_checks_of_factors_are_those_of_their_scores():

@@ -91,6 +91,21 @@ def test_differences_where_complex_numbers_do_not_go(res):
         np.testing.assert_allclose(res.nlcom(f).gradient, plain, atol=1e-8)
 
 
+def test_differences_keep_ten_digits():
+    """Steps of eps^(1/3): rounding and the third derivative are both of order eps^(2/3)."""
+    from sm_alsgls.results.nlcom import Functions
+
+    b = np.linspace(0.5, 2.0, 7)
+
+    def real_only(p):
+        return np.array([np.exp(float(np.real(p["a"]))), np.log(float(np.real(p["b"])))])
+
+    for size in (1.0, 0.1, 3.0):
+        G = Functions([real_only], NAMES).jacobian(b, np.full(7, size))
+        np.testing.assert_allclose(G[0, 0], np.exp(b[0]), rtol=5e-10)
+        np.testing.assert_allclose(G[1, 1], 1.0 / b[1], rtol=5e-10)
+
+
 @pytest.mark.parametrize("cov_type", ["nonrobust", "HC1", "sandwich"])
 def test_linear_functions_are_t_test(res, cov_type):
     got = res.get_robustcov_results(cov_type)
