@@ -59,6 +59,12 @@ def test_nothing_else(text):
         Expression(text, NAMES)
 
 
+def test_what_may_be_given_is_said_with_names_of_the_model(res):
+    first, last = res.params.index[[0, -1]]
+    with pytest.raises(OptionError, match=f"text such as '{first} / {last}'.*got 3"):
+        res.nlcom(3)
+
+
 def test_an_unknown_name_has_its_neighbours(res):
     with pytest.raises(OptionError, match="no coefficient 'IBM_valu'.*'IBM_value'"):
         res.nlcom("IBM_valu / 2")

@@ -34,16 +34,16 @@ def test_rows_may_be_compressed():
 
 
 @pytest.mark.parametrize(
-    ("N", "K", "r", "P", "tells"),
+    ("rows", "N", "K", "r", "P", "tells"),
     [
-        (4, 9, 3, 0, True),  # the fourth eigenvalue of four rows is the last
-        (4, 9, 4, 0, False),
-        (20, 5, 3, 5, True),  # two columns left
-        (20, 5, 4, 5, False),
-        (10, 5, 1, 40, True),  # one row left: 10 - 8 - 1
-        (10, 5, 1, 41, False),
+        (4, 50, 9, 3, 0, True),  # the fourth eigenvalue of four rows, compressed, is the last
+        (4, 50, 9, 4, 0, False),
+        (20, 20, 5, 3, 5, True),  # two columns left
+        (20, 20, 5, 4, 5, False),
+        (10, 10, 5, 1, 40, True),  # one row left: 10 - 8 - 1
+        (10, 10, 5, 1, 41, False),
     ],
 )
-def test_where_there_is_too_little_there_is_none(N, K, r, P, tells):
-    E, cov = drawn(N, K, r)
+def test_where_there_is_too_little_there_is_none(rows, N, K, r, P, tells):
+    E, cov = drawn(rows, K, r)
     assert (factors_left(E, cov, N, P) is not None) == tells
