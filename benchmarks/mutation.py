@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _outcomes(options: argparse.Namespace, folder: Path) -> list[Outcome]:
     tree = copied(options.tree.resolve(), folder / "tree")
-    known = measure(tree, (options.measured or folder / "measured").resolve())
+    known = measure(tree, (options.measured or folder / "measured").resolve(), options.workers)
     if known.failed:
         print(f"{len(known.failed)} tests fail unbroken and are not used: {known.failed}")
     if options.again:

@@ -161,7 +161,7 @@ def copied(tree: Path, into: Path) -> Path:
     return into
 
 
-def measure(tree: Path, kept: Path) -> Known:
+def measure(tree: Path, kept: Path, workers: int = 1) -> Known:
     """Run the suite once under coverage, with the test as the context of each line."""
     kept.mkdir(parents=True, exist_ok=True)
     if not (kept / "tests.json").exists():
@@ -173,6 +173,7 @@ def measure(tree: Path, kept: Path) -> Known:
             encoding="utf-8",
         )
         flags = ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
+        flags += ["-n", str(workers)] * (workers > 1)
         in_fork(
             lambda: run_tests(tree, flags, Watch(kept / "tests.json")), 7200.0, kept / "log.txt"
         )

@@ -79,8 +79,8 @@ READ = {
     "_weighted": 2,
 }
 
-# Dataclasses whose fields may be set: a point of the loop fills its own.
-LOOSE = {"_Point"}
+# Dataclasses whose fields may be set: what the loops carry from sweep to sweep.
+LOOSE = {"_Point", "_State"}
 
 
 @pytest.fixture(scope="module")
