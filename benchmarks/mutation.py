@@ -6,11 +6,12 @@
 Needs `pip install '.[mutation]'`. The tree is copied first (this one, or --tree DIR); the checkout
 is never touched. The whole suite runs once under coverage, to learn which test runs which line and
 how long it takes (--measured DIR keeps that between runs); then every mutant (mutants.py) gets the
-tests that run its statement, those of the module's own name first, the fastest first, until one
-fails or --budget seconds of their time are over. What is left then gets the other tests of those
-files: a result that tests share is computed in the first of them only. A mutant that no test can
-tell is a survivor; so is one that only a test beyond the budget would see. --again runs the
-survivors of an earlier --json, against the tests given or the chosen ones.
+tests that run its statement until one fails: those in the file of the module's name, and of the
+others, the nearest and fastest first, what --budget seconds of their time hold. What is left then
+gets the other tests of those files: a result that tests share is computed in the first of them
+only. A mutant that no test can tell is a survivor; so is one that only a test beyond the budget
+would see. --again runs the survivors of an earlier --json, against the tests given or the chosen
+ones.
 
 Mutants run in forks of a process that has the libraries imported, one BLAS thread each. --write
 puts the table into benchmarks/mutation.md; the exit status is 1 if fewer than 90 % die.
@@ -24,6 +25,7 @@ import os
 import shutil
 import sys
 import tempfile
+import tomllib
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable
@@ -38,7 +40,7 @@ import mutants
 from mutants import Mutant
 from trial import HERE, Bench, Known, Outcome, copied, measure
 
-PAGE = HERE / "mutation.md"
+PAGE, EQUIVALENT = HERE / "mutation.md", HERE / "equivalent.toml"
 ROOMS = ("core", "covariance", "results")
 PROMISED = 0.9
 
@@ -60,20 +62,23 @@ def files_of(tree: Path, rooms: Iterable[str]) -> list[str]:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Markdown: room, sampled, killed, without end, survived, share that died."""
+    """Markdown, by room: sampled, killed, without end, survived, equivalent, share that died."""
     rooms: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         rooms[room_of(outcome.mutant.path)].append(outcome)
     lines = [
-        "| room | sampled | killed | without end | survived | died |",
-        "|---|---|---|---|---|---|",
+        "| room | sampled | killed | without end | survived | of them equivalent | died |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, some in [*sorted(rooms.items()), ("**all**", outcomes)]:
         killed = sum(o.status == "killed" for o in some)
         late = sum(o.status == "late" for o in some)
         share = (killed + late) / len(some)
         left = len(some) - killed - late
-        lines.append(f"| {name} | {len(some)} | {killed} | {late} | {left} | {share:.0%} |")
+        same = sum(bool(o.reason) for o in some)
+        lines.append(
+            f"| {name} | {len(some)} | {killed} | {late} | {left} | {same} | {share:.0%} |"
+        )
     return "\n".join(lines)
 
 
@@ -84,7 +89,7 @@ def survivors(outcomes: list[Outcome]) -> str:
         if o.status in ("killed", "late"):
             continue
         m = o.mutant
-        note = "no test runs it" if o.status == "unseen" else f"{o.tests} tests, {o.seconds:.0f} s"
+        note = o.reason or ("no test runs it" if o.status == "unseen" else f"{o.tests} tests")
         old = "\n".join(f"- {line.strip()}" for line in m.before.splitlines())
         new = "\n".join(f"+ {line.strip()}" for line in m.after.splitlines())
         told.append(f"{m.path}:{m.line} {m.operator} ({note})\n{old}\n{new}")
@@ -130,15 +135,19 @@ def main(argv: list[str] | None = None) -> int:
     print()
     print(survivors(outcomes))
     if options.write:
-        _written(outcomes, options)
+        _written(outcomes)
     died = sum(o.status in ("killed", "late") for o in outcomes) / len(outcomes)
-    print(f"\n{'PASS' if died >= PROMISED else 'FAIL'}: {died:.1%} of {len(outcomes)} died")
+    other = sum(not o.reason for o in outcomes)
+    print(
+        f"\n{'PASS' if died >= PROMISED else 'FAIL'}: {died:.1%} of {len(outcomes)} died, "
+        f"{died * len(outcomes) / other:.1%} of those that change anything"
+    )
     return int(died < PROMISED)
 
 
 def _outcomes(options: argparse.Namespace, folder: Path) -> list[Outcome]:
     tree = copied(options.tree.resolve(), folder / "tree")
-    known = measure(tree, (options.measured or folder / "measured").resolve())
+    known = measure(tree, (options.measured or folder / "measured").resolve(), options.workers)
     if known.failed:
         print(f"{len(known.failed)} tests fail unbroken and are not used: {known.failed}")
     if options.again:
@@ -175,7 +184,22 @@ def _shared(
     told = [json.loads(line) for n in notes for line in n.read_text("utf-8").splitlines()]
     if options.json:
         options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
-    return [Outcome(**{**one, "mutant": Mutant(**one["mutant"])}) for one in told]
+    outcomes = [Outcome(**{**one, "mutant": Mutant(**one["mutant"])}) for one in told]
+    reasons = equivalent()
+    for outcome in outcomes:
+        if outcome.status not in ("killed", "late"):
+            outcome.reason = reasons.get(_change(outcome.mutant.before, outcome.mutant.after), "")
+    return outcomes
+
+
+def equivalent() -> dict[tuple[str, ...], str]:
+    """Why a change that survives is none, by its text: benchmarks/equivalent.toml."""
+    told = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
+    return {_change(one["before"], one["after"]): one["reason"] for one in told}
+
+
+def _change(before: str, after: str) -> tuple[str, ...]:
+    return tuple(" ".join(text.split()) for text in (before, after))
 
 
 def _work(bench: Bench, some: list[Mutant], tests: list[str] | None, note: Path) -> None:
@@ -188,13 +212,14 @@ def _work(bench: Bench, some: list[Mutant], tests: list[str] | None, note: Path)
             print(f"{outcome.status:9}{place} {outcome.seconds:.1f} s", flush=True)
 
 
-def _written(outcomes: list[Outcome], options: argparse.Namespace) -> None:
-    """Replace the table between the two marks of the page."""
+def _written(outcomes: list[Outcome]) -> None:
+    """Replace what stands between the two marks of the page."""
     begin, end = "<!-- table -->", "<!-- end of table -->"
     page = PAGE.read_text(encoding="utf-8")
     head, rest = page.split(begin)
     tail = rest.split(end)[1]
-    PAGE.write_text(f"{head}{begin}\n{table(outcomes)}\n{end}{tail}", encoding="utf-8")
+    body = f"{table(outcomes)}\n\nSurvivors:\n\n```diff\n{survivors(outcomes)}\n```"
+    PAGE.write_text(f"{head}{begin}\n{body}\n{end}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,16 @@ is gone: the lists only shrink. `python -m tests.test_house` prints them as they
 import-linter checks the floors (pyproject.toml); what it cannot see is here.
 """
 
+import importlib
+import pkgutil
 import sys
 from collections import Counter
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
+
+import sm_alsgls
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,6 +79,9 @@ READ = {
     "_weighted": 2,
 }
 
+# Dataclasses whose fields may be set: what the loops carry from sweep to sweep.
+LOOSE = {"_Point", "_State"}
+
 
 @pytest.fixture(scope="module")
 def house():
@@ -129,6 +137,18 @@ def test_nobody_asks_for_a_concrete_type_of_another_room(house):
 
 def test_nobody_reads_the_underscore_names_of_another_object(house):
     assert _differences(_by_name(house.private_reads), READ, house.private_reads) == []
+
+
+def test_values_are_frozen():
+    """A dataclass that is not frozen is the exception, and is listed."""
+    loose = set()
+    for module in pkgutil.walk_packages(sm_alsgls.__path__, "sm_alsgls."):
+        if module.name != "sm_alsgls.__main__":
+            for name, one in vars(importlib.import_module(module.name)).items():
+                mine = isinstance(one, type) and one.__module__ == module.name
+                if mine and is_dataclass(one) and not one.__dataclass_params__.frozen:
+                    loose.add(name)
+    assert loose == LOOSE
 
 
 def test_the_lists_can_only_shrink():

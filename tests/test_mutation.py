@@ -118,7 +118,7 @@ def test_what_is_tested_dies_and_the_checkout_stays(tree, tmp_path):
     assert run.returncode == 1, run.stderr
     status = {(o["mutant"]["line"], o["status"]) for o in json.loads(told.read_text())}
     assert status == {(13, "killed"), (14, "killed"), (15, "killed"), (20, "unseen")}
-    assert "| core | 7 | 5 | 0 | 2 | 71% |" in run.stdout
+    assert "| core | 7 | 5 | 0 | 2 | 0 | 71% |" in run.stdout
     assert "+ return B @ A.T" in run.stdout
     assert (tree / "sm_alsgls" / "core" / "thing.py").read_text() == MODULE
     assert not list(tree.rglob("__pycache__"))

@@ -1,6 +1,7 @@
 """``res.diagnostics()``: planted faults are found by name, clean systems are left alone."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from statsmodels.stats.stattools import durbin_watson
 
 from sm_alsgls import LowRankSUR, simulate_sur
-from sm_alsgls.core.residuals.residual_tests import ljung_box
+from sm_alsgls.core.residuals.residual_tests import arch, ljung_box
 from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.results.checks.tails import tail
 from sm_alsgls.results.diagnostics_report import Diagnostics
 from tests.systems import simulate
 
@@ -87,6 +89,26 @@ def test_numbers_are_those_of_the_results():
     np.testing.assert_allclose(report.rows.leverage, np.mean(means, axis=0), rtol=1e-8)
 
 
+def test_pesaran_statistics_before_and_after_the_factors():
+    res = LowRankSUR(*labelled(), rank=2).fit(n_starts=1)
+    found = res.diagnostics().table.found["residual correlation"]
+    before, after = (float(word) for word in re.findall(r"(?:CD|,) (-?[\d.]+) of ", found))
+    Y, X = labelled()
+    E = np.column_stack(
+        [
+            y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+            for y, x in zip(Y.T.to_numpy(), map(np.asarray, X), strict=True)
+        ]
+    )
+    F, P = res.sigma.loadings, np.linalg.inv(res.sigma.to_dense())
+    e = res.resid.to_numpy()
+    upper = np.triu_indices(12, 1)
+    for cd, residuals in ((before, E), (after, e - e @ P @ F @ F.T)):
+        unit = residuals / np.linalg.norm(residuals, axis=0)
+        total = (unit.T @ unit)[upper].sum()
+        assert cd == pytest.approx(np.sqrt(2 * 120 / (12 * 11)) * total, abs=0.051)
+
+
 def test_checks_of_factors_are_those_of_their_scores():
     res = LowRankSUR(*labelled(), rank=2).fit(n_starts=1)
     report = res.diagnostics()
@@ -109,6 +131,18 @@ def test_without_factors_there_is_nothing_to_say_of_them():
     assert report.table.found["serial correlation, factors"] == "there are no factors"
     assert report.table.found["curvature"] == "no factors, no other maximum"
     assert report.factors.empty
+    # Two factors are in the errors, and the 199 draws without any never look so.
+    assert report.table.pvalue["residual correlation"] == pytest.approx(1 / 200)
+    assert "199 draws of uncorrelated errors" in report.table.found["residual correlation"]
+
+
+@pytest.mark.parametrize(("N", "lags"), [(36, 3), (60, 4), (19, 1)])
+def test_arch_looks_back_a_tenth_of_the_rows(N, lags):
+    res = LowRankSUR(*labelled(N, 4, 2, 1), rank=1).fit(n_starts=1)
+    p = tail("arch", N, lags)(arch(res.resid.to_numpy(), lags)[1])
+    report = res.diagnostics()
+    np.testing.assert_allclose(report.equations.arch, p, rtol=1e-6)
+    assert report.lags == min(10, N // 5)
 
 
 def plant_outlier(Y, X, rng):

@@ -27,10 +27,11 @@ def drawn(T, K, seed, moves, r=2):
     return pd.DataFrame(Y), X
 
 
+@pytest.mark.parametrize("rank", [1, 2])
 @pytest.mark.parametrize("common", [False, ["x"]])
-def test_dense_twin(common):
+def test_dense_twin(common, rank):
     Y, X = drawn(30, 5, 1, moves=False)
-    res = LowRankSUR(Y, X, rank=1, common=common).fit(n_starts=1, debiased=False)
+    res = LowRankSUR(Y, X, rank=rank, common=common).fit(n_starts=1, debiased=False)
     test = res.exogeneity_test()
     N, K = Y.shape
     F, P = res.sigma.loadings, np.linalg.inv(res.sigma.to_dense())
@@ -43,13 +44,13 @@ def test_dense_twin(common):
         big = np.column_stack(
             [big[:, [c for c in range(3 * K) if c % 3 != 1]], big[:, 1::3].sum(1)]
         )
-    Z = np.column_stack([np.kron(F[:, 0], means[:, v]) for v in range(2)])
+    Z = np.column_stack([np.kron(F[:, a], means[:, v]) for v in range(2) for a in range(rank)])
     W = np.kron(P, np.eye(N))
     e = res.resid.to_numpy().T.ravel()
     score = Z.T @ W @ e
     V = Z.T @ W @ Z - Z.T @ W @ big @ np.linalg.solve(big.T @ W @ big, big.T @ W @ Z)
     assert test.statistic == pytest.approx(score @ np.linalg.solve(V, score), rel=1e-6)
-    assert test.df == 2
+    assert test.df == 2 * rank
     assert test.distribution == "chi2"
 
 

@@ -59,6 +59,12 @@ def test_nothing_else(text):
         Expression(text, NAMES)
 
 
+def test_what_may_be_given_is_said_with_names_of_the_model(res):
+    first, last = res.params.index[[0, -1]]
+    with pytest.raises(OptionError, match=f"text such as '{first} / {last}'.*got 3"):
+        res.nlcom(3)
+
+
 def test_an_unknown_name_has_its_neighbours(res):
     with pytest.raises(OptionError, match="no coefficient 'IBM_valu'.*'IBM_value'"):
         res.nlcom("IBM_valu / 2")
@@ -89,6 +95,21 @@ def test_differences_where_complex_numbers_do_not_go(res):
         lambda b: np.real(b["IBM_value"]),
     ):
         np.testing.assert_allclose(res.nlcom(f).gradient, plain, atol=1e-8)
+
+
+def test_differences_keep_ten_digits():
+    """Steps of eps^(1/3): rounding and the third derivative are both of order eps^(2/3)."""
+    from sm_alsgls.results.nlcom import Functions
+
+    b = np.linspace(0.5, 2.0, 7)
+
+    def real_only(p):
+        return np.array([np.exp(float(np.real(p["a"]))), np.log(float(np.real(p["b"])))])
+
+    for size in (1.0, 0.1, 3.0):
+        G = Functions([real_only], NAMES).jacobian(b, np.full(7, size))
+        np.testing.assert_allclose(G[0, 0], np.exp(b[0]), rtol=5e-10)
+        np.testing.assert_allclose(G[1, 1], 1.0 / b[1], rtol=5e-10)
 
 
 @pytest.mark.parametrize("cov_type", ["nonrobust", "HC1", "sandwich"])

@@ -35,7 +35,9 @@ def test_starts_that_fell_short_are_counted_in_log_likelihood_units(treacherous)
         r"units below",
         notes(treacherous),
     )
-    assert int(found[1]) == treacherous.mle_retvals["starts_at_best"] < 12
+    at_best = int((starts["nll"] < starts["nll"].min() + 1e-5).sum())
+    assert 1 < at_best < 12
+    assert int(found[1]) == treacherous.mle_retvals["starts_at_best"] == at_best
     assert float(found[2]) == pytest.approx(short, rel=1e-3)
 
 
@@ -47,6 +49,25 @@ def test_starts_that_agree(treacherous):
     assert "Rank 0: errors are uncorrelated" in notes(LowRankSUR(Y, X, rank=0).fit())
 
 
+@pytest.mark.parametrize("debiased", [True, False])
+@pytest.mark.parametrize("cov_type", ["nonrobust", "KH", "sandwich", "HC1"])
+def test_what_standard_errors_assume(cov_type, debiased):
+    X, Y, _ = simulate(40, 4, 2, 1, seed=1)
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=1, cov_type=cov_type, debiased=debiased)
+    said = notes(res).partition(" [2]")[0]
+    assert ("Sigma = F F' + D holds" in said) == (cov_type in ("nonrobust", "KH"))
+    assert ("Kackar-Harville" in said) == (cov_type == "KH")
+    if cov_type in ("nonrobust", "KH"):
+        assert ("N - p - r degrees of freedom" in said) == debiased
+        assert ("and known" in said) == (cov_type == "nonrobust" and not debiased)
+
+
+def test_a_trace_is_one_whichever_start_was_continued(treacherous):
+    sweeps = treacherous.trace.index.to_numpy()
+    np.testing.assert_array_equal(sweeps, np.arange(len(sweeps)))
+    assert (np.diff(treacherous.trace["seconds"]) >= 0.0).all()
+
+
 def test_clusters_are_said_with_their_number_and_ways(treacherous):
     pairs = np.arange(25) // 2
     one = notes(treacherous.get_robustcov_results("cluster", groups=pairs))
@@ -56,3 +77,14 @@ def test_clusters_are_said_with_their_number_and_ways(treacherous):
     two = notes(treacherous.get_robustcov_results("cluster", groups=both))
     assert "robust to two-way cluster correlation (13 and 5 clusters of rows, CR2)" in two
     assert "V_a + V_b - V_ab" in two
+
+
+def test_rows_that_were_dropped_are_said_with_their_reason():
+    X, Y, _ = simulate(30, 4, 2, 1, seed=1)
+    Y[3, 1] = np.nan
+    some = notes(LowRankSUR(Y, X, rank=1, missing="drop").fit(n_starts=1))
+    assert "1 rows with missing values were dropped" in some
+    weights = np.linspace(0.5, 1.5, 30)
+    weights[[7, 9]] = 0.0
+    none = notes(LowRankSUR(Y, X, rank=1, missing="drop", weights=weights).fit(n_starts=1))
+    assert "3 rows with missing values or weight 0 were dropped" in none

@@ -121,6 +121,12 @@ def test_moments(kind, groups, q):
     np.testing.assert_allclose(found.multipliers, dense.A, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(found.theta, dense.theta, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(found.eta, dense.eta, rtol=1e-7)
+    if q == 1:
+        # Satterthwaite: (E V)^2 over half its variance, pairs of units included.
+        own = dense.theta[:, 0, 0]
+        tau = np.einsum("gab,ghbc,hdc->ghad", dense.A, dense.delta, dense.A)[:, :, 0, 0]
+        spread = np.square(own).sum() + np.square(tau).sum() - np.square(np.diag(tau)).sum()
+        assert found.df == pytest.approx(max(1.0, own.sum() ** 2 / spread), rel=1e-7)
     gap = rng.standard_normal(q)
     adjusted = np.einsum("gab,gb->ga", dense.A, dense.v)
     b = dense.root @ gap

@@ -8,7 +8,7 @@ import pytest
 from sm_alsgls.core.maximise import search as module
 from sm_alsgls.core.maximise.als import ALSOptions, Problem, Start, Sweep, als
 from sm_alsgls.core.maximise.joining import SAME, Watch
-from sm_alsgls.core.maximise.search import effort, search
+from sm_alsgls.core.maximise.search import effort, most_starts, search
 from sm_alsgls.core.maximise.starts import random_start
 from tests.core import dense, systems
 from tests.core.second_order.test_curvature import toeplitz
@@ -112,6 +112,18 @@ def test_one_start_runs_one():
     alone = als(problem, 2)
     assert found.best.nll == alone.nll
     assert found.runs[0].sweeps == len(alone.trace) - 1
+
+
+def test_how_many_runs_there_may_be(monkeypatch):
+    """How long a progress bar is: by size, as `effort` says."""
+    made = small()
+    assert most_starts(made, 0, 7) == most_starts(made, 0, None) == 1
+    assert most_starts(made, 2, 7) == 7
+    assert (effort(made), most_starts(made, 2, None)) == ("full", 5)
+    monkeypatch.setattr(module, "_FULL", 0)
+    assert (effort(made), most_starts(made, 2, None)) == ("lean", 3)
+    monkeypatch.setattr(module, "_LEAN", 0)
+    assert (effort(made), most_starts(made, 2, None)) == ("least", 2)
 
 
 @pytest.mark.parametrize("n_starts", [2, 5, 9])

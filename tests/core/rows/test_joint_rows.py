@@ -70,6 +70,10 @@ def test_union_residuals_are_those_of_all_regressors_on_own_rows():
         np.testing.assert_allclose(E[seen, j], Y[seen, j] - Z[seen] @ b, atol=1e-9)
         assert not E[~seen, j].any()
     # Equal regressors: nothing but OLS residuals.
+    tall = [np.concatenate([x] * 12) for x in blocks]
+    many = Patterns(np.concatenate([mask] * 12))
+    again = union_residuals(tall, np.concatenate([np.where(mask, Y, 0.0)] * 12), many, 1)
+    np.testing.assert_allclose(again[: len(E)], E, atol=1e-10)
     assert union_residuals([blocks[0]] * 4, np.where(mask, Y, 0.0), patterns, 1) is None
     few = mask.copy()
     few[8:, 2] = False

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.sigma.factor import fit_factor
-from sm_alsgls.core.sigma.observed_factor import fit_observed
+from sm_alsgls.core.sigma.observed_factor import _with_uniqueness, fit_observed
 from sm_alsgls.core.sigma.observed_likelihood import ObservedObjective
 from sm_alsgls.core.sigma.observed_start import available_cells
 from sm_alsgls.covariance import LowRankDiag
@@ -189,3 +189,19 @@ def test_the_start_from_available_cells_is_consistent(share):
     E = np.asfortranarray(cov.sample(rng, 20_000) * mask)
     start = available_cells(E, Patterns(mask), 1)
     np.testing.assert_allclose(start.to_dense(), cov.to_dense(), rtol=0, atol=0.06)
+
+
+@pytest.mark.parametrize("share", [1e-8, 1e-3, 0.5])
+def test_a_uniqueness_that_is_moved_leaves_its_variance(share):
+    """f_j'f_j + d_j is held, and the others stay."""
+    E, mask, rng = residuals(40, 5, 2, 0.6)
+    F, d = rng.standard_normal((5, 2)), rng.uniform(0.1, 2, 5)
+    point = ObservedObjective(E, Patterns(mask))(F, np.log(d))
+    chosen = np.array([False, True, False, True, False])
+    wanted = share * (np.square(F).sum(axis=1) + d)
+    F_new, x_new = _with_uniqueness(point, chosen, wanted)
+    np.testing.assert_allclose(
+        np.square(F_new).sum(axis=1) + np.exp(x_new), np.square(F).sum(axis=1) + d, rtol=1e-12
+    )
+    np.testing.assert_allclose(np.exp(x_new), np.where(chosen, wanted, d), rtol=1e-12)
+    np.testing.assert_array_equal(F_new[~chosen], F[~chosen])
