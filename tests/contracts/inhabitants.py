@@ -16,8 +16,9 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.filtered import Filtered
 from tests.core import dense_observed, systems
+from tests.core.systems import ring
 from tests.worked.covariance import Equicorrelated
-from tests.worked.law import SpatialErrors, ring
+from tests.worked.law import SpatialErrors
 
 # -- covariances of the errors: (value, Sigma) ----------------------------------------------------
 

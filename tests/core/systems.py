@@ -34,6 +34,13 @@ def system(rng, N, K, r, p=3, constant=True):
     return blocks, Y
 
 
+def ring(K):
+    """Weights of equations on a ring: half of either neighbour."""
+    W, at = np.zeros((K, K)), np.arange(K)
+    W[at, (at + 1) % K] = W[at, (at - 1) % K] = 0.5
+    return W
+
+
 @cache
 def french():
     """30 portfolios of Kenneth French less the risk-free rate on three factors, 819 months."""

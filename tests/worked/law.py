@@ -13,12 +13,6 @@ from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance.filtered import Filtered
 
 
-def ring(K):  # half of either neighbour
-    W, at = np.zeros((K, K)), np.arange(K)
-    W[at, (at + 1) % K] = W[at, (at - 1) % K] = 0.5
-    return W
-
-
 class SpatialErrors(CompleteErrors):
     climbs = False  # Starts of one rank are not grown from another's.
     bounds = np.array([[-0.95, 0.95]])

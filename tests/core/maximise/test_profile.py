@@ -10,7 +10,8 @@ from sm_alsgls.core.maximise.profile import profile
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from tests.core import systems
-from tests.worked.law import SpatialErrors, ring
+from tests.core.systems import ring
+from tests.worked.law import SpatialErrors
 
 K, N = 6, 120
 
