@@ -31,7 +31,7 @@ from sm_alsgls.core.residuals.correlation import (
 from sm_alsgls.core.residuals.wild_signs import evened, turned
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.rank_choice.legal import resolve_rank
-from sm_alsgls.results.covariance_test import CovarianceTest
+from sm_alsgls.results.outcome import CovarianceTest
 
 __all__ = ["CovarianceTest", "diagonality_test", "rank_test", "sufficiency_test"]
 

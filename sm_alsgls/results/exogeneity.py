@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
-from sm_alsgls.results.covariance_test import CovarianceTest
+from sm_alsgls.results.outcome import CovarianceTest
 
 # Part of a direction that the model's own regressors leave, below which it says nothing new.
 _NEW = 1e-8

@@ -20,6 +20,8 @@ from sm_alsgls.core.residuals.factors_left import FactorsLeft, factors_left
 from sm_alsgls.core.second_order.curvature import Curvature
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.data.removed import Removed
+from sm_alsgls.results.checks.diagnose import diagnose
+from sm_alsgls.results.checks.report import Diagnostics
 from sm_alsgls.results.coefficients import Coefficients
 from sm_alsgls.results.conditional import (
     Conditionals,
@@ -28,15 +30,13 @@ from sm_alsgls.results.conditional import (
 )
 from sm_alsgls.results.convergence import reader_warnings, retvals
 from sm_alsgls.results.covariance import CovarianceChoice
-from sm_alsgls.results.covariance_test import CovarianceTest
-from sm_alsgls.results.diagnose import diagnose
-from sm_alsgls.results.diagnostics_report import Diagnostics
 from sm_alsgls.results.equation import EquationResults
 from sm_alsgls.results.exogeneity import exogeneity_test
 from sm_alsgls.results.familiar import FamiliarSystem
 from sm_alsgls.results.hypotheses import Hypotheses
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.new_rows import rows_of_system
+from sm_alsgls.results.outcome import CovarianceTest
 from sm_alsgls.results.persistence import Removable, Savable
 from sm_alsgls.results.plots import Plots
 from sm_alsgls.results.prediction import SystemPrediction, predict_system, prediction

@@ -12,7 +12,7 @@ from sm_alsgls.core.residuals.residual_tests import condition_numbers, residual_
 from sm_alsgls.core.residuals.wild_signs import wild_pvalue
 from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, OptionError
 from sm_alsgls.results.checks.check import Check, skipped, verdict
-from sm_alsgls.results.diagnostics_report import listed
+from sm_alsgls.results.checks.report import listed
 from sm_alsgls.results.exogeneity import exogeneity_test
 
 # Belsley, Kuh and Welsch (1980): beyond it a coefficient may be mostly its neighbours'.

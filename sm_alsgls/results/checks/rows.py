@@ -16,8 +16,8 @@ from sm_alsgls.core.residuals.residual_tests import (
     normality,
 )
 from sm_alsgls.results.checks.check import Check, family, skipped, verdict
+from sm_alsgls.results.checks.report import listed
 from sm_alsgls.results.checks.tails import tail
-from sm_alsgls.results.diagnostics_report import listed
 
 # Times the mean leverage of a row that is called high (Hoaglin and Welsch 1978 take two).
 _LEVERAGE = 3.0

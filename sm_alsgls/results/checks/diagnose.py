@@ -12,7 +12,7 @@ from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results.checks import fit, serial
 from sm_alsgls.results.checks import rows as rows_
 from sm_alsgls.results.checks.check import skipped
-from sm_alsgls.results.diagnostics_report import Diagnostics
+from sm_alsgls.results.checks.report import Diagnostics
 
 
 @on_one_thread

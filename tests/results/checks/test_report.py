@@ -11,7 +11,7 @@ from statsmodels.stats.stattools import durbin_watson
 from sm_alsgls import LowRankSUR, simulate_sur
 from sm_alsgls.core.residuals.residual_tests import ljung_box
 from sm_alsgls.exceptions import DataRemovedError, OptionError
-from sm_alsgls.results.diagnostics_report import Diagnostics
+from sm_alsgls.results.checks.report import Diagnostics
 from tests.systems import simulate
 
 pytestmark = [
