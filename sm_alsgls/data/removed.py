@@ -25,6 +25,16 @@ READ_AS_STREAM = Reason(
 )
 
 
+def gone(what: str, reason: Reason = BY_THE_USER) -> NoReturn:
+    """Say that data are gone.
+
+    Raises
+    ------
+    DataRemovedError
+    """
+    raise DataRemovedError(f"this needs the {what}, but {reason.why}")
+
+
 class Removed:
     """Stands where data were; keeps some attributes, and every other use raises.
 
@@ -50,7 +60,7 @@ class Removed:
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         what = self.__dict__.get("_what", "data")
         reason = self.__dict__.get("_reason", BY_THE_USER)
-        raise DataRemovedError(f"this needs the {what}, but {reason.why}")
+        gone(what, reason)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -11,6 +11,7 @@ import pandas as pd
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.data.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,12 @@ class System:
         name = "" if self.cells.complete else f"in equation {self.names[j]!r}, "
         return int(self.cells.counts[j]), int(p[j]), name
 
+    @cached_property
+    def labels(self) -> Labels:
+        """Names of equations, regressors and coefficients."""
+        return Labels.of_own(self.names, self.columns, self.named)
+
     @property
     def param_names(self) -> list[str]:
         """``equation_variable`` for each coefficient."""
-        return [
-            f"{name}_{column}"
-            for name, columns in zip(self.names, self.columns, strict=True)
-            for column in columns
-        ]
+        return self.labels.params

@@ -10,7 +10,7 @@ import pandas as pd
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
-from sm_alsgls.results.summary import SystemSummary
+from sm_alsgls.results.summary_text import SystemSummary
 
 
 @dataclass(frozen=True, eq=False, repr=False)

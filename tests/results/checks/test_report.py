@@ -282,7 +282,9 @@ def test_missing_cells_leave_what_needs_complete_rows_open():
     assert report.table.loc["outlying rows", "verdict"] == "look"
     assert report.rows["pvalue"].idxmin() == 11
     seen = np.isfinite(Y[11])
-    e = (Y[11] - np.array([x[11] @ b for x, b in zip(drawn.exog, res._beta, strict=True)]))[seen]
+    e = (Y[11] - np.array([x[11] @ b for x, b in zip(drawn.exog, res.estimate.beta, strict=True)]))[
+        seen
+    ]
     Sigma = res.sigma.to_dense()[np.ix_(seen, seen)]
     np.testing.assert_allclose(report.rows["distance"][11], e @ np.linalg.solve(Sigma, e))
     open_ = report.table["verdict"] == "-"
