@@ -29,6 +29,7 @@ from sm_alsgls.core.residuals.correlation import (
     unit_columns,
 )
 from sm_alsgls.core.residuals.wild_signs import evened, turned
+from sm_alsgls.covariance.base import factors_of
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.estimate import Estimate, estimate_of
@@ -149,17 +150,19 @@ def diagonality_test(
             raise OptionError("the fit has rank 0, which is the null; fit with rank=1 or more")
         gain = _diagonal_nll(estimate.sample.problem) - estimate.likelihood.nll
         statistic = 2.0 * estimate.nobs * gain
-        df: int | None = K * rank - rank * (rank - 1) // 2
-        distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
+        free = K * rank - rank * (rank - 1) // 2
+        df: int | None = free
+        distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, free))
         note = "" if reps else _LR_NOTE
     else:
         _complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
         # Rows have scales of their own: compressed ones would not do.
         whole = estimate.sample.problem if method != "lm_robust" else _all_rows(estimate)
         statistic, note = _STATISTICS[method](whole), ""
-        df = K * (K - 1) // 2 if method == "lm" else None
+        pairs = K * (K - 1) // 2
+        df = pairs if method == "lm" else None
         if method == "lm":
-            distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
+            distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, pairs))
             if K >= 0.5 * estimate.nobs and not reps:
                 note = "K is large against N: use method='lm_adj', or reps=."
         elif method in ("lm_adj", "lm_robust"):
@@ -236,11 +239,12 @@ def rank_test(
         r + 1,
         n_starts=limit,
         rng=source,
-        first=Start("one more", gamma=best.gamma, d=best.cov.uniquenesses),
+        first=Start("one more", gamma=best.gamma, d=factors_of(best.cov).uniquenesses),
     ).best
     statistic = 2.0 * estimate.nobs * (estimate.likelihood.nll - larger.nll)
-    df: int | None = estimate.neqs - r
-    distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
+    more = estimate.neqs - r
+    df: int | None = more
+    distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, more))
     if reps is not None:
         draw = _draws(estimate, lambda p: _lr_of(p, r, r + 1), rank=r)
         pvalue = _monte_carlo(statistic, draw, reps, generator(rng))
@@ -388,7 +392,7 @@ def _lm(problem: Problem) -> float:
 
 
 def _lm_adj(problem: Problem) -> float:
-    total = standardised_squares(unit_columns(problem.E_ols), problem.design, problem.n_obs)
+    total = standardised_squares(unit_columns(problem.E_ols), problem.design.free, problem.n_obs)
     return math.sqrt(2.0 / (problem.K * (problem.K - 1))) * total
 
 
@@ -422,7 +426,7 @@ def _lr_of(problem: Problem, low: int, high: int) -> float:
     else:
         small = als(problem, low)
         nll = small.nll
-        start = Start("one more", gamma=small.gamma, d=small.cov.uniquenesses)
+        start = Start("one more", gamma=small.gamma, d=factors_of(small.cov).uniquenesses)
     return 2.0 * problem.n_obs * (nll - als(problem, high, start).nll)
 
 

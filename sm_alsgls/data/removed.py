@@ -35,6 +35,11 @@ def gone(what: str, reason: Reason = BY_THE_USER) -> NoReturn:
     raise DataRemovedError(f"this needs the {what}, but {reason.why}")
 
 
+def in_place_of(what: str, reason: Reason = BY_THE_USER) -> Any:
+    """A `Removed`, for a type checker whatever the data were."""
+    return Removed(what, reason)
+
+
 class Removed:
     """Stands where data were; keeps some attributes, and every other use raises.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,7 +26,7 @@ class System:
     index : pandas.Index
         Rows.
     Y : ndarray, shape (N, K)
-    blocks : list of ndarray
+    blocks : sequence of ndarray
         K designs (N, p_j). Equal designs may be one object. In missing cells either has a NaN.
     columns : list of list of str
         Regressor names, equation by equation.
@@ -42,7 +43,7 @@ class System:
     names: list[str]
     index: pd.Index
     Y: np.ndarray
-    blocks: list[np.ndarray]
+    blocks: Sequence[np.ndarray]
     columns: list[list[str]]
     n_dropped: int = 0
     named: tuple[bool, ...] = ()
@@ -75,7 +76,7 @@ class System:
         return np.fmax(np.fmax.reduce(self.Y, axis=0), -np.fmin.reduce(self.Y, axis=0))
 
     @cached_property
-    def used_blocks(self) -> list[np.ndarray]:
+    def used_blocks(self) -> Sequence[np.ndarray]:
         """The designs times the roots of the weights, zero where they miss something."""
         return self.cells.used_blocks(self.blocks)
 

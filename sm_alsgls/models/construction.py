@@ -319,7 +319,9 @@ def _equation(name: Any, one: Any) -> tuple[Any, Any, Any]:
 def provenance_of(built: FormulaSystem, frame: pd.DataFrame) -> Provenance:
     """Which rows of the data the rows that a formula made of them are."""
     rows = built.rows
-    if rows.ndim == 1 and np.array_equal(rows, np.arange(len(frame))):
+    if rows is None:
+        pass
+    elif rows.ndim == 1 and np.array_equal(rows, np.arange(len(frame))):
         rows = None
     elif len(frame) < 2**31:
         rows = rows.astype(np.int32)

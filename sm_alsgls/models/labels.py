@@ -11,7 +11,7 @@ from statsmodels.base.data import PandasData
 
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.data.removed import Removed, gone
+from sm_alsgls.data.removed import Removed, gone, in_place_of
 from sm_alsgls.data.system import System
 
 
@@ -30,12 +30,13 @@ class SystemData(PandasData):
         self._ynames = system.names
         self._param_names = self._cov_names = system.param_names
         self.const_idx, self.k_constant = None, 0
-        self._cache = {}
+        self._cache: dict[str, Any] = {}
 
     @property
     def endog(self) -> np.ndarray:
         """Responses (N, K)."""
-        return Removed("responses") if self._system is None else self._system.Y
+        system = self._system
+        return in_place_of("responses") if system is None else system.Y
 
     @property
     def orig_endog(self) -> pd.DataFrame:
@@ -107,17 +108,18 @@ class SystemAttributes:
         DataChangedError
             They are too many to be copied (`sm_alsgls.border.held.COPIED`), and were changed.
         """
-        return Removed("responses") if self._system is None else self._system.Y
+        system = self._system
+        return in_place_of("responses") if system is None else system.Y
+
+    # The constructor of statsmodels' models assigns what `data` has, which is the same or nothing.
+    @endog.setter
+    def endog(self, value: Any) -> None: ...
 
     @property
     def exog(self) -> Sequence[np.ndarray]:
         """K designs (N, p_j), as `endog`."""
-        return Removed("regressors") if self._system is None else self._system.blocks
-
-    # The constructor of statsmodels' models assigns what `data` has, which is the same or nothing.
-
-    @endog.setter
-    def endog(self, value: Any) -> None: ...
+        system = self._system
+        return in_place_of("regressors") if system is None else system.blocks
 
     @exog.setter
     def exog(self, value: Any) -> None: ...

@@ -14,14 +14,14 @@ multiply the rows of y_j and X_j by their roots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sm_alsgls.core.beta.seen_rows import information_matrix
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.model import Model
@@ -36,11 +36,7 @@ _CHUNK = 2**22
 class Likelihood:
     """Mixin of `LowRankSUR`."""
 
-    if TYPE_CHECKING:
-        endog: np.ndarray
-        exog: Sequence[np.ndarray]
-
-    def loglike(self, params: Any, sigma: LowRankDiag | None = None) -> float:
+    def loglike(self: Model, params: Any, sigma: LowRankDiag | None = None) -> float:
         """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance.
 
         Neither this nor its derivatives in the coefficients have a default for ``sigma``: it is
@@ -48,21 +44,21 @@ class Likelihood:
         """
         return loglike(self, params, sigma)
 
-    def score(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def score(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Derivative (P,) of the log-likelihood in the coefficients, given Sigma."""
         return score(self, params, sigma)
 
-    def score_obs(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def score_obs(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Rows' contributions (N, P) to the score."""
         return score_obs(self, params, sigma)
 
-    def information(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def information(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Fisher information (P, P) of the coefficients given Sigma; up to P = 4,000."""
         return information(self, params, sigma)
 
-    def hessian(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def hessian(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Minus the information: given Sigma the log-likelihood is quadratic."""
-        return -self.information(params, sigma)
+        return -information(self, params, sigma)
 
 
 def loglike(model: Model, params: Any, sigma: Any) -> float:
@@ -110,7 +106,8 @@ def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
     _, sigma = _point(model, params, sigma, "information")
     cells = model.system.cells
     if not cells.complete:
-        return information_matrix(model.system.used_blocks, cells.seen(sigma))
+        seen = ObservedCovariance(sigma, cells.patterns)
+        return information_matrix(model.system.used_blocks, seen)
     # Columns of a design that several equations share are multiplied once.
     blocks = model.system.rows.blocks
     distinct = {id(X): X for X in blocks}

@@ -219,7 +219,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         else:
             self._system = hold(cell_system(endog, exog, missing, weights))
         self.n_dropped = self.system.n_dropped + (_formula.n_dropped if _formula else 0)
-        rule = rank if is_rule(rank) else None
+        rule = rank if isinstance(rank, str) and is_rule(rank) else None
         self._set_up(0 if rule else rank, _formula)
         self._restrict(common_restrictions(common, self.system))
         if rule:
@@ -402,7 +402,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         bars = ProgressBars(most_starts(problem, self.rank, limit)) if progress else None
         warned = False
 
-        def look_at(seen: object, first: Solution) -> None:
+        def look_at(seen: Problem, first: Solution) -> None:
             # Now, and not after all the other starts.
             nonlocal warned
             warned = self._warn_of_spare(spare_factor(seen, first, self.rank))

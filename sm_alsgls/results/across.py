@@ -13,7 +13,7 @@ from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 from sm_alsgls.border.arguments import came, choice, flag
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.formula.system import EquationSpec
+from sm_alsgls.formula.engine import EquationSpec
 from sm_alsgls.results.coefficients import bse
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.hypotheses import wald_test
@@ -96,7 +96,7 @@ def test_across(estimate: Estimate, variable: str, null: str = "zero") -> Contra
         known = list(dict.fromkeys([*terms, *columns]))
         listed = ", ".join(repr(name) for name in known[:12]) + (", ..." if len(known) > 12 else "")
         raise OptionError(f"no equation has a variable {variable!r}; the system has {listed}")
-    at = columns.get(variable, terms.get(variable))
+    at = columns[variable] if variable in columns else terms[variable]
     if null == "zero":
         return _zero_test(estimate, at)
     if variable in columns:
@@ -218,7 +218,7 @@ def _extra(constraints: Any) -> list[tuple[str, Any]]:
     """More hypotheses, each with its name."""
     if constraints is None:
         return []
-    pairs = list(constraints) if isinstance(constraints, (list, tuple)) else [None]
+    pairs: list[Any] = list(constraints) if isinstance(constraints, (list, tuple)) else [None]
     for pair in pairs:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not isinstance(pair[0], str):
             raise OptionError(

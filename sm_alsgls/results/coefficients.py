@@ -14,7 +14,7 @@ from sm_alsgls.border.blame import caller
 from sm_alsgls.border.labels import shown
 from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionError
 from sm_alsgls.results.covariance import covariance
-from sm_alsgls.results.estimate import Estimate, kept, kept_of_equation
+from sm_alsgls.results.estimate import Estimate, OwnDegrees, kept, kept_of_equation
 from sm_alsgls.results.selection import combinations as checked
 from sm_alsgls.results.selection import positions
 
@@ -139,8 +139,9 @@ def df_coefficients(estimate: Estimate) -> np.ndarray:
     """
     if estimate.choice.power is None:
         return estimate.labels.least(estimate.df.t).astype(float)
-    if bse(estimate).size:  # says what is wrong with the variances first
-        return covariance(estimate).coefficient_df()
+    operator = covariance(estimate)
+    if bse(estimate).size and isinstance(operator, OwnDegrees):  # bse says what is wrong first
+        return operator.coefficient_df()
     return np.empty(0)
 
 
@@ -158,7 +159,7 @@ def df_of(estimate: Estimate, R: np.ndarray) -> np.ndarray:
     if estimate.choice.power is None or (np.count_nonzero(R, axis=1) == 1).all():
         return fewest
     operator = covariance(estimate)
-    if not hasattr(operator, "df"):
+    if not isinstance(operator, OwnDegrees):
         raise DataRemovedError(
             f"the degrees of freedom of a combination with cov_type={estimate.choice.cov_type!r} "
             "need the data; test before remove_data(), or single coefficients, or with use_t=False"

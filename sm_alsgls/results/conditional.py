@@ -21,7 +21,6 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.coefficients import df_of_equations
@@ -102,7 +101,7 @@ class Conditional:
         self._fitted = np.column_stack([X @ b for X, b in pairs])
         E = (table.Y - self._fitted) * table.root
         mask = np.isfinite(E)
-        self._observed = ObservedCovariance(estimate.sigma, Patterns(mask))
+        self._observed = estimate.sigma.seen(Patterns(mask))
         mean, variance = self._observed.conditional(np.where(mask, E, 0.0))
         self.mean = self._fitted + mean / table.root
         # A cell of hardly any weight may have a variance beyond the largest double.

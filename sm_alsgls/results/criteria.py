@@ -29,7 +29,10 @@ def bic(estimate: Estimate) -> float:
     return -2.0 * llf(estimate) + np.log(estimate.nobs) * estimate.df_model
 
 
-def curvature(estimate: Estimate) -> Curvature:
-    """Lowest curvature of the likelihood at the estimate; part of the fit on small systems."""
+def curvature(estimate: Estimate) -> Curvature | None:
+    """Lowest curvature of the likelihood at the estimate; part of the fit on small systems.
+
+    None where the law of the errors has no second-order check.
+    """
     found = estimate.likelihood.search
     return found.curvature or curvature_at(estimate.sample.problem, found.best)

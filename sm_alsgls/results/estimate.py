@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import update_wrapper
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +41,19 @@ class ParameterCovariance(Protocol):
 
     def dense(self) -> np.ndarray:
         """The whole, (P, P)."""
+        ...
+
+
+@runtime_checkable
+class OwnDegrees(ParameterCovariance, Protocol):
+    """A covariance of which every combination has degrees of freedom of its own."""
+
+    def coefficient_df(self) -> np.ndarray:
+        """Of each parameter, (P,)."""
+        ...
+
+    def df(self, R: np.ndarray) -> np.ndarray:
+        """Of R beta, (m,)."""
         ...
 
 
@@ -153,6 +166,11 @@ class Estimate:
     def debiased(self) -> bool:
         """Whether variances have degrees of freedom in place of rows."""
         return self.df.debiased
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether Sigma is low rank plus diagonal, though it may be of rank 0."""
+        return self.sigma.low_rank is not None
 
     @property
     def df_resid(self) -> float:

@@ -100,11 +100,10 @@ def last_factor(estimate: Estimate) -> LastFactor | None:
 @kept
 def factors_left(estimate: Estimate) -> FactorsLeft | None:
     """Whether the factors leave correlation; None with rows observed in part, or no factors."""
-    low_rank = estimate.sigma.low_rank
-    if not estimate.complete or low_rank is None:
+    if not estimate.complete or not estimate.has_factors:
         return None
     sample = estimate.sample
-    return left_by_factors(sample.E, low_rank, sample.problem.n_obs, estimate.labels.P)
+    return left_by_factors(sample.E, factors(estimate), sample.problem.n_obs, estimate.labels.P)
 
 
 def rotated_loadings(

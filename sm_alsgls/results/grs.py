@@ -126,7 +126,7 @@ def grs_test(estimate: Estimate, variable: str | None = None, method: str = "aut
         note = "exact for independent normal rows, whatever their covariance"
     else:
         # (X'X)^-1 of the variable; Sigma with its degrees of freedom.
-        own = float(np.square(estimate.sample.problem.design.beta_map(0)[at]).sum())
+        own = float(np.square(estimate.sample.problem.design.free.beta_map(0)[at]).sum())
         df = float(estimate.df.equation[0])
         sigma = sigma_inference(estimate)
         if not estimate.debiased:

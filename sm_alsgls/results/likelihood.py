@@ -59,8 +59,11 @@ class LikelihoodResults(SystemResults):
         """One row per sweep of the winning start."""
         return self.estimate.likelihood.trace()
 
-    def curvature(self) -> Curvature:
-        """Lowest curvature of the likelihood at the estimate; part of the fit on small systems."""
+    def curvature(self) -> Curvature | None:
+        """Lowest curvature of the likelihood at the estimate; part of the fit on small systems.
+
+        None where the law of the errors has no second-order check.
+        """
         return criteria.curvature(self.estimate)
 
     def restriction_tests(self, unrestricted: Any = None) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from sm_alsgls.core.maximise.solution import Sweep
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rank.excess import LastFactor
 from sm_alsgls.core.rows.joint_rows import JointRows
-from sm_alsgls.data.removed import Removed
+from sm_alsgls.data.removed import in_place_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Maximum:
 
     def without_data(self) -> Maximum:
         """The same without residuals."""
-        best = replace(self.search.best, E=Removed("residuals"), block=None)
+        best = replace(self.search.best, E=in_place_of("residuals"), block=None)
         return replace(self, search=replace(self.search, best=best))
 
     def retvals(self) -> dict[str, Any]:

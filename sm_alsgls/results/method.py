@@ -27,7 +27,7 @@ def method(
 ) -> Callable[Concatenate[HasEstimate, P], R]:
     """The method ``self.name(...)`` that is ``function(self.estimate, ...)``."""
 
-    def call(self: HasEstimate, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: HasEstimate, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(self.estimate, *args, **kwargs)
 
     _presented(call, function, 1)
@@ -45,7 +45,7 @@ def of_equation(
 ) -> Callable[Concatenate[OfEquation, P], R]:
     """The method that is ``function(self.estimate, self.position, ...)``."""
 
-    def call(self: OfEquation, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: OfEquation, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(self.estimate, self.position, *args, **kwargs)
 
     _presented(call, function, 2)

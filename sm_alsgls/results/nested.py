@@ -136,8 +136,7 @@ def same_cells(one: Cells, other: Cells) -> bool:
     masks = one.mask, other.mask
     weights = one.weights, other.weights
     return all(
-        (a is None) == (b is None) and (a is None or np.array_equal(a, b))
-        for a, b in (masks, weights)
+        a is b if a is None or b is None else np.array_equal(a, b) for a, b in (masks, weights)
     )
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,7 @@ class Functions:
             used = part.used if isinstance(part, Expression) else range(len(params))
             block = np.zeros((len(self._of(i, params)), len(params)))
             with np.errstate(all="ignore"):
-                steps = _steps(lambda b, i=i: self._of(i, b), params, scale, used)
+                steps = _steps(partial(self._of, i), params, scale, used)
             for k, column in zip(used, steps, strict=True):
                 if len(column) != len(block):
                     raise OptionError(

@@ -233,7 +233,7 @@ class SystemPrediction:
         if self._df is None:
             quantile: Any = stats.norm.ppf(tail)
         else:
-            quantile = self._rows.fill(stats.t.ppf(tail, self._df))
+            quantile = self._rows.fill(np.atleast_1d(stats.t.ppf(tail, self._df)))
         half = quantile * _root(self._variances(obs))
         return self._mean - half, self._mean + half
 

@@ -93,8 +93,10 @@ class LowRankSURResultsWrapper(Loadable, Savable, LikelihoodResultsWrapper):
     """Labels arrays of `LowRankSURResults` with the names of the coefficients."""
 
     # Everything else comes labelled from the results themselves.
-    _wrap_attrs: ClassVar = dict.fromkeys(("params", "bse", "tvalues", "pvalues"), "columns")
-    _wrap_methods: ClassVar = {}
+    _wrap_attrs: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("params", "bse", "tvalues", "pvalues"), "columns"
+    )
+    _wrap_methods: ClassVar[dict[str, str]] = {}
 
     def cov_params(self, *args: Any, **kwargs: Any) -> Any:
         """Covariance of the coefficients; labelled where it is that of coefficients."""

@@ -11,6 +11,7 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 
 from sm_alsgls.border.arguments import optional_flag
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import (
     across,
@@ -31,13 +32,13 @@ from sm_alsgls.results.checks import diagnose
 from sm_alsgls.results.cov_types import choose
 from sm_alsgls.results.covariance import check_fitted, covariance, sigma_inference
 from sm_alsgls.results.equation import EquationResults
-from sm_alsgls.results.estimate import Covariance, Estimate, ParameterCovariance
+from sm_alsgls.results.estimate import Estimate, ParameterCovariance
 from sm_alsgls.results.familiar import FamiliarSystem
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.method import method
 from sm_alsgls.results.model import Model
 from sm_alsgls.results.persistence import without_data
-from sm_alsgls.results.selection import combinations, equation, positions, square_of
+from sm_alsgls.results.selection import combinations, equation, positions, square
 
 
 class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
@@ -190,7 +191,7 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
             return coefficients.cov_params(estimate, r_matrix, column, scale, other)
         r_matrix, other, _ = combinations(len(names), r_matrix, column, scale, other)
         at = None if column is None else positions(column, names, "column")
-        return hypotheses.of_matrix(square_of(cov_p, len(names), "cov_p"), r_matrix, at, other)
+        return hypotheses.of_matrix(square(cov_p, len(names), "cov_p"), r_matrix, at, other)
 
     def get_robustcov_results(
         self, cov_type: str = "HC1", use_t: bool | None = None, **cov_kwds: Any

@@ -53,11 +53,12 @@ def system_rsquared(estimate: Estimate) -> pd.Series:
     Econometrics; Dhrymes (1974), Econometrics.
     """
     # Fewer rows than N where they are compressed, with the same sums of squares and products.
-    problem, E = estimate.sample.problem, estimate.sample.E
-    rows = problem.rows
+    rows, E = estimate.sample.problem.rows, estimate.sample.E
     centred = rows.centred(rows.Y)
     total = np.square(centred).sum(axis=0)
-    N, K, sigma = estimate.nobs, estimate.neqs, problem.observed(estimate.sigma)
+    N, K, sigma = estimate.nobs, estimate.neqs, estimate.sigma
+    patterns = rows.patterns
+    seen = sigma if patterns is None else sigma.seen(patterns)
     berndt = np.nan
     if K < N and estimate.complete:
         scale = np.sqrt(total / N)
@@ -67,9 +68,9 @@ def system_rsquared(estimate: Estimate) -> pd.Series:
         spread = np.linalg.svd(R, compute_uv=False)
         if spread[-1] > np.finfo(float).eps * max(centred.shape) * lost * spread[0]:
             logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum() + np.log(scale).sum())
-            berndt = -float(np.expm1(estimate.sigma.logdet() - logdet))
+            berndt = -float(np.expm1(sigma.logdet() - logdet))
     values = {
-        "mcelroy": 1.0 - sigma.quad(E) / sigma.quad(centred),
+        "mcelroy": 1.0 - seen.quad(E) / seen.quad(centred),
         "berndt": berndt,
         "judge": 1.0 - float(np.square(E).sum() / total.sum()),
         "dhrymes": float(rsquared(estimate) @ total / total.sum()),

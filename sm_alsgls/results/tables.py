@@ -9,7 +9,7 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.border.frames import table, with_levels
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.build import replay_responses
 from sm_alsgls.formula.system import FormulaSystem
@@ -17,6 +17,7 @@ from sm_alsgls.results.coefficients import bse, pvalues, tvalues
 from sm_alsgls.results.coefficients import conf_int as intervals
 from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.factors import factors
 from sm_alsgls.results.in_sample import fitted as fitted_values
 from sm_alsgls.results.in_sample import residuals
 from sm_alsgls.results.predict import predict
@@ -145,8 +146,8 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
         observed = np.column_stack([missing if y is None else y for y in found])
         values = fitted.to_numpy()
         return _long(estimate, fitted.index, observed, values, observed - values)
-    found = replay_responses(formula.specs[:1], data, formula.scope)[0]
-    observed = np.full(len(data), np.nan) if found is None else found
+    y = replay_responses(formula.specs[:1], data, formula.scope)[0]
+    observed = np.full(len(data), np.nan) if y is None else y
     group = panel.equation_names(data[formula.groups], names)
     resid = observed - fitted.to_numpy()
     position = group.map({name: j for j, name in enumerate(names)}).to_numpy()
@@ -159,7 +160,9 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
             "fitted": fitted.to_numpy(),
             "resid": resid,
             "std_resid": resid / np.sqrt(sigma.diag()[position]),
-            "unique_resid": _of_cells(sigma, resid, position, _times(formula, data, group)),
+            "unique_resid": _of_cells(
+                factors(estimate), resid, position, _times(formula, data, group)
+            ),
         }
     )
 
@@ -174,7 +177,7 @@ def _times(formula: FormulaSystem, data: pd.DataFrame, group: pd.Series) -> np.n
 
 
 def _of_cells(
-    sigma: LowRankDiag, resid: np.ndarray, position: np.ndarray, times: np.ndarray | None
+    sigma: LowRank, resid: np.ndarray, position: np.ndarray, times: np.ndarray | None
 ) -> np.ndarray:
     """Unique residuals of the cells (time, equation) of a long panel."""
     out = np.full(len(resid), np.nan)
@@ -190,7 +193,7 @@ def _of_cells(
     return out
 
 
-def unique_residuals(sigma: LowRankDiag, E: np.ndarray) -> np.ndarray:
+def unique_residuals(sigma: LowRank, E: np.ndarray) -> np.ndarray:
     """What factors leave of residuals ``E`` (n, K), in standard deviations of the own errors.
 
     With z = E Sigma^-1 F, E - z F' = E Sigma^-1 D, so the ratio to D^1/2 is E Sigma^-1 D^1/2.
@@ -225,6 +228,6 @@ def _long(
             "fitted": fitted.ravel("F"),
             "resid": resid.ravel("F"),
             "std_resid": (scaled / np.sqrt(sigma.diag())).ravel("F"),
-            "unique_resid": unique_residuals(sigma, scaled).ravel("F"),
+            "unique_resid": unique_residuals(factors(estimate), scaled).ravel("F"),
         }
     ).assign(row=lambda table: rows.take(table["row"].to_numpy()))

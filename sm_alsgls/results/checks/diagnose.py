@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import count, level
@@ -85,7 +86,7 @@ def diagnostics(estimate: Estimate, alpha: float = 0.05, lags: int | None = None
         checks += [skipped(name, why) for name in _OF_SIGMA]
         pairs = pd.DataFrame(columns=fit.PAIR)
     checks.append(fit.exogeneity(estimate, alpha))
-    E = None
+    E: np.ndarray | None = None
     try:
         E = used_residuals(estimate)
     except DataRemovedError:
@@ -97,7 +98,7 @@ def diagnostics(estimate: Estimate, alpha: float = 0.05, lags: int | None = None
         if E is not None:
             outlying, rows = rows_.outlying_rows(estimate, E, alpha)
             checks.append(outlying)
-    else:
+    elif E is not None:
         checks += rows_.of_normality(estimate, E, equations, alpha)
         checks += serial.of_order(estimate, E, equations, factors, alpha, lags)
         checks += rows_.of_variance(estimate, E, equations, alpha)

@@ -49,6 +49,8 @@ def curvature(estimate: Estimate) -> Check:
     if estimate.rank == 0:
         return Check("curvature", np.nan, np.nan, "ok", "no factors, no other maximum", "")
     lowest = lowest_curvature(estimate)
+    if lowest is None:
+        return skipped("curvature", "the law of the errors has no second-order check")
     found = "a saddle: the likelihood rises along some direction"
     return Check(
         "curvature",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -99,7 +101,7 @@ def of_variance(
 
 
 def _row_variables(
-    columns: list[list[str]], blocks: list[np.ndarray]
+    columns: list[list[str]], blocks: Sequence[np.ndarray]
 ) -> tuple[list[str], np.ndarray]:
     """Regressors by name, standardised and averaged over the equations, and their squares."""
     sums: dict[str, list[np.ndarray]] = {}
