@@ -156,8 +156,8 @@ def diagonal(reps: int) -> list[str]:
             fit = LowRankSUR(draw(rng, N, K), own[0] if x == "equal" else own, rank=0).fit()
             for method in ("lm", "lm_adj", "cd"):
                 rejected[method] += diagonality_test(fit, method).pvalue <= 0.05
-            problem = fit.model._system
-            design = fit._problem.full_design(problem.used_blocks)
+            problem = fit.model.system
+            design = fit.estimate.sample.problem.full_design(problem.used_blocks)
             E = fit.resid.to_numpy()
             rejected["lm_robust"] += wild_pvalue(robust_squares, E, design, 99, seed)[1] <= 0.05
         cells = " | ".join(f"{n / reps:.3f}" for n in rejected.values())

@@ -31,6 +31,7 @@ from scipy import stats
 
 from sm_alsgls import LowRankSUR, select_rank
 from sm_alsgls.core.rank.path import path_gtol
+from sm_alsgls.results.covariance import sigma_inference
 
 RANK, P = 2, 3
 # Rules of ``rank=`` in the table of inference after selection: the recommended one, and BIC.
@@ -165,9 +166,11 @@ def small_cell(N: int, K: int, rank: int, missing: float, reps: int, seed: int):
         out["default"][i] = covered(interval, beta, slice(1, None))
         out["constants"][i] = covered(interval, beta, 0)
         bare = res.get_robustcov_results("nonrobust")
-        bare.__dict__["_results"].__dict__["sigma_inference"] = res.sigma.scaled(res._df_correction)
+        at_maximum = res.sigma.scaled(res.estimate.df.correction)
+        sigma_inference.give(bare.estimate, at_maximum)
         out["at the maximum"][i] = covered(bare.conf_int(), beta, slice(1, None))
-        half = stats.norm.ppf(0.975) * np.sqrt(res._problem.covariance(res.sigma).variances())
+        plug_in = res.estimate.sample.problem.covariance(res.sigma).variances()
+        half = stats.norm.ppf(0.975) * np.sqrt(plug_in)
         plain = np.column_stack([res.params - half, res.params + half])
         out["plug-in"][i] = covered(plain, beta, slice(1, None))
     return out

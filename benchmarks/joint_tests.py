@@ -29,6 +29,7 @@ import numpy as np
 from scipy import stats
 
 from sm_alsgls import LowRankSUR
+from sm_alsgls.results.covariance import covariance
 
 P = 3
 
@@ -169,7 +170,7 @@ def two_way(N, K, A, B, reps, seed):
             inside = (interval[:, 0] <= beta.ravel()) & (beta.ravel() <= interval[:, 1])
             share = float(inside.reshape(K, P)[:, 1:].mean())
             out.setdefault(f"coverage two-way {correction}", []).append(share)
-        negative = float(robust._covariance.negative.mean())
+        negative = float(covariance(robust.estimate).negative.mean())
         out.setdefault("coefficients with V_a + V_b - V_ab <= 0", []).append(negative)
     return out
 

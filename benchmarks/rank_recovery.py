@@ -164,8 +164,8 @@ def speed(quick: bool) -> None:
             marks = [time.process_time()]
             model.fit(n_starts=1)
             marks.append(time.process_time())
-            problem = build_problem(model._system, ALSOptions(gtol=path_gtol(600)))
-            residual_criteria(problem, range(11), free_coefficients(model._system, None))
+            problem = build_problem(model.system, ALSOptions(gtol=path_gtol(600)))
+            residual_criteria(problem, range(11), free_coefficients(model.system, None))
             marks.append(time.process_time())
             select_rank(model, candidates=range(11), n_starts=1)
             marks.append(time.process_time())

@@ -29,9 +29,12 @@ from sm_alsgls.core.residuals.correlation import (
     unit_columns,
 )
 from sm_alsgls.core.residuals.wild_signs import evened, turned
+from sm_alsgls.covariance.base import factors_of
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.rank_choice.legal import resolve_rank
-from sm_alsgls.results.covariance_test import CovarianceTest
+from sm_alsgls.results.estimate import Estimate, estimate_of
+from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.outcome import CovarianceTest
 
 __all__ = ["CovarianceTest", "diagonality_test", "rank_test", "sufficiency_test"]
 
@@ -130,7 +133,7 @@ def diagonality_test(
     >>> diagonality_test(model.fit())
     <Breusch-Pagan LM test: statistic 103.2, chi2(55), p-value 9.045e-05>
     """
-    results = _unwrapped(results)
+    estimate = _estimate(results)
     method = choice(method, "method", _NAMES)
     if errors is None:
         errors = "wild" if method == "lm_robust" else "gaussian"
@@ -138,26 +141,29 @@ def diagonality_test(
     reps, draws = optional_count(reps, "reps"), generator(rng)
     if reps is None and method == "lm_robust":
         reps = 199
-    K, rank, problem = results.neqs, results.rank, results._problem
+    K, rank = estimate.neqs, estimate.rank
     if K < 2:
         raise OptionError("the system has one equation, so its Sigma is diagonal by definition")
     if method == "lr":
-        _unpenalised(results)
+        _unpenalised(estimate)
         if rank == 0:
             raise OptionError("the fit has rank 0, which is the null; fit with rank=1 or more")
-        statistic = 2.0 * results.nobs * (_diagonal_nll(problem) - results._nll)
-        df: int | None = K * rank - rank * (rank - 1) // 2
-        distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
+        gain = _diagonal_nll(estimate.sample.problem) - estimate.likelihood.nll
+        statistic = 2.0 * estimate.nobs * gain
+        free = K * rank - rank * (rank - 1) // 2
+        df: int | None = free
+        distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, free))
         note = "" if reps else _LR_NOTE
     else:
-        _complete(results, f"diagonality_test(method={method!r})", "method='lr' with reps=")
+        _complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
         # Rows have scales of their own: compressed ones would not do.
-        whole = problem if method != "lm_robust" else _all_rows(results)
+        whole = estimate.sample.problem if method != "lm_robust" else _all_rows(estimate)
         statistic, note = _STATISTICS[method](whole), ""
-        df = K * (K - 1) // 2 if method == "lm" else None
+        pairs = K * (K - 1) // 2
+        df = pairs if method == "lm" else None
         if method == "lm":
-            distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
-            if K >= 0.5 * results.nobs and not reps:
+            distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, pairs))
+            if K >= 0.5 * estimate.nobs and not reps:
                 note = "K is large against N: use method='lm_adj', or reps=."
         elif method in ("lm_adj", "lm_robust"):
             distribution, pvalue = "normal, upper tail", float(stats.norm.sf(statistic))
@@ -166,7 +172,7 @@ def diagonality_test(
             pvalue = 2.0 * float(stats.norm.sf(abs(statistic)))
     if reps is not None:
         of = _STATISTICS.get(method, lambda p: _lr_of(p, 0, rank))
-        draw = _wild_draws(results, of) if errors == "wild" else _draws(results, of, rank=0)
+        draw = _wild_draws(estimate, of) if errors == "wild" else _draws(estimate, of, rank=0)
         signed = abs if method == "cd" else float
         pvalue = _monte_carlo(signed(statistic), lambda g: signed(draw(g)), reps, draws)
         distribution, df = f"{_DRAWN[errors]}, {reps} draws", None
@@ -222,24 +228,25 @@ def rank_test(
     often, the more so the larger K: 27 % of true nulls at 5 % for N=100, K=10, r=2.
     `sufficiency_test` at r = 1, 2, ... in turn is regular under its null; ``reps`` calibrates.
     """
-    results = _unwrapped(results)
-    _unpenalised(results)
-    r = results.rank
-    resolve_rank(r + 1, results.model._system)
+    estimate = _estimate(results)
+    _unpenalised(estimate)
+    r = estimate.rank
+    resolve_rank(r + 1, estimate.sample.system)
     limit, reps, source = starts(n_starts), optional_count(reps, "reps"), generator(rng)
-    best = results._found.best
+    best = estimate.likelihood.search.best
     larger = search(
-        results._problem,
+        estimate.sample.problem,
         r + 1,
         n_starts=limit,
         rng=source,
-        first=Start("one more", gamma=best.gamma, d=best.cov.uniquenesses),
+        first=Start("one more", gamma=best.gamma, d=factors_of(best.cov).uniquenesses),
     ).best
-    statistic = 2.0 * results.nobs * (results._nll - larger.nll)
-    df: int | None = results.neqs - r
-    distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, df))
+    statistic = 2.0 * estimate.nobs * (estimate.likelihood.nll - larger.nll)
+    more = estimate.neqs - r
+    df: int | None = more
+    distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, more))
     if reps is not None:
-        draw = _draws(results, lambda p: _lr_of(p, r, r + 1), rank=r)
+        draw = _draws(estimate, lambda p: _lr_of(p, r, r + 1), rank=r)
         pvalue = _monte_carlo(statistic, draw, reps, generator(rng))
         distribution, df = f"parametric bootstrap, {reps} draws", None
     return CovarianceTest(
@@ -301,45 +308,46 @@ def sufficiency_test(
     The likelihood of SUR itself may have several maxima (Drton and Richardson 2004, Biometrika
     91); the one found is that uphill from the low-rank fit.
     """
-    results = _unwrapped(results)
-    _unpenalised(results)
-    _complete(results, "sufficiency_test", "rank_test(reps=)")
+    estimate = _estimate(results)
+    _unpenalised(estimate)
+    _complete(estimate, "sufficiency_test", "rank_test(reps=)")
     method, correction = (
         choice(method, "method", ("lr", "residuals")),
         flag(correction, "correction"),
     )
-    N, K, r, problem = results.nobs, results.neqs, results.rank, results._problem
+    N, K, r = estimate.nobs, estimate.neqs, estimate.rank
     df = ((K - r) ** 2 - (K + r)) // 2
     if df == 0:
         raise OptionError(
             f"with {K} equations rank {r} leaves no degrees of freedom: F F' + D has as many "
             "parameters as an unrestricted Sigma"
         )
-    best = results._found.best
+    best = estimate.likelihood.search.best
     note = ""
     if method == "lr":
+        problem = estimate.sample.problem
         q = regressor_rank(problem)
         if q + K > N:
             raise InsufficientRowsError(
                 f"an unrestricted Sigma has no maximum-likelihood estimate here: {K} equations and "
                 f"{q} different regressors need {q + K} rows, there are {N}; method='residuals' "
-                f"needs {K + int(results._p.max())}"
+                f"needs {K + int(estimate.p.max())}"
             )
         fit = fit_unrestricted(problem, best.gamma)
         nll = fit.nll
         if not fit.converged:
             note = "Iterated SUR did not converge; the statistic is a lower bound."
     else:
-        if K > N - int(results._p.max()):
+        if K > N - int(estimate.p.max()):
             raise InsufficientRowsError(
                 f"the residuals' covariance is singular or nearly so: {K} equations with up to "
-                f"{int(results._p.max())} regressors need {K + int(results._p.max())} rows, there "
+                f"{int(estimate.p.max())} regressors need {K + int(estimate.p.max())} rows, there "
                 f"are {N}"
             )
         nll = saturated_nll(best.E, N)
-    statistic = 2.0 * N * (results._nll - nll)
+    statistic = 2.0 * N * (estimate.likelihood.nll - nll)
     if correction:
-        left = N - float(np.mean(results._p)) - (2 * K + 5) / 6 - 2 * r / 3
+        left = N - float(np.mean(estimate.p)) - (2 * K + 5) / 6 - 2 * r / 3
         if left <= 0.0:
             raise InsufficientRowsError(
                 f"Bartlett's factor is negative with {N} rows and {K} equations: the chi2 is no "
@@ -384,7 +392,7 @@ def _lm(problem: Problem) -> float:
 
 
 def _lm_adj(problem: Problem) -> float:
-    total = standardised_squares(unit_columns(problem.E_ols), problem.design, problem.n_obs)
+    total = standardised_squares(unit_columns(problem.E_ols), problem.design.free, problem.n_obs)
     return math.sqrt(2.0 / (problem.K * (problem.K - 1))) * total
 
 
@@ -418,7 +426,7 @@ def _lr_of(problem: Problem, low: int, high: int) -> float:
     else:
         small = als(problem, low)
         nll = small.nll
-        start = Start("one more", gamma=small.gamma, d=small.cov.uniquenesses)
+        start = Start("one more", gamma=small.gamma, d=factors_of(small.cov).uniquenesses)
     return 2.0 * problem.n_obs * (nll - als(problem, high, start).nll)
 
 
@@ -426,39 +434,38 @@ def _lr_of(problem: Problem, low: int, high: int) -> float:
 
 
 def _draws(
-    results: Any, statistic: Callable[[Problem], float], rank: int
+    estimate: Estimate, statistic: Callable[[Problem], float], rank: int
 ) -> Callable[[np.random.Generator], float]:
     """The statistic of a system drawn from the null: diagonal (rank 0), or the fitted one."""
-    model, problem = results.model, results._problem
-    system = model._system
-    fitted = system.cells.used(model.endog) - system.cells.used(results._residuals)
+    sample, problem = estimate.sample, estimate.sample.problem
+    fitted = sample.cells.used(estimate.model.endog) - used_residuals(estimate)
     # Compressed rows know the responses they were made from.
-    own = problem.design.n == len(fitted) and results._complete
-    design = problem.design.free if own else problem.full_design(system.used_blocks)
+    own = problem.design.n == len(fitted) and estimate.complete
+    design = problem.design.free if own else problem.full_design(sample.blocks)
 
     def draw(rng: np.random.Generator) -> float:
         if rank == 0:
             # Pivotal: neither coefficients nor variances matter.
             Y = rng.standard_normal(fitted.shape)
         else:
-            Y = fitted + results.sigma.sample(rng, len(fitted))
+            Y = fitted + estimate.sigma.sample(rng, len(fitted))
         return statistic(problem.with_responses(Y, design))
 
     return draw
 
 
-def _all_rows(results: Any) -> Problem:
+def _all_rows(estimate: Estimate) -> Problem:
     """The system on the rows of its data, not on compressed ones."""
-    system, problem = results.model._system, results._problem
-    Y = system.cells.used(results.model.endog)
-    return problem.with_responses(Y, problem.full_design(system.used_blocks))
+    sample = estimate.sample
+    Y, problem = sample.cells.used(estimate.model.endog), sample.problem
+    return problem.with_responses(Y, problem.full_design(sample.blocks))
 
 
 def _wild_draws(
-    results: Any, statistic: Callable[[Problem], float]
+    estimate: Estimate, statistic: Callable[[Problem], float]
 ) -> Callable[[np.random.Generator], float]:
     """The statistic of OLS residuals whose signs are drawn, cell by cell."""
-    whole = _all_rows(results)
+    whole = _all_rows(estimate)
     even = evened(whole.E_ols, whole.design.free)
     return lambda rng: statistic(whole.with_responses(turned(even, rng), whole.design.free))
 
@@ -476,24 +483,24 @@ def _monte_carlo(
     return (1 + exceed) / (1 + reps)
 
 
-def _unwrapped(results: Any) -> Any:
-    inner = getattr(results, "_results", results)
-    if not hasattr(inner, "_problem") or not hasattr(inner, "sigma"):
+def _estimate(results: object) -> Estimate:
+    found = estimate_of(results)
+    if found is None:
         raise OptionError(f"expected the results of LowRankSUR.fit, got {came(results)}")
-    return inner
+    return found
 
 
-def _complete(results: Any, what: str, instead: str) -> None:
-    if not results._complete:
+def _complete(estimate: Estimate, what: str, instead: str) -> None:
+    if not estimate.complete:
         raise OptionError(
             f"{what} needs the residuals of every cell, and this fit has missing ones "
             f"(missing='fiml'); use {instead}"
         )
 
 
-def _unpenalised(results: Any) -> None:
-    options = results._problem.options
-    if options.lam_F > 0.0 or options.lam_B > 0.0:
+def _unpenalised(estimate: Estimate) -> None:
+    options = estimate.likelihood.options
+    if estimate.likelihood.ridged:
         raise OptionError(
             f"the fit has a ridge (lam_F={options.lam_F}, lam_B={options.lam_B}), so its "
             "likelihood is not the maximum a likelihood ratio needs; fit without"

@@ -63,6 +63,14 @@ class OptionError(SystemInputError):
     """A fitting option is outside its range."""
 
 
+class UnrestrictedSigmaError(OptionError, NoFactorsError):
+    """Something about factors is asked of a fit whose Sigma is unrestricted."""
+
+
+class NoLikelihoodError(OptionError):
+    """Something about the likelihood is asked of an estimator that maximises none."""
+
+
 class ArgumentTypeError(OptionError, TypeError):
     """An argument is of a kind that cannot be used: no bool, no function, no Axes."""
 

@@ -124,7 +124,7 @@ def select_rank(
     if method == "cv" and not isinstance(blocks, (bool, np.bool_)):
         blocks = _block_labels(model, blocks)
     return select(
-        model._system,
+        model.system,
         model.restrictions,
         method,
         candidates,
@@ -140,7 +140,7 @@ def select_rank(
 
 def _block_labels(model: LowRankSUR, blocks: Any) -> np.ndarray:
     """A label for each row of the system, as a number (N,)."""
-    found = model._provenance.per_row(blocks, "blocks")
+    found = model.provenance.per_row(blocks, "blocks")
     if len(found) != 1:
         raise OptionError(f"blocks must be True, False or one label for each row, got {len(found)}")
     return pd.factorize(found[0])[0]

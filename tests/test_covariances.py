@@ -306,7 +306,7 @@ class TestKackarHarville:
         X, Y = system
         model = LowRankSUR(Y, X, rank=R)
         free = np.arange(K) % 3 > 0
-        problem = build_problem(model._system, ALSOptions(lam_B=lam_B))
+        problem = build_problem(model.system, ALSOptions(lam_B=lam_B))
         res = model.fit(debiased=False)
         sigma = res.sigma
         V = problem.covariance(sigma)
@@ -319,7 +319,7 @@ class TestKackarHarville:
     def test_of_restricted_coefficients_equals_the_double_sum(self, system):
         X, Y = system
         res = LowRankSUR(Y, X, rank=R).fit_constrained("y1_x1 = y2_x1, y3_x1 = 0", debiased=False)
-        expected = double_sum(X, res.sigma, np.asarray(res.cov_params()), ~res._found.best.at_bound)
+        expected = double_sum(X, res.sigma, np.asarray(res.cov_params()), ~res.estimate.at_bound)
         got = res.get_robustcov_results("KH").cov_params()
         np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-10)
 

@@ -21,7 +21,7 @@ from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.checks import fit as checks
-from sm_alsgls.results.hypotheses import _same_cells
+from sm_alsgls.results.nested import same_cells
 from tests.systems import simulate
 
 N, K, R = 40, 4, 1
@@ -104,12 +104,12 @@ def test_the_same_cells_have_the_same_masks_and_weights():
     mask, weights = np.ones((3, 2), dtype=bool), np.array([0.5, 1.0, 1.5])
     other = mask.copy()
     other[0, 0] = False
-    assert _same_cells(Cells(3, 2), Cells(3, 2))
-    assert _same_cells(Cells(3, 2, mask, weights), Cells(3, 2, mask.copy(), weights.copy()))
-    assert not _same_cells(Cells(3, 2, mask), Cells(3, 2))
-    assert not _same_cells(Cells(3, 2), Cells(3, 2, None, weights))
-    assert not _same_cells(Cells(3, 2, mask), Cells(3, 2, other))
-    assert not _same_cells(Cells(3, 2, mask, weights), Cells(3, 2, mask, weights[::-1]))
+    assert same_cells(Cells(3, 2), Cells(3, 2))
+    assert same_cells(Cells(3, 2, mask, weights), Cells(3, 2, mask.copy(), weights.copy()))
+    assert not same_cells(Cells(3, 2, mask), Cells(3, 2))
+    assert not same_cells(Cells(3, 2), Cells(3, 2, None, weights))
+    assert not same_cells(Cells(3, 2, mask), Cells(3, 2, other))
+    assert not same_cells(Cells(3, 2, mask, weights), Cells(3, 2, mask, weights[::-1]))
 
 
 class TestPlots:
@@ -137,8 +137,8 @@ def test_the_summary_of_an_equation_ends_with_notes(res):
 
 
 def test_a_covariance_is_an_array_on_demand(system, res):
-    problem = res._results._problem
-    W = res.sigma.solve(res._results._found.best.E)
+    problem = res.estimate.sample.problem
+    W = res.sigma.solve(res.estimate.sample.E)
     V = WorkingCovariance(problem.covariance(res.sigma), W, N, np.ones(problem.design.P))
     np.testing.assert_array_equal(np.asarray(V), V.dense())
     assert np.asarray(V).shape == (problem.design.P, problem.design.P)

@@ -185,7 +185,7 @@ class TestMonteCarlo:
         """N=200 rows compress to 15; draws are of 200."""
         X, Y, _ = simulate(200, 5, 3, 0, seed=9)
         fit = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
-        assert fit._results._problem.design.n < 200
+        assert fit.estimate.sample.problem.design.n < 200
         lm = diagonality_test(fit, "lm")
         assert diagonality_test(fit, "lm", reps=999).pvalue == pytest.approx(lm.pvalue, abs=0.06)
 

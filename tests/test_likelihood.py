@@ -10,6 +10,7 @@ from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from sm_alsgls import LowRankDiag, LowRankSUR
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models import likelihood
+from sm_alsgls.results.sample import residuals
 from tests.systems import simulate
 
 
@@ -40,7 +41,7 @@ class TestAgainstDifferences:
         model, b, sigma = point
 
         def rows(b):
-            E = model._residuals(b)
+            E = residuals(model.endog, model.exog, model.labels.by_equation(b))
             return -0.5 * np.einsum("nk,nk->n", sigma.solve(E), E)
 
         numerical = approx_fprime(b, rows, STEP, centered=True)
@@ -61,7 +62,7 @@ class TestAgainstDifferences:
         """Expected, not just observed: E u u' at the truth, by simulation."""
         model, b, sigma = point
         rng = np.random.default_rng(1)
-        fitted = model.endog - model._residuals(b)
+        fitted = model.endog - residuals(model.endog, model.exog, model.labels.by_equation(b))
         scores = [
             LowRankSUR(fitted + sigma.sample(rng, 40), model.exog, rank=1).score(b, sigma)
             for _ in range(1500)

@@ -108,7 +108,7 @@ def test_debiased_standard_errors_rescale_sigma_by_degrees_of_freedom():
     np.testing.assert_allclose(res.sigma_inference.diag(), total, rtol=1e-6)
     gls = stacked(X, Y, res.sigma_inference.to_dense())
     # What estimating Sigma adds comes on top, tests/core/beta/test_estimated_sigma.py.
-    plain = res._problem.covariance(res.sigma_inference).variances()
+    plain = res.estimate.sample.problem.covariance(res.sigma_inference).variances()
     np.testing.assert_allclose(np.sqrt(plain), gls.bse, rtol=1e-9)
     assert (res.bse > gls.bse).all()
     np.testing.assert_allclose(res.bse, gls.bse, rtol=0.05)

@@ -24,6 +24,7 @@ from sm_alsgls.exceptions import (
     ShapeError,
 )
 from sm_alsgls.rank import select_rank
+from sm_alsgls.results.covariance import covariance
 from tests.core import dense_observed as dense
 from tests.systems import simulate
 
@@ -96,7 +97,7 @@ class TestBruteForce:
         left = mask.sum(axis=0) - p - 1
         # Loadings under their prior: tests/core/sigma/test_loading_prior.py.
         V = np.linalg.inv(dense.information(X, mask, debiased.sigma_inference.to_dense()))
-        plain = debiased._problem.covariance(debiased.sigma_inference).variances()
+        plain = debiased.estimate.sample.problem.covariance(debiased.sigma_inference).variances()
         np.testing.assert_allclose(plain, np.diag(V), rtol=1e-6)
         # On top comes the estimation of Sigma, tests/core/beta/test_estimated_sigma.py.
         added = debiased.bse / np.sqrt(np.diag(V)) - 1
@@ -236,7 +237,10 @@ class TestResults:
         assert (known & ~mask).any()
         np.testing.assert_array_equal(res.fittedvalues.notna(), known)
         fitted = np.column_stack(
-            [x @ b for x, b in zip(X, model._by_equation(np.asarray(res.params)), strict=True)]
+            [
+                x @ b
+                for x, b in zip(X, model.labels.by_equation(np.asarray(res.params)), strict=True)
+            ]
         )
         np.testing.assert_allclose(res.fittedvalues.to_numpy()[known], fitted[known])
         np.testing.assert_allclose(res.resid.to_numpy()[mask], (Y - fitted)[mask], atol=1e-12)
@@ -511,9 +515,9 @@ def test_restricted_covariance_by_conjugate_gradients(case, monkeypatch):
 
     model, *_ = case
     res = model.fit_constrained("e0_a = e1_a", debiased=False, **TIGHT)
-    expected = res._covariance.combinations(np.eye(len(res.params)))
+    expected = covariance(res.estimate).combinations(np.eye(len(res.params)))
     monkeypatch.setattr(information, "_SMALL", 0)
-    again = res._problem.covariance(res._found.best.cov)
+    again = res.estimate.sample.problem.covariance(res.estimate.likelihood.search.best.cov)
     got = again.combinations(np.eye(len(res.params)))
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9)
 

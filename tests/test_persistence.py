@@ -199,7 +199,7 @@ class TestFunctionsOfTheCaller:
         with pytest.raises(FormulaError, match="uses 'twice', a function that was not saved"):
             again.predict(new_frame())
         designs = sm.add_constant(2.0 * new_frame()[["x"]])
-        designs.columns = res.model._system.columns[0]
+        designs.columns = res.model.labels.regressors[0]
         np.testing.assert_allclose(
             again.predict(designs, transform=False), res.predict(new_frame()), rtol=1e-13
         )
@@ -258,7 +258,7 @@ class TestArrays:
         pd.testing.assert_frame_equal(again.resid, res.resid)
         pd.testing.assert_frame_equal(again.trace, res.trace)
         assert without_stamp(again.summary()) == without_stamp(res.summary())
-        new = res.model.exog if len(set(res._p)) > 1 else res.model.exog[0]
+        new = res.model.exog if len(set(res.model.labels.p)) > 1 else res.model.exog[0]
         pd.testing.assert_frame_equal(again.predict(new), res.predict(new))
         pd.testing.assert_series_equal(again.equations["y3"].bse, res.equations["y3"].bse)
 

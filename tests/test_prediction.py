@@ -12,6 +12,7 @@ from scipy import stats
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import FormulaError, OptionError, ShapeError, UnseenLevelError
+from sm_alsgls.results.coefficients import df_coefficients
 from tests.systems import simulate
 
 FRAME = ["mean", "mean_se", "mean_ci_lower", "mean_ci_upper", "obs_ci_lower", "obs_ci_upper"]
@@ -140,7 +141,11 @@ class TestNumbers:
             variance = np.diag(new[j] @ V.loc[own, own].to_numpy() @ new[j].T)
             df = 50 - new[j].shape[1] - 1
             resid = sigma[j, j] * 50 / df
-            t_df = df if cov_type != "HC1" else res._df_coefficients[[n in own for n in V]].min()
+            t_df = (
+                df
+                if cov_type != "HC1"
+                else df_coefficients(res.estimate)[[n in own for n in V]].min()
+            )
             half = stats.t(t_df).ppf(0.95) * np.sqrt(variance + resid)
             mean = new[j] @ res.params[own]
             np.testing.assert_allclose(made.predicted_mean[name], mean, rtol=1e-12)

@@ -59,7 +59,7 @@ def model_of(*args, **kwds):
 
 
 def problem_of(model, **options):
-    return build_problem(model._system, ALSOptions(**options), model.restrictions)
+    return build_problem(model.system, ALSOptions(**options), model.restrictions)
 
 
 def ols_residuals(X, Y):
@@ -403,10 +403,10 @@ class TestSystems:
         assert few.rank in (0, 1)
 
     def test_default_candidates(self):
-        assert candidate_ranks(None, model_of(200, 40)._system) == list(range(11))
-        assert candidate_ranks(None, model_of(20, 11, 3)._system) == list(range(6))
-        assert candidate_ranks(None, model_of(60, 5, 3)._system) == [0, 1, 2]
-        assert candidate_ranks((3, 1, np.int64(1)), model_of()._system) == [1, 3]
+        assert candidate_ranks(None, model_of(200, 40).system) == list(range(11))
+        assert candidate_ranks(None, model_of(20, 11, 3).system) == list(range(6))
+        assert candidate_ranks(None, model_of(60, 5, 3).system) == [0, 1, 2]
+        assert candidate_ranks((3, 1, np.int64(1)), model_of().system) == [1, 3]
 
     def test_formula(self):
         model = LowRankSUR.from_formula(
@@ -452,10 +452,10 @@ class TestSystems:
 
     def test_the_model_is_left_alone(self):
         model = model_of(40, 6, 2, 1)
-        before, data = copy.copy(vars(model)), model._system.Y.copy()
+        before, data = copy.copy(vars(model)), model.system.Y.copy()
         select_rank(model, "cv", folds=2)
         assert vars(model) == before
-        np.testing.assert_array_equal(model._system.Y, data)
+        np.testing.assert_array_equal(model.system.Y, data)
 
     def test_reproducible(self):
         model = model_of(40, 6, 2, 1)

@@ -9,6 +9,8 @@ from scipy import stats
 from sm_alsgls import LowRankDiag, LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import OptionError, ShapeError, UnseenLevelError
+from sm_alsgls.results.coefficients import bse
+from sm_alsgls.results.in_sample import spans_constant
 from sm_alsgls.results.summary import COMPACT_FROM
 from tests.systems import simulate
 
@@ -78,9 +80,9 @@ class TestNumbers:
             res = LowRankSUR.from_formula(formula, wide).fit()
             ols = smf.ols(formula, wide).fit()
             assert res.equations["invest"].rsquared == pytest.approx(ols.rsquared, rel=1e-10)
-            assert res._spans_constant[0] == implicit
+            assert spans_constant(res.estimate)[0] == implicit
         dummies = LowRankSUR.from_formula("invest ~ C(year > 1944) - 1 + value", wide).fit()
-        assert dummies._spans_constant[0]
+        assert spans_constant(dummies.estimate)[0]
 
     def test_standard_errors_of_combinations(self, arrays):
         *_, res = arrays
@@ -155,7 +157,7 @@ class TestHabits:
             "invest ~ value + capital", data, groups="firm", time="year", rank=2
         ).fit(n_starts=1)
         one = res.equations["IBM"].bse
-        assert "bse" not in res._results.__dict__
+        assert not bse.is_known(res.estimate)
         np.testing.assert_allclose(one, res.bse[[n for n in res.bse.index if "IBM" in n]])
 
     def test_bad_alpha(self, res):

@@ -13,6 +13,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.second_order.curvature import LikelihoodHessian
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import IllegalRankError, OptionError, RankWarning, ShapeError
+from sm_alsgls.results.covariance import covariance
 from tests.systems import simulate
 
 
@@ -79,7 +80,7 @@ def test_mappings_of_lists(system):
     res = LowRankSUR(y, X, rank=1).fit(n_starts=1)
     assert res.resid.shape == Y.shape
     mixed = dict(y, e1=pd.Series(Y[:, 1], index=range(5, 65)))
-    assert list(LowRankSUR(mixed, X, rank=1)._system.index) == list(range(5, 65))
+    assert list(LowRankSUR(mixed, X, rank=1).system.index) == list(range(5, 65))
 
 
 def test_widths_are_checked(system):
@@ -119,7 +120,7 @@ def test_one_equations_block_does_not_make_them_all():
     X, Y, _ = simulate(40, 1100, 2, 1, seed=1)
     res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
     one = res.equations["y7"].bse
-    operator = res._results._covariance
+    operator = covariance(res.estimate)
     assert not {"_dense_root", "_dual"} & set(vars(operator))
     np.testing.assert_allclose(one, res.bse[["y7_const", "y7_x1"]], rtol=1e-9)
 

@@ -112,7 +112,7 @@ class TestForms:
         model = LowRankSUR(Y, X, rank=1, missing="drop")
         keep = np.setdiff1d(np.arange(30), [3, 7])
         np.testing.assert_array_equal(model.endog, Y[keep])
-        assert list(model._system.index) == list(keep)
+        assert list(model.system.index) == list(keep)
 
     def test_nothing_of_the_callers_changes(self):
         X, Y, _ = simulate(50, 8, 3, 1, seed=1)

@@ -63,7 +63,10 @@ class TestTransformation:
         X, Y, *_ = data
         one, other, root = self.fits(data, kind)
         fitted = np.column_stack(
-            [x @ b for x, b in zip(X, one.model._by_equation(one.params.to_numpy()), strict=True)]
+            [
+                x @ b
+                for x, b in zip(X, one.model.labels.by_equation(one.params.to_numpy()), strict=True)
+            ]
         )
         np.testing.assert_allclose(one.resid, Y - fitted, atol=1e-12)
         np.testing.assert_allclose(one.fittedvalues, fitted, atol=1e-12)
@@ -380,7 +383,7 @@ def test_many_rows_are_compressed():
     X, Y, _ = simulate(3_000, 4, 3, 1)
     w = np.random.default_rng(0).uniform(0.5, 2.0, 3_000)
     model = LowRankSUR(Y, X, 1, weights=w)
-    assert len(model._system.rows.Y) < 30
+    assert len(model.system.rows.Y) < 30
     res = model.fit(**TIGHT)
     blocks, Z, root = scaled(X, Y, w)
     other = LowRankSUR(Z, blocks, 1).fit(**TIGHT)

@@ -45,7 +45,7 @@ def draw(system: str, directory: Path) -> None:
     """All plots of one system."""
     model = model_of(system)
     res = model.fit()
-    variable = model._system.columns[0][1]
+    variable = model.labels.regressors[0][1]
     pictures = {
         "trace": lambda: res.plot_trace(),
         "stationarity": lambda: res.plot_trace("stationarity"),

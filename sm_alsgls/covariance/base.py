@@ -7,7 +7,7 @@ covariance has is an attribute that says so, ``low_rank`` above all: nobody asks
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -111,6 +111,10 @@ class Covariance(RowCovariance, Protocol):
         """The same Sigma in the form that two fits print alike."""
         ...
 
+    def marginal(self, idx: Any) -> Self:
+        """Sigma of some of the equations, by any index of one dimension."""
+        ...
+
     def sample(self, rng: np.random.Generator, n: int) -> Array:
         """n rows of N(0, Sigma)."""
         ...
@@ -180,4 +184,12 @@ class SeenCovariance(RowCovariance, Protocol):
 
     def nll(self, E: Array) -> float:
         """Negative log-likelihood per row, its constant included."""
+        ...
+
+    def conditional(self, E: Array) -> tuple[Array, Array]:
+        """Mean and variance of every cell given the other observed cells of its row, (N, K)."""
+        ...
+
+    def weights(self, rows: Array, equations: Array) -> Array:
+        """What `conditional` multiplies the errors of its row with, for m cells, (m, K)."""
         ...

@@ -42,7 +42,7 @@ def cell_system(endog: Any, exog: Any, missing: str, weights: Any) -> System:
         with np.errstate(invalid="ignore"):
             wanted = (w if w.ndim == 2 else w[:, None]) > 0.0
         used = present & wanted
-    keep = used.any(axis=1)
+    keep = np.asarray(used.any(axis=1))
     if missing == "drop":
         keep &= (present | ~wanted).all(axis=1)
     elif missing != "fiml" and (wanted & ~present).any():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -36,6 +36,14 @@ def _fields(system: System) -> dict[str, Any]:
 
 class HeldSystem(System):
     """A system of which ``Y`` and ``blocks`` are in the caller's memory, and watched."""
+
+    if TYPE_CHECKING:  # what the constructor puts into __dict__: a System is frozen
+        _Y: np.ndarray
+        _blocks: list[np.ndarray]
+        _watch: held.Watch
+        _number: dict[int, int]
+        _guarded: Guarded
+        _rows: Rows
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -82,7 +90,7 @@ class HeldSystem(System):
         return self._guarded
 
     @blocks.setter
-    def blocks(self, value: list[np.ndarray]) -> None:
+    def blocks(self, value: Sequence[np.ndarray]) -> None:
         self.__dict__["_blocks"] = value
 
     @property

@@ -51,6 +51,8 @@ def build_problem(
             "by a power of ten"
         ) from None
     except InconsistentRestrictionsError as error:
+        if restrictions is None:
+            raise
         raise RestrictionError(restrictions.explain(error, system.param_names)) from None
     _exact_fits(system, problem)
     _variances(system, problem)
@@ -105,7 +107,7 @@ def _variances(system: System, problem: Problem) -> None:
     far = (problem.s_ols < 1.0 / _FAR) | (problem.s_ols > _FAR)
     for j in np.flatnonzero(far):
         with np.errstate(over="ignore", under="ignore"):
-            size = np.log10(np.square(problem.design.free.beta_map(j)).sum(axis=1))
+            size = np.log10(np.square(problem.design.free.beta_map(int(j))).sum(axis=1))
         power = np.log10(problem.s_ols[j]) + size
         odd = np.flatnonzero(~(np.abs(power) < _POWER))
         if len(odd):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -240,7 +240,7 @@ def _column_names(value: Any, X: np.ndarray, name: str) -> list[str]:
     return numbered(ones)
 
 
-def numbered(ones: Sequence[bool]) -> list[str]:
+def numbered(ones: Iterable[bool]) -> list[str]:
     """Names of columns that have none, const, x1, x2, ...; ``ones`` (p_j,) says which hold 1s."""
     labels: list[str] = []
     count = 0

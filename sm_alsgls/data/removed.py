@@ -25,6 +25,21 @@ READ_AS_STREAM = Reason(
 )
 
 
+def gone(what: str, reason: Reason = BY_THE_USER) -> NoReturn:
+    """Say that data are gone.
+
+    Raises
+    ------
+    DataRemovedError
+    """
+    raise DataRemovedError(f"this needs the {what}, but {reason.why}")
+
+
+def in_place_of(what: str, reason: Reason = BY_THE_USER) -> Any:
+    """A `Removed`, for a type checker whatever the data were."""
+    return Removed(what, reason)
+
+
 class Removed:
     """Stands where data were; keeps some attributes, and every other use raises.
 
@@ -50,7 +65,7 @@ class Removed:
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         what = self.__dict__.get("_what", "data")
         reason = self.__dict__.get("_reason", BY_THE_USER)
-        raise DataRemovedError(f"this needs the {what}, but {reason.why}")
+        gone(what, reason)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -12,7 +12,7 @@ from sm_alsgls.border.chunks import in_chunk
 from sm_alsgls.core.rows.compress import RowStream
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.read import numbered, read_system
-from sm_alsgls.data.removed import READ_AS_STREAM, Removed
+from sm_alsgls.data.removed import READ_AS_STREAM, in_place_of
 from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import (
     check_enough_rows,
@@ -47,7 +47,7 @@ class StreamedSystem(System):
         return np.abs(self.compressed.Y).max(axis=0) / np.sqrt(self.nobs)
 
     @property
-    def rows(self) -> Rows:  # type: ignore[override]
+    def rows(self) -> Rows:
         """The rows as the likelihood sees them."""
         return self.compressed
 
@@ -104,9 +104,9 @@ def read_stream(chunks: Iterator[Any], missing: str) -> StreamedSystem:
     check_responses_vary(first.names, stream.responses_vary, rows.n_obs, rows.mean(rows.Y))
     return StreamedSystem(
         first.names,
-        Removed("row labels", READ_AS_STREAM),
-        Removed("responses", READ_AS_STREAM),
-        Removed("regressors", READ_AS_STREAM),
+        in_place_of("row labels", READ_AS_STREAM),
+        in_place_of("responses", READ_AS_STREAM),
+        in_place_of("regressors", READ_AS_STREAM),
         columns,
         dropped,
         first.named,

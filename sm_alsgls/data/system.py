@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +12,7 @@ import pandas as pd
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.data.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class System:
     index : pandas.Index
         Rows.
     Y : ndarray, shape (N, K)
-    blocks : list of ndarray
+    blocks : sequence of ndarray
         K designs (N, p_j). Equal designs may be one object. In missing cells either has a NaN.
     columns : list of list of str
         Regressor names, equation by equation.
@@ -41,7 +43,7 @@ class System:
     names: list[str]
     index: pd.Index
     Y: np.ndarray
-    blocks: list[np.ndarray]
+    blocks: Sequence[np.ndarray]
     columns: list[list[str]]
     n_dropped: int = 0
     named: tuple[bool, ...] = ()
@@ -74,7 +76,7 @@ class System:
         return np.fmax(np.fmax.reduce(self.Y, axis=0), -np.fmin.reduce(self.Y, axis=0))
 
     @cached_property
-    def used_blocks(self) -> list[np.ndarray]:
+    def used_blocks(self) -> Sequence[np.ndarray]:
         """The designs times the roots of the weights, zero where they miss something."""
         return self.cells.used_blocks(self.blocks)
 
@@ -97,11 +99,12 @@ class System:
         name = "" if self.cells.complete else f"in equation {self.names[j]!r}, "
         return int(self.cells.counts[j]), int(p[j]), name
 
+    @cached_property
+    def labels(self) -> Labels:
+        """Names of equations, regressors and coefficients."""
+        return Labels.of_own(self.names, self.columns, self.named)
+
     @property
     def param_names(self) -> list[str]:
         """``equation_variable`` for each coefficient."""
-        return [
-            f"{name}_{column}"
-            for name, columns in zip(self.names, self.columns, strict=True)
-            for column in columns
-        ]
+        return self.labels.params

@@ -41,8 +41,9 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
         weights = weights.iloc[:, 0]
     if isinstance(weights, pd.Series):
         return _vector(weights, index, None)
-    values = _numbers(weights, None)
-    if values.shape not in ((len(index),), (len(index), len(names)), (len(index), 1)):
+    values: np.ndarray = _numbers(weights, None)
+    shape: tuple[int, ...] = values.shape
+    if shape not in ((len(index),), (len(index), len(names)), (len(index), 1)):
         raise ShapeError(
             f"weights must hold one for each of {len(index)} rows, or for each row and each of "
             f"{len(names)} equations; got shape {values.shape}"

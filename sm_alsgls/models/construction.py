@@ -18,6 +18,7 @@ from sm_alsgls.border.labels import shown
 from sm_alsgls.border.provenance import Provenance, snapshot
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.removed import READ_AS_STREAM, Removed
+from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import MISSING
 from sm_alsgls.data.weights import weights_of_data
 from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError, ShapeError
@@ -25,15 +26,21 @@ from sm_alsgls.formula.build import FormulaSystem, caller_scope
 from sm_alsgls.formula.build import build_system as build_formula
 from sm_alsgls.formula.panel_guess import guess_panel
 from sm_alsgls.formula.stream import FormulaStream
+from sm_alsgls.models.labels import SystemData
 
 
 class Construction:
     """Mixin of `LowRankSUR`."""
 
     if TYPE_CHECKING:
-        data: Any
-        _system: Any
-        _source: Any
+        data: SystemData
+        equations: list[str]
+        nobs: int
+        formula: Any
+        _source: Provenance | None
+
+        @property
+        def system(self) -> System: ...  # noqa: D102
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -282,14 +289,9 @@ class Construction:
         model.data.frame = frame
         return model
 
-    @property
-    def _provenance(self) -> Provenance:
-        """Which rows of what the caller passed the rows of the system are."""
-        return self._system.provenance if self._source is None else self._source
-
     def _comes_from(self, source: Provenance) -> None:
         """Remember the data of the formulas, of which the system may have dropped more rows."""
-        dropped = self._system.provenance.rows
+        dropped = self.system.provenance.rows
         self._source = source if dropped is None else source.kept(dropped)
 
 
@@ -317,7 +319,9 @@ def _equation(name: Any, one: Any) -> tuple[Any, Any, Any]:
 def provenance_of(built: FormulaSystem, frame: pd.DataFrame) -> Provenance:
     """Which rows of the data the rows that a formula made of them are."""
     rows = built.rows
-    if rows.ndim == 1 and np.array_equal(rows, np.arange(len(frame))):
+    if rows is None:
+        pass
+    elif rows.ndim == 1 and np.array_equal(rows, np.arange(len(frame))):
         rows = None
     elif len(frame) < 2**31:
         rows = rows.astype(np.int32)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from statsmodels.base.data import PandasData
 
-from sm_alsgls.data.removed import Removed
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.removed import Removed, gone, in_place_of
 from sm_alsgls.data.system import System
 
 
@@ -21,18 +23,20 @@ class SystemData(PandasData):
     """
 
     def __init__(self, system: System) -> None:
-        self._system, self.exog = system, None
+        self._system: System | None = system
+        self.exog = None
         self.orig_exog = None
         self._index = system.index
         self._ynames = system.names
         self._param_names = self._cov_names = system.param_names
         self.const_idx, self.k_constant = None, 0
-        self._cache = {}
+        self._cache: dict[str, Any] = {}
 
     @property
     def endog(self) -> np.ndarray:
         """Responses (N, K)."""
-        return self._system.Y
+        system = self._system
+        return in_place_of("responses") if system is None else system.Y
 
     @property
     def orig_endog(self) -> pd.DataFrame:
@@ -49,9 +53,9 @@ class SystemData(PandasData):
         """Names of the coefficients, ``equation_variable``."""
         return self._param_names
 
-    def remove(self, system: Any) -> None:
-        """Let go of the data; ``system`` stands in their place."""
-        self._system, self._index, self._cache = system, Removed("row labels"), {}
+    def remove(self) -> None:
+        """Let go of the data."""
+        self._system, self._index, self._cache = None, Removed("row labels"), {}
         if hasattr(self, "frame"):
             self.frame = Removed("data")
 
@@ -64,8 +68,36 @@ class SystemData(PandasData):
 class SystemAttributes:
     """Mixin of `LowRankSUR`: statsmodels' names for what its system holds."""
 
-    if TYPE_CHECKING:
-        _system: System
+    _system: System | None
+    _source: Provenance | None
+    labels: Labels
+    data: SystemData
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the data are there."""
+        return self._system is not None
+
+    @property
+    def system(self) -> System:
+        """The checked data.
+
+        Raises
+        ------
+        DataRemovedError
+        """
+        return gone("data") if self._system is None else self._system
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which rows of what the caller passed the rows of the system are."""
+        return self.system.provenance if self._source is None else self._source
+
+    def remove_data(self) -> None:
+        """Let go of the data; everything that needs them raises `DataRemovedError`."""
+        if self.has_data:
+            self._system = self._source = None
+            self.data.remove()
 
     @property
     def endog(self) -> np.ndarray:
@@ -76,17 +108,18 @@ class SystemAttributes:
         DataChangedError
             They are too many to be copied (`sm_alsgls.border.held.COPIED`), and were changed.
         """
-        return self._system.Y
+        system = self._system
+        return in_place_of("responses") if system is None else system.Y
+
+    # The constructor of statsmodels' models assigns what `data` has, which is the same or nothing.
+    @endog.setter
+    def endog(self, value: Any) -> None: ...
 
     @property
     def exog(self) -> Sequence[np.ndarray]:
         """K designs (N, p_j), as `endog`."""
-        return self._system.blocks
-
-    # The constructor of statsmodels' models assigns what `data` has, which is the same or nothing.
-
-    @endog.setter
-    def endog(self, value: Any) -> None: ...
+        system = self._system
+        return in_place_of("regressors") if system is None else system.blocks
 
     @exog.setter
     def exog(self, value: Any) -> None: ...

@@ -14,16 +14,18 @@ multiply the rows of y_j and X_j by their roots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sm_alsgls.core.beta.seen_rows import information_matrix
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.model import Model
+from sm_alsgls.results.sample import residuals
 
 #: Largest P of which a P x P matrix is made.
 LARGEST = 4_000
@@ -34,11 +36,7 @@ _CHUNK = 2**22
 class Likelihood:
     """Mixin of `LowRankSUR`."""
 
-    if TYPE_CHECKING:
-        endog: np.ndarray
-        exog: Sequence[np.ndarray]
-
-    def loglike(self, params: Any, sigma: LowRankDiag | None = None) -> float:
+    def loglike(self: Model, params: Any, sigma: LowRankDiag | None = None) -> float:
         """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance.
 
         Neither this nor its derivatives in the coefficients have a default for ``sigma``: it is
@@ -46,67 +44,59 @@ class Likelihood:
         """
         return loglike(self, params, sigma)
 
-    def score(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def score(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Derivative (P,) of the log-likelihood in the coefficients, given Sigma."""
         return score(self, params, sigma)
 
-    def score_obs(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def score_obs(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Rows' contributions (N, P) to the score."""
         return score_obs(self, params, sigma)
 
-    def information(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def information(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Fisher information (P, P) of the coefficients given Sigma; up to P = 4,000."""
         return information(self, params, sigma)
 
-    def hessian(self, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def hessian(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
         """Minus the information: given Sigma the log-likelihood is quadratic."""
-        return -self.information(params, sigma)
-
-    def _residuals(self, params: np.ndarray) -> np.ndarray:
-        """Y - X beta on the rows of the data, (N, K) Fortran-ordered."""
-        out = np.array(self.endog.T, order="C")
-        start = 0
-        for j, X in enumerate(self.exog):
-            stop = start + X.shape[1]
-            out[j] -= X @ params[start:stop]
-            start = stop
-        return out.T
+        return -information(self, params, sigma)
 
 
-def loglike(model: Any, params: Any, sigma: Any) -> float:
+def loglike(model: Model, params: Any, sigma: Any) -> float:
     """See `LowRankSUR.loglike`."""
     beta, sigma = _point(model, params, sigma, "loglike")
-    cells = model._system.cells
+    cells = model.system.cells
     return float(
-        cells.log_jacobian - model.nobs * cells.nll(_residuals(model._system.rows, beta), sigma)
+        cells.log_jacobian - model.nobs * cells.nll(_residuals(model.system.rows, beta), sigma)
     )
 
 
-def score(model: Any, params: Any, sigma: Any) -> np.ndarray:
+def score(model: Model, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score`."""
     beta, sigma = _point(model, params, sigma, "score")
-    rows = model._system.rows
-    W = model._system.cells.solve(_residuals(rows, beta), sigma)
+    rows = model.system.rows
+    W = model.system.cells.solve(_residuals(rows, beta), sigma)
     return np.concatenate([X.T @ W[:, j] for j, X in enumerate(rows.blocks)])
 
 
-def score_obs(model: Any, params: Any, sigma: Any) -> np.ndarray:
+def score_obs(model: Model, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score_obs`."""
     beta, sigma = _point(model, params, sigma, "score_obs")
-    cells = model._system.cells
-    W = cells.solve(cells.used(model._residuals(beta)), sigma)
+    cells = model.system.cells
+    W = cells.solve(
+        cells.used(residuals(model.endog, model.exog, model.labels.by_equation(beta))), sigma
+    )
     out = np.empty((model.nobs, len(beta)))
     start = 0
-    for j, X in enumerate(model._system.used_blocks):
+    for j, X in enumerate(model.system.used_blocks):
         stop = start + X.shape[1]
         np.multiply(X, W[:, j : j + 1], out=out[:, start:stop])
         start = stop
     return out
 
 
-def information(model: Any, params: Any, sigma: Any) -> np.ndarray:
+def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.information`."""
-    P = len(model.exog_names)
+    P = model.labels.P
     if P > LARGEST:
         raise OptionError(
             f"the information of {P} coefficients is a {P} x {P} matrix, {8e-9 * P * P:.1f} GB; it "
@@ -114,11 +104,12 @@ def information(model: Any, params: Any, sigma: Any) -> np.ndarray:
             "cov_params(r_matrix=...) for combinations"
         )
     _, sigma = _point(model, params, sigma, "information")
-    cells = model._system.cells
+    cells = model.system.cells
     if not cells.complete:
-        return information_matrix(model._system.used_blocks, cells.seen(sigma))
+        seen = ObservedCovariance(sigma, cells.patterns)
+        return information_matrix(model.system.used_blocks, seen)
     # Columns of a design that several equations share are multiplied once.
-    blocks = model._system.rows.blocks
+    blocks = model.system.rows.blocks
     distinct = {id(X): X for X in blocks}
     first = dict(
         zip(distinct, np.cumsum([0, *(X.shape[1] for X in distinct.values())]), strict=False)
@@ -150,7 +141,7 @@ def _residuals(rows: Rows, beta: np.ndarray) -> np.ndarray:
     return out.T
 
 
-def _point(model: Any, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, LowRankDiag]:
+def _point(model: Model, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, LowRankDiag]:
     """A coefficient vector and an error covariance that fit the model."""
     if sigma is None:
         raise OptionError(

@@ -60,8 +60,11 @@ from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.rank_choice.legal import resolve_rank, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import choose_rank, is_rule
-from sm_alsgls.results.convergence import heywood_message, spare_message, unbounded_message
-from sm_alsgls.results.covariance import check_least_squares, choose
+from sm_alsgls.results.cov_types import check_least_squares, choose
+from sm_alsgls.results.factors import last_factor
+from sm_alsgls.results.low_rank_header import LowRankHeader
+from sm_alsgls.results.maximised import maximised
+from sm_alsgls.results.maximum import heywood_message, spare_message, unbounded_message
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.progress import ProgressBars
@@ -210,20 +213,21 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
                     "endog is an iterator, whose chunks are pairs (endog, exog); give no exog "
                     "beside it"
                 )
-            self._system: System = read_stream(endog, missing)
+            self._system = read_stream(endog, missing)
         elif weights is None and missing != "fiml":
             self._system = hold(build_system(endog, exog, missing))
         else:
             self._system = hold(cell_system(endog, exog, missing, weights))
-        self.n_dropped = self._system.n_dropped + (_formula.n_dropped if _formula else 0)
-        rule = rank if is_rule(rank) else None
+        self.n_dropped = self.system.n_dropped + (_formula.n_dropped if _formula else 0)
+        rule = rank if isinstance(rank, str) and is_rule(rank) else None
         self._set_up(0 if rule else rank, _formula)
-        self._restrict(common_restrictions(common, self._system))
+        self._restrict(common_restrictions(common, self.system))
         if rule:
             self._choose_rank(rule)
 
     def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
-        system = self._system
+        system = self.system
+        self.labels = system.labels
         groups = getattr(formula, "groups", None)  # a stream has none
         self.rank = resolve_rank(rank, system, groups)
         self.rank_method: str | None = rank if isinstance(rank, str) else None
@@ -231,7 +235,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
         self._source: Provenance | None = None
-        names = system.param_names
+        names = self.labels.params
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
             raise ShapeError(
@@ -241,13 +245,13 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         super().__init__(system)
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
-        self._usage, self.n_cells = system.cells.usage, system.cells.n_cells
+        self._counts, self.n_cells = system.cells.counts, system.cells.n_cells
         self._joint: dict[int, JointRows | None] = {}
 
     def _choose_rank(self, rule: str) -> None:
-        warn_if_no_factor(rule, self._system, stacklevel=5)
+        warn_if_no_factor(rule, self.system, stacklevel=5)
         self.rank_selection = choose_rank(
-            self._system, self.restrictions, rule, getattr(self.formula_system, "time", None)
+            self.system, self.restrictions, rule, getattr(self.formula_system, "time", None)
         )
         self.rank, self.rank_method = self.rank_selection.rank, rule
         self._restrict(self.restrictions)
@@ -278,7 +282,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     @property
     def counts(self) -> pd.Series:
         """Rows N_j that each equation has (K,)."""
-        return pd.Series(self._usage.counts, index=self.equations, name="rows")
+        return pd.Series(self._counts, index=self.equations, name="rows")
 
     # -- estimation ------------------------------------------------------------------------
 
@@ -387,10 +391,10 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         sparse = self._joint_rows()
         floor = (1e-8 if sparse is None else 1e-2) if d_floor is None else d_floor
         options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
-        maximise = _maximiser(method, self._system.cells)
-        complete = self._system.cells.complete
-        choice = choose(cov_type, given, debiased, self._provenance, complete)
-        problem = build_problem(self._system, options, self.restrictions)
+        maximise = _maximiser(method, self.system.cells)
+        complete = self.system.cells.complete
+        choice = choose(cov_type, given, debiased, self.provenance, complete)
+        problem = build_problem(self.system, options, self.restrictions)
         if choice.cov_type == "pcse":
             check_least_squares(self.rank, options.lam_B)
             if self.restrictions is not None:
@@ -398,7 +402,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         bars = ProgressBars(most_starts(problem, self.rank, limit)) if progress else None
         warned = False
 
-        def look_at(seen: object, first: Solution) -> None:
+        def look_at(seen: Problem, first: Solution) -> None:
             # Now, and not after all the other starts.
             nonlocal warned
             warned = self._warn_of_spare(spare_factor(seen, first, self.rank))
@@ -415,11 +419,25 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         if bars is not None:
             bars.close()
         self._warn(found)
-        results = LowRankSURResults(
-            self, problem, found, debiased=debiased, cov=choice, use_t=use_t, progress=bars
+        selection = self.rank_selection
+        estimate = maximised(
+            self,
+            problem,
+            found,
+            rank=self.rank,
+            df_model=self.df_model,
+            debiased=debiased,
+            choice=choice,
+            use_t=use_t,
+            describe=LowRankHeader(
+                self.rank_method, None if selection is None else selection.reason
+            ),
+            sparse=sparse,
+            progress=bars,
         )
+        results = LowRankSURResults(self, estimate)
         if not warned:
-            self._warn_of_spare(results._last_factor)
+            self._warn_of_spare(last_factor(estimate))
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"
@@ -452,7 +470,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             Unreadable, redundant or contradictory restrictions, which are named.
         """
         model = copy.copy(self)
-        model._restrict(parse_restrictions(constraints, self._system) + self.restrictions)
+        model._restrict(parse_restrictions(constraints, self.system) + self.restrictions)
         return model.fit(**kwds)
 
     def without_restrictions(self) -> LowRankSUR:
@@ -464,15 +482,15 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     def _joint_rows(self) -> JointRows | None:
         """Equations that share too few rows for the likelihood to have a bound; kept by rank."""
         if self.rank not in self._joint:
-            p = np.array([len(columns) for columns in self._system.columns])
-            self._joint[self.rank] = self._system.cells.joint_rows(self.rank, p)
+            cells = self.system.cells
+            self._joint[self.rank] = cells.joint_rows(self.rank, self.labels.p)
         return self._joint[self.rank]
 
     def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         if start_params is None:
             return None
         names = self.exog_names
-        beta = self._by_equation(coefficients(start_params, names, "start_params"))
+        beta = self.labels.by_equation(coefficients(start_params, names, "start_params"))
         with np.errstate(over="ignore", invalid="ignore"):
             gamma = problem.design.from_beta(beta)
             size = np.abs(problem.residuals(gamma)).max(axis=0)
@@ -484,11 +502,6 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
                 "its response; start nearer, or leave start_params out"
             )
         return Start("start_params", gamma=gamma)
-
-    def _by_equation(self, params: np.ndarray) -> list[np.ndarray]:
-        """Flat coefficients (P,) as K vectors (p_j,)."""
-        stops = np.cumsum([len(columns) for columns in self._system.columns])[:-1]
-        return np.split(params, stops)
 
     def _warn_of_spare(self, last: LastFactor | None) -> bool:
         """Whether there was something to warn of; the line to blame is outside the package."""
@@ -528,7 +541,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         exog, transform, equations : optional
             As `LowRankSURResults.predict`, which takes the estimates.
         """
-        beta = self._by_equation(coefficients(params, self.exog_names, "params"))
+        beta = self.labels.by_equation(coefficients(params, self.exog_names, "params"))
         return predict_rows(beta, rows_of_system(self, exog, transform, equations))
 
 

@@ -16,6 +16,7 @@ from sm_alsgls.core.maximise.als import Start
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.path import RankFit, rank_path
 from sm_alsgls.core.sigma.factor import largest_rank
+from sm_alsgls.covariance.base import factors_of
 from sm_alsgls.data.problem import build_problem
 from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.system import System
@@ -86,7 +87,7 @@ def cross_validate(
             Start(
                 "all rows",
                 gamma=again.design.from_beta(beta[i]),
-                d=fits[i].cov.uniquenesses if fits[i].rank > 0 else None,
+                d=factors_of(fits[i].cov).uniquenesses if fits[i].rank > 0 else None,
             )
             for i in legal
         ]

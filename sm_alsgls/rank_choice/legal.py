@@ -27,7 +27,7 @@ def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> 
         warn_if_no_factor(rank, system, stacklevel=6)
         return chosen
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
-    if not whole or rank < 0:
+    if not whole or isinstance(rank, str) or rank < 0:
         near = nearest(rank, ["auto", *RULES]) if isinstance(rank, str) else ""
         raise IllegalRankError(
             f"rank must be 'auto' or a whole number >= 0, got {came(rank)}{near}; criteria that "

@@ -14,7 +14,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.plotting.canvas import BLUE, VERMILION, axes, plain
 from sm_alsgls.plotting.lines import whole_numbers
-from sm_alsgls.results.summary import SystemSummary
+from sm_alsgls.results.summary_text import SystemSummary
 
 # Which end of a criterion is its choice; the order is that of the methods in messages.
 RULES = {

@@ -12,8 +12,12 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, count, flag, function, generator, level
-from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate, bootstrap
+from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate
+from sm_alsgls.core.maximise.bootstrap import bootstrap as refits_of
 from sm_alsgls.exceptions import CallableError, OptionError
+from sm_alsgls.results.coefficients import plain_bse
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
 from sm_alsgls.results.progress import bar
 
@@ -151,20 +155,43 @@ def _guarded(statistic: Callable[[Replicate], Any] | None, n_jobs: int) -> _Stat
     return _Statistic(of)
 
 
-def bootstrap_results(
-    results: Any,
-    reps: int,
-    method: str,
-    rng: np.random.Generator | int | None,
-    n_jobs: int,
-    block_length: int | None,
-    statistic: Callable[[Replicate], Any] | None,
-    progress: bool,
+def bootstrap(
+    estimate: Estimate,
+    reps: int = 999,
+    method: str = "parametric",
+    *,
+    rng: np.random.Generator | int | None = None,
+    n_jobs: int = 1,
+    block_length: int | None = None,
+    statistic: Callable[[Replicate], Any] | None = None,
+    progress: bool = False,
 ) -> BootstrapResults:
-    """See `LowRankSURResults.bootstrap`."""
-    N = results.nobs
+    """Refit everything to data made like these, from the fit's own maximum.
+
+    Parameters
+    ----------
+    reps : int
+    method : {"parametric", "residual", "wild", "block"}
+        Errors drawn from N(0, Sigma); residual rows drawn, multiplied by random signs, or
+        drawn in blocks of ``block_length`` consecutive rows (default N^(1/3)). Whole rows:
+        correlation between equations is kept. Regressors are fixed.
+    rng : numpy Generator or int, optional
+        Default: a fixed seed.
+    n_jobs : int
+        Processes; the answer is the same for any number.
+    statistic : callable, optional
+        Evaluated on each `Replicate` (params, bse, sigma, nll); picklable if n_jobs > 1.
+    progress : bool
+        A progress bar (needs tqdm).
+
+    Returns
+    -------
+    BootstrapResults
+        std_errors, conf_int (percentile-t), pvalues, and every replicate.
+    """
+    N = estimate.nobs
     method = choice(method, "method", METHODS)
-    if not results._complete and method not in ("parametric", "wild"):
+    if not estimate.complete and method not in ("parametric", "wild"):
         raise OptionError(
             f"method={method!r} draws whole rows of residuals, and rows have different cells; use "
             "'parametric' or 'wild', which keep every row's own"
@@ -174,39 +201,39 @@ def bootstrap_results(
         block_length = max(1, round(N ** (1 / 3)))
     block_length = count(block_length, "block_length", 1, N, ", the number of rows")
     progress = flag(progress, "progress")
-    statistic = _guarded(statistic, n_jobs)
+    guarded = _guarded(statistic, n_jobs)
     source = generator(rng) or np.random.default_rng(0)
     entropy = source.integers(0, 2**63, 2).tolist()
     seeds: Iterable[np.random.SeedSequence] = np.random.SeedSequence(entropy).spawn(reps)
-    system, counts = results.model._system, results._counts
-    E = system.cells.used(results._residuals)
-    design = results._problem.full_design(system.used_blocks)
+    sample, counts = estimate.sample, estimate.counts
+    E = used_residuals(estimate)
+    problem = sample.problem
     parent = Parent(
-        results._problem,
-        design,
-        system.cells.used(results.model.endog) - E,
-        E * np.sqrt(counts / (counts - results._p)),
-        results._beta,
-        results.sigma,
-        results.sigma.scaled(np.sqrt(counts / results._df_equation)),
-        results.rank,
-        results._df_correction,
+        problem,
+        problem.full_design(sample.blocks),
+        sample.cells.used(estimate.model.endog) - E,
+        E * np.sqrt(counts / (counts - estimate.p)),
+        list(estimate.beta),
+        estimate.sigma,
+        estimate.sigma.scaled(np.sqrt(counts / estimate.df.equation)),
+        estimate.rank,
+        estimate.df.correction,
         method,
         block_length,
-        statistic,
+        guarded,
     )
-    replicates = bootstrap(parent, seeds, n_jobs)
+    replicates = refits_of(parent, seeds, n_jobs)
     if progress:
         replicates = bar(replicates, total=reps, desc="bootstrap")
     drawn = list(replicates)
-    names = results.model.exog_names
+    names = estimate.labels.params
     refits = [one for one, _ in drawn]
     return BootstrapResults(
         pd.DataFrame([one.params for one in refits], columns=names),
         pd.DataFrame([one.bse for one in refits], columns=names),
-        pd.Series(results.params, index=names),
-        pd.Series(results._plain_bse, index=names),
-        [value for _, value in drawn] if statistic is not None else [],
+        pd.Series(estimate.params, index=names),
+        pd.Series(plain_bse(estimate), index=names),
+        [value for _, value in drawn] if guarded is not None else [],
         np.array([one.converged for one in refits]),
         method,
     )

@@ -1,18 +1,13 @@
-"""The covariance of the coefficients behind a ``cov_type``."""
+"""The covariance of the coefficients behind a ``cov_type``, and the Sigma behind it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from sm_alsgls.border.arguments import choice, count, flag, nearest, number
-from sm_alsgls.border.held import own
-from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.beta.bias_reduced import BiasReducedCovariance, TwoWayCovariance
-from sm_alsgls.core.beta.cosine_weights import Cosines, default_terms
+from sm_alsgls.core.beta.cosine_weights import Cosines
 from sm_alsgls.core.beta.hotelling import System
 from sm_alsgls.core.beta.kackar_harville import KackarHarville
 from sm_alsgls.core.beta.robust import (
@@ -25,176 +20,75 @@ from sm_alsgls.core.beta.robust import (
     kernel_weights,
 )
 from sm_alsgls.core.beta.small_sample import Units
+from sm_alsgls.core.design.base import Bread
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
-from sm_alsgls.results.familiar import familiar_cov_type
-
-COV_TYPES = (
-    "nonrobust", "sandwich", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC", "KH", "pcse",
-)  # fmt: skip
-
-_KWDS = {
-    "nonrobust": set(),
-    "sandwich": {"dof"},
-    "HC0": set(),
-    "HC1": {"dof"},
-    "HC2": {"dof"},
-    "HC3": {"dof"},
-    "cluster": {"groups", "correction", "use_correction", "dof"},
-    "HAC": {"maxlags", "kernel", "terms", "use_correction", "dof"},
-    "KH": set(),
-    "pcse": set(),
-}
-
-_WITHIN = (
-    "rows of a long panel's system are periods, so clusters are clusters of periods; correlation "
-    "between the equations of a period needs none, all covariance types allow for it"
-)
-
-# What needs one Sigma for all rows, and why.
-_COMPLETE_ONLY = {
-    "KH": "its correction is that of one Sigma for all rows, and these differ by what they miss",
-    "sandwich": "its meat is the residuals' covariance E'E / N, which needs every cell",
-    "pcse": "it is made of the residuals' covariance E'E / N, which needs every cell",
-}
-
-# Powers k of the multipliers (1 - leverage)^-k; see `core.beta.small_sample`.
-_POWERS = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
-_CORRECTIONS = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
-
-_KERNELS = {
-    "bartlett": "bartlett",
-    "newey-west": "bartlett",
-    "parzen": "parzen",
-    "quadratic-spectral": "quadratic-spectral",
-    "qs": "quadratic-spectral",
-    "cosine": "cosine",
-}
+from sm_alsgls.covariance.base import Covariance, factors_of
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.cov_types import CovarianceChoice, check_least_squares
+from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.in_sample import used_residuals
 
 
-class ParameterCovariance(Protocol):
-    """What results ask of a covariance of the coefficients."""
-
-    def variances(self) -> np.ndarray:
-        """Diagonal, (P,)."""
-        ...
-
-    def block(self, j: int) -> np.ndarray:
-        """Block of one equation, (p_j, p_j)."""
-        ...
-
-    def combinations(self, R: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
-        """R V other', (m, q)."""
-        ...
-
-    def dense(self) -> np.ndarray:
-        """The whole, (P, P)."""
-        ...
+@kept
+def covariance(estimate: Estimate) -> ParameterCovariance:
+    """The covariance of the parameters that the estimate's choice stands for."""
+    return estimate.covariances(estimate, estimate.choice)
 
 
-@dataclass(frozen=True)
-class CovarianceChoice:
-    """A validated ``cov_type`` with its options.
+@kept
+def sigma_inference(estimate: Estimate) -> Covariance:
+    """The error covariance behind ``cov_type`` "nonrobust" and "KH".
 
-    Attributes
-    ----------
-    cov_type : str
-    kwds : dict
-        Options with defaults filled in.
-    description : str
-        For the summary.
-    df : float or None
-        Degrees of freedom of t where they do not follow from the equations; clusters have G - 1
-        at most.
-    power : float or None
-        Of the multipliers of rows or clusters; None where degrees of freedom are no
-        coefficient's own.
+    ``sigma`` itself where the fit is not debiased. Otherwise its loadings are those under the
+    prior that they show (`core.sigma.loading_prior`), which keeps the intervals of small
+    samples from being too short, and its element (j, l) is multiplied by the roots of
+    N_j / (N_j - p_j - r) and N_l / (N_l - p_l - r).
     """
-
-    cov_type: str
-    kwds: dict[str, Any]
-    description: str
-    df: float | None = None
-    power: float | None = None
-
-
-def choose(
-    cov_type: str,
-    cov_kwds: dict[str, Any] | None,
-    debiased: bool,
-    rows: Provenance,
-    complete: bool = True,
-) -> CovarianceChoice:
-    """Check a covariance type and its options against the rows of the system.
-
-    ``complete`` says whether no cell is missing.
-
-    Raises
-    ------
-    OptionError, ShapeError, NonFiniteError
-    """
-    if not isinstance(cov_type, str) or cov_type not in COV_TYPES:
-        known = familiar_cov_type(cov_type, COV_TYPES) if isinstance(cov_type, str) else ""
-        choice(cov_type, "cov_type", COV_TYPES, after=known)
-    if not complete and cov_type in _COMPLETE_ONLY:
-        raise OptionError(
-            f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
-            "use 'nonrobust', 'HC0' to 'HC3', 'cluster' or 'HAC'"
-        )
-    kwds = own(dict(cov_kwds or {}))
-    _check_options(cov_type, kwds)
-    if "dof" in _KWDS[cov_type]:
-        kwds["dof"] = choice(kwds.get("dof", "p+r"), "dof", ("p", "p+r"))
-    if "use_correction" in kwds:
-        kwds["use_correction"] = flag(kwds["use_correction"], "use_correction")
-    if cov_type in _POWERS or cov_type in ("cluster", "HAC"):
-        len(rows.index)  # rows that were not kept say so before the fit
-    if cov_type == "cluster":
-        return _clustered(kwds, rows)
-    if cov_type == "HAC":
-        return _kernel(kwds, len(rows.index))
-    text = _DESCRIPTIONS[cov_type][debiased]
-    return CovarianceChoice(cov_type, kwds, text, power=_POWERS.get(cov_type))
+    if not estimate.debiased:
+        return estimate.sigma
+    sample = estimate.sample
+    made = sample.problem.interval_sigma(sample.E, estimate.likelihood.search.best.cov)
+    return made.scaled(estimate.df.correction)
 
 
-def build(results: Any, choice: CovarianceChoice) -> ParameterCovariance:
-    """The covariance operator of a choice at the estimates of ``results``."""
-    problem, sigma, N = results._problem, results.sigma, results.nobs
-    system, counts = results.model._system, results._counts
+def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
+    """The covariance operator of a choice at an estimate."""
+    sample, sigma, N = estimate.sample, estimate.sigma, estimate.nobs
+    problem, counts = sample.problem, estimate.counts
     if choice.cov_type in ("nonrobust", "KH"):
-        sigma = results.sigma_inference
+        sigma = sigma_inference(estimate)
         bread = problem.covariance(sigma)
-        bread.progress = results._progress
-        if choice.cov_type == "KH" and results.rank > 0:
+        bread.progress = estimate.progress
+        if choice.cov_type == "KH" and estimate.rank > 0:
             # Under the prior of a debiased fit no d_j is on its bound.
-            free = None if results.debiased else ~results._found.best.at_bound
-            return KackarHarville(bread, sigma, N, free)
-        if choice.cov_type == "nonrobust" and results.debiased:
+            free = None if estimate.debiased else ~estimate.at_bound
+            return KackarHarville(bread, factors_of(sigma), N, free)
+        if choice.cov_type == "nonrobust" and estimate.debiased:
             stretch = problem.errors.stretch(bread.design, sigma)
             return bread if stretch is None else bread.stretched(stretch)
         return bread
     if choice.cov_type == "pcse":
-        return _panel_corrected(results)
+        return _panel_corrected(estimate)
     bread = problem.covariance(sigma)
-    p = results._p
+    p, labels = estimate.p, estimate.labels
     factor = np.ones(len(p))
     corrected = choice.kwds.get("correction", choice.cov_type) not in ("HC0", "CR0")
     corrected = corrected and choice.kwds.get("use_correction", True)
     if choice.cov_type == "sandwich":
-        corrected = results.debiased
+        corrected = estimate.debiased
     if corrected:
-        taken = p + (results.rank if choice.kwds["dof"] == "p+r" else 0)
+        taken = p + (estimate.df.taken if choice.kwds["dof"] == "p+r" else 0)
         factor = np.sqrt(counts / (counts - taken))
     if choice.cov_type == "sandwich":
-        W = sigma.solve(results._found.best.E)
-        return WorkingCovariance(bread, W, N, np.repeat(factor, p))
-    E = system.cells.used(results._residuals)
+        W = sigma.solve(sample.E)
+        return WorkingCovariance(bread, W, N, labels.least(factor))
+    cells, E = sample.cells, used_residuals(estimate)
     if choice.cov_type == "HAC":
         weights = _weights_of_time(choice.kwds, N)
-        W = system.cells.solve(E, sigma)
-        return SandwichCovariance(bread, system.used_blocks, W, weights, np.repeat(factor, p))
-    factor = beside_leverage(results, bread) if choice.power else np.repeat(factor, p)
-    seen = System(bread, system.used_blocks, E, system.cells, sigma)
+        W = cells.solve(E, sigma)
+        return SandwichCovariance(bread, sample.blocks, W, weights, labels.least(factor))
+    factor = beside_leverage(estimate, bread) if choice.power else labels.least(factor)
+    seen = System(bread, sample.blocks, E, cells, sigma)
 
     def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
         weights = White() if code is None else Clusters([code], debias=debias)
@@ -217,23 +111,7 @@ def _weights_of_time(kwds: dict[str, Any], N: int) -> RowWeights:
     return Kernel(kernel_weights(kwds["kernel"], kwds["maxlags"], N))
 
 
-def check_least_squares(rank: int, lam_B: float) -> None:
-    """Panel-corrected standard errors are those of least squares.
-
-    Raises
-    ------
-    OptionError
-    """
-    if rank != 0 or lam_B > 0.0:
-        what = f"rank {rank}" if rank else "the ridge lam_B"
-        raise OptionError(
-            "cov_type='pcse' (Beck and Katz) is the covariance of least-squares coefficients, and "
-            f"this fit has {what}; make the model with rank=0, or use cov_type='sandwich', the "
-            "same idea about GLS"
-        )
-
-
-def check_fitted(results: Any, choice: CovarianceChoice) -> None:
+def check_fitted(estimate: Estimate, choice: CovarianceChoice) -> None:
     """Say at once, not when standard errors are read, that a type is not one of such a fit.
 
     Raises
@@ -241,38 +119,39 @@ def check_fitted(results: Any, choice: CovarianceChoice) -> None:
     OptionError
     """
     if choice.cov_type == "pcse":
-        _panel_corrected(results)
+        _panel_corrected(estimate)
 
 
-def _panel_corrected(results: Any) -> WorkingCovariance:
+def _panel_corrected(estimate: Estimate) -> WorkingCovariance:
     """(X'X)^-1 X'(S x I)X (X'X)^-1, S = E'E / N, under restrictions if there are any."""
-    problem, found = results._problem, results._found
-    check_least_squares(results.rank, problem.options.lam_B)
-    bread = problem.covariance(LowRankDiag.diagonal(np.ones(results.neqs)))
-    if bread.tied.any() and found.method != "ols":
+    problem, method = estimate.sample.problem, estimate.likelihood.search.method
+    check_least_squares(estimate.rank, problem.options.lam_B)
+    bread = problem.covariance(LowRankDiag.diagonal(np.ones(estimate.neqs)))
+    if bread.tied.any() and method != "ols":
         raise OptionError(
             "cov_type='pcse' is the covariance of least squares, and with restrictions across "
             "equations maximum likelihood weights them by 1 / d_j; fit with fit(cov_type='pcse'), "
             "whose coefficients are those of least squares"
         )
-    return WorkingCovariance(bread, found.best.E, results.nobs, np.ones(len(results.params)))
+    return WorkingCovariance(bread, estimate.sample.E, estimate.nobs, np.ones(len(estimate.params)))
 
 
-def beside_leverage(results: Any, bread: Any) -> np.ndarray:
+def beside_leverage(estimate: Estimate, bread: Bread) -> np.ndarray:
     """What else makes residuals too small, beside the leverage that multipliers undo, (P,).
 
     The r factors take (N - p_j) / (N - p_j - r), and estimating Sigma stretches as it does the
     model-based covariance. Restricted fits have one factor: coefficients that are equal must have
     equal standard errors.
     """
-    counts, p = results._counts, results._p
-    taken = results.rank if results._choice.kwds.get("dof", "p+r") == "p+r" else 0
+    counts, p = estimate.counts, estimate.p
+    taken = estimate.df.taken if estimate.choice.kwds.get("dof", "p+r") == "p+r" else 0
     factor = np.sqrt((counts - p) / (counts - p - taken))
     tied = bool(bread.tied.any())
     design = bread.design
     stretch = None
-    if results.debiased and results.rank:
-        stretch = results._problem.errors.stretch(design, results.sigma_inference)
+    if estimate.debiased and estimate.rank:
+        errors = estimate.sample.problem.errors
+        stretch = errors.stretch(design, sigma_inference(estimate))
     out = []
     for j, f in enumerate(factor):
         M = design.beta_map(j)
@@ -280,152 +159,6 @@ def beside_leverage(results: Any, bread: Any) -> np.ndarray:
         after = before if stretch is None else np.square(M @ stretch(j)).sum(axis=1)
         out.append(f * np.sqrt(after / before))
     flat = np.concatenate(out)
-    return np.full(len(flat), float(np.exp(np.mean(np.log(flat))))) if tied else flat
-
-
-_ASSUMES = "Standard errors assume independent rows and that Sigma = F F' + D holds"
-_DESCRIPTIONS = {
-    "nonrobust": {
-        True: f"{_ASSUMES}, with N - p - r degrees of freedom and corrections for its estimation.",
-        False: f"{_ASSUMES} and known.",
-    },
-    "KH": {
-        True: f"{_ASSUMES}, corrected for its estimation (Kackar-Harville); N - p - r degrees "
-        "of freedom.",
-        False: f"{_ASSUMES}, corrected for its estimation (Kackar-Harville).",
-    },
-    "sandwich": dict.fromkeys(
-        (True, False),
-        "Sigma is a working covariance; standard errors use the residuals' own covariance and "
-        "assume independent rows of one distribution.",
-    ),
-    **{
-        kind: dict.fromkeys(
-            (True, False),
-            "Standard errors are robust to heteroscedasticity and to any correlation within a row, "
-            f"and assume independent rows ({kind}); degrees of freedom by Satterthwaite.",
-        )
-        for kind in _POWERS
-    },
-    "pcse": dict.fromkeys(
-        (True, False),
-        "Panel-corrected standard errors of least squares (Beck and Katz): they use the residuals' "
-        "own covariance between equations and assume independent rows of one distribution.",
-    ),
-}
-
-
-def _check_options(cov_type: str, kwds: dict[str, Any]) -> None:
-    """Whether a covariance type has these options; what others call them is translated."""
-    mine = sorted(_KWDS[cov_type])
-    for name in kwds:
-        if name in mine:
-            continue
-        where = [other for other in COV_TYPES if name in _KWDS[other]]
-        said = f"cov_type={cov_type!r} does not take {name!r}"
-        if name in _FAMILIAR:
-            said += f"; use {_FAMILIAR[name]}"
-        elif where:
-            said += f", which is of {' and '.join(map(repr, where))}"
-        elif mine:
-            said += nearest(str(name), mine)
-        raise UnknownArgumentError(f"{said}; its options are: {', '.join(mine) or 'none'}")
-
-
-# What others call the options.
-_FAMILIAR = {
-    **dict.fromkeys(("bandwidth", "nlags", "lags", "nw_lags"), "maxlags"),
-    **dict.fromkeys(("weights_func", "kernel_type"), "kernel"),
-    **dict.fromkeys(("clusters", "cluster", "group", "time"), "groups"),
-    **dict.fromkeys(("debiased", "small", "df_correction"), "use_correction, or debiased= of fit"),
-    "cov_type": "cov_type= beside cov_kwds=",
-}
-
-
-def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
-    if kwds.get("groups") is None:
-        raise OptionError(
-            "cov_type='cluster' needs groups=: one or two labels for each row, for example a "
-            "column of the data by its name"
-        )
-    labels = rows.per_row(kwds["groups"], "groups", within=_WITHIN)
-    if len(labels) not in (1, 2):
-        raise ShapeError(f"groups may hold one or two groupings, got {len(labels)}")
-    # What the rows have, not what the caller passed: that may be of other rows, and may change.
-    kept = [label.to_numpy() for label in labels]
-    kwds["groups"] = kept[0] if len(kept) == 1 else np.column_stack(kept)
-    codes = [pd.factorize(label)[0] for label in labels]
-    sizes = [int(code.max()) + 1 for code in codes]
-    if min(sizes) < 2:
-        raise OptionError("groups: one cluster only; clustered errors need two or more")
-    correction = _correction(kwds)
-    kwds["correction"] = correction
-    ways = "two-way " if len(codes) == 2 else ""
-    counts = " and ".join(map(str, sizes))
-    text = (
-        f"Standard errors are robust to {ways}cluster correlation ({counts} clusters of rows, "
-        f"{correction}); degrees of freedom by Satterthwaite."
-    )
-    if len(codes) == 2:
-        text += " Where V_a + V_b - V_ab is not positive the larger of V_a and V_b is taken."
-    return CovarianceChoice(
-        "cluster",
-        {**kwds, "codes": codes},
-        text,
-        float(min(sizes) - 1),
-        _CORRECTIONS[correction],
-    )
-
-
-def _correction(kwds: dict[str, Any]) -> str:
-    """The name of the small-sample correction; statsmodels' flag is CR1 or CR0."""
-    named = kwds.get("correction")
-    if named is not None:
-        named = choice(named, "correction", _CORRECTIONS)
-    if "use_correction" not in kwds:
-        return "CR2" if named is None else named
-    asked = "CR1" if kwds["use_correction"] else "CR0"
-    if named not in (None, asked):
-        raise OptionError(
-            f"use_correction={kwds['use_correction']} is correction={asked!r}; "
-            f"correction={named!r} was given as well: leave one out"
-        )
-    return asked
-
-
-def _kernel(kwds: dict[str, Any], N: int) -> CovarianceChoice:
-    name = kwds.get("kernel", "bartlett")
-    name = choice(name.lower() if isinstance(name, str) else name, "kernel", _KERNELS)
-    name = _KERNELS[name]
-    lags, terms = kwds.pop("maxlags", None), kwds.pop("terms", None)
-    kwds.setdefault("use_correction", True)
-    if name == "cosine":
-        if lags is not None:
-            raise OptionError("kernel='cosine' has no lags: give terms= in place of maxlags=")
-        terms = default_terms(N) if terms is None else count(terms, "terms", least=1, most=N - 1)
-        return CovarianceChoice(
-            "HAC",
-            {**kwds, "kernel": name, "terms": terms},
-            "Standard errors are heteroscedasticity, autocorrelation and cross-equation robust "
-            f"({terms} cosines), with as many degrees of freedom.",
-            float(terms),
-        )
-    if terms is not None:
-        raise OptionError(f"terms= is of kernel='cosine'; kernel={name!r} has maxlags=")
-    if lags is None:
-        # Newey and West (1994, Review of Economic Studies 61), the non-random part of their rule.
-        power = {"bartlett": 2 / 9, "parzen": 4 / 25, "quadratic-spectral": 2 / 25}[name]
-        lags = int(np.floor(4.0 * (N / 100.0) ** power))
-    # Not whole ones only: of the quadratic-spectral kernel it is a bandwidth.
-    said = f"a number between 0 and N - 1 = {N - 1}"
-    lags = _whole(number(lags, "maxlags", least=0, most=N - 1, what=said))
-    return CovarianceChoice(
-        "HAC",
-        {**kwds, "kernel": name, "maxlags": lags},
-        "Standard errors are heteroscedasticity, autocorrelation and cross-equation robust "
-        f"(Driscoll-Kraay, {name} kernel, {lags:g} lags).",
-    )
-
-
-def _whole(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+    if tied:
+        return np.full(estimate.labels.P, float(np.exp(np.mean(np.log(flat)))))
+    return flat

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from statsmodels.base.wrapper import ResultsWrapper
 
-from sm_alsgls.results.equation_tests import EquationTests
+from sm_alsgls.results import equation_tests, factors, overall
+from sm_alsgls.results.coefficients import bse_of, law_of
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.familiar import FamiliarEquation
+from sm_alsgls.results.in_sample import constants, residuals, rsquared
+from sm_alsgls.results.method import of_equation
 from sm_alsgls.results.new_rows import rows_of_equation
-from sm_alsgls.results.overall import Overall
 from sm_alsgls.results.persistence import Savable
 from sm_alsgls.results.prediction import SystemPrediction, predict_rows, prediction
-from sm_alsgls.results.summary import SystemSummary, equation_summary
+from sm_alsgls.results.summary import equation_summary
+from sm_alsgls.results.summary_text import SystemSummary
 
 
-class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, ResultsWrapper):
+class Whole(Protocol):
+    """The results of the system that an equation belongs to."""
+
+    estimate: Estimate
+
+    def remove_data(self) -> None:
+        """Drop the data."""
+        ...
+
+
+@dataclass(frozen=True)
+class LowRankSUREquation:
+    """Names of one equation, where statsmodels and others look for them.
+
+    Attributes
+    ----------
+    endog_names : str
+        The equation.
+    exog_names : list of str
+        Its regressors.
+    k_constant : int
+        1 where the design spans a constant, else 0.
+    """
+
+    endog_names: str
+    exog_names: list[str]
+    k_constant: int
+
+
+class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
     """A view of one equation; coefficients carry the names of their columns.
 
     It is a ``ResultsWrapper`` of statsmodels because tables of regressions (stargazer) take what
@@ -33,18 +66,23 @@ class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, Results
         Rows N_j that the equation has, and N_j - p_j - r.
     """
 
-    def __init__(self, system: Any, position: int) -> None:
-        self.system, self._j = system, position
-        self.name: str = system.model.equations[position]
-        self.nobs = int(system._counts[position])
-        self.df_resid = float(system._df_equation[position])
-        self.use_t: bool = system.use_t
-        self._at = system._columns(self.name)
-        self._labels = pd.Index(system.model._system.columns[position])
+    def __init__(self, system: Whole, position: int) -> None:
+        self.system, self.position = system, position
+        estimate = system.estimate
+        self.name: str = estimate.equations[position]
+        self.nobs = int(estimate.counts[position])
+        self.df_resid = float(estimate.df.equation[position])
+        self.use_t: bool = estimate.use_t
+        self._labels = pd.Index(estimate.labels.regressors[position])
 
     # A wrapper looks up in what it wraps: the system's aic is not the equation's.
     __getattribute__ = object.__getattribute__
     __dir__ = object.__dir__
+
+    @property
+    def estimate(self) -> Estimate:
+        """What was estimated of the system."""
+        return self.system.estimate
 
     def __repr__(self) -> str:
         return f"<EquationResults {self.name!r}: {len(self._labels)} coefficients>"
@@ -55,15 +93,12 @@ class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, Results
     @property
     def params(self) -> pd.Series:
         """Coefficients (p_j,)."""
-        return self._series(self.system.params[self._at])
+        return self._series(self.estimate.beta[self.position])
 
-    @cached_property
+    @property
     def bse(self) -> pd.Series:
         """Standard errors (p_j,); only this equation's block of the covariance is computed."""
-        if "bse" in self.system.__dict__:
-            return self._series(self.system.bse[self._at])
-        variances = np.diagonal(self.system._covariance.block(self._j))
-        return self._series(np.sqrt(np.where(self.system._fixed[self._at], 0.0, variances)))
+        return self._series(bse_of(self.estimate, self.position))
 
     @property
     def tvalues(self) -> pd.Series:
@@ -73,63 +108,108 @@ class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, Results
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p-values (p_j,)."""
-        return self._series(2.0 * self._distribution().sf(np.abs(self.tvalues)))
-
-    def _distribution(self) -> Any:
-        return self.system._distribution_of(self._j)
+        return self._series(2.0 * law_of(self.estimate, self.position).sf(np.abs(self.tvalues)))
 
     @property
     def resid(self) -> pd.Series:
         """Residuals (N,), NaN in missing cells."""
-        return pd.Series(
-            self.system._residuals[:, self._j], index=self.system._rows, name=self.name
-        )
+        values = residuals(self.estimate)[:, self.position]
+        return pd.Series(values, index=self.estimate.sample.index, name=self.name)
 
     @property
     def fittedvalues(self) -> pd.Series:
         """Fitted values (N,)."""
-        X = self.system.model.exog[self._j]
-        return pd.Series(X @ self.system._beta[self._j], index=self.system._rows, name=self.name)
+        estimate, j = self.estimate, self.position
+        values = estimate.model.exog[j] @ estimate.beta[j]
+        return pd.Series(values, index=estimate.sample.index, name=self.name)
 
     @property
     def rsquared(self) -> float:
         """1 - SSR/SST of the GLS fit; SST about the mean where the design spans a constant."""
-        return float(self.system._rsquared[self._j])
+        return float(rsquared(self.estimate)[self.position])
 
     @property
     def rsquared_label(self) -> str:
         """How statsmodels labels it: centered only where the design spans a constant."""
-        return "R-squared" if self.system._spans_constant[self._j] else "R-squared (uncent.)"
+        return "R-squared" if self.k_constant else "R-squared (uncent.)"
 
     @property
     def rsquared_adj(self) -> float:
         """R-squared with N - p_j degrees of freedom."""
         p = len(self._labels)
-        spans = bool(self.system._spans_constant[self._j])
-        return 1.0 - (self.nobs - spans) / (self.nobs - p) * (1.0 - self.rsquared)
+        return 1.0 - (self.nobs - self.k_constant) / (self.nobs - p) * (1.0 - self.rsquared)
 
     @property
     def std_error(self) -> float:
         """Standard error of the regression: the root of sigma_jj, times N / (N - p_j - r) where
         the fit is ``debiased``, so that rank 0 gives OLS's.
         """
-        sigma = np.sqrt(self.system.sigma.diag()[self._j])
-        return float(self.system._df_correction[self._j] * sigma)
+        sigma = np.sqrt(self.estimate.sigma.diag()[self.position])
+        return float(self.estimate.df.correction[self.position] * sigma)
 
     @property
     def loadings(self) -> pd.Series:
         """Loadings f_j (r,)."""
-        return self.system.loadings.loc[self.name]
+        return factors.loadings(self.estimate).loc[self.name]
 
     @property
     def uniqueness(self) -> float:
         """The variance d_j that the factors leave."""
-        return float(self.system.sigma.uniquenesses[self._j])
+        return float(factors.factors(self.estimate).uniquenesses[self.position])
 
     @property
     def communality(self) -> float:
         """Share of the error variance that the factors explain."""
-        return float(self.system.communalities.iloc[self._j])
+        return float(factors.communalities(self.estimate).iloc[self.position])
+
+    # -- hypotheses ------------------------------------------------------------------------
+
+    cov_params = of_equation(equation_tests.cov_params)
+    conf_int = of_equation(equation_tests.conf_int)
+    t_test = of_equation(equation_tests.t_test)
+    f_test = of_equation(equation_tests.f_test)
+    wald_test = of_equation(equation_tests.wald_test)
+
+    @property
+    def model(self) -> LowRankSUREquation:
+        """Names: ``endog_names`` (the equation), ``exog_names`` (its regressors)."""
+        return LowRankSUREquation(self.name, list(self._labels), self.k_constant)
+
+    @property
+    def k_constant(self) -> int:
+        """1 where the design spans a constant, explicitly or through dummies, else 0."""
+        return int(constants(self.estimate)[self.position] is not None)
+
+    @property
+    def df_model(self) -> float:
+        """Slopes, p_j - k_constant; of those that restrictions tie or fix, the free ones."""
+        return float(len(overall.slopes(self.estimate, self.position)))
+
+    @property
+    def cov_type(self) -> str:
+        """How standard errors were computed."""
+        return self.estimate.choice.cov_type
+
+    @property
+    def fvalue(self) -> float:
+        """Overall F statistic of the equation: all slopes are zero.
+
+        The Wald statistic of the coefficient covariance over its number of slopes; where the
+        design spans a constant the hypothesis is that fitted values are constant, otherwise that
+        they are zero. With rank 0 it is statsmodels' OLS value. Slopes that restrictions fix are
+        not tested, and of slopes that they tie together one is; NaN where none is left.
+        """
+        return overall.fvalue(self.estimate, self.position)
+
+    @property
+    def f_pvalue(self) -> float:
+        """p-value of `fvalue`: F(df_model, df of the t tests), or chi-squared where not use_t.
+
+        Robust covariances: that of `wald_test`, which says in its ``note`` how it was made.
+        """
+        return overall.f_pvalue(self.estimate, self.position)
+
+    # -- prediction, tables ----------------------------------------------------------------
 
     def predict(self, exog: Any = None, transform: bool = True) -> pd.Series:
         """Fitted values of this equation in every row of ``exog``.
@@ -142,14 +222,15 @@ class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, Results
         transform : bool
             False takes a design matrix although the model has formulas.
         """
-        return predict_rows(
-            self.system._beta, rows_of_equation(self.system.model, self._j, exog, transform)
-        )
+        estimate = self.estimate
+        rows = rows_of_equation(estimate.model, self.position, exog, transform)
+        return predict_rows(estimate.beta, rows)
 
     def get_prediction(self, exog: Any = None, transform: bool = True) -> SystemPrediction:
         """Fitted values with standard errors and intervals; arguments as those of `predict`."""
+        estimate = self.estimate
         return prediction(
-            self.system, rows_of_equation(self.system.model, self._j, exog, transform)
+            estimate, rows_of_equation(estimate.model, self.position, exog, transform)
         )
 
     def remove_data(self) -> None:
@@ -158,4 +239,12 @@ class EquationResults(Savable, Overall, EquationTests, FamiliarEquation, Results
 
     def summary(self, title: str | None = None, alpha: float = 0.05) -> SystemSummary:
         """A statsmodels Summary of this equation."""
-        return equation_summary(self, title, alpha)
+        top = [
+            ("No. Observations:", f"{self.nobs:d}"),
+            ("Df Residuals:", f"{self.df_resid:.0f}"),
+            (self.rsquared_label + ":", f"{self.rsquared:.3f}"),
+            ("Adj. R-squared:", f"{self.rsquared_adj:.3f}"),
+            ("Std. Error of Reg.:", f"{self.std_error:.4g}"),
+            ("Communality:", f"{self.communality:.3f}"),
+        ]
+        return equation_summary(self.estimate, self.position, top, title, alpha)

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import stats
 
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
-from sm_alsgls.results.covariance_test import CovarianceTest
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.factors import factors
+from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.outcome import CovarianceTest
 
 # Part of a direction that the model's own regressors leave, below which it says nothing new.
 _NEW = 1e-8
 
 
-def exogeneity_test(results: Any) -> CovarianceTest:
-    """Score test that factors and regressors are unrelated; see `LowRankSURResults`."""
-    if results.rank == 0:
+def exogeneity_test(estimate: Estimate) -> CovarianceTest:
+    """Score test that the factors are unrelated to the regressors.
+
+    The model takes factors, like all errors, as independent of the regressors. Where they move
+    together (Bai 2009), coefficients are biased: in his design, with common slopes on 50
+    equations and rows, by +.04 with 95 % intervals that cover 33 %. As in Mundlak (1978), the
+    alternative lets the factors have a mean that moves with the regressors',
+
+        f_n = A xbar_n + u_n,      xbar_n the equations' means of each regressor at row n,
+
+    so that y_nj gains the regressors F_j' A xbar_n; the score of A at A = 0 is
+    xbar' E Sigma^-1 F, its variance that of GLS with the model's own regressors taken out.
+
+    Returns
+    -------
+    CovarianceTest
+        With ``use_t`` the F form of Pillai's trace, else chi2 with r degrees of freedom for
+        each regressor that has a name in several equations and differs between them.
+
+    Raises
+    ------
+    OptionError
+        Rank 0; missing cells; or regressors that are the same in all equations, with which
+        nothing tells factors that move from factors that do not.
+
+    Notes
+    -----
+    Of systems with exogenous regressors 2 to 5 % are rejected at 5 % (300 draws of nine
+    designs, docs/measured/checks.md). In Bai's design at (50, 20) it rejects 39 % with slopes
+    of each equation's own, and always with common ones.
+
+    References
+    ----------
+    Mundlak (1978), Econometrica 46. Pesaran (2006), Econometrica 74. Bai (2009), Econometrica
+    77.
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankSUR
+    >>> from sm_alsgls.datasets import load_grunfeld
+    >>> res = LowRankSUR.from_formula(
+    ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
+    ... ).fit()
+    >>> print(f"{res.exogeneity_test().pvalue:.3f}")  # the factor moves with the regressors
+    0.014
+    """
+    if estimate.rank == 0:
         raise OptionError(
             "the fit has rank 0, so it has no factors that could move with regressors"
         )
-    if not results._complete:
+    if not estimate.complete:
         raise OptionError(
             "exogeneity_test needs complete rows, and this fit has missing cells (missing='fiml'); "
             "fit the complete rows with missing='drop'"
         )
-    system = results.model._system
-    blocks = system.used_blocks
-    weights = system.cells.weights
+    sample = estimate.sample
+    blocks, weights = sample.blocks, sample.cells.weights
     if weights is not None and weights.ndim == 2:
         raise OptionError(
             "exogeneity_test takes weights of rows, and this fit has weights of cells, which make "
             "even constants differ between the equations"
         )
-    means, names = regressor_means(system.columns, list(system.blocks), weights)
+    means, names = regressor_means(estimate.labels.regressors, list(sample.system.blocks), weights)
     if not names:
         raise OptionError(
             "no regressor differs between the equations, so nothing tells factors that move with "
             "regressors from factors that do not"
         )
-    sigma = results.sigma
-    F = sigma.loadings
-    E = system.cells.used(results._residuals)
+    sigma = estimate.sigma
+    F = factors(estimate).loadings
+    E = used_residuals(estimate)
     PF = sigma.solve(F.T).T
     score = means.T @ (E @ PF)
     whole = np.kron(means.T @ means, F.T @ PF)
@@ -49,7 +93,7 @@ def exogeneity_test(results: Any) -> CovarianceTest:
     cross = np.concatenate(
         [np.kron(X.T @ means, PF[j]) for j, X in enumerate(blocks)],
     )
-    variance = whole - results._problem.covariance(sigma).combinations(cross.T)
+    variance = whole - estimate.sample.problem.covariance(sigma).combinations(cross.T)
     # Of unit size where the model's own regressors take nothing.
     size = np.sqrt(np.diagonal(whole))
     # A factor that loads on nothing has no score.
@@ -64,8 +108,8 @@ def exogeneity_test(results: Any) -> CovarianceTest:
     along = directions[:, new].T @ (scale * score.ravel())
     statistic, q = float(np.sum(along**2 / share[new])), int(new.sum())
     pvalue, law = float(stats.chi2.sf(statistic, q)), "chi2"
-    if results.use_t:
-        statistic, pvalue, law = _pillai(statistic / results.nobs, q, results)
+    if estimate.use_t:
+        statistic, pvalue, law = _pillai(statistic / estimate.nobs, q, estimate)
     listed = ", ".join(map(repr, names[:6])) + (", ..." if len(names) > 6 else "")
     return CovarianceTest(
         "Score test of exogenous regressors",
@@ -79,16 +123,16 @@ def exogeneity_test(results: Any) -> CovarianceTest:
     )
 
 
-def _pillai(trace: float, q: int, results: Any) -> tuple[float, float, str]:
+def _pillai(trace: float, q: int, estimate: Estimate) -> tuple[float, float, str]:
     """F of Pillai's trace of r factor scores on q / r means (Pillai 1954; Muirhead 1982, 10.6)."""
-    r = results.rank
+    r = estimate.rank
     m = max(1.0, q / r)
-    left = results.nobs - float(np.mean(results._p)) - m
+    left = estimate.nobs - float(np.mean(estimate.p)) - m
     s = min(float(r), m)
     one, two = s * (abs(m - r) + s), s * (left - r + s)
     if two <= 0.0:
         raise InsufficientRowsError(
-            f"exogeneity_test with {results.nobs} rows leaves no degrees of freedom beside "
+            f"exogeneity_test with {estimate.nobs} rows leaves no degrees of freedom beside "
             f"{r} factors and {m:.3g} means of regressors; fit with fewer factors, or see the "
             "chi2 of fit(use_t=False)"
         )

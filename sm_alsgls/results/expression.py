@@ -101,7 +101,7 @@ class Expression:
                 self._check(right, depth + 1)
             case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
                 self._check(operand, depth + 1)
-            case ast.Constant(value=value) if type(value) in (int, float):
+            case ast.Constant(value=int() | float() as value) if type(value) is not bool:
                 if value > _MOST:
                     raise OptionError(f"{_short(self.text)} holds a number beyond 1e308")
             case ast.Name(id=name):
@@ -137,7 +137,7 @@ class Expression:
                 return _BINARY[type(op)](self._value(left, params), self._value(right, params))
             case ast.UnaryOp(op=op, operand=operand):
                 return _UNARY[type(op)](self._value(operand, params))
-            case ast.Constant(value=value):
+            case ast.Constant(value=int() | float() as value):
                 return float(value)
             case ast.Name(id=name):
                 return params[self.used[int(name[len(self._mark) : -1])]]

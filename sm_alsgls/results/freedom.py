@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
+from sm_alsgls.data.labels import Columns
 from sm_alsgls.exceptions import RestrictionError
 
 # A combination of coefficients is fixed where less than this share of it is left free.
@@ -28,27 +29,28 @@ class Freedom:
     def __init__(self, Q: np.ndarray | None) -> None:
         self.Q = Q
 
-    def of(self, at: slice) -> Freedom:
+    def of(self, at: Columns) -> Freedom:
         """For combinations of only the coefficients ``at``."""
         return _Part(self, at)
 
     @cached_property
-    def _span(self) -> np.ndarray:
+    def span(self) -> np.ndarray:
         """Orthonormal columns (P, m) that span the rows of Q."""
-        rows = self.Q / np.linalg.norm(self.Q, axis=1)[:, None]  # type: ignore[operator]
+        Q = np.empty((0, 0)) if self.Q is None else self.Q
+        rows = Q / np.linalg.norm(Q, axis=1)[:, None]
         return np.linalg.qr(rows.T)[0]
 
-    def _left(self, R: np.ndarray) -> np.ndarray:
+    def left(self, R: np.ndarray) -> np.ndarray:
         """The part of each row of R, in units of its length, that is not spanned by Q."""
         length = np.linalg.norm(R, axis=1)[:, None]
         rows = R / np.where(length > 0.0, length, 1.0)
-        return rows - (rows @ self._span) @ self._span.T
+        return rows - (rows @ self.span) @ self.span.T
 
     def fixed(self, R: np.ndarray) -> np.ndarray:
         """Which combinations (rows of R) the restrictions give a number, (m,) of bool."""
         if self.Q is None:
             return np.zeros(len(R), dtype=bool)
-        return np.linalg.norm(self._left(R), axis=1) <= _FREE
+        return np.linalg.norm(self.left(R), axis=1) <= _FREE
 
     def fixed_coefficients(self, P: int) -> np.ndarray:
         """Which of the P coefficients have a number, (P,) of bool."""
@@ -56,7 +58,7 @@ class Freedom:
             return np.zeros(P, dtype=bool)
         # |e_k - A A'e_k|^2 = 1 - |row k of A|^2, without an identity of size P. Its rounding
         # error is 1e-16, so the candidates are looked at again.
-        near = np.flatnonzero(np.square(self._span).sum(axis=1) > 1.0 - 1e-12)
+        near = np.flatnonzero(np.square(self.span).sum(axis=1) > 1.0 - 1e-12)
         out = np.zeros(P, dtype=bool)
         rows = np.zeros((len(near), P))
         rows[np.arange(len(near)), near] = 1.0
@@ -74,7 +76,7 @@ class Freedom:
         free = np.flatnonzero(~self.fixed(R))
         if not len(free):
             return free
-        left = self._left(R[free])
+        left = self.left(R[free])
         left /= np.linalg.norm(left, axis=1)[:, None]
         _, triangle, order = scipy.linalg.qr(left.T, mode="economic", pivoting=True)
         size = np.abs(np.diagonal(triangle))
@@ -84,15 +86,15 @@ class Freedom:
 class _Part(Freedom):
     """A `Freedom` whose combinations (m, p) are of some of the P coefficients."""
 
-    def __init__(self, whole: Freedom, at: slice) -> None:
+    def __init__(self, whole: Freedom, at: Columns) -> None:
         super().__init__(whole.Q)
         self.whole, self.at = whole, at
 
-    def _left(self, R: np.ndarray) -> np.ndarray:
-        span = self.whole._span
+    def left(self, R: np.ndarray) -> np.ndarray:
+        span = self.whole.span
         full = np.zeros((len(R), len(span)))
         full[:, self.at] = R
-        return self.whole._left(full)
+        return self.whole.left(full)
 
 
 def left_to_test(freedom: Freedom, R: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

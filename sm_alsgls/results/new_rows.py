@@ -19,6 +19,7 @@ from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.build import replay, replay_panel
+from sm_alsgls.results.model import Model
 from sm_alsgls.results.selection import equations_named
 
 
@@ -99,7 +100,7 @@ class NewRows:
         return cells
 
 
-def select(model: Any, equations: Any) -> list[int]:
+def select(model: Model, equations: Any) -> list[int]:
     """Positions of the equations named by a string or a list; None is all of them.
 
     Raises
@@ -113,17 +114,17 @@ def select(model: Any, equations: Any) -> list[int]:
     return [position[name] for name in names]
 
 
-def _positions(model: Any) -> dict[str, int]:
+def _positions(model: Model) -> dict[str, int]:
     return {name: j for j, name in enumerate(model.equations)}
 
 
-def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> NewRows:
+def rows_of_system(model: Model, exog: Any, transform: bool, equations: Any) -> NewRows:
     """What `LowRankSURResults.predict` was given, as designs."""
     chosen = select(model, equations)
     exog = to_pandas(exog, "exog")
     formula, transform = model.formula_system, flag(transform, "transform")
     if exog is None:
-        return _wide(model, chosen, [model.exog[j] for j in chosen], model._system.index)
+        return _wide(model, chosen, [model.exog[j] for j in chosen], model.system.index)
     if formula is None or not transform:
         return _from_arrays(model, exog, chosen)
     specs = [formula.specs[j] for j in chosen]
@@ -148,15 +149,15 @@ def rows_of_system(model: Any, exog: Any, transform: bool, equations: Any) -> Ne
     return NewRows(pieces, data.index, None, "predicted", systems)
 
 
-def rows_of_equation(model: Any, j: int, exog: Any, transform: bool) -> NewRows:
+def rows_of_equation(model: Model, j: int, exog: Any, transform: bool) -> NewRows:
     """What `EquationResults.predict` was given, as a design: every row with this equation."""
     name, formula = model.equations[j], model.formula_system
     transform = flag(transform, "transform")
     index: pd.Index | None
     if exog is None:
-        X, index = model.exog[j], model._system.index
+        X, index = model.exog[j], model.system.index
     elif formula is None or not transform:
-        X, index = _design(exog, name, model._system.columns[j], model._system.named[j])
+        X, index = _design(exog, name, model.labels.regressors[j], model.labels.named[j])
     else:
         (frame,) = replay([formula.specs[j]], exog, formula.scope)
         X, index = frame.to_numpy(), frame.index
@@ -165,7 +166,7 @@ def rows_of_equation(model: Any, j: int, exog: Any, transform: bool) -> NewRows:
 
 
 def _wide(
-    model: Any, chosen: list[int], designs: list[np.ndarray], index: pd.Index | None
+    model: Model, chosen: list[int], designs: list[np.ndarray], index: pd.Index | None
 ) -> NewRows:
     index = pd.RangeIndex(len(designs[0])) if index is None else index
     pieces = tuple(
@@ -175,7 +176,7 @@ def _wide(
     return NewRows(pieces, index, columns, None, index)
 
 
-def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
+def _from_arrays(model: Model, exog: Any, chosen: list[int]) -> NewRows:
     names = [model.equations[j] for j in chosen]
     if isinstance(exog, Mapping) and not _is_row(exog, model.equations):
         noun, known = "equation", model.equations
@@ -192,11 +193,11 @@ def _from_arrays(model: Any, exog: Any, chosen: list[int]) -> NewRows:
             raise ShapeError(f"exog lists {len(values)} designs for {len(names)} equations")
     else:
         values = [exog] * len(names)
-    columns = model._system.columns
+    columns = model.labels.regressors
     designs: list[np.ndarray] = []
     index: pd.Index | None = None
     for name, j, value in zip(names, chosen, values, strict=True):
-        X, labels = _design(value, name, columns[j], model._system.named[j])
+        X, labels = _design(value, name, columns[j], model.labels.named[j])
         if designs and len(X) != len(designs[0]):
             raise ShapeError(
                 f"equation {name!r}: exog has {len(X)} rows, that of {names[0]!r} has "

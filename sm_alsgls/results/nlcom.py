@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,10 @@ from sm_alsgls.border.alignment import by_name, nameless
 from sm_alsgls.border.arguments import came, level
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import CallableError, NonFiniteError, OptionError, RestrictionError
+from sm_alsgls.results.coefficients import bse, df_of, of_combinations
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.expression import Expression
+from sm_alsgls.results.hypotheses import wald_test
 
 _STEP = 1e-20
 # Complex steps are taken where they agree with differences to this, relative to their size.
@@ -54,7 +58,7 @@ class NonlinearCombinations:
     cov: pd.DataFrame
     gradient: pd.DataFrame
     df: pd.Series | None
-    _results: Any
+    _estimate: Estimate
 
     @property
     def bse(self) -> pd.Series:
@@ -112,8 +116,8 @@ class NonlinearCombinations:
                 f"{labels[int(np.argmax(flat))]!r} does not move with the coefficients, at the "
                 "estimates: there is nothing to test"
             )
-        at = G @ np.asarray(self._results.params) - (self.estimate.to_numpy() - values)
-        return self._results.wald_test((G, at), scalar=True)
+        at = G @ self._estimate.params - (self.estimate.to_numpy() - values)
+        return wald_test(self._estimate, (G, at), scalar=True)
 
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Estimates, standard errors, t, p-values and intervals."""
@@ -231,7 +235,7 @@ class Functions:
             used = part.used if isinstance(part, Expression) else range(len(params))
             block = np.zeros((len(self._of(i, params)), len(params)))
             with np.errstate(all="ignore"):
-                steps = _steps(lambda b, i=i: self._of(i, b), params, scale, used)
+                steps = _steps(partial(self._of, i), params, scale, used)
             for k, column in zip(used, steps, strict=True):
                 if len(column) != len(block):
                     raise OptionError(
@@ -291,29 +295,73 @@ def _complex_step(
     return value.imag / _STEP if value.dtype.kind == "c" else None
 
 
-def nlcom(results: Any, functions: Any) -> NonlinearCombinations:
-    """See `LowRankSURResults.nlcom`."""
-    names = list(results.model.exog_names)
+def nlcom(estimate: Estimate, functions: Any) -> NonlinearCombinations:
+    """Functions of coefficients (ratios, elasticities) by the delta method.
+
+    Parameters
+    ----------
+    functions : str, callable, list or mapping
+        ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks where they
+        hold operators), ``+ - * / **``, parentheses, log, exp, sqrt. Or a callable of the
+        coefficients, a Series by name (complex in complex steps), which returns one or
+        several numbers. Several in a list, or in a mapping from their labels.
+
+    Returns
+    -------
+    NonlinearCombinations
+        ``estimate``, ``bse``, ``cov``, ``conf_int()``, ``pvalues``, ``test(value)``,
+        ``summary_frame()``; with the covariance, t or normal quantiles and degrees of freedom
+        that these results have.
+
+    Raises
+    ------
+    OptionError
+        Unreadable text or an unknown name.
+    NonFiniteError
+        The function, or its gradient, is not finite at the estimates.
+
+    Notes
+    -----
+    Formulas are in `sm_alsgls.results.nlcom`. An interval of a ratio whose denominator is not
+    many standard errors from zero is rough; `BootstrapResults.nlcom` has percentile ones.
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankSUR
+    >>> from sm_alsgls.datasets import load_grunfeld
+    >>> res = LowRankSUR.from_formula(
+    ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
+    ... ).fit()
+    >>> ratio = res.nlcom({"IBM": "IBM_value / IBM_capital"})
+    >>> bool(ratio.estimate["IBM"] == res.params["IBM_value"] / res.params["IBM_capital"])
+    True
+    """
+    names = list(estimate.labels.params)
     made = Functions(functions, names)
-    params, bse = np.asarray(results.params, dtype=float), np.asarray(results.bse)
-    estimate = made.evaluate(params)
-    scale = np.maximum(np.abs(params), np.where(bse > 0.0, bse, 0.0))
+    params, size = estimate.params, bse(estimate)
+    found = made.evaluate(params)
+    scale = np.maximum(np.abs(params), np.where(size > 0.0, size, 0.0))
     G = made.jacobian(params, np.where(scale > 0.0, scale, 1.0))
     bad = ~np.isfinite(G).all(axis=1)
     if bad.any():
         raise NonFiniteError(
-            f"the derivatives of {estimate.index[bad][0]!r} are not finite at the estimates"
+            f"the derivatives of {found.index[bad][0]!r} are not finite at the estimates"
         )
-    labels = list(estimate.index)
-    cov = np.asarray(results._of_combinations(G))
-    df = pd.Series(results._df_of(G), index=labels, name="df") if results.use_t else None
+    labels = list(found.index)
+    cov = np.asarray(of_combinations(estimate, G))
+    df = pd.Series(df_of(estimate, G), index=labels, name="df") if estimate.use_t else None
     return NonlinearCombinations(
-        estimate,
+        found,
         pd.DataFrame(0.5 * (cov + cov.T), index=labels, columns=labels),
         pd.DataFrame(G, index=labels, columns=names),
         df,
-        results,
+        estimate,
     )
+
+
+def delta_method(estimate: Estimate, functions: Any) -> NonlinearCombinations:
+    """Another name of `nlcom`."""
+    return nlcom(estimate, functions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,123 +1,69 @@
-"""What tables that compare models ask of one equation: its names, and its overall F test."""
+"""The overall F test of one equation: fitted values are constant."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from sm_alsgls.results.coefficients import robust
+from sm_alsgls.results.covariance import covariance
+from sm_alsgls.results.estimate import Estimate, kept_of_equation
 from sm_alsgls.results.freedom import Freedom
-from sm_alsgls.results.joint import joint_test
+from sm_alsgls.results.in_sample import constants
+from sm_alsgls.results.joint import JointTest, joint_test
 
 
-@dataclass(frozen=True)
-class LowRankSUREquation:
-    """Names of one equation, where statsmodels and others look for them.
-
-    Attributes
-    ----------
-    endog_names : str
-        The equation.
-    exog_names : list of str
-        Its regressors.
-    k_constant : int
-        1 where the design spans a constant, else 0.
-    """
-
-    endog_names: str
-    exog_names: list[str]
-    k_constant: int
+def freedom_of(estimate: Estimate, j: int) -> Freedom:
+    """What the restrictions leave free of an equation's own coefficients."""
+    return estimate.freedom.of(estimate.labels.columns(j))
 
 
-class Overall:
-    """Mixin of `EquationResults`."""
-
-    system: Any
-    _j: int
-    _at: slice
-    _freedom: Freedom
-
-    @property
-    def model(self) -> LowRankSUREquation:
-        """Names: ``endog_names`` (the equation), ``exog_names`` (its regressors)."""
-        system = self.system
-        columns = list(system.model._system.columns[self._j])
-        return LowRankSUREquation(system.model.equations[self._j], columns, self.k_constant)
-
-    @property
-    def k_constant(self) -> int:
-        """1 where the design spans a constant, explicitly or through dummies, else 0."""
-        return int(self.system._spans_constant[self._j])
-
-    @property
-    def df_model(self) -> float:
-        """Slopes, p_j - k_constant; of those that restrictions tie or fix, the free ones."""
-        return float(len(self._slopes))
-
-    @property
-    def cov_type(self) -> str:
-        """How standard errors were computed."""
-        return self.system.cov_type
-
-    @cached_property
-    def _slopes(self) -> np.ndarray:
-        """Rows R (m, p_j) of R beta = 0 where fitted values are constant (or zero)."""
-        R = _restriction(self.system._constants[self._j], int(self.system._p[self._j]))
-        return R[self._freedom.independent(R)]
-
-    @cached_property
-    def _wald(self) -> float:
-        R = self._slopes
-        return wald(
-            R @ self.system._beta[self._j], R @ self.system._covariance.block(self._j) @ R.T
-        )
-
-    @cached_property
-    def _joint(self) -> Any:
-        """The joint test of all slopes where the covariance has a small-sample one, else None."""
-        system, R = self.system, self._slopes
-        if not (system._robust and system.use_t and len(R)):
-            return None
-        kept = system.__dict__.get("_equation_tests")
-        if kept is not None:
-            return kept[self._j]
-        whole = np.zeros((len(R), len(system.params)))
-        whole[:, self._at] = R
-        return joint_test(system, whole, np.zeros(len(R)))
-
-    @property
-    def fvalue(self) -> float:
-        """Overall F statistic of the equation: all slopes are zero.
-
-        The Wald statistic of the coefficient covariance over its number of slopes; where the
-        design spans a constant the hypothesis is that fitted values are constant, otherwise that
-        they are zero. With rank 0 it is statsmodels' OLS value. Slopes that restrictions fix are
-        not tested, and of slopes that they tie together one is; NaN where none is left.
-        """
-        if self._joint is not None:
-            return float(self._joint.fvalue)
-        return self._wald / self.df_model if self.df_model else np.nan
-
-    @property
-    def f_pvalue(self) -> float:
-        """p-value of `fvalue`: F(df_model, df of the t tests), or chi-squared where not use_t.
-
-        Robust covariances: that of `wald_test`, which says in its ``note`` how it was made.
-        """
-        if not self.df_model:
-            return np.nan
-        if self._joint is not None:
-            return float(self._joint.pvalue)
-        if self.system.use_t:
-            df = float(self.system._df_t[self._j])
-            return float(stats.f.sf(self.fvalue, self.df_model, df))
-        return float(stats.chi2.sf(self._wald, self.df_model))
+@kept_of_equation
+def slopes(estimate: Estimate, j: int) -> np.ndarray:
+    """Rows R (m, p_j) of R beta_j = 0 where fitted values are constant (or zero)."""
+    R = restriction(constants(estimate)[j], int(estimate.p[j]))
+    return R[freedom_of(estimate, j).independent(R)]
 
 
-def _restriction(a: np.ndarray | None, p: int) -> np.ndarray:
+@kept_of_equation
+def wald_of_slopes(estimate: Estimate, j: int) -> float:
+    """The Wald statistic that all slopes are zero."""
+    R = slopes(estimate, j)
+    return wald(R @ estimate.beta[j], R @ covariance(estimate).block(j) @ R.T)
+
+
+@kept_of_equation
+def joint_of_slopes(estimate: Estimate, j: int) -> JointTest | None:
+    """The joint test of all slopes where the covariance has a small-sample one, else None."""
+    R = slopes(estimate, j)
+    if not (robust(estimate) and estimate.use_t and len(R)):
+        return None
+    return joint_test(estimate, estimate.labels.whole(j, R), np.zeros(len(R)))
+
+
+def fvalue(estimate: Estimate, j: int) -> float:
+    """Overall F statistic of an equation; see `EquationResults.fvalue`."""
+    joint = joint_of_slopes(estimate, j)
+    if joint is not None:
+        return float(joint.fvalue)
+    m = len(slopes(estimate, j))
+    return wald_of_slopes(estimate, j) / m if m else np.nan
+
+
+def f_pvalue(estimate: Estimate, j: int) -> float:
+    """p-value of `fvalue`."""
+    m = len(slopes(estimate, j))
+    if not m:
+        return np.nan
+    joint = joint_of_slopes(estimate, j)
+    if joint is not None:
+        return float(joint.pvalue)
+    if estimate.use_t:
+        return float(stats.f.sf(fvalue(estimate, j), m, float(estimate.df.t[j])))
+    return float(stats.chi2.sf(wald_of_slopes(estimate, j), m))
+
+
+def restriction(a: np.ndarray | None, p: int) -> np.ndarray:
     """Rows R with R beta = 0 where beta is zero or a multiple of a."""
     if a is None:
         return np.eye(p)

@@ -1,21 +1,27 @@
-"""``remove_data()``: results without the rows they were estimated from."""
+"""``remove_data()``: an estimate without the rows it was made from; and ``save()``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import flag, path
+from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.removed import Removed
 from sm_alsgls.exceptions import DataRemovedError
+from sm_alsgls.results import coefficients, factors, in_sample, system_fit
+from sm_alsgls.results.covariance import covariance, sigma_inference
+from sm_alsgls.results.estimate import Estimate, ParameterCovariance
+from sm_alsgls.results.overall import joint_of_slopes
 
 # Up to this many coefficients the whole covariance is kept (32 MB), beyond it the block of each
 # equation.
 DENSE_LIMIT = 2_000
+# Equations of which the overall F tests of robust covariances are kept; each is of all rows.
+_TESTS_KEPT = 60
 
 
 class KeptCovariance:
@@ -23,32 +29,36 @@ class KeptCovariance:
 
     Parameters
     ----------
+    labels : Labels
+        Where each equation's coefficients are.
     blocks : list of ndarray
         K blocks (p_j, p_j).
     whole : ndarray, shape (P, P), optional
     """
 
-    def __init__(self, blocks: list[np.ndarray], whole: np.ndarray | None) -> None:
-        self._blocks, self._whole = blocks, whole
-        self._stop = np.cumsum([len(block) for block in blocks])
+    def __init__(self, labels: Labels, blocks: list[np.ndarray], whole: np.ndarray | None) -> None:
+        self._labels, self._blocks, self._whole = labels, blocks, whole
 
     @classmethod
-    def of(cls, covariance: Any, p: np.ndarray) -> KeptCovariance:
-        """Compute what is kept of a covariance of equations with p_j coefficients."""
-        if p.sum() <= DENSE_LIMIT:
+    def of(cls, covariance: ParameterCovariance, labels: Labels) -> KeptCovariance:
+        """Compute what is kept of a covariance."""
+        if labels.P <= DENSE_LIMIT:
             whole = np.asarray(covariance.dense())
-            stop = np.cumsum(p)
-            return cls([whole[b - n : b, b - n : b] for n, b in zip(p, stop, strict=True)], whole)
-        return cls([np.array(covariance.block(j)) for j in range(len(p))], None)
+            places = map(np.arange(labels.P).__getitem__, labels.places)
+            return cls(labels, [whole[np.ix_(at, at)] for at in places], whole)
+        return cls(labels, [np.array(covariance.block(j)) for j in range(labels.K)], None)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(P, P)."""
-        return int(self._stop[-1]), int(self._stop[-1])
+        return self._labels.P, self._labels.P
 
     def variances(self) -> np.ndarray:
         """Diagonal, (P,)."""
-        return np.concatenate([np.diagonal(block) for block in self._blocks])
+        out = np.empty(self._labels.P)
+        for at, block in zip(self._labels.places, self._blocks, strict=True):
+            out[at] = np.diagonal(block)
+        return out
 
     def block(self, j: int) -> np.ndarray:
         """Block of one equation, (p_j, p_j)."""
@@ -66,12 +76,12 @@ class KeptCovariance:
         if self._whole is not None:
             return R @ self._whole @ other.T
         touched = [np.flatnonzero(M.any(axis=0)) for M in (R, other)]
-        owners = {int(j) for at in touched for j in np.searchsorted(self._stop, at, side="right")}
+        owners = {int(j) for at in touched for j in self._labels.users(at)}
         if len(owners) > 1:
             self._refuse()
         out = np.zeros((len(R), len(other)))
         for j in owners:
-            at = slice(int(self._stop[j]) - len(self._blocks[j]), int(self._stop[j]))
+            at = self._labels.columns(j)
             out += R[:, at] @ self._blocks[j] @ other[:, at].T
         return out
 
@@ -90,40 +100,6 @@ class KeptCovariance:
             f"remove_data() was called and, with more than {DENSE_LIMIT} coefficients, kept "
             "those within equations only; take cov_params() before"
         )
-
-
-class Removable:
-    """Mixin of `LowRankSURResults`."""
-
-    def remove_data(self) -> None:
-        """Drop every array with N rows from these results and from their model, in place.
-
-        What needs no data works as before: coefficients with their standard errors, covariance
-        (of pairs in different equations up to 2,000 coefficients) and tests (of robust covariances
-        those of single coefficients only), likelihood and
-        criteria, Sigma, the summary and its R-squared, the trace, predictions for new data. What
-        needs data (residuals, fitted values, factor scores, another covariance type, refitting)
-        raises `DataRemovedError`, an AttributeError. Other results of the same model lose the
-        model's data as well.
-
-        See Also
-        --------
-        save : ``save(fname, remove_data=True)`` calls this first.
-
-        Examples
-        --------
-        >>> from sm_alsgls import LowRankSUR
-        >>> from sm_alsgls.datasets import load_grunfeld
-        >>> res = LowRankSUR.from_formula(
-        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=2
-        ... ).fit()
-        >>> res.remove_data()
-        >>> res.bse.shape
-        (33,)
-        >>> hasattr(res, "resid")
-        False
-        """
-        _remove(self)
 
 
 class Savable:
@@ -154,56 +130,43 @@ class Savable:
 
 # Computed before the data go: numbers that have no rows.
 _NEEDED = (
-    "bse", "tvalues", "pvalues", "_df_coefficients", "mle_retvals", "_last_factor",
-    "_factors_left", "sigma_inference",
+    coefficients.bse, coefficients.tvalues, coefficients.pvalues, coefficients.df_coefficients,
+    factors.last_factor, factors.factors_left, sigma_inference, in_sample.constants,
+    in_sample.rsquared, system_fit.system_rsquared,
 )  # fmt: skip
-_OF_THE_SYSTEM = ("_constants", "_rsquared", "system_rsquared")
-# Like the whole covariance, only up to DENSE_LIMIT coefficients: some types cost as much.
-_OF_SMALL_SYSTEMS = ("_slopes_test",)
-# Equations of which the overall F tests of robust covariances are kept; each is of all rows.
-_TESTS_KEPT = 60
 
 
-def _remove(results: Any) -> None:
-    model, N = results.model, results.nobs
-    if isinstance(results._as_fitted, Removed):
-        return
-    small = len(results.params) <= DENSE_LIMIT
-    for name in _NEEDED + _OF_THE_SYSTEM + (_OF_SMALL_SYSTEMS if small else ()):
-        getattr(results, name)
-    if small and len(model.equations) <= _TESTS_KEPT and results._robust and results.use_t:
-        tests = [view._joint for view in results.equations.values()]
-        results.__dict__["_equation_tests"] = tests
-    kept = KeptCovariance.of(results._covariance, results._p)
-    for name in [name for name, value in vars(results).items() if _has_rows(value, N)]:
-        cached = isinstance(getattr(type(results), name, None), cached_property)
-        if cached and name not in _NEEDED + _OF_THE_SYSTEM:
-            del vars(results)[name]
-    results.__dict__["_covariance"] = kept
-    problem, best = results._problem, results._found.best
-    results._as_fitted = Removed(
-        "design", options=problem.options, K=problem.K, n_obs=problem.n_obs
+def without_data(estimate: Estimate) -> Estimate:
+    """The same estimate with everything that needs no data, and none of them.
+
+    Like the whole covariance, some tests are kept only up to DENSE_LIMIT coefficients: of some
+    types they cost as much.
+    """
+    if not estimate.sample.available:
+        return estimate
+    small = estimate.labels.P <= DENSE_LIMIT
+    for function in _NEEDED:
+        function(estimate)
+    known = estimate.knowing(*_NEEDED)
+    if small:
+        system_fit.slopes_test(estimate)
+        known |= estimate.knowing(system_fit.slopes_test)
+        if estimate.neqs <= _TESTS_KEPT and coefficients.robust(estimate) and estimate.use_t:
+            for j in range(estimate.neqs):
+                joint_of_slopes(estimate, j)
+            known |= estimate.knowing(joint_of_slopes)
+    kept = KeptCovariance.of(covariance(estimate), estimate.labels)
+    kwds = _without_rows(estimate.choice.kwds, estimate.nobs)
+    maximum = estimate.maximum
+    again = replace(
+        estimate,
+        sample=estimate.sample.without_data(),
+        choice=replace(estimate.choice, kwds=kwds),
+        maximum=None if maximum is None else maximum.without_data(),
+        known=known,
     )
-    results._found = replace(results._found, best=replace(best, E=Removed("residuals"), block=None))
-    results.cov_kwds = _without_rows(results.cov_kwds, N)
-    results._choice = replace(results._choice, kwds=_without_rows(results._choice.kwds, N))
-    if not isinstance(model._system, Removed):  # by other results of this model
-        _remove_from_model(model)
-
-
-def _remove_from_model(model: Any) -> None:
-    system = model._system
-    model._system = Removed(
-        "data",
-        names=system.names,
-        columns=system.columns,
-        named=system.named,
-        param_names=system.param_names,
-        Y=Removed("responses"),
-        blocks=Removed("regressors"),
-    )
-    model._source = None
-    model.data.remove(model._system)
+    covariance.give(again, kept)
+    return again
 
 
 def _has_rows(value: Any, N: int) -> bool:

@@ -11,17 +11,11 @@ import pandas as pd
 from scipy import stats
 
 from sm_alsgls.border.arguments import flag, level
-from sm_alsgls.results.new_rows import NewRows, rows_of_system
-
-
-def predict_system(
-    results: Any, exog: Any, transform: bool, equations: Any = None
-) -> pd.DataFrame | pd.Series:
-    """See `LowRankSURResults.predict`."""
-    transform = flag(transform, "transform")
-    if exog is None and equations is None:
-        return results.fittedvalues
-    return predict_rows(results._beta, rows_of_system(results.model, exog, transform, equations))
+from sm_alsgls.data.labels import Labels
+from sm_alsgls.results.coefficients import df_of_equations
+from sm_alsgls.results.covariance import covariance
+from sm_alsgls.results.estimate import Estimate, ParameterCovariance
+from sm_alsgls.results.new_rows import NewRows
 
 
 def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd.Series:
@@ -29,13 +23,13 @@ def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd
     return rows.label(rows.fill(piece.X @ beta[piece.j] for piece in rows.pieces))
 
 
-def prediction(results: Any, rows: NewRows) -> SystemPrediction:
-    """Predictions of ``rows`` with the covariance of the coefficients that ``results`` use."""
-    V = results._covariance
+def prediction(estimate: Estimate, rows: NewRows) -> SystemPrediction:
+    """Predictions of ``rows`` with the covariance of the coefficients that the estimate has."""
+    V = covariance(estimate)
     at = [piece.j for piece in rows.pieces]
-    resid = results.sigma.diag()
-    if results.debiased:
-        resid = resid * np.square(results._df_correction)
+    resid = estimate.sigma.diag()
+    if estimate.debiased:
+        resid = resid * np.square(estimate.df.correction)
 
     def variances() -> Any:
         for j, _, X in rows.pieces:
@@ -43,14 +37,13 @@ def prediction(results: Any, rows: NewRows) -> SystemPrediction:
             yield np.einsum("np,np->n", X @ V.block(j), X)
 
     return SystemPrediction(
-        rows.kept(results.model.equations),
-        frozen(rows.fill(piece.X @ results._beta[piece.j] for piece in rows.pieces)),
+        rows.kept(estimate.equations),
+        frozen(rows.fill(piece.X @ estimate.beta[piece.j] for piece in rows.pieces)),
         frozen(rows.fill(variances())),
         frozen(resid[at]),
-        frozen(results._df_of_equations[at]) if results.use_t else None,
+        frozen(df_of_equations(estimate)[at]) if estimate.use_t else None,
         V,
-        results.model.equations,
-        results._stop,
+        estimate.labels,
     )
 
 
@@ -107,9 +100,8 @@ class SystemPrediction:
     _variance: np.ndarray
     _resid: Any  # of each piece, a number or one for each of its cells
     _df: np.ndarray | None  # of each piece; None: normal quantiles
-    _covariance: Any
-    _equations: list[str]
-    _stop: np.ndarray
+    _covariance: ParameterCovariance
+    _labels: Labels
 
     def __repr__(self) -> str:
         what = "equations" if len(self._rows.pieces) > 1 else "equation"
@@ -220,10 +212,10 @@ class SystemPrediction:
         covariance of the observations.
         """
         cells = self._rows.of_system(row)
-        names = [self._equations[j] for j, _ in cells]
-        R = np.zeros((len(cells), int(self._stop[-1])))
+        names = [self._labels.equations[j] for j, _ in cells]
+        R = np.zeros((len(cells), self._labels.P))
         for line, (j, x) in zip(R, cells, strict=True):
-            line[self._stop[j] - len(x) : self._stop[j]] = x
+            line[self._labels.columns(j)] = x
         complete = np.flatnonzero(np.isfinite(R).all(axis=1))
         V = np.full((len(cells), len(cells)), np.nan)
         if complete.size:
@@ -241,7 +233,7 @@ class SystemPrediction:
         if self._df is None:
             quantile: Any = stats.norm.ppf(tail)
         else:
-            quantile = self._rows.fill(stats.t.ppf(tail, self._df))
+            quantile = self._rows.fill(np.atleast_1d(stats.t.ppf(tail, self._df)))
         half = quantile * _root(self._variances(obs))
         return self._mean - half, self._mean + half
 

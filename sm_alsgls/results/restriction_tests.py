@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.estimate import Estimate, estimate_of
+from sm_alsgls.results.hypotheses import wald_test
+from sm_alsgls.results.likelihood_model import LikelihoodModel
+from sm_alsgls.results.nested import compare_lr
 
 
-def restriction_tests(restricted: Any, unrestricted: Any = None) -> pd.DataFrame:
+def restriction_tests(
+    restricted: Estimate, model: LikelihoodModel, unrestricted: object = None
+) -> pd.DataFrame:
     """Three tests that the restrictions of ``restricted`` hold.
 
     LR compares the maxima (`compare_lr`), Wald asks at the unrestricted estimate how far it is
@@ -22,8 +26,10 @@ def restriction_tests(restricted: Any, unrestricted: Any = None) -> pd.DataFrame
 
     Parameters
     ----------
-    restricted : LowRankSURResults
+    restricted : Estimate
         Of `fit_constrained` or of a model with ``common=``.
+    model : LikelihoodModel
+        What was fitted.
     unrestricted : LowRankSURResults, optional
         Of the same data without restrictions; fitted when not given.
 
@@ -37,20 +43,27 @@ def restriction_tests(restricted: Any, unrestricted: Any = None) -> pd.DataFrame
     OptionError
         Without restrictions there is nothing to test.
     """
-    model = restricted.model
     if model.restrictions is None:
         raise OptionError("the fit has no restrictions; use fit_constrained or common=")
     if unrestricted is None:
-        unrestricted = model.without_restrictions().fit(debiased=restricted.debiased)
+        free = model.without_restrictions().fit(debiased=restricted.debiased).estimate
+    else:
+        found = estimate_of(unrestricted)
+        if found is None:
+            raise OptionError(
+                "unrestricted must be the results of LowRankSUR.fit, got "
+                f"{type(unrestricted).__name__}"
+            )
+        free = found
     R, q = model.restrictions.R, model.restrictions.q
     m = len(q)
-    lr, lr_pvalue, lr_df = unrestricted.compare_lr(restricted)
-    wald = unrestricted.wald_test((R, q), use_f=False, scalar=True).statistic
-    sigma = restricted.sigma.scaled(restricted._df_correction)
-    u = model.score(np.asarray(restricted.params), sigma)
-    V = unrestricted._problem.covariance(sigma)
+    lr, lr_pvalue, lr_df = compare_lr(free, restricted)
+    wald = wald_test(free, (R, q), use_f=False, scalar=True).statistic
+    sigma = restricted.sigma.scaled(restricted.df.correction)
+    u = model.score(restricted.params, sigma)
+    V = free.sample.problem.covariance(sigma)
     score = float(u @ V.times(u[None, :])[:, 0])
-    df = restricted.df_resid_inference
+    df = restricted.df.fewest
     rows = {"LR": (lr, lr_df, np.nan, lr_pvalue)}
     for name, statistic in (("Wald", float(wald)), ("score", score)):
         if restricted.use_t:

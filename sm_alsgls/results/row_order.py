@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from statsmodels.stats.stattools import durbin_watson
 
 from sm_alsgls.core.residuals.pooled_serial import pooled_serial
 from sm_alsgls.exceptions import DataRemovedError
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.in_sample import used_residuals
 
 # Numbers in the designs up to which a summary asks for serial correlation.
 _QUICK = 20_000_000
 
 
-def in_time_order(results: Any) -> bool:
+def in_time_order(estimate: Estimate) -> bool:
     """Whether rows are labelled by times, in their order."""
-    recipe = results.model.formula_system
-    return ordered(results._rows, None if recipe is None else recipe.time)
+    recipe = estimate.model.formula_system
+    return ordered(estimate.sample.index, None if recipe is None else recipe.time)
 
 
 def ordered(index: pd.Index, time: str | None) -> bool:
@@ -28,24 +28,24 @@ def ordered(index: pd.Index, time: str | None) -> bool:
     return dated and bool(index.is_monotonic_increasing)
 
 
-def order_note(results: Any) -> str | None:
+def order_note(estimate: Estimate) -> str | None:
     """What the order of rows in time says about the standard errors, for a summary.
 
     None where rows are not known to be in the order of time, cells are missing, or the system is
     so large that the answer would cost as much as the fit.
     """
-    if not results._complete or results.nobs * len(results.params) > _QUICK:
+    if not estimate.complete or estimate.nobs * estimate.labels.P > _QUICK:
         return None
     try:
-        if not in_time_order(results):
+        if not in_time_order(estimate):
             return None
-        E = results.model._system.cells.used(results._residuals)
+        E = used_residuals(estimate)
     except DataRemovedError:
         return None
     dw = durbin_watson(E)
     note = f"Rows are in the order of time: Durbin-Watson from {dw.min():.2f} to {dw.max():.2f}."
-    together = pooled_serial(E, results.sigma.solve(E), results.model._system.used_blocks)
-    if together.pvalue < 0.05 and results.cov_type not in ("HAC", "cluster"):
+    together = pooled_serial(E, estimate.sigma.solve(E), estimate.sample.blocks)
+    if together.pvalue < 0.05 and estimate.choice.cov_type not in ("HAC", "cluster"):
         note += (
             f" They are serially correlated ({together.rho:+.2f}, p = {together.pvalue:.3f}), so "
             "that standard errors and tests for independent rows mislead; see diagnostics()."

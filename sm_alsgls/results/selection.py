@@ -10,10 +10,10 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import came, flag, is_label, number, optional_count, optional_flag
 from sm_alsgls.border.arguments import names as listed_names
+from sm_alsgls.border.labels import spell as equation_name
 from sm_alsgls.border.names import close
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownEquationError
-from sm_alsgls.formula import panel
 
 
 def positions(chosen: Any, names: Sequence[str], argument: str) -> np.ndarray:
@@ -71,7 +71,7 @@ def equation(label: Any, names: Collection[str]) -> str:
     """
     if not is_label(label):
         raise OptionError(f"an equation is meant by its name, got {came(label)}")
-    name = panel.equation_name(label, names)
+    name = equation_name(label, names)
     if name not in names:
         raise UnknownEquationError(
             f"the system has no equation {came(label)}{close(name, list(names), 'it has')}"
@@ -89,7 +89,7 @@ def equations_named(value: Any, known: Sequence[str], argument: str = "equations
     """
     have = dict.fromkeys(known)
     # The group of a long panel may be a pair.
-    one = isinstance(value, tuple) and panel.equation_name(value, have) in have
+    one = isinstance(value, tuple) and equation_name(value, have) in have
     labels = [value] if one else listed_names(value, argument)
     chosen = [equation(label, have) for label in labels]
     if not chosen or len(set(chosen)) < len(chosen):
@@ -105,8 +105,16 @@ def square_of(value: Any, size: int, argument: str) -> np.ndarray | None:
     ------
     OptionError, ShapeError
     """
-    if value is None:
-        return None
+    return None if value is None else square(value, size, argument)
+
+
+def square(value: Any, size: int, argument: str) -> np.ndarray:
+    """A matrix (size, size) of finite numbers that a caller passed.
+
+    Raises
+    ------
+    OptionError, ShapeError
+    """
     values = _finite(value, argument)
     if values.shape != (size, size):
         raise ShapeError(f"{argument} must have the shape {(size, size)}, got {values.shape}")

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 import scipy.linalg
 from statsmodels.stats.contrast import ContrastResults
 
+from sm_alsgls.results.coefficients import robust
+from sm_alsgls.results.covariance import covariance
+from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.in_sample import constants, rsquared, spans_constant
 from sm_alsgls.results.joint import joint_test
-from sm_alsgls.results.overall import _restriction, wald
+from sm_alsgls.results.overall import restriction, wald
 
 
-class SystemFit:
-    """Mixin of `LowRankSURResults`."""
-
-    @cached_property
-    def system_rsquared(self) -> pd.Series:
-        """R-squared of the system by McElroy, Berndt, Judge and Dhrymes.
-
-        See `sm_alsgls.results.system_fit.system_rsquared` for the formulas.
-        """
-        return system_rsquared(self)
-
-    @cached_property
-    def _slopes_test(self) -> ContrastResults:
-        return slopes_test(self)
-
-    @property
-    def fvalue(self) -> float:
-        """F statistic of the system: every fitted value is constant, that is all slopes are zero.
-
-        The Wald statistic over the number of slopes of all equations; NaN without slopes. That
-        of an equation is ``equations[name].fvalue``.
-        """
-        test = self._slopes_test
-        if test.distribution == "F":
-            return float(test.fvalue)
-        return float(test.statistic) / test.df_denom if test.df_denom else np.nan
-
-    @property
-    def f_pvalue(self) -> float:
-        """p-value of `fvalue`: F with `df_resid_inference`, or chi-squared where not use_t."""
-        return float(self._slopes_test.pvalue)
-
-
-def system_rsquared(results: Any) -> pd.Series:
+@kept
+def system_rsquared(estimate: Estimate) -> pd.Series:
     """Four R-squared of a system.
 
     With residuals E (N, K), responses about their means Yc (the residuals of a regression on
@@ -81,12 +53,14 @@ def system_rsquared(results: Any) -> pd.Series:
     Econometrics; Dhrymes (1974), Econometrics.
     """
     # Fewer rows than N where they are compressed, with the same sums of squares and products.
-    rows, E = results._problem.rows, results._found.best.E
+    rows, E = estimate.sample.problem.rows, estimate.sample.E
     centred = rows.centred(rows.Y)
     total = np.square(centred).sum(axis=0)
-    N, K, sigma = results.nobs, results.neqs, results._problem.observed(results.sigma)
+    N, K, sigma = estimate.nobs, estimate.neqs, estimate.sigma
+    patterns = rows.patterns
+    seen = sigma if patterns is None else sigma.seen(patterns)
     berndt = np.nan
-    if K < N and results._complete:
+    if K < N and estimate.complete:
         scale = np.sqrt(total / N)
         R = np.linalg.qr(centred / (scale * np.sqrt(N)), mode="r")
         # Of a centred column is left what rounding left it; a determinant of that is noise.
@@ -94,17 +68,18 @@ def system_rsquared(results: Any) -> pd.Series:
         spread = np.linalg.svd(R, compute_uv=False)
         if spread[-1] > np.finfo(float).eps * max(centred.shape) * lost * spread[0]:
             logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum() + np.log(scale).sum())
-            berndt = -float(np.expm1(results.sigma.logdet() - logdet))
+            berndt = -float(np.expm1(sigma.logdet() - logdet))
     values = {
-        "mcelroy": 1.0 - sigma.quad(E) / sigma.quad(centred),
+        "mcelroy": 1.0 - seen.quad(E) / seen.quad(centred),
         "berndt": berndt,
         "judge": 1.0 - float(np.square(E).sum() / total.sum()),
-        "dhrymes": float(results._rsquared @ total / total.sum()),
+        "dhrymes": float(rsquared(estimate) @ total / total.sum()),
     }
     return pd.Series(values, name="system_rsquared")
 
 
-def slopes_test(results: Any) -> ContrastResults:
+@kept
+def slopes_test(estimate: Estimate) -> ContrastResults:
     """Wald test that all slopes of the system are zero.
 
     The null is that fitted values are constant: an equation whose design spans a constant keeps
@@ -128,36 +103,60 @@ def slopes_test(results: Any) -> ContrastResults:
     made: conjugate gradients on H eliminate the constants. Other covariances form R V R', and
     robust ones have the small-sample tests of `LowRankSURResults.wald_test`.
     """
-    m = int(np.sum(results._p - results._spans_constant))
-    covariance = results._covariance
-    if m and results._robust and results.use_t:
-        R = _slopes(results)
+    m = int(np.sum(estimate.p - spans_constant(estimate)))
+    operator = covariance(estimate)
+    if m and robust(estimate) and estimate.use_t:
+        R = _slopes(estimate)
         if len(R):
-            return joint_test(results, R, np.zeros(len(R)))
+            return joint_test(estimate, R, np.zeros(len(R)))
     statistic = np.nan
-    measure = getattr(covariance, "distance", None) if m else None
-    measured = None if measure is None else measure(results._beta, results._constants)
-    if measured is not None:
-        statistic = measured
-    elif m:
-        statistic, m = _wald(results)
-    if results.use_t:
-        df = float(results.df_resid_inference)
+    if m:
+        found = _distance(operator, estimate)
+        statistic, m = _wald(estimate) if found is None else (found, m)
+    if estimate.use_t:
+        df = estimate.df.fewest
         return ContrastResults(F=statistic / m if m else np.nan, df_denom=df, df_num=m)
     return ContrastResults(
         chi2=statistic, df_denom=m, statistic=statistic, distribution="chi2", distargs=(m,)
     )
 
 
-def _slopes(results: Any) -> np.ndarray:
+@runtime_checkable
+class Measured(ParameterCovariance, Protocol):
+    """A covariance that is the inverse of H, perhaps at hand as an operator."""
+
+    def distance(
+        self, beta: Sequence[np.ndarray], spared: Sequence[np.ndarray | None]
+    ) -> float | None:
+        """min over c of x'V^-1 x, x_j = beta_j less c_j spared_j; None where it is not at hand."""
+        ...
+
+
+def _distance(operator: ParameterCovariance, estimate: Estimate) -> float | None:
+    """The Wald statistic of all slopes without R V R'; None where that is not at hand."""
+    if not isinstance(operator, Measured):
+        return None
+    return operator.distance(estimate.beta, constants(estimate))
+
+
+def _slopes(estimate: Estimate) -> np.ndarray:
     """Independent rows R of R beta = 0 where fitted values are constant."""
-    parts = zip(results._constants, results._p, strict=True)
-    R = scipy.linalg.block_diag(*[_restriction(a, int(p)) for a, p in parts])
-    return R[results._freedom.independent(R)]
+    labels = estimate.labels
+    parts = [restriction(a, int(p)) for a, p in zip(constants(estimate), labels.p, strict=True)]
+    R = labels.gather(scipy.linalg.block_diag(*parts))
+    return R[estimate.freedom.independent(R)]
 
 
-def _wald(results: Any) -> tuple[float, int]:
-    R = _slopes(results)
+def _wald(estimate: Estimate) -> tuple[float, int]:
+    R = _slopes(estimate)
     if not len(R):
         return np.nan, 0
-    return wald(R @ results.params, results._covariance.combinations(R)), len(R)
+    return wald(R @ estimate.params, covariance(estimate).combinations(R)), len(R)
+
+
+def fvalue(estimate: Estimate) -> float:
+    """F statistic of the system: every fitted value is constant, that is all slopes are zero."""
+    test = slopes_test(estimate)
+    if test.distribution == "F":
+        return float(test.fvalue)
+    return float(test.statistic) / test.df_denom if test.df_denom else np.nan

@@ -9,153 +9,149 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.border.frames import table, with_levels
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.build import replay_responses
+from sm_alsgls.formula.system import FormulaSystem
+from sm_alsgls.results.coefficients import bse, pvalues, tvalues
+from sm_alsgls.results.coefficients import conf_int as intervals
+from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.factors import factors
+from sm_alsgls.results.in_sample import fitted as fitted_values
+from sm_alsgls.results.in_sample import residuals
+from sm_alsgls.results.predict import predict
 
 
-class Tables:
-    """Mixin of `LowRankSURResults`."""
+def tidy(estimate: Estimate, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
+    """One row per coefficient.
 
-    def tidy(self, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
-        """One row per coefficient.
+    Parameters
+    ----------
+    conf_int : bool
+        With the interval of level 1 - ``alpha``.
+    alpha : float
 
-        Parameters
-        ----------
-        conf_int : bool
-            With the interval of level 1 - ``alpha``.
-        alpha : float
+    Returns
+    -------
+    DataFrame
+        P rows, numbered, in the order of ``params``. Columns: equation (str), term (str),
+        and as floats estimate, std_error, statistic, p_value, conf_low, conf_high.
 
-        Returns
-        -------
-        DataFrame
-            P rows, numbered, in the order of ``params``. Columns: equation (str), term (str),
-            and as floats estimate, std_error, statistic, p_value, conf_low, conf_high.
-
-        Examples
-        --------
-        >>> from sm_alsgls import LowRankSUR
-        >>> from sm_alsgls.datasets import load_grunfeld
-        >>> res = LowRankSUR.from_formula(
-        ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=2
-        ... ).fit()
-        >>> res.tidy()[["equation", "term"]].iloc[0].tolist()
-        ['General Motors', 'Intercept']
-        """
-        return _tidy(self, flag(conf_int, "conf_int"), level(alpha))
-
-    def glance(self) -> pd.DataFrame:
-        """One row for the whole fit.
-
-        Returns
-        -------
-        DataFrame
-            nobs (N), neqs (K), rank (r), n_params (coefficients P); llf, nll_per_row, aic, bic;
-            df_model (P and the parameters of Sigma), df_resid (N K - df_model); converged (bool),
-            sweeps (of the winning start), starts, starts_at_best; cov_type (str).
-        """
-        return _glance(self)
-
-    def augment(self, data: Any = None) -> pd.DataFrame:
-        """One row per row of the data and equation.
-
-        Parameters
-        ----------
-        data : optional
-            None for the estimation rows; otherwise new data as `predict` takes them. Responses
-            are evaluated where the data have their variables.
-
-        Returns
-        -------
-        DataFrame
-            Equation after equation; new long panels in the order of their rows. Columns:
-
-            ============  =====  =============================================================
-            row           label  of the data's index; of the time column of an estimated panel
-            equation      str
-            observed      float  response; NaN where the data lack it
-            fitted        float  X beta
-            resid         float  observed - fitted
-            std_resid     float  resid / sqrt(sigma_jj)
-            unique_resid  float  (resid - f_j'z) / sqrt(d_j): what the factors leave, in
-                                 standard deviations of the equation's own error; z is the
-                                 posterior mean of the row's factors, given the residuals the
-                                 row has
-            ============  =====  =============================================================
-
-            In new long data, rows of one time are those with the same value of the time column;
-            without it ``unique_resid`` is NaN (without ``time=`` in the model, the groups' rows
-            are matched by their order). Where the fit has weights, standardised residuals of the
-            estimation rows are those of resid times the root of the weight.
-        """
-        return _augment(self, data)
-
-
-def _tidy(results: Any, conf_int: bool, alpha: float) -> pd.DataFrame:
-    columns = results.model._system.columns
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankSUR
+    >>> from sm_alsgls.datasets import load_grunfeld
+    >>> res = LowRankSUR.from_formula(
+    ...     "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=2
+    ... ).fit()
+    >>> res.tidy()[["equation", "term"]].iloc[0].tolist()
+    ['General Motors', 'Intercept']
+    """
+    with_interval, alpha = flag(conf_int, "conf_int"), level(alpha)
     table = pd.DataFrame(
         {
-            "equation": np.repeat(np.array(results.model.equations, dtype=object), results._p),
-            "term": [name for names in columns for name in names],
-            "estimate": np.asarray(results.params),
-            "std_error": np.asarray(results.bse),
-            "statistic": np.asarray(results.tvalues),
-            "p_value": np.asarray(results.pvalues),
+            "equation": np.array(estimate.labels.owners, dtype=object),
+            "term": estimate.labels.terms,
+            "estimate": estimate.params,
+            "std_error": bse(estimate),
+            "statistic": tvalues(estimate),
+            "p_value": pvalues(estimate),
         }
     )
-    if conf_int:
-        table[["conf_low", "conf_high"]] = np.asarray(results.conf_int(alpha))
+    if with_interval:
+        table[["conf_low", "conf_high"]] = intervals(estimate, alpha)
     return table
 
 
-def _glance(results: Any) -> pd.DataFrame:
-    fit = results.mle_retvals
+def glance(estimate: Estimate) -> pd.DataFrame:
+    """One row for the whole fit.
+
+    Returns
+    -------
+    DataFrame
+        nobs (N), neqs (K), rank (r), n_params (coefficients P); llf, nll_per_row, aic, bic;
+        df_model (P and the parameters of Sigma), df_resid (N K - df_model); converged (bool),
+        sweeps (of the winning start), starts, starts_at_best; cov_type (str).
+    """
+    fit = estimate.likelihood.retvals()
     row = {
-        "nobs": results.nobs,
-        "neqs": results.neqs,
-        "rank": results.rank,
-        "n_params": len(results.params),
-        "llf": results.llf,
-        "nll_per_row": results.nll_per_row,
-        "aic": results.aic,
-        "bic": results.bic,
-        "df_model": results.df_model,
-        "df_resid": results.df_resid,
-        "converged": results.converged,
+        "nobs": estimate.nobs,
+        "neqs": estimate.neqs,
+        "rank": estimate.rank,
+        "n_params": estimate.labels.P,
+        "llf": llf(estimate),
+        "nll_per_row": nll_per_row(estimate),
+        "aic": aic(estimate),
+        "bic": bic(estimate),
+        "df_model": estimate.df_model,
+        "df_resid": estimate.df_resid,
+        "converged": estimate.likelihood.converged,
         "sweeps": fit["iterations"],
         "starts": len(fit["starts"]),
         "starts_at_best": fit["starts_at_best"],
-        "cov_type": results.cov_type,
+        "cov_type": estimate.choice.cov_type,
     }
     return pd.DataFrame([row])
 
 
-def _augment(results: Any, data: Any) -> pd.DataFrame:
-    formula = results.model.formula_system
-    names = results.model.equations
+def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
+    """One row per row of the data and equation.
+
+    Parameters
+    ----------
+    data : optional
+        None for the estimation rows; otherwise new data as `predict` takes them. Responses
+        are evaluated where the data have their variables.
+
+    Returns
+    -------
+    DataFrame
+        Equation after equation; new long panels in the order of their rows. Columns:
+
+        ============  =====  =============================================================
+        row           label  of the data's index; of the time column of an estimated panel
+        equation      str
+        observed      float  response; NaN where the data lack it
+        fitted        float  X beta
+        resid         float  observed - fitted
+        std_resid     float  resid / sqrt(sigma_jj)
+        unique_resid  float  (resid - f_j'z) / sqrt(d_j): what the factors leave, in
+                             standard deviations of the equation's own error; z is the
+                             posterior mean of the row's factors, given the residuals the
+                             row has
+        ============  =====  =============================================================
+
+        In new long data, rows of one time are those with the same value of the time column;
+        without it ``unique_resid`` is NaN (without ``time=`` in the model, the groups' rows
+        are matched by their order). Where the fit has weights, standardised residuals of the
+        estimation rows are those of resid times the root of the weight.
+    """
+    formula = estimate.model.formula_system
+    names = estimate.equations
     if data is None:
-        E, Y = results._residuals, results.model.endog
+        E, Y = residuals(estimate), estimate.model.endog
         observed = np.where(np.isnan(E), np.nan, Y)
-        root = results.model._system.cells.root
-        return _long(results, results._rows, observed, results._fitted, E, root)
+        root = estimate.sample.cells.root
+        return _long(estimate, estimate.sample.index, observed, fitted_values(estimate), E, root)
     if formula is None:
-        fitted = results.predict(data)
+        fitted = predict(estimate, data)
         observed = np.full(fitted.shape, np.nan)
-        return _long(results, fitted.index, observed, fitted.to_numpy(), observed)
+        return _long(estimate, fitted.index, observed, fitted.to_numpy(), observed)
     data = with_levels(table(data), (formula.groups, formula.time))
-    fitted = results.predict(data)
+    fitted = predict(estimate, data)
     if formula.groups is None:
         found = replay_responses(formula.specs, data, formula.scope)
         missing = np.full(len(data), np.nan)
         observed = np.column_stack([missing if y is None else y for y in found])
         values = fitted.to_numpy()
-        return _long(results, fitted.index, observed, values, observed - values)
-    found = replay_responses(formula.specs[:1], data, formula.scope)[0]
-    observed = np.full(len(data), np.nan) if found is None else found
+        return _long(estimate, fitted.index, observed, values, observed - values)
+    y = replay_responses(formula.specs[:1], data, formula.scope)[0]
+    observed = np.full(len(data), np.nan) if y is None else y
     group = panel.equation_names(data[formula.groups], names)
     resid = observed - fitted.to_numpy()
     position = group.map({name: j for j, name in enumerate(names)}).to_numpy()
-    sigma = results.sigma
+    sigma = estimate.sigma
     return pd.DataFrame(
         {
             "row": data.index,
@@ -164,12 +160,14 @@ def _augment(results: Any, data: Any) -> pd.DataFrame:
             "fitted": fitted.to_numpy(),
             "resid": resid,
             "std_resid": resid / np.sqrt(sigma.diag()[position]),
-            "unique_resid": _of_cells(sigma, resid, position, _times(formula, data, group)),
+            "unique_resid": _of_cells(
+                factors(estimate), resid, position, _times(formula, data, group)
+            ),
         }
     )
 
 
-def _times(formula: Any, data: pd.DataFrame, group: pd.Series) -> np.ndarray | None:
+def _times(formula: FormulaSystem, data: pd.DataFrame, group: pd.Series) -> np.ndarray | None:
     """A number for the time of each row of long data; -1 where it is missing."""
     if formula.time is None:
         return group.groupby(group.to_numpy()).cumcount().to_numpy()
@@ -179,7 +177,7 @@ def _times(formula: Any, data: pd.DataFrame, group: pd.Series) -> np.ndarray | N
 
 
 def _of_cells(
-    sigma: LowRankDiag, resid: np.ndarray, position: np.ndarray, times: np.ndarray | None
+    sigma: LowRank, resid: np.ndarray, position: np.ndarray, times: np.ndarray | None
 ) -> np.ndarray:
     """Unique residuals of the cells (time, equation) of a long panel."""
     out = np.full(len(resid), np.nan)
@@ -195,7 +193,7 @@ def _of_cells(
     return out
 
 
-def unique_residuals(sigma: LowRankDiag, E: np.ndarray) -> np.ndarray:
+def unique_residuals(sigma: LowRank, E: np.ndarray) -> np.ndarray:
     """What factors leave of residuals ``E`` (n, K), in standard deviations of the own errors.
 
     With z = E Sigma^-1 F, E - z F' = E Sigma^-1 D, so the ratio to D^1/2 is E Sigma^-1 D^1/2.
@@ -212,7 +210,7 @@ def unique_residuals(sigma: LowRankDiag, E: np.ndarray) -> np.ndarray:
 
 
 def _long(
-    results: Any,
+    estimate: Estimate,
     rows: pd.Index,
     observed: np.ndarray,
     fitted: np.ndarray,
@@ -220,16 +218,16 @@ def _long(
     root: np.ndarray | float = 1.0,
 ) -> pd.DataFrame:
     """Arrays (n, K) as a long table, equation after equation; ``root`` of the weights."""
-    sigma, K = results.sigma, results.neqs
+    sigma, K = estimate.sigma, estimate.neqs
     scaled = resid * root
     return pd.DataFrame(
         {
             "row": np.tile(np.arange(len(rows)), K),
-            "equation": np.repeat(np.array(results.model.equations, dtype=object), len(rows)),
+            "equation": np.repeat(np.array(estimate.equations, dtype=object), len(rows)),
             "observed": observed.ravel("F"),
             "fitted": fitted.ravel("F"),
             "resid": resid.ravel("F"),
             "std_resid": (scaled / np.sqrt(sigma.diag())).ravel("F"),
-            "unique_resid": unique_residuals(sigma, scaled).ravel("F"),
+            "unique_resid": unique_residuals(factors(estimate), scaled).ravel("F"),
         }
     ).assign(row=lambda table: rows.take(table["row"].to_numpy()))

@@ -17,7 +17,7 @@ from tests.systems import simulate
 
 
 def check(model):
-    build_problem(model._system, ALSOptions(), model.restrictions)
+    build_problem(model.system, ALSOptions(), model.restrictions)
 
 
 def members(model):

@@ -25,6 +25,7 @@ from sm_alsgls.exceptions import (
     SystemInputError,
     UnseenLevelError,
 )
+from sm_alsgls.results.in_sample import rsquared
 
 N, K = 420, 5
 
@@ -130,7 +131,7 @@ def test_one_design_for_all(arrays, slices):
     Y = pd.DataFrame(Y, columns=list("abcde"))
     expected = LowRankSUR(Y, X[1], rank=1).fit()
     res = LowRankSUR.from_chunks(((Y.iloc[at], X[1][at]) for at in slices), rank=1).fit()
-    assert len(res.model._system.rows.Y) == 3 + K
+    assert len(res.model.system.rows.Y) == 3 + K
     assert_same_fit(res, expected)
 
 
@@ -166,7 +167,7 @@ def test_offsets(arrays, full):
     # Adding 1e8 rounds the data to 1e-8.
     np.testing.assert_allclose(res.params[slopes], full.params[slopes], rtol=0, atol=1e-7)
     np.testing.assert_allclose(res.bse[slopes], full.bse[slopes], rtol=1e-6)
-    np.testing.assert_allclose(res._rsquared, full._rsquared, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(rsquared(res.estimate), rsquared(full.estimate), rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("power", [-100, 100])
@@ -179,7 +180,7 @@ def test_scales(arrays, full, power):
     slopes = [name for name in full.params.index if not name.endswith("const")]
     np.testing.assert_allclose(res.params[slopes] * scale, full.params[slopes], rtol=1e-9)
     np.testing.assert_allclose(res.tvalues, full.tvalues, rtol=1e-9)
-    np.testing.assert_allclose(res._rsquared, full._rsquared, rtol=1e-9)
+    np.testing.assert_allclose(rsquared(res.estimate), rsquared(full.estimate), rtol=1e-9)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -129,7 +129,7 @@ class TestNumbers:
 
     def test_stationarity(self, small, ax):
         small.plot_trace("stationarity", ax=ax)
-        assert ax.lines[-1].get_ydata()[0] == small._problem.options.gtol
+        assert ax.lines[-1].get_ydata()[0] == small.mle_settings["gtol"]
         assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "gtol"
         with pytest.raises(OptionError, match="'nll' or 'stationarity'"):
             small.plot_trace("llf")

@@ -36,7 +36,7 @@ def case():
 
 
 def parts(X, Y, res, root=1.0):
-    b = res.model._by_equation(res.params.to_numpy())
+    b = res.model.labels.by_equation(res.params.to_numpy())
     fitted = np.column_stack([x @ v for x, v in zip(X, b, strict=True)])
     return fitted, (Y - fitted) * root
 
@@ -247,7 +247,7 @@ class TestWithoutRows:
 
         res, *_ = case
         expected = res.get_prediction(given=True).var_pred_mean
-        monkeypatch.setattr(conditional, "_DENSE", 0)
+        monkeypatch.setattr(conditional, "DENSE", 0)
         got = res.get_prediction(given=True).var_pred_mean
         np.testing.assert_allclose(got, expected, rtol=1e-8)
         # There the coefficients' part is left out of what impute tells.

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import OptionError, RestrictionError
+from sm_alsgls.results.covariance import covariance
 from tests.systems import simulate
 
 TEXTS = ["value = capital", "value = 0.1, capital = 0", "2*value - capital = 1"]
@@ -109,7 +110,7 @@ def test_another_covariance(uneven):
 def test_only_its_own_block_is_computed(uneven, monkeypatch):
     fresh = uneven.model.fit()
     asked = []
-    kind = type(fresh._results._covariance)
+    kind = type(covariance(fresh.estimate))
     block = kind.block
     monkeypatch.setattr(kind, "block", lambda self, j: asked.append(j) or block(self, j))
     for other in ("dense", "variances", "combinations"):

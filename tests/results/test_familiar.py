@@ -18,7 +18,7 @@ from sm_alsgls.exceptions import (
     UnknownEquationError,
 )
 from sm_alsgls.results import familiar
-from sm_alsgls.results.covariance import COV_TYPES
+from sm_alsgls.results.cov_types import COV_TYPES
 
 
 @pytest.fixture(scope="module")

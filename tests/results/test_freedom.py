@@ -49,7 +49,7 @@ def f_of(res, free):
     """F and p-value that the free coefficients are zero, by the law of the covariance."""
     if res.cov_type in ("nonrobust", "KH"):
         F = wald_over_m(res, free)
-        df = min(res._df_t[int(name[1]) - 1] for name in free)
+        df = min(res.estimate.df.t[int(name[1]) - 1] for name in free)
         return F, stats.f.sf(F, len(free), df)
     R = np.zeros((len(free), len(res.params)))
     for i, name in enumerate(free):

@@ -14,6 +14,8 @@ from sm_alsgls.exceptions import (
     OptionError,
     RestrictionError,
 )
+from sm_alsgls.results.coefficients import df_coefficients
+from sm_alsgls.results.covariance import covariance as operator_of
 from tests.systems import simulate
 
 N, K, P = 30, 6, 3
@@ -214,7 +216,7 @@ class TestEqualDesigns:
     def test_the_default_where_the_rank_is_too_low(self, made):
         X, Y = made
         res = fit(Y, X, 1)
-        got = res.test_across(res.model._system.columns[0][1])
+        got = res.test_across(res.model.labels.regressors[0][1])
         assert res.diagnostics().table.loc["factors left", "verdict"] == "look"
         assert got.fvalue == pytest.approx(self.hotelling(X, Y, 1)[0])
         assert "still correlated after 1 factors" in got.note
@@ -280,7 +282,7 @@ class TestTwoWay:
             groups = np.column_stack([rng.integers(0, 5, 40), rng.integers(0, 4, 40)])
             for correction in ("CR1", "CR2"):
                 got = res.get_robustcov_results("cluster", groups=groups, correction=correction)
-                negative = got._covariance.negative
+                negative = operator_of(got.estimate).negative
                 seen += negative.any()
                 if negative.any():
                     with pytest.warns(CovarianceWarning, match="not positive for"):
@@ -303,10 +305,10 @@ class TestTwoWay:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CovarianceWarning)
             np.testing.assert_allclose(got.bse**2, expected, rtol=1e-10)
-        fewest = np.minimum(a._df_coefficients, b._df_coefficients)
-        np.testing.assert_allclose(got._df_coefficients, fewest)
+        fewest = np.minimum(df_coefficients(a.estimate), df_coefficients(b.estimate))
+        np.testing.assert_allclose(df_coefficients(got.estimate), fewest)
         for j in range(K):
-            assert np.linalg.eigvalsh(got._covariance.block(j))[0] > -1e-12
+            assert np.linalg.eigvalsh(operator_of(got.estimate).block(j))[0] > -1e-12
 
 
 def test_a_coefficient_of_one_group_is_named():
@@ -425,7 +427,7 @@ def test_robust_errors_of_a_ridge_without_factors():
     X, Y, _ = simulate(N, 4, P, 1, seed=2)
     res = LowRankSUR(Y, X, rank=0).fit(lam_B=0.5, debiased=False, use_t=False)
     found = res.get_robustcov_results("sandwich")
-    inverse = np.asarray(res._problem.covariance(res.sigma).dense())
+    inverse = np.asarray(res.estimate.sample.problem.covariance(res.sigma).dense())
     E, d = np.asarray(res.resid), res.sigma.diag()
     S = E.T @ E / N
     meat = np.block([[X[j].T @ X[m] * S[j, m] / (d[j] * d[m]) for m in range(4)] for j in range(4)])

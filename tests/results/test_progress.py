@@ -9,6 +9,7 @@ import pytest
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core.beta import information
 from sm_alsgls.core.maximise.als import Sweep
+from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.progress import ProgressBars
 from tests.systems import simulate
 
@@ -68,7 +69,7 @@ def test_standard_errors_count_equations(shown, route, monkeypatch):
     bse = res.bse
     assert [bar.n for bar in shown[1:]] == [6] * (2 if route == "dual" else 1)
     plain = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
-    assert plain._results._covariance.progress is None
+    assert covariance(plain.estimate).progress is None
     np.testing.assert_allclose(bse, plain.bse, rtol=1e-9)
     assert len(pickle.loads(pickle.dumps(res)).params) == len(res.params)
 

@@ -40,7 +40,7 @@ import numpy as np
 from sm_alsgls.core.beta.small_sample import ALONE, Units
 from sm_alsgls.core.design.base import Bread
 from sm_alsgls.core.rows.cells import Cells
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import Covariance
 
 Array = np.ndarray
 
@@ -63,7 +63,7 @@ class System:
         Residuals, likewise.
     cells : Cells
         Which cells there are.
-    sigma : LowRankDiag
+    sigma : Covariance
         The working covariance.
     """
 
@@ -71,7 +71,7 @@ class System:
     blocks: Sequence[Array]
     E: Array
     cells: Cells
-    sigma: LowRankDiag
+    sigma: Covariance
 
     def solve(self, M: Array) -> Array:
         """Rows M (N, K) times Sigma_n^-1, zero in missing cells."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from sm_alsgls.core.rank.criteria import largest_root_median, largest_root_pvalue
 from sm_alsgls.core.sigma.spectrum import spectrum
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import LowRank
 
 Array = np.ndarray
 
@@ -21,14 +21,14 @@ class FactorsLeft(NamedTuple):
     pvalue: float
 
 
-def factors_left(E: Array, cov: LowRankDiag, n_obs: int, n_coefficients: int) -> FactorsLeft | None:
+def factors_left(E: Array, cov: LowRank, n_obs: int, n_coefficients: int) -> FactorsLeft | None:
     """The largest eigenvalue that the factors leave; None where there is too little to tell.
 
     Parameters
     ----------
     E : ndarray, shape (n, K)
         Residuals, on compressed rows if need be.
-    cov : LowRankDiag
+    cov : LowRank
         The estimate of Sigma, of rank r.
     n_obs, n_coefficients : int
         N and P.

@@ -18,7 +18,7 @@ K equations look at their smallest p-value, Holm's test at 0.05 / K, where chi2 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
@@ -197,7 +197,7 @@ def holm(pvalues: Array) -> Array:
     return out
 
 
-def leverages(blocks: list[Array]) -> Array:
+def leverages(blocks: Sequence[Array]) -> Array:
     """Mean over equations of the diagonals of X_j (X_j'X_j)^-1 X_j', (N,)."""
     total = np.zeros(len(blocks[0]))
     known: dict[int, Array] = {}

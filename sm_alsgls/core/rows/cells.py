@@ -22,7 +22,7 @@ from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.core.rows.joint_rows import JointRows, fewest_joint_rows
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import Covariance, LowRank, RowCovariance
 from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
 
@@ -162,24 +162,24 @@ class Cells:
     def _masked(self, E: Array) -> Array:
         return E if self.mask is None else np.where(self.mask, E, 0.0)
 
-    def seen(self, cov: LowRankDiag) -> LowRankDiag | ObservedCovariance:
+    def seen(self, cov: Covariance) -> RowCovariance:
         """``cov`` as the rows see it."""
-        return cov if self.mask is None else ObservedCovariance(cov, self.patterns)
+        return cov if self.mask is None else cov.seen(self.patterns)
 
-    def solve(self, E: Array, cov: LowRankDiag) -> Array:
+    def solve(self, E: Array, cov: Covariance) -> Array:
         """Rows Sigma_n^-1 e_n (N, K), zero in missing cells."""
         return self.seen(cov).solve(self._masked(E))
 
-    def nll(self, E: Array, cov: LowRankDiag) -> float:
+    def nll(self, E: Array, cov: Covariance) -> float:
         """Negative log-likelihood per row of scaled residuals, without the Jacobian.
 
         Complete rows may be compressed ones.
         """
         if self.mask is None:
             return cov.nll(E, self.N)
-        return ObservedCovariance(cov, self.patterns).nll(self._masked(E))
+        return cov.seen(self.patterns).nll(self._masked(E))
 
-    def factors(self, E: Array, cov: LowRankDiag) -> Array:
+    def factors(self, E: Array, cov: LowRank) -> Array:
         """Posterior means of the factors, (N, r)."""
         if self.mask is None:
             return cov.solve(E) @ cov.loadings

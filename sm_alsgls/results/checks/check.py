@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.residuals.residual_tests import holm
-from sm_alsgls.results.diagnostics_report import listed, smallest
+from sm_alsgls.results.checks.report import listed, smallest
 
 
 class Check(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -12,8 +10,11 @@ from sm_alsgls.core.residuals.residual_tests import condition_numbers, residual_
 from sm_alsgls.core.residuals.wild_signs import wild_pvalue
 from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, OptionError
 from sm_alsgls.results.checks.check import Check, skipped, verdict
-from sm_alsgls.results.diagnostics_report import listed
+from sm_alsgls.results.checks.report import listed
+from sm_alsgls.results.criteria import curvature as lowest_curvature
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.exogeneity import exogeneity_test
+from sm_alsgls.results.factors import communalities, factors, factors_left, last_factor
 
 # Belsley, Kuh and Welsch (1980): beyond it a coefficient may be mostly its neighbours'.
 _CONDITION = 30.0
@@ -26,9 +27,9 @@ EXOGENEITY = "factors and regressors"
 PAIR = ["equation", "other", "correlation"]
 
 
-def convergence(results: Any) -> Check:
+def convergence(estimate: Estimate) -> Check:
     """Whether the maximum was found, and by how many starts."""
-    fit = results.mle_retvals
+    fit = estimate.likelihood.retvals()
     tried, reached = len(fit["starts"]), fit["starts_at_best"]
     found = f"{fit['message']}; {reached} of {tried} starts reached this likelihood"
     alone = tried > 4 and reached == 1
@@ -36,33 +37,35 @@ def convergence(results: Any) -> Check:
         "convergence",
         max(fit["gradient_d"], fit["score_beta"]),
         np.nan,
-        verdict(not results.converged or alone),
+        verdict(not estimate.likelihood.converged or alone),
         found,
         "not converged: raise max_sweeps, or doubt the rank; one start among many at the best: "
         "raise n_starts",
     )
 
 
-def curvature(results: Any) -> Check:
+def curvature(estimate: Estimate) -> Check:
     """Whether it is a maximum."""
-    if results.rank == 0:
+    if estimate.rank == 0:
         return Check("curvature", np.nan, np.nan, "ok", "no factors, no other maximum", "")
-    curvature = results.curvature()
+    lowest = lowest_curvature(estimate)
+    if lowest is None:
+        return skipped("curvature", "the law of the errors has no second-order check")
     found = "a saddle: the likelihood rises along some direction"
     return Check(
         "curvature",
-        curvature.lowest,
+        lowest.lowest,
         np.nan,
-        verdict(curvature.is_saddle),
-        found if curvature.is_saddle else "no direction found in which the likelihood rises",
+        verdict(lowest.is_saddle),
+        found if lowest.is_saddle else "no direction found in which the likelihood rises",
         "raise n_starts",
     )
 
 
-def heywood(results: Any, equations: pd.DataFrame) -> list[Check]:
+def heywood(estimate: Estimate, equations: pd.DataFrame) -> list[Check]:
     """Equations that the factors reproduce."""
-    share = results.communalities.to_numpy()
-    on_bound = np.array(results._found.best.at_bound)
+    share = communalities(estimate).to_numpy()
+    on_bound = np.array(estimate.at_bound)
     equations["communality"], equations["heywood"] = share, on_bound
     names = equations.index
     near = (share > _NEAR_HEYWOOD) | on_bound
@@ -92,9 +95,9 @@ def heywood(results: Any, equations: pd.DataFrame) -> list[Check]:
     ]
 
 
-def condition(results: Any, equations: pd.DataFrame) -> Check:
+def condition(estimate: Estimate, equations: pd.DataFrame) -> Check:
     """Designs whose columns move together."""
-    values = condition_numbers(results._problem.rows.blocks)
+    values = condition_numbers(estimate.sample.problem.rows.blocks)
     equations.insert(0, "condition", values)
     bad = equations.index[values > _CONDITION]
     found = f"largest {values.max():.3g} ({equations.index[values.argmax()]!r})"
@@ -111,9 +114,9 @@ def condition(results: Any, equations: pd.DataFrame) -> Check:
     )
 
 
-def rank(results: Any, alpha: float) -> list[Check]:
+def rank(estimate: Estimate, alpha: float) -> list[Check]:
     """A factor too many, or too few."""
-    last = results._last_factor
+    last = last_factor(estimate)
     spare = Check("last factor", np.nan, np.nan, "-", "there is none", "")
     if last is not None and np.isfinite(last.pvalue):
         spare = Check(
@@ -125,7 +128,7 @@ def rank(results: Any, alpha: float) -> list[Check]:
             "the time",
             "the rank is too high, which makes intervals too short: rank='auto'",
         )
-    left = results._factors_left
+    left = factors_left(estimate)
     if left is None:
         return [spare, Check("factors left", np.nan, np.nan, "-", "too few equations", "")]
     return [
@@ -135,33 +138,35 @@ def rank(results: Any, alpha: float) -> list[Check]:
             left.root,
             left.pvalue,
             verdict(left.pvalue < alpha),
-            f"largest eigenvalue that {results.rank} factors leave {left.root:.3g}; that of noise "
+            f"largest eigenvalue that {estimate.rank} factors leave {left.root:.3g}; that of noise "
             f"is {left.noise:.3g} or more half the time (Tracy-Widom)",
             "the rank may be too low, or equations form groups: select_rank(model).table",
         ),
     ]
 
 
-def left_over(results: Any, alpha: float) -> tuple[list[Check], pd.DataFrame]:
+def left_over(estimate: Estimate, alpha: float) -> tuple[list[Check], pd.DataFrame]:
     """Correlation that the factors leave."""
-    K, names = results.neqs, results.model.equations
-    sigma, best, N = results.sigma, results._found.best, results._problem.n_obs
+    K, names = estimate.neqs, estimate.equations
+    sigma, problem = estimate.sigma, estimate.sample.problem
+    N = problem.n_obs
     if K < 2:
         check = Check("residual correlation", np.nan, np.nan, "-", "one equation", "")
         return [check], pd.DataFrame(columns=PAIR)
-    rms, at, values = residual_correlations(best.E, sigma.loadings, sigma.diag(), N, _PAIRS)
+    E, F = estimate.sample.E, factors(estimate).loadings
+    rms, at, values = residual_correlations(E, F, sigma.diag(), N, _PAIRS)
     pairs = pd.DataFrame(
         [(names[j], names[m], v) for (j, m), v in zip(at, values, strict=True)], columns=PAIR
     )
     # Pesaran's CD of what the factors leave.
-    U = best.E - (sigma.solve(best.E) @ sigma.loadings) @ sigma.loadings.T
+    U = E - (sigma.solve(E) @ F) @ F.T
     scale = np.sqrt(2.0 * N / (K * (K - 1)))
-    before = scale * sum_of_correlations(unit_columns(results._problem.E_ols))
+    before = scale * sum_of_correlations(unit_columns(problem.E_ols))
     after = scale * sum_of_correlations(unit_columns(U))
     first = pairs.iloc[0]
     p, tested = np.nan, ""
-    if results.rank == 0 and K <= _FEW:
-        p = _uncorrelated(results)
+    if estimate.rank == 0 and K <= _FEW:
+        p = _uncorrelated(estimate)
         tested = f"; {_REPS} draws of uncorrelated errors (diagonality_test 'lm_robust')"
     found = (
         f"root mean square {rms:.3f}; worst {first.correlation:+.2f}, {first.equation!r} and "
@@ -182,11 +187,12 @@ def left_over(results: Any, alpha: float) -> tuple[list[Check], pd.DataFrame]:
     ], pairs
 
 
-def _uncorrelated(results: Any) -> float:
+def _uncorrelated(estimate: Estimate) -> float:
     """P-value of uncorrelated errors."""
-    system, problem = results.model._system, results._problem
+    sample = estimate.sample
+    problem = sample.problem
     try:
-        blocks, Y = system.used_blocks, system.cells.used(results.model.endog)
+        blocks, Y = sample.blocks, sample.cells.used(estimate.model.endog)
     except DataRemovedError:
         return np.nan
     design = problem.full_design(blocks)
@@ -194,10 +200,10 @@ def _uncorrelated(results: Any) -> float:
     return wild_pvalue(robust_squares, E, design, _REPS)[1]
 
 
-def exogeneity(results: Any, alpha: float) -> Check:
+def exogeneity(estimate: Estimate, alpha: float) -> Check:
     """Whether factors move with the regressors."""
     try:
-        test = exogeneity_test(results)
+        test = exogeneity_test(estimate)
     except (InsufficientRowsError, OptionError) as error:
         return skipped(EXOGENEITY, str(error).partition(",")[0])
     except DataRemovedError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,10 @@ from sm_alsgls.core.residuals.residual_tests import (
     normality,
 )
 from sm_alsgls.results.checks.check import Check, family, skipped, verdict
+from sm_alsgls.results.checks.report import listed
 from sm_alsgls.results.checks.tails import tail
-from sm_alsgls.results.diagnostics_report import listed
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.in_sample import fitted, residuals
 
 # Times the mean leverage of a row that is called high (Hoaglin and Welsch 1978 take two).
 _LEVERAGE = 3.0
@@ -28,7 +30,9 @@ VARIANCE = ("heteroscedasticity, equations", "heteroscedasticity, rows")
 OUTLYING, LEVERAGE = "outlying rows", "leverage of rows"
 
 
-def of_normality(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: float) -> list[Check]:
+def of_normality(
+    estimate: Estimate, E: np.ndarray, equations: pd.DataFrame, alpha: float
+) -> list[Check]:
     """All equations together, and each."""
     N = len(E)
     equations["jarque_bera"] = jarque_bera(E)
@@ -43,7 +47,7 @@ def of_normality(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: fl
     statistic, nominal = normality(E)
     equations["normality"] = corrected(nominal)
     simulated = stats.chi2.isf(corrected.pvalues, 2)
-    joint, p = joint_normality(results.sigma.whiten(E), simulated)
+    joint, p = joint_normality(estimate.sigma.whiten(E), simulated)
     return [
         Check(
             NORMALITY[0],
@@ -60,23 +64,25 @@ def of_normality(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: fl
     ]  # fmt: skip
 
 
-def of_variance(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: float) -> list[Check]:
+def of_variance(
+    estimate: Estimate, E: np.ndarray, equations: pd.DataFrame, alpha: float
+) -> list[Check]:
     """Whether variances move with the regressors: of each equation, and of whole rows."""
-    blocks = results.model._system.used_blocks
+    blocks = estimate.sample.blocks
     N = len(E)
     if N < _FEWEST:
         equations["koenker"] = np.nan
         return [skipped(name, "too few rows") for name in VARIANCE]
-    fitted = results.model._system.cells.used(results._fitted)
-    statistic, _, pvalues = variance_of_equations(E, blocks, fitted)
+    about = estimate.sample.cells.used(fitted(estimate))
+    statistic, _, pvalues = variance_of_equations(E, blocks, about)
     equations["koenker"] = pvalues
     advice = (
         "coefficients stay consistent; get_robustcov_results('HC1'), a response in logarithms, or "
         "weights= where the variance is known up to scale"
     )
     own = family(VARIANCE[0], statistic, pvalues, equations.index, alpha, advice, "equations")
-    named, Z = _row_variables(results.model._system.columns, blocks)
-    distance = np.einsum("nk,nk->n", results.sigma.solve(E), E)
+    named, Z = _row_variables(estimate.labels.regressors, blocks)
+    distance = np.einsum("nk,nk->n", estimate.sigma.solve(E), E)
     value, df, p = variance_of_rows(distance / (1.0 - leverages(blocks)), Z)
     if not df:
         return [own, skipped(VARIANCE[1], "no regressors that vary")]
@@ -95,7 +101,7 @@ def of_variance(results: Any, E: np.ndarray, equations: pd.DataFrame, alpha: flo
 
 
 def _row_variables(
-    columns: list[list[str]], blocks: list[np.ndarray]
+    columns: list[list[str]], blocks: Sequence[np.ndarray]
 ) -> tuple[list[str], np.ndarray]:
     """Regressors by name, standardised and averaged over the equations, and their squares."""
     sums: dict[str, list[np.ndarray]] = {}
@@ -119,12 +125,12 @@ def _row_variables(
     return kept, np.column_stack(parts) if parts else np.empty((len(blocks[0]), 0))
 
 
-def outlying_rows(results: Any, E: np.ndarray, alpha: float) -> tuple[Check, pd.DataFrame]:
+def outlying_rows(estimate: Estimate, E: np.ndarray, alpha: float) -> tuple[Check, pd.DataFrame]:
     """Distances e_n' Sigma_n^-1 e_n of the cells that each row has."""
-    index = results._rows
-    W = results.model._system.cells.solve(E, results.sigma)
+    index = estimate.sample.index
+    W = estimate.sample.cells.solve(E, estimate.sigma)
     distance = np.einsum("nk,nk->n", W, E)
-    pvalues = stats.chi2.sf(distance, np.isfinite(results._residuals).sum(axis=1))
+    pvalues = stats.chi2.sf(distance, np.isfinite(residuals(estimate)).sum(axis=1))
     rows = pd.DataFrame({"distance": distance, "pvalue": pvalues, "leverage": np.nan}, index=index)
     outlying = family(
         OUTLYING, distance, pvalues, pd.Index(index), alpha,
@@ -134,11 +140,11 @@ def outlying_rows(results: Any, E: np.ndarray, alpha: float) -> tuple[Check, pd.
     return outlying, rows
 
 
-def influence(results: Any, E: np.ndarray, alpha: float) -> tuple[list[Check], pd.DataFrame]:
+def influence(estimate: Estimate, E: np.ndarray, alpha: float) -> tuple[list[Check], pd.DataFrame]:
     """Outlying rows and rows of high leverage."""
-    outlying, rows = outlying_rows(results, E, alpha)
-    index = results._rows
-    leverage = leverages(results.model.exog)
+    outlying, rows = outlying_rows(estimate, E, alpha)
+    index = estimate.sample.index
+    leverage = leverages(estimate.model.exog)
     rows["leverage"] = leverage
     mean = float(leverage.mean())
     high = np.flatnonzero(leverage > _LEVERAGE * mean)

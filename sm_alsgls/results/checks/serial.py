@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from statsmodels.stats.stattools import durbin_watson
@@ -12,6 +10,8 @@ from sm_alsgls.core.residuals.pooled_serial import pooled_serial
 from sm_alsgls.core.residuals.residual_tests import arch, ljung_box
 from sm_alsgls.results.checks.check import Check, family, skipped, verdict
 from sm_alsgls.results.checks.tails import tail
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.factors import factor_scores
 
 NAMES = (
     "serial correlation, jointly", "serial correlation, equations",
@@ -24,13 +24,13 @@ ADVICE = (
 
 
 def of_order(
-    results: Any, E: np.ndarray, equations: pd.DataFrame, factors: pd.DataFrame,
+    estimate: Estimate, E: np.ndarray, equations: pd.DataFrame, factors: pd.DataFrame,
     alpha: float, lags: int,
 ) -> list[Check]:  # fmt: skip
     """Serial correlation of all equations together, of each, and of the factors; ARCH."""
     N = len(E)
     corrected, few = tail("ljung_box", N, lags), min(4, max(1, N // 10))
-    together = pooled_serial(E, results.sigma.solve(E), results.model._system.used_blocks)
+    together = pooled_serial(E, estimate.sigma.solve(E), estimate.sample.blocks)
     jointly = Check(
         NAMES[0],
         together.rho,
@@ -50,7 +50,7 @@ def of_order(
     )  # fmt: skip
     span = f"; Durbin-Watson from {dw.min():.2f} ({dw.idxmin()!r}) to {dw.max():.2f}"
     checks = [jointly, own._replace(found=own.found + f" (Ljung-Box, {lags} lags)" + span)]
-    scores = results.factor_scores.to_numpy()
+    scores = factor_scores(estimate).to_numpy()
     if scores.shape[1]:
         of_factors, p = ljung_box(scores, lags)
         factors["ljung_box"], factors["durbin_watson"] = corrected(p), np.nan

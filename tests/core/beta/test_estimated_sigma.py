@@ -112,7 +112,11 @@ def test_close_to_kackar_harville(N, K, r, common):
     exact = res.get_robustcov_results("KH").bse
     np.testing.assert_allclose(res.bse, exact, rtol=0.02 if common else 0.01)
     slopes = np.arange(3 * K) % 3 == 2
-    plain = np.sqrt(res._problem.covariance(res.sigma.scaled(res._df_correction)).variances())
+    plain = np.sqrt(
+        res.estimate.sample.problem.covariance(
+            res.sigma.scaled(res.estimate.df.correction)
+        ).variances()
+    )
     added, expected = (res.bse / plain)[slopes] - 1, (exact / plain)[slopes] - 1
     np.testing.assert_allclose(added.mean(), expected.mean(), rtol=0.15)
     assert expected.mean() > 0.4 * r / N
@@ -138,7 +142,9 @@ def test_restricted_coefficients_obey():
     res = LowRankSUR(Y, blocks, rank=1).fit_constrained(R, n_starts=1)
     V = res.cov_params().to_numpy()
     np.testing.assert_allclose(R @ V, 0.0, atol=1e-12)
-    plain = res._problem.covariance(res.sigma.scaled(res._df_correction)).variances()
+    plain = res.estimate.sample.problem.covariance(
+        res.sigma.scaled(res.estimate.df.correction)
+    ).variances()
     assert (np.diag(V) >= plain * (1 - 1e-9)).all()
 
 

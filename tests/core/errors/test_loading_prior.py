@@ -103,7 +103,7 @@ def test_conditional_variances_are_nearer_the_truth():
         X, Y, truth = simulate(20, 10, 3, 2, seed=seed)
         res = LowRankSUR(Y, X, rank=2).fit(n_starts=1)
         known = np.diag(np.linalg.inv(truth))
-        at_maximum = res.sigma.scaled(res._df_correction).precision_diag()
+        at_maximum = res.sigma.scaled(res.estimate.df.correction).precision_diag()
         logs.append([np.log(known / P) for P in (at_maximum, res.sigma_inference.precision_diag())])
     # 40 draws of 10 equations; a chi2(15) over 15 has mean log -0.07 and standard deviation 0.37.
     before, after = np.array(logs).transpose(1, 0, 2).reshape(2, -1)
@@ -114,7 +114,7 @@ def test_conditional_variances_are_nearer_the_truth():
 def test_a_ridge_of_one_s_own_is_not_added_to():
     X, Y, _ = simulate(20, 10, 3, 2, seed=1)
     res = LowRankSUR(Y, X, rank=2).fit(n_starts=1, lam_F=0.5)
-    expected = res.sigma.scaled(res._df_correction).to_dense()
+    expected = res.sigma.scaled(res.estimate.df.correction).to_dense()
     np.testing.assert_allclose(res.sigma_inference.to_dense(), expected, rtol=1e-12)
 
 
@@ -130,7 +130,7 @@ def test_it_vanishes_with_the_sample():
     X, Y, _ = simulate(4000, 10, 3, 2, seed=1)
     res = LowRankSUR(Y, X, rank=2).fit(n_starts=1)
     assert (res.uniquenesses > 0.1).all()
-    expected = res.sigma.scaled(res._df_correction).to_dense()
+    expected = res.sigma.scaled(res.estimate.df.correction).to_dense()
     np.testing.assert_allclose(res.sigma_inference.to_dense(), expected, rtol=0.01, atol=0.005)
 
 

@@ -12,8 +12,8 @@ from statsmodels.stats.stattools import durbin_watson
 from sm_alsgls import LowRankSUR, simulate_sur
 from sm_alsgls.core.residuals.residual_tests import arch, ljung_box
 from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.results.checks.report import Diagnostics
 from sm_alsgls.results.checks.tails import tail
-from sm_alsgls.results.diagnostics_report import Diagnostics
 from tests.systems import simulate
 
 pytestmark = [
@@ -316,7 +316,9 @@ def test_missing_cells_leave_what_needs_complete_rows_open():
     assert report.table.loc["outlying rows", "verdict"] == "look"
     assert report.rows["pvalue"].idxmin() == 11
     seen = np.isfinite(Y[11])
-    e = (Y[11] - np.array([x[11] @ b for x, b in zip(drawn.exog, res._beta, strict=True)]))[seen]
+    e = (Y[11] - np.array([x[11] @ b for x, b in zip(drawn.exog, res.estimate.beta, strict=True)]))[
+        seen
+    ]
     Sigma = res.sigma.to_dense()[np.ix_(seen, seen)]
     np.testing.assert_allclose(report.rows["distance"][11], e @ np.linalg.solve(Sigma, e))
     open_ = report.table["verdict"] == "-"

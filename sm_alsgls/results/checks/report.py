@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
-from sm_alsgls.results.summary import SystemSummary
+from sm_alsgls.results.summary_text import SystemSummary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,7 +113,7 @@ def _number(value: float, digits: int | None = None) -> str:
     return f"{value:.4g}"
 
 
-def listed(names: pd.Index | list, most: int = 4) -> str:
+def listed(names: pd.Index | list[Any], most: int = 4) -> str:
     """The first few names in quotes, and how many more there are."""
     shown = ", ".join(repr(str(name)) for name in list(names)[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,162 @@
+"""What factors of the errors say: loadings, communalities, scores, rotations, one too many or few.
+
+There are factors where ``sigma`` is low rank plus diagonal. Of an unrestricted Sigma everything
+here raises `UnrestrictedSigmaError`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.core.rank.excess import LastFactor, spare_factor
+from sm_alsgls.core.residuals.factors_left import FactorsLeft
+from sm_alsgls.core.residuals.factors_left import factors_left as left_by_factors
+from sm_alsgls.core.sigma.rotation import METHODS, ORTHOGONAL, rotate
+from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.exceptions import NoFactorsError, UnrestrictedSigmaError
+from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.in_sample import by_equation, residuals
+
+
+def factors(estimate: Estimate) -> LowRank:
+    """F and D of Sigma = F F' + D.
+
+    Raises
+    ------
+    UnrestrictedSigmaError
+    """
+    found = estimate.sigma.low_rank
+    if found is None:
+        raise UnrestrictedSigmaError(
+            "Sigma of this fit is unrestricted and has no factors: no loadings, communalities, "
+            "scores or Heywood cases; make the model with a number of factors as its rank"
+        )
+    return found
+
+
+def factor_names(estimate: Estimate, stem: str = "factor") -> list[str]:
+    """factor1, factor2, ..."""
+    return [f"{stem}{i}" for i in range(1, estimate.rank + 1)]
+
+
+def need_factors(estimate: Estimate, verb: str) -> LowRank:
+    """The factors, of which there is one at least.
+
+    Raises
+    ------
+    NoFactorsError
+    """
+    found = factors(estimate)
+    if not estimate.rank:
+        raise NoFactorsError(f"no factors to {verb}: the fit has rank 0; fit with rank >= 1")
+    return found
+
+
+def loadings(estimate: Estimate) -> pd.DataFrame:
+    """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
+    return pd.DataFrame(
+        factors(estimate).loadings,
+        index=pd.Index(estimate.equations, name="equation"),
+        columns=factor_names(estimate),
+    )
+
+
+def uniquenesses(estimate: Estimate) -> pd.Series:
+    """The variances d (K,) that the factors leave."""
+    return by_equation(estimate, factors(estimate).uniquenesses, "uniqueness")
+
+
+def communalities(estimate: Estimate) -> pd.Series:
+    """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
+    share = 1.0 - factors(estimate).uniquenesses / estimate.sigma.diag()
+    return by_equation(estimate, share, "communality")
+
+
+@kept
+def factor_scores(estimate: Estimate) -> pd.DataFrame:
+    """Posterior means E Sigma^-1 F of the factors (N, r), given the cells that a row has.
+
+    Residuals of weighted cells are multiplied by the roots of their weights.
+    """
+    low_rank, cells = factors(estimate), estimate.sample.cells
+    scores = cells.factors(cells.used(residuals(estimate)), low_rank)
+    return pd.DataFrame(scores, index=estimate.sample.index, columns=factor_names(estimate))
+
+
+def heywood(estimate: Estimate) -> list[str]:
+    """Equations whose uniqueness is on its lower bound."""
+    _ = factors(estimate)
+    return [estimate.equations[j] for j in np.flatnonzero(estimate.at_bound)]
+
+
+@kept
+def last_factor(estimate: Estimate) -> LastFactor | None:
+    """The last factor beside noise; None without factors, or with rows observed in part."""
+    return spare_factor(estimate.sample.problem, estimate.likelihood.search.best, estimate.rank)
+
+
+@kept
+def factors_left(estimate: Estimate) -> FactorsLeft | None:
+    """Whether the factors leave correlation; None with rows observed in part, or no factors."""
+    if not estimate.complete or not estimate.has_factors:
+        return None
+    sample = estimate.sample
+    return left_by_factors(sample.E, factors(estimate), sample.problem.n_obs, estimate.labels.P)
+
+
+def rotated_loadings(
+    estimate: Estimate, method: str = "varimax", standardized: bool = True
+) -> pd.DataFrame:
+    """Loadings after a rotation.
+
+    Parameters
+    ----------
+    method : {"varimax", "quartimax", "biquartimax", "parsimax", "parsimony", "promax", \
+"quartimin", "biquartimin"}
+        The last three are oblique: their factors are correlated, ``attrs["correlation"]``.
+    standardized : bool
+        In standard deviations of the equations' errors, f_j / sigma_jj^1/2, which is what is
+        rotated whatever the units of the responses; else in their units.
+
+    Returns
+    -------
+    DataFrame (K, r)
+        Columns ``varimax1``, ...; ``attrs``: method, oblique (bool), and correlation of the
+        factors (r lists of r numbers).
+
+    Raises
+    ------
+    OptionError, NoFactorsError
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankSUR, simulate_sur
+    >>> s = simulate_sur(200, 8, 2, 2, rng=0)
+    >>> res = LowRankSUR(s.endog, s.exog, rank=2).fit()
+    >>> res.rotated_loadings("promax").columns.tolist()
+    ['promax1', 'promax2']
+    """
+    method = choice(method, "method", METHODS)
+    standardized = flag(standardized, "standardized")
+    low_rank = need_factors(estimate, "rotate")
+    root = np.sqrt(estimate.sigma.diag())[:, None]
+    L, correlation = rotate(low_rank.loadings / root, method)
+    out = pd.DataFrame(
+        L if standardized else L * root,
+        index=pd.Index(estimate.equations, name="equation"),
+        columns=factor_names(estimate, method),
+    )
+    # Lists, not DataFrames: pandas compares attrs when it combines tables.
+    out.attrs = {
+        "method": method,
+        "oblique": method not in ORTHOGONAL,
+        "correlation": correlation.tolist(),
+    }
+    return out
+
+
+def warnings_of(estimate: Estimate) -> list[str]:
+    """What a reader of the estimates must know, as the summary prints it."""
+    return estimate.likelihood.warnings(estimate.equations, estimate.rank, last_factor(estimate))

@@ -1,0 +1,56 @@
+"""Residuals, fitted values and R-squared on the rows that were estimated from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.results.estimate import Estimate, kept
+
+
+@kept
+def residuals(estimate: Estimate) -> np.ndarray:
+    """Y - X beta (N, K), in the units of Y whatever the weights; NaN in missing cells."""
+    return estimate.sample.residuals(estimate.beta)
+
+
+def used_residuals(estimate: Estimate) -> np.ndarray:
+    """Residuals times the roots of the weights, zero in missing cells, (N, K)."""
+    return estimate.sample.cells.used(residuals(estimate))
+
+
+def fitted(estimate: Estimate) -> np.ndarray:
+    """X beta (N, K); NaN where a regressor is missing."""
+    model = estimate.model
+    if estimate.sample.cells.complete:
+        return model.endog - residuals(estimate)
+    return np.column_stack([X @ b for X, b in zip(model.exog, estimate.beta, strict=True)])
+
+
+@kept
+def constants(estimate: Estimate) -> list[np.ndarray | None]:
+    """For each equation the coefficients a (p_j,) with X_j a = 1, None where there are none."""
+    return estimate.sample.problem.rows.constants
+
+
+def spans_constant(estimate: Estimate) -> np.ndarray:
+    """Whether each design spans a constant (K,), explicitly or through dummies."""
+    return np.array([a is not None for a in constants(estimate)])
+
+
+@kept
+def rsquared(estimate: Estimate) -> np.ndarray:
+    """1 - SSR/SST of each equation (K,); SST about the mean where its design spans a constant."""
+    rows, E = estimate.sample.problem.rows, estimate.sample.E
+    about = np.where(spans_constant(estimate), rows.centred(rows.Y), rows.Y)
+    return 1.0 - np.square(E).sum(axis=0) / np.square(about).sum(axis=0)
+
+
+def by_row(estimate: Estimate, values: np.ndarray) -> pd.DataFrame:
+    """Values (N, K) with the labels of rows and equations."""
+    return pd.DataFrame(values, index=estimate.sample.index, columns=estimate.equations)
+
+
+def by_equation(estimate: Estimate, values: np.ndarray, name: str) -> pd.Series:
+    """Values (K,) with the names of the equations."""
+    return pd.Series(values, index=pd.Index(estimate.equations, name="equation"), name=name)

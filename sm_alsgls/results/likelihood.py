@@ -1,0 +1,78 @@
+"""``LikelihoodResults``: results of an estimator that maximises a likelihood."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from sm_alsgls.core.second_order.curvature import Curvature
+from sm_alsgls.results import criteria, nested, plots, restriction_tests, tables
+from sm_alsgls.results.likelihood_model import LikelihoodModel
+from sm_alsgls.results.method import method
+from sm_alsgls.results.system import SystemResults
+
+
+class LikelihoodResults(SystemResults):
+    """`SystemResults` with a likelihood at its maximum."""
+
+    model: LikelihoodModel
+
+    @property
+    def converged(self) -> bool:
+        """Whether the best point is stationary."""
+        return self.estimate.likelihood.converged
+
+    @cached_property
+    def mle_retvals(self) -> dict[str, Any]:
+        """How the fit went; see the class."""
+        return self.estimate.likelihood.retvals()
+
+    @property
+    def mle_settings(self) -> dict[str, Any]:
+        """The optimizer and its options."""
+        return self.estimate.likelihood.settings
+
+    @property
+    def nll_per_row(self) -> float:
+        """Negative log-likelihood per row, without ridges."""
+        return criteria.nll_per_row(self.estimate)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of all rows, without ridges."""
+        return criteria.llf(self.estimate)
+
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 df_model."""
+        return criteria.aic(self.estimate)
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(N) df_model."""
+        return criteria.bic(self.estimate)
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """One row per sweep of the winning start."""
+        return self.estimate.likelihood.trace()
+
+    def curvature(self) -> Curvature | None:
+        """Lowest curvature of the likelihood at the estimate; part of the fit on small systems.
+
+        None where the law of the errors has no second-order check.
+        """
+        return criteria.curvature(self.estimate)
+
+    def restriction_tests(self, unrestricted: Any = None) -> pd.DataFrame:
+        """LR, Wald and score tests of a restricted fit's restrictions; see `restriction_tests`.
+
+        ``unrestricted`` saves the fit without them.
+        """
+        return restriction_tests.restriction_tests(self.estimate, self.model, unrestricted)
+
+    compare_lr = method(nested.compare_lr)
+    glance = method(tables.glance)
+    plot_trace = method(plots.plot_trace)

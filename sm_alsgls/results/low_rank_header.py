@@ -1,0 +1,84 @@
+"""What a fit with factors says of itself in a summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.factors import warnings_of
+from sm_alsgls.results.header import Header
+
+
+@dataclass(frozen=True)
+class LowRankHeader:
+    """Makes the `Header` of an estimate with factors.
+
+    Attributes
+    ----------
+    rank_method : str or None
+        The rule that chose the rank.
+    reason : str or None
+        What chose it, in a sentence.
+    """
+
+    rank_method: str | None
+    reason: str | None
+
+    def __call__(self, estimate: Estimate) -> Header:
+        """The header; every number comes from the estimate."""
+        maximum = estimate.likelihood
+        fit, method = maximum.retvals(), self.rank_method
+        tried, reached = len(fit["starts"]), fit["starts_at_best"]
+        return Header(
+            "LowRankSUR",
+            "Low-Rank Seemingly Unrelated Regressions",
+            [
+                ("Model:", ["LowRankSUR"]),
+                ("Method:", [_method(maximum.search.method)]),
+                ("Rank r:", [f"{estimate.rank:d}" + (f" ({method})" if method else "")]),
+                ("Date:", None),
+                ("Time:", None),
+                ("Converged:", ["yes" if maximum.converged else "NO"]),
+                ("Sweeps:", [f"{fit['iterations']:d}"]),
+                ("Covariance Type:", [estimate.choice.cov_type]),
+            ],
+            [
+                ("No. Observations N:", [f"{estimate.nobs:d}"]),
+                ("No. Equations K:", [f"{estimate.neqs:d}"]),
+                ("No. Coefficients P:", [f"{estimate.labels.P:d}"]),
+                ("Df Model:", [f"{estimate.df_model:.0f}"]),
+                ("Log-Likelihood:", [_fixed(llf(estimate))]),
+                ("NLL per Row:", [_fixed(nll_per_row(estimate))]),
+                ("AIC:", [_fixed(aic(estimate))]),
+                ("BIC:", [_fixed(bic(estimate))]),
+                ("Starts at the Best:", [f"{reached} of {tried}"]),
+            ],
+            ["Communality is the share of an equation's error variance that the factors explain."],
+            [
+                *([] if self.reason is None else [self.reason]),
+                _starts(estimate, tried, reached, fit["worst_gap"]),
+            ],
+            warnings_of(estimate),
+        )
+
+
+def _method(optimizer: str) -> str:
+    return "Least squares" if optimizer == "ols" else f"{optimizer.upper()}, max. likelihood"
+
+
+def _fixed(value: float) -> str:
+    return f"{value:.2f}" if abs(value) >= 1e4 else f"{value:.4f}"
+
+
+def _starts(estimate: Estimate, tried: int, reached: int, worst_gap: float) -> str:
+    if estimate.rank == 0:
+        return "Rank 0: errors are uncorrelated between equations, OLS for each."
+    if tried == 1:
+        return "One start: a better maximum elsewhere would not have been seen."
+    if reached == tried:
+        return f"All {tried} starts reached this likelihood."
+    return (
+        f"{reached} of {tried} starts reached this likelihood; the worst ended "
+        f"{estimate.nobs * worst_gap:.4g} log-likelihood units below."
+    )

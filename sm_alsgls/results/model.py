@@ -1,0 +1,85 @@
+"""What results ask of the model that was fitted.
+
+Results come from models and know none of them: they see labels, the formulas, and the data, which
+a model may have let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.restrictions import Restrictions
+from sm_alsgls.data.system import System
+from sm_alsgls.formula.system import FormulaSystem
+
+
+class Model(Protocol):
+    """A system of K equations on N rows, whatever law its errors have.
+
+    Attributes
+    ----------
+    equations : list of str (K,)
+    nobs, neqs : int
+    n_dropped : int
+        Rows that were dropped.
+    formula_system : FormulaSystem or None
+        What formulas make of new data.
+    restrictions : Restrictions or None
+        R beta = q on the parameters.
+    """
+
+    equations: list[str]
+    nobs: int
+    neqs: int
+    n_dropped: int
+    formula_system: FormulaSystem | None
+    restrictions: Restrictions | None
+
+    @property
+    def labels(self) -> Labels:
+        """Names, which outlive the data."""
+        ...
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the parameters (P,)."""
+        ...
+
+    @property
+    def endog_names(self) -> str:
+        """One name for all responses."""
+        ...
+
+    @property
+    def endog(self) -> np.ndarray:
+        """Responses (N, K)."""
+        ...
+
+    @property
+    def exog(self) -> Sequence[np.ndarray]:
+        """K designs (N, p_j)."""
+        ...
+
+    @property
+    def has_data(self) -> bool:
+        """Whether `system` is there."""
+        ...
+
+    @property
+    def system(self) -> System:
+        """The checked data; DataRemovedError where they are gone."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which rows of what the caller passed the rows of the system are."""
+        ...
+
+    def remove_data(self) -> None:
+        """Let go of the data."""
+        ...
