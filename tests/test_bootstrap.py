@@ -61,7 +61,7 @@ def test_what_is_drawn(res, monkeypatch):
     import sm_alsgls.results.bootstrap as module
 
     seen = []
-    monkeypatch.setattr(module, "bootstrap", lambda parent, *_: seen.append(parent) or iter(()))
+    monkeypatch.setattr(module, "refits_of", lambda parent, *_: seen.append(parent) or iter(()))
     for method in ("parametric", "residual", "wild", "block"):
         res.bootstrap(2, method, block_length=7)
     rng = np.random.default_rng(0)

@@ -79,7 +79,8 @@ def test_a_maximum_that_one_start_alone_found_is_doubtful(tried, reached, verdic
         "gradient_d": 1e-8,
         "score_beta": 1e-8,
     }
-    got = checks.convergence(SimpleNamespace(mle_retvals=retvals, converged=True))
+    maximum = SimpleNamespace(retvals=lambda: retvals, converged=True)
+    got = checks.convergence(SimpleNamespace(likelihood=maximum))
     assert verdict in got
 
 

@@ -46,8 +46,9 @@ def sigma_inference(estimate: Estimate) -> Covariance:
     """
     if not estimate.debiased:
         return estimate.sigma
-    sample = estimate.sample
-    made = sample.problem.interval_sigma(sample.E, estimate.likelihood.search.best.cov)
+    sample, maximum = estimate.sample, estimate.maximum
+    found = estimate.sigma if maximum is None else maximum.search.best.cov
+    made = sample.problem.interval_sigma(sample.E, found)
     return made.scaled(estimate.df.correction)
 
 
@@ -124,10 +125,10 @@ def check_fitted(estimate: Estimate, choice: CovarianceChoice) -> None:
 
 def _panel_corrected(estimate: Estimate) -> WorkingCovariance:
     """(X'X)^-1 X'(S x I)X (X'X)^-1, S = E'E / N, under restrictions if there are any."""
-    problem, method = estimate.sample.problem, estimate.likelihood.search.method
+    problem, maximum = estimate.sample.problem, estimate.maximum
     check_least_squares(estimate.rank, problem.options.lam_B)
     bread = problem.covariance(LowRankDiag.diagonal(np.ones(estimate.neqs)))
-    if bread.tied.any() and method != "ols":
+    if bread.tied.any() and maximum is not None and maximum.search.method != "ols":
         raise OptionError(
             "cov_type='pcse' is the covariance of least squares, and with restrictions across "
             "equations maximum likelihood weights them by 1 / d_j; fit with fit(cov_type='pcse'), "

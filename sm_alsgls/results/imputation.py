@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import flag
-from sm_alsgls.results.conditional import DENSE, Conditional
+from sm_alsgls.results import conditional
+from sm_alsgls.results.conditional import Conditional
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.given import known_cells
 from sm_alsgls.results.in_sample import by_row
@@ -71,7 +72,7 @@ def impute(estimate: Estimate) -> Imputation:
     mask, Y, mean = estimate.sample.cells.mask, estimate.model.endog, made.mean
     filled = np.zeros(Y.shape, dtype=bool) if mask is None else np.isnan(Y) & np.isfinite(mean)
     variance = made.variance * np.square(estimate.df.correction)
-    if filled.any() and estimate.labels.P <= DENSE:
+    if filled.any() and estimate.labels.P <= conditional.DENSE:
         variance = variance + made.of_means(filled)
     se = np.sqrt(variance)
     left = np.isnan(Y) & ~filled

@@ -40,11 +40,6 @@ class LikelihoodResults(SystemResults):
         return criteria.nll_per_row(self.estimate)
 
     @property
-    def llf(self) -> float:
-        """Log-likelihood of all rows, without ridges."""
-        return criteria.llf(self.estimate)
-
-    @property
     def aic(self) -> float:
         """-2 llf + 2 df_model."""
         return criteria.aic(self.estimate)

@@ -16,6 +16,7 @@ from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import (
     across,
     coefficients,
+    criteria,
     grs,
     hypotheses,
     imputation,
@@ -90,6 +91,11 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     def df_resid_inference(self) -> float:
         """Degrees of freedom of tests about several equations: the fewest among all."""
         return self.estimate.df.fewest
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of all rows, without ridges; NoLikelihoodError where there is none."""
+        return criteria.llf(self.estimate)
 
     @property
     def debiased(self) -> bool:
