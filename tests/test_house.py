@@ -23,61 +23,9 @@ ROOT = Path(__file__).parents[1]
 CIRCLES: list[tuple[str, ...]] = []
 CIRCLES_OF_ROOMS: list[tuple[str, ...]] = []
 # Concrete classes that are asked for outside their own room (isinstance, type(x) is, case).
-ASKED = {
-    "BiasReducedCovariance": 1,
-    "LowRankDiag": 1,
-    "LowRankSUR": 1,
-    "Removed": 7,
-    "StreamedSystem": 1,
-}
+ASKED = {"LowRankDiag": 1, "LowRankSUR": 1, "StreamedSystem": 1}
 # Underscore names that are read of another object, across modules.
-READ = {
-    "__dict__": 4,
-    "_as_fitted": 2,
-    "_beta": 8,
-    "_choice": 6,
-    "_columns": 1,
-    "_complete": 10,
-    "_constants": 4,
-    "_counts": 8,
-    "_covariance": 11,
-    "_df_correction": 7,
-    "_df_equation": 7,
-    "_df_of": 3,
-    "_df_of_equations": 2,
-    "_df_t": 4,
-    "_distribution_of": 2,
-    "_factor_names": 1,
-    "_factors_left": 3,
-    "_fitted": 2,
-    "_fixed": 2,
-    "_found": 13,
-    "_freedom": 2,
-    "_joint": 1,
-    "_joint_rows": 1,
-    "_last_factor": 2,
-    "_nll": 3,
-    "_of_combinations": 5,
-    "_p": 21,
-    "_plain_bse": 1,
-    "_position": 1,
-    "_problem": 29,
-    "_progress": 1,
-    "_provenance": 2,
-    "_residuals": 9,
-    "_restriction": 1,
-    "_results": 3,
-    "_robust": 4,
-    "_rows": 6,
-    "_rsquared": 3,
-    "_source": 1,
-    "_spans_constant": 6,
-    "_sparse": 3,
-    "_stop": 4,
-    "_system": 63,
-    "_usage": 1,
-    "_weighted": 2,
-}
+READ = {"_results": 1, "_wrapper": 1}
 
 # Dataclasses whose fields may be set: what the loops carry from sweep to sweep.
 LOOSE = {"_Point", "_State"}
