@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from sm_alsgls import arrays
-from sm_alsgls.arrays import Array
+from sm_alsgls.covariance import arrays
+from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.exceptions import DuplicateEquationError, NonFiniteError, ShapeError, SystemInputError
 
 __all__ = ["Unrestricted"]
