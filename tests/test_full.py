@@ -88,7 +88,9 @@ def compare(res, system, method, names, rtol):
     size = pd.Series(size, res.model.equations)
     for pair, value in sigma.items():
         i, j = pair.split(":")
-        assert_allclose(dense.loc[i, j] / (size[i] * size[j]), value / (size[i] * size[j]), atol=rtol)
+        assert_allclose(
+            dense.loc[i, j] / (size[i] * size[j]), value / (size[i] * size[j]), atol=rtol
+        )
     return llf
 
 
@@ -154,7 +156,9 @@ def test_linearmodels(K, iterate):
 
 def test_missing_cells_are_lavaans():
     path = REFERENCE / "full_lavaan.csv"
-    header = dict(line[2:].split(" ", 1) for line in path.read_text().splitlines() if line[0] == "#")
+    header = dict(
+        line[2:].split(" ", 1) for line in path.read_text().splitlines() if line[0] == "#"
+    )
     value = pd.read_csv(path, comment="#").set_index(["quantity", "name"])["value"]
     firms = {"General Motors": "gm", "Chrysler": "ch", "US Steel": "us"}
     data = load_grunfeld()

@@ -15,7 +15,12 @@ import scipy.linalg
 
 from sm_alsgls.covariance import arrays
 from sm_alsgls.covariance.arrays import Array
-from sm_alsgls.exceptions import DuplicateEquationError, NonFiniteError, ShapeError, SystemInputError
+from sm_alsgls.exceptions import (
+    DuplicateEquationError,
+    NonFiniteError,
+    ShapeError,
+    SystemInputError,
+)
 
 __all__ = ["Unrestricted"]
 

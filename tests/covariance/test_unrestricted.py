@@ -46,7 +46,9 @@ CASES = {
     "as many rows as columns": lambda: Unrestricted.from_residuals(drawn(2, 6, 6)),
     "fewer rows than observations": lambda: Unrestricted.from_residuals(drawn(3, 4, 9), 100),
     "negative diagonal": lambda: Unrestricted([[-2.0, 1.0], [7.0, 3.0]]),
-    "dense": lambda: Unrestricted.from_dense(LowRankDiag(np.ones((4, 1)), np.arange(1.0, 5.0)).to_dense()),
+    "dense": lambda: Unrestricted.from_dense(
+        LowRankDiag(np.ones((4, 1)), np.arange(1.0, 5.0)).to_dense()
+    ),
     "wide units": lambda: Unrestricted.from_residuals(drawn(4, 8) * spread(8)),
     "scaled": lambda: Unrestricted.from_residuals(drawn(5, 6)).scaled(spread(6)),
     "marginal": lambda: Unrestricted.from_residuals(drawn(6, 7)).marginal([5, 0, 3]),
@@ -131,7 +133,7 @@ class TestContract:
         assert_allclose(root @ root.T / scale, twin.inverse / scale, rtol=0, atol=rtol)
 
     def test_whiten_and_colorize(self, case):
-        cov, twin, rows, rtol = case
+        cov, twin, _, rtol = case
         W, B = cov.whiten(np.eye(cov.K)), cov.colorize(np.eye(cov.K))
         scale = np.outer(twin.precision_sd, twin.precision_sd)
         assert_allclose(W @ W.T / scale, twin.inverse / scale, rtol=0, atol=rtol)
@@ -260,3 +262,16 @@ def test_residuals_at_a_large_offset_keep_their_digits():
 def test_refusals(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_constructors_hold_what_they_were_given():
+    Sigma = drawn(3, 5).T @ drawn(3, 5)
+    c = spread(5)
+    for scale in (np.ones(5), c):
+        cov = Unrestricted.from_dense(Sigma * np.outer(scale, scale))
+        assert_allclose(cov.to_dense() / np.outer(scale, scale), Sigma, rtol=1e-12)
+    E = drawn(4, 3)
+    assert_allclose(Unrestricted.from_residuals(E).to_dense(), E.T @ E / 40, rtol=1e-12)
+    assert_allclose(Unrestricted.from_residuals(E, 90).to_dense(), E.T @ E / 90, rtol=1e-12)
+    R = np.array([[2.0, 1.0], [0.0, 3.0]])
+    assert_allclose(Unrestricted(R).to_dense(), R.T @ R, rtol=1e-15)

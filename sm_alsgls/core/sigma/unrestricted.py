@@ -146,9 +146,7 @@ def fit_observed_unrestricted(
             memory.clear()
         else:
             break
-    return UnrestrictedStep(
-        point.cov, point.nll, point.size, likelihood.evaluations, done, memory
-    )
+    return UnrestrictedStep(point.cov, point.nll, point.size, likelihood.evaluations, done, memory)
 
 
 def available_pairs(E: Array, patterns: Patterns) -> Unrestricted:

@@ -12,7 +12,9 @@ def system(seed, K, n, p, shared=0.0, holes=False):
     rng = np.random.default_rng(seed)
     common = rng.standard_normal((n, p))
     Q = [
-        np.linalg.qr(np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.standard_normal((n, p)))[0]
+        np.linalg.qr(np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.standard_normal((n, p)))[
+            0
+        ]
         for _ in range(K)
     ]
     root = rng.standard_normal((K + 2, K))
@@ -31,9 +33,7 @@ def dense_lambda(Q, Sigma, V):
         dS = np.zeros((K, K))
         dS[i, j] = dS[j, i] = 1.0
         slopes.append(dS)
-    information = np.array(
-        [[0.5 * np.trace(P @ a @ P @ b) for b in slopes] for a in slopes]
-    )
+    information = np.array([[0.5 * np.trace(P @ a @ P @ b) for b in slopes] for a in slopes])
     W = np.linalg.inv(information)
     products = [-X.T @ np.kron(P @ dS @ P, np.eye(n)) @ X for dS in slopes]
     inner = 0.0
@@ -67,7 +67,7 @@ def test_under_restrictions():
 
 
 def test_equal_designs_add_nothing():
-    Q, Sigma, owner = system(1, 3, 9, 2, shared=1.0)
+    _, Sigma, owner = system(1, 3, 9, 2, shared=1.0)
     P = np.linalg.inv(Sigma)
     C = np.tile(np.eye(2), (3, 3))
     V = np.kron(Sigma, np.eye(2))
@@ -83,5 +83,7 @@ def test_the_short_form_is_near(shared):
     X, P = np.concatenate(Q, axis=1), np.linalg.inv(Sigma)
     C = X.T @ X
     V = np.linalg.inv(P[owner[:, None], owner] * C)
-    more = [np.diagonal(V + 0.05 * added_covariance(P, owner, C, V, exact=e)) for e in (True, False)]
+    more = [
+        np.diagonal(V + 0.05 * added_covariance(P, owner, C, V, exact=e)) for e in (True, False)
+    ]
     assert_allclose(np.sqrt(more[1]), np.sqrt(more[0]), rtol=0.02)

@@ -49,9 +49,7 @@ def test_complete_rows_have_a_closed_form():
     E, _ = residuals(0, 40, 5, 2.0)
     step = fit_unrestricted(E, 80)
     assert_allclose(step.cov.to_dense(), E.T @ E / 80, rtol=1e-12)
-    assert_allclose(
-        step.nll, step.cov.nll(E, 80) - 2.5 * np.log(2 * np.pi), rtol=1e-12
-    )
+    assert_allclose(step.nll, step.cov.nll(E, 80) - 2.5 * np.log(2 * np.pi), rtol=1e-12)
     E[:, 4] = E[:, :4].sum(axis=1)
     assert fit_unrestricted(E, 40) is None
 
@@ -66,9 +64,7 @@ def test_value_and_gradient_by_differences():
     for i in range(10):
         step = np.zeros(10)
         step[i] = h
-        sides = [
-            dense_nll(point.moved(s).to_dense(), E, patterns) for s in (step, -step)
-        ]
+        sides = [dense_nll(point.moved(s).to_dense(), E, patterns) for s in (step, -step)]
         got.append((sides[0] - sides[1]) / (2 * h))
     # Central differences of h = 1e-6 have eight digits.
     assert_allclose(point.gradient, got, rtol=1e-6, atol=1e-8)
@@ -109,8 +105,12 @@ def test_another_optimiser_finds_nothing_lower():
         L[np.tril_indices(3)] = theta
         return dense_nll(L @ L.T + 1e-9 * np.eye(3), E, patterns)
 
-    found = minimize(objective, np.eye(3)[np.tril_indices(3)], method="Nelder-Mead",
-                     options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-9, "fatol": 1e-12})
+    found = minimize(
+        objective,
+        np.eye(3)[np.tril_indices(3)],
+        method="Nelder-Mead",
+        options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-9, "fatol": 1e-12},
+    )
     # Nelder-Mead's own accuracy.
     assert_allclose(found.fun, fit.nll, rtol=0, atol=1e-7)
 
