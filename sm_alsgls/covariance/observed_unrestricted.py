@@ -25,7 +25,6 @@ import numpy as np
 
 from sm_alsgls.covariance.observed import Conditional
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.covariance.unrestricted import Unrestricted
 
 Array = np.ndarray
 
@@ -42,7 +41,8 @@ class ObservedUnrestricted:
 
     Parameters
     ----------
-    cov : Unrestricted
+    root : ndarray, shape (K, K)
+        R, upper triangular, with Sigma = R'R.
     patterns : Patterns
 
     Examples
@@ -51,27 +51,34 @@ class ObservedUnrestricted:
     >>> rng = np.random.default_rng(0)
     >>> mask = rng.random((30, 4)) < 0.7
     >>> E = np.where(mask, rng.standard_normal((30, 4)), 0.0)
-    >>> cov = Unrestricted.from_residuals(rng.standard_normal((20, 4)))
-    >>> W = ObservedUnrestricted(cov, Patterns(mask)).solve(E)
+    >>> R = np.triu(rng.standard_normal((4, 4)))
+    >>> W = ObservedUnrestricted(R, Patterns(mask)).solve(E)
     >>> seen = mask[7]
-    >>> Sigma = cov.to_dense()[np.ix_(seen, seen)]
+    >>> Sigma = (R.T @ R)[np.ix_(seen, seen)]
     >>> bool(np.allclose(W[7, seen], np.linalg.solve(Sigma, E[7, seen])))
     True
     """
 
-    def __init__(self, cov: Unrestricted, patterns: Patterns) -> None:
-        self.cov, self.patterns = cov, patterns
+    def __init__(self, root: Array, patterns: Patterns) -> None:
+        self.root, self.patterns = root, patterns
+        self._variances = np.einsum("ij,ij->j", root, root)
+
+    #: Rows have precisions of their own.
+    precision = None
+
+    def piecewise(self, n: int) -> None:
+        """None: a row is solved for as a whole."""
 
     # -- factors of the patterns ----------------------------------------------------------------
 
     @cached_property
     def _factors(self) -> tuple[Array, Array]:
         """V of every pattern (G, K, K), and log|Sigma_g| (G,)."""
-        K, G = self.cov.K, self.patterns.G
+        K, G = self.patterns.K, self.patterns.G
         V, logdet = np.empty((G, K, K)), np.empty(G)
         # In units of its own: the ones of missing cells have to be of Sigma's size.
-        c = np.sqrt(self.cov.diag())
-        R = self.cov.root / c
+        c = np.sqrt(self._variances)
+        R = self.root / c
         size = max(1, _CHUNK_BYTES // (32 * K * K))
         eye = np.eye(K)
         for start in range(0, G, size):
@@ -148,10 +155,18 @@ class ObservedUnrestricted:
         constant = self.patterns.n_cells * _LOG_2PI
         return 0.5 * (constant + self.logdet() + self.quad(E)) / self.patterns.N
 
+    def precisions(self) -> Iterator[tuple[Array, Array]]:
+        """Every pattern's rows and its Sigma_g^-1 (K, K), zeros in missing cells."""
+        order = np.argsort(self._of, kind="stable")
+        stops = np.cumsum(self.patterns.counts).astype(np.intp)
+        for g, (stop, count) in enumerate(zip(stops, self.patterns.counts, strict=True)):
+            V = self._factors[0][g]
+            yield order[stop - int(count) : stop], V @ V.T
+
     def information(self) -> Array:
         """Sum over rows of Sigma_n^-1, zeros in missing cells, (K, K)."""
         V = self._factors[0] * np.sqrt(self.patterns.counts)[:, None, None]
-        wide = V.transpose(1, 0, 2).reshape(self.cov.K, -1)
+        wide = V.transpose(1, 0, 2).reshape(self.patterns.K, -1)
         return wide @ wide.T
 
     # -- cell by cell ---------------------------------------------------------------------------
@@ -167,12 +182,12 @@ class ObservedUnrestricted:
         Sigma_jj - |V_g'sigma_j|^2; an observed one, left out, mean e_nj - w_nj / (Sigma_n^-1)_jj
         and variance 1 / (Sigma_n^-1)_jj.
         """
-        patterns, R = self.patterns, self.cov.root
+        patterns, R = self.patterns, self.root
         W = self.solve(E)
         common = (W @ R.T) @ R
         # |R_:j|^2 less what the pattern explains, the second as squares of R V_g.
         explained = np.einsum("gkl,kj->glj", self._factors[0], R.T @ R)
-        left = self.cov.diag()[:, None] - np.einsum("glj,glj->jg", explained, explained)
+        left = self._variances[:, None] - np.einsum("glj,glj->jg", explained, explained)
         left = patterns.to_rows(np.maximum(left, 0.0)).T
         P = self.precision_cells()
         ratio = np.divide(1.0, P, out=np.zeros_like(P), where=patterns.mask)
@@ -193,7 +208,7 @@ class ObservedUnrestricted:
         """
         own = np.arange(len(rows))
         V = self._factors[0][self._of[rows]]
-        sigma = self.cov.root[:, equations].T @ self.cov.root
+        sigma = self.root[:, equations].T @ self.root
         seen = self.patterns.mask[rows, equations]
         # Of an observed cell the row of Sigma_n^-1, of a missing one Sigma_jO Sigma_OO^-1.
         left = np.where(seen[:, None], 0.0, sigma)

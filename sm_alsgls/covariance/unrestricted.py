@@ -15,6 +15,8 @@ import scipy.linalg
 
 from sm_alsgls.covariance import arrays
 from sm_alsgls.covariance.arrays import Array
+from sm_alsgls.covariance.observed_unrestricted import ObservedUnrestricted
+from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import (
     DuplicateEquationError,
     NonFiniteError,
@@ -222,6 +224,11 @@ class Unrestricted:
 
     n_equations = K
 
+    #: There are no factors.
+    low_rank = None
+    #: Rows may lack some equations.
+    holes = True
+
     @property
     def shape(self) -> tuple[int, int]:
         """Shape (K, K) of Sigma."""
@@ -256,6 +263,19 @@ class Unrestricted:
         rows, single = arrays.rows(M, self.K, "M")
         out = (rows @ self.inverse_root) @ self.inverse_root.T
         return out[0] if single else out
+
+    def times(self, M: npt.ArrayLike) -> Array:
+        """Rows times Sigma: (M R') R for M (n, K) or (K,)."""
+        rows, single = arrays.rows(M, self.K, "M")
+        out = (rows @ self.root.T) @ self.root
+        return out[0] if single else out
+
+    def piecewise(self, n: int) -> None:
+        """None: a row is solved for as a whole."""
+
+    def seen(self, patterns: Patterns) -> ObservedUnrestricted:
+        """As rows see it that lack some of the equations."""
+        return ObservedUnrestricted(self.root, patterns)
 
     def whiten(self, M: npt.ArrayLike) -> Array:
         """M R^-1: rows M of covariance Sigma get the identity as covariance.
@@ -348,6 +368,10 @@ class Unrestricted:
                 f"{float(c[bad])!r}"
             )
         return type(self)._trusted(R)
+
+    def canonical(self) -> Self:
+        """Itself: the triangle with a positive diagonal is unique."""
+        return self
 
     def corr(self) -> Self:
         """Correlation matrix of Sigma."""

@@ -37,9 +37,76 @@ combination of errors exactly), and its standard deviation is 1.2 times that of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
 import numpy as np
+import scipy.linalg
+
+from sm_alsgls.core.design.base import PerEquation
 
 Array = np.ndarray
+
+# Coefficients up to which products of P x P arrays are formed.
+_LARGEST = 3_000
+
+
+class EstimatedUnrestricted:
+    """V + 2 Lambda of every equation, as a stretch A_j of its coefficients: A_j V_jj A_j'.
+
+    Parameters
+    ----------
+    design : PerEquation
+        With free coefficients; restrictions condition what is stretched.
+    precision : ndarray, shape (K, K)
+        Sigma^-1.
+    counts : ndarray of int, shape (K,)
+        Rows of each equation.
+    information : callable
+        Makes H in gamma, (P, P).
+
+    Notes
+    -----
+    Beyond 3,000 coefficients, where P x P products take minutes, 2 Lambda is taken as
+    2 (K - 1) V / m, that of orthogonal designs, which is the most there is to add.
+    """
+
+    def __init__(
+        self,
+        design: PerEquation,
+        precision: Array,
+        counts: Array,
+        information: Callable[[], Array],
+    ) -> None:
+        self._design, self._precision, self._information = design, precision, information
+        K = len(precision)
+        self._left = np.maximum(counts - design.p - K, 1.0)
+
+    @cached_property
+    def _parts(self) -> tuple[Array, Array]:
+        """V and m Lambda, both (P, P) in gamma."""
+        design = self._design
+        factor = scipy.linalg.cho_factor(self._information())
+        V: Array = scipy.linalg.cho_solve(factor, np.eye(design.P))
+        stacked = design.stacked
+        more = added_covariance(
+            self._precision, stacked.owner, stacked.gram, 0.5 * (V + V.T), exact=False
+        )
+        return V, more
+
+    def stretch(self, j: int) -> Array:
+        """A_j, (p_j, p_j)."""
+        p, m = int(self._design.p[j]), self._left[j]
+        if self._design.P > _LARGEST:
+            return np.eye(p) * np.sqrt(1.0 + 2.0 * (len(self._precision) - 1) / m)
+        at = self._design.equation_slice(j)
+        V, more = (part[at, at] for part in self._parts)
+        L = np.linalg.cholesky(0.5 * (V + V.T))
+        half = scipy.linalg.solve_triangular(L, more, lower=True)
+        T = scipy.linalg.solve_triangular(L, half.T, lower=True)
+        size, turn = np.linalg.eigh(0.5 * (T + T.T))
+        root = (turn * np.sqrt(1.0 + np.maximum(size, 0.0) * (2.0 / m))) @ turn.T
+        return np.asarray(L @ root @ np.linalg.inv(L))
 
 
 def added_covariance(precision: Array, owner: Array, C: Array, V: Array, *, exact: bool) -> Array:

@@ -109,9 +109,18 @@ class Errors(Protocol):
         ...
 
     def interval_sigma(
-        self, E: Array, cov: Covariance, p: Array, floor: Array, lam_F: float
+        self,
+        E: Array,
+        cov: Covariance,
+        p: Array,
+        floor: Array,
+        lam_F: float,
+        least_squares: Callable[[], Array],
     ) -> Covariance:
-        """The Sigma that standard errors of small samples are of, before degrees of freedom."""
+        """The Sigma that standard errors of small samples are of, before degrees of freedom.
+
+        ``least_squares`` makes the OLS residuals (n, K) of free coefficients.
+        """
         ...
 
     def stretch(self, design: PerEquation, cov: Covariance) -> Callable[[int], Array] | None:

@@ -61,7 +61,13 @@ class CompleteErrors:
         return float(rank)
 
     def interval_sigma(
-        self, E: Array, cov: Covariance, p: Array, floor: Array, lam_F: float
+        self,
+        E: Array,
+        cov: Covariance,
+        p: Array,
+        floor: Array,
+        lam_F: float,
+        least_squares: Callable[[], Array],
     ) -> LowRank:
         """Loadings under the prior that they show (`sm_alsgls.core.errors.loading_prior`)."""
         return with_loading_prior(self, E, factors_of(cov), p, floor, lam_F).canonical()

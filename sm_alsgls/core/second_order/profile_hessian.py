@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.design.per_equation import Design, Ridge
+from sm_alsgls.core.design.base import Linear
+from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.unrestricted import Unrestricted
 
 Array = np.ndarray
@@ -28,7 +29,7 @@ class ProfileHessian:
 
     Parameters
     ----------
-    design : Design
+    design : Linear
     E : ndarray, shape (n, K)
         Residuals.
     cov : Unrestricted
@@ -44,12 +45,22 @@ class ProfileHessian:
     """
 
     def __init__(
-        self, design: Design, E: Array, cov: Unrestricted, n_obs: int, ridge: Ridge | None = None
+        self, design: Linear, E: Array, cov: Unrestricted, n_obs: int, ridge: Ridge | None = None
     ) -> None:
         self._design, self._E, self._cov, self._n_obs = design, E, cov, n_obs
         self._ridge, self._W = ridge, cov.solve(E)
-        self.scale = np.sqrt(n_obs / design.expand(cov.precision_diag()))
+        self.scale = np.sqrt(n_obs / design.diagonal(cov.precision_diag()))
         self.size = len(self.scale)
+
+    def split(self, v: Array) -> tuple[Array, Array, Array]:
+        """Unscaled gamma' of a scaled flat vector; Sigma follows, and has no direction."""
+        K = self._cov.K
+        return v * self.scale, np.zeros((K, 0)), np.zeros(K)
+
+    def dense(self) -> Array:
+        """The scaled Hessian, (P, P), by P products."""
+        H = np.array([self.apply(v) for v in np.eye(self.size)])
+        return 0.5 * (H + H.T)
 
     def apply(self, v: Array) -> Array:
         """H v in scaled coordinates."""

@@ -1,7 +1,6 @@
 """The Sigma-step without restrictions: the maximum-likelihood Sigma of given residuals.
 
-Complete rows have a closed form, Sigma = E'E / N (`Unrestricted.from_residuals`), at which
-tr(E Sigma^-1 E') / N = K. With missing cells the likelihood of the rows of
+Complete rows have a closed form, Sigma = E'E / N, at which tr(E Sigma^-1 E') / N = K. With missing cells the likelihood of the rows of
 `sm_alsgls.covariance.observed_unrestricted`,
 
     f(Sigma) = ( sum_n log|Sigma_n| + e_n' Sigma_n^-1 e_n ) / (2 N),
@@ -23,13 +22,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from sm_alsgls.core.sigma.secant import SecantMemory
-from sm_alsgls.covariance.observed_unrestricted import ObservedUnrestricted
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.covariance.unrestricted import Unrestricted, dependent, triangle
+from sm_alsgls.covariance.unrestricted import Unrestricted, triangle
 
 Array = np.ndarray
 
@@ -40,6 +40,8 @@ _MOST_FLAT = 12
 _LONGEST = 1.0
 # Least eigenvalue of the correlations that a search begins with.
 _LEAST = 0.1
+# No variance is below this.
+_SMALLEST = 1e-300
 
 
 @dataclass(frozen=True)
@@ -52,43 +54,66 @@ class UnrestrictedStep:
     nll : float
         f per row, without its constant.
     gradient : float
-        Largest element of Gamma's upper triangle; 0 where Sigma has a closed form.
+        Largest element of Gamma's upper triangle, but for what is on its floor.
+    at_bound : ndarray of bool, shape (K,)
+        Equations of which those before them leave no more than the floor.
     evaluations : int
     converged : bool
-    memory : SecantMemory or None
+    memory : SecantMemory
         Curvature, to start the next Sigma-step with.
     """
 
     cov: Unrestricted
     nll: float
     gradient: float
+    at_bound: Array
     evaluations: int
     converged: bool
-    memory: SecantMemory | None = field(default=None, repr=False)
+    memory: SecantMemory = field(repr=False)
 
 
-def fit_unrestricted(E: Array, n_obs: int) -> UnrestrictedStep | None:
-    """Sigma = E'E / N of complete residuals E (n, K); None where it is singular to rounding.
+def on_floor(E: Array, n_obs: int, floor: Array) -> tuple[Unrestricted, Array]:
+    """Sigma = E'E / N of complete residuals E (n, K), each R_jj^2 raised to ``floor`` (K,).
+
+    Also where that was needed, (K,) of bool: the equations whose residuals are, nearly, a
+    combination of those before them.
 
     Examples
     --------
     >>> import numpy as np
     >>> E = np.random.default_rng(0).standard_normal((30, 3))
-    >>> step = fit_unrestricted(E, 30)
-    >>> bool(np.allclose(step.cov.to_dense(), E.T @ E / 30))
-    True
+    >>> cov, low = on_floor(E, 30, np.full(3, 1e-8))
+    >>> bool(np.allclose(cov.to_dense(), E.T @ E / 30)), low.any()
+    (True, np.False_)
     """
-    R = triangle(E) / np.sqrt(n_obs)
-    if dependent(R) is not None:
-        return None
-    cov = Unrestricted._trusted(R)
-    return UnrestrictedStep(cov, 0.5 * (cov.logdet() + cov.K), 0.0, 1, True)
+    R = triangle(E)
+    R /= np.sqrt(n_obs)
+    least = np.sqrt(np.maximum(floor, _SMALLEST))
+    low = ~(np.abs(np.diagonal(R)) >= least)
+    if low.any():
+        at = np.flatnonzero(low)
+        R[at, at] = np.copysign(least[at], R[at, at])
+    return Unrestricted._trusted(R), low
+
+
+def free_of_bounds(gap: Array, at_bound: Array) -> Array:
+    """Elements (K, K) of rows and columns that are not on their bound; the others are 0."""
+    if not at_bound.any():
+        return gap
+    return np.where(at_bound[:, None] | at_bound, 0.0, gap)
+
+
+def triangular(cov: Covariance) -> Unrestricted:
+    """``cov`` by its triangular root, for a law that has no other."""
+    made: Any = cov
+    return made if hasattr(made, "root") else Unrestricted.from_dense(cov.to_dense())
 
 
 def fit_observed_unrestricted(
     E: Array,
     patterns: Patterns,
     start: Unrestricted,
+    floor: Array,
     *,
     gtol: float = 1e-8,
     max_iter: int = 500,
@@ -103,6 +128,8 @@ def fit_observed_unrestricted(
     patterns : Patterns
         Every pair of equations is seen together in some row, or Sigma is not identified.
     start : Unrestricted
+    floor : ndarray, shape (K,)
+        What R_jj^2 ends no lower than.
     gtol : float
         Bound on Gamma's elements.
     max_iter : int
@@ -127,18 +154,20 @@ def fit_observed_unrestricted(
     >>> mask = rng.random(E.shape) < 0.7
     >>> patterns = Patterns(mask)
     >>> start = available_pairs(E * mask, patterns)
-    >>> fit = fit_observed_unrestricted(E * mask, patterns, start)
+    >>> fit = fit_observed_unrestricted(E * mask, patterns, start, np.full(4, 1e-8))
     >>> fit.converged, fit.gradient < 1e-8, fit.evaluations < 20
     (True, True, True)
     """
     memory = SecantMemory(_PAIRS) if memory is None else memory
     likelihood = ObservedLikelihood(E, patterns)
+    least = 0.5 * np.log(np.maximum(floor, _SMALLEST))
     point, flat = likelihood(start), 0
     while True:
-        done = point.size <= gtol
+        low = point.on(least)
+        done = point.size(low) <= gtol
         if done or likelihood.evaluations >= max_iter or flat > _MOST_FLAT:
             break
-        trial = _line_search(likelihood, point, max_iter, memory)
+        trial = _line_search(likelihood, point, least, low, max_iter, memory)
         if trial is not None:
             flat = flat + 1 if trial.nll >= point.nll - point.rounding else 0
             point = trial
@@ -146,7 +175,9 @@ def fit_observed_unrestricted(
             memory.clear()
         else:
             break
-    return UnrestrictedStep(point.cov, point.nll, point.size, likelihood.evaluations, done, memory)
+    return UnrestrictedStep(
+        point.cov, point.nll, point.size(low), low, likelihood.evaluations, done, memory
+    )
 
 
 def available_pairs(E: Array, patterns: Patterns) -> Unrestricted:
@@ -167,24 +198,36 @@ def available_pairs(E: Array, patterns: Patterns) -> Unrestricted:
 
 @dataclass(frozen=True)
 class ObservedPoint:
-    """A Sigma with its f and Gamma (upper triangle, flat)."""
+    """A Sigma with its f and ``whitened``, Gamma (K, K)."""
 
     cov: Unrestricted
     nll: float
-    gradient: Array
+    whitened: Array
     rounding: float
 
     @property
-    def size(self) -> float:
-        """Largest element of the gradient."""
-        return float(np.abs(self.gradient).max())
+    def gradient(self) -> Array:
+        """Gamma's upper triangle, flat."""
+        return self.whitened[np.triu_indices(self.cov.K)]
 
-    def moved(self, step: Array) -> Unrestricted:
-        """Sigma of the root T R, T = I + X above the diagonal and exp(X) on it."""
-        K = self.cov.K
+    def size(self, at_bound: Array) -> float:
+        """Largest element of the gradient, but for what is on its bound."""
+        return float(np.abs(free_of_bounds(self.whitened, at_bound)).max())
+
+    def on(self, least: Array) -> Array:
+        """Where log R_jj is at its least and would fall further, (K,) of bool."""
+        low = np.log(np.diagonal(self.cov.root)) <= least + 1e-6
+        return low & (np.diagonal(self.whitened) > 0.0)
+
+    def moved(self, step: Array, least: Array) -> Unrestricted:
+        """Sigma of the root T R, T = I + X above the diagonal and exp(X) on it.
+
+        Diagonal elements go no lower than their ``least`` logs (K,).
+        """
+        K, size = self.cov.K, np.diagonal(self.cov.root)
         T = np.zeros((K, K))
         T[np.triu_indices(K)] = step
-        T.ravel()[:: K + 1] = np.exp(np.diagonal(T))
+        T.ravel()[:: K + 1] = np.exp(np.maximum(np.diagonal(T), least - np.log(size)))
         return Unrestricted._trusted(T @ self.cov.root)
 
 
@@ -198,13 +241,13 @@ class ObservedLikelihood:
     def __call__(self, cov: Unrestricted) -> ObservedPoint:
         """Evaluate at Sigma."""
         self.evaluations += 1
-        observed, N = ObservedUnrestricted(cov, self.patterns), self.patterns.N
+        observed, N = cov.seen(self.patterns), self.patterns.N
         W = observed.solve(self._E)
         quad, logdet = float(np.vdot(W, self._E)), observed.logdet()
         R, WR = cov.root, W @ cov.root.T
         Gamma = (R @ observed.information() @ R.T - WR.T @ WR) / N
         rounding = 1e-15 * (self.patterns.n_cells + abs(logdet) + quad) / N
-        return ObservedPoint(cov, 0.5 * (logdet + quad) / N, Gamma[self.upper], rounding)
+        return ObservedPoint(cov, 0.5 * (logdet + quad) / N, Gamma, rounding)
 
     @cached_property
     def inverse(self) -> Array:
@@ -216,10 +259,15 @@ class ObservedLikelihood:
 
 
 def _line_search(
-    likelihood: ObservedLikelihood, point: ObservedPoint, max_iter: int, memory: SecantMemory
+    likelihood: ObservedLikelihood,
+    point: ObservedPoint,
+    least: Array,
+    low: Array,
+    max_iter: int,
+    memory: SecantMemory,
 ) -> ObservedPoint | None:
     """The next point, its pair stored; None where no step lowers f."""
-    gradient = point.gradient
+    gradient = free_of_bounds(point.whitened, low)[likelihood.upper]
     direction = memory.direction(gradient, lambda q: likelihood.inverse * q)
     if not float(direction @ gradient) < 0.0:
         memory.clear()
@@ -229,12 +277,12 @@ def _line_search(
         direction = direction * (_LONGEST / largest)
     slope, step = float(direction @ gradient), 1.0
     while True:
-        trial = likelihood(point.moved(step * direction))
+        trial = likelihood(point.moved(step * direction, least))
         if trial.nll <= point.nll + 1e-4 * step * slope + point.rounding:
             break
         if likelihood.evaluations >= max_iter or step < 1e-6:
             return None
         curvature = 2.0 * (trial.nll - point.nll - step * slope)
         step *= min(0.5, max(0.1, -slope * step / curvature)) if curvature > 0.0 else 0.1
-    memory.push(step * direction, trial.gradient - gradient, step * slope)
+    memory.push(step * direction, trial.gradient - point.gradient, step * slope)
     return trial

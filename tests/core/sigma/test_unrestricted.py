@@ -10,10 +10,12 @@ from sm_alsgls.core.sigma.unrestricted import (
     ObservedLikelihood,
     available_pairs,
     fit_observed_unrestricted,
-    fit_unrestricted,
+    on_floor,
 )
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.unrestricted import Unrestricted
+
+FLOOR = np.full(9, 1e-12)
 
 
 def residuals(seed, N, K, share=0.7):
@@ -47,11 +49,18 @@ def em_step(Sigma, E, patterns):
 
 def test_complete_rows_have_a_closed_form():
     E, _ = residuals(0, 40, 5, 2.0)
-    step = fit_unrestricted(E, 80)
-    assert_allclose(step.cov.to_dense(), E.T @ E / 80, rtol=1e-12)
-    assert_allclose(step.nll, step.cov.nll(E, 80) - 2.5 * np.log(2 * np.pi), rtol=1e-12)
-    E[:, 4] = E[:, :4].sum(axis=1)
-    assert fit_unrestricted(E, 40) is None
+    cov, low = on_floor(E, 80, FLOOR[:5])
+    assert_allclose(cov.to_dense(), E.T @ E / 80, rtol=1e-12)
+    assert not low.any()
+
+
+def test_a_combination_that_vanishes_ends_on_the_floor():
+    E, _ = residuals(0, 40, 5, 2.0)
+    E[:, 4] = E[:, 0] - E[:, 2]
+    cov, low = on_floor(E, 40, np.full(5, 1e-6))
+    assert low.tolist() == [False, False, False, False, True]
+    assert cov.root[4, 4] == pytest.approx(1e-3)
+    assert_allclose(cov.to_dense() - E.T @ E / 40, np.diag([0, 0, 0, 0, 1e-6]), atol=1e-14)
 
 
 def test_value_and_gradient_by_differences():
@@ -64,7 +73,10 @@ def test_value_and_gradient_by_differences():
     for i in range(10):
         step = np.zeros(10)
         step[i] = h
-        sides = [dense_nll(point.moved(s).to_dense(), E, patterns) for s in (step, -step)]
+        sides = [
+            dense_nll(point.moved(s, np.full(4, -9.0)).to_dense(), E, patterns)
+            for s in (step, -step)
+        ]
         got.append((sides[0] - sides[1]) / (2 * h))
     # Central differences of h = 1e-6 have eight digits.
     assert_allclose(point.gradient, got, rtol=1e-6, atol=1e-8)
@@ -84,7 +96,9 @@ def test_a_step_along_the_gradient_is_em_to_first_order():
 @pytest.mark.parametrize(("N", "K", "share"), [(50, 3, 0.7), (200, 6, 0.5), (120, 2, 0.9)])
 def test_it_is_the_fixed_point_of_em(N, K, share):
     E, patterns = residuals(4, N, K, share)
-    fit = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns), gtol=1e-10)
+    fit = fit_observed_unrestricted(
+        E, patterns, available_pairs(E, patterns), FLOOR[: E.shape[1]], gtol=1e-10
+    )
     assert fit.converged
     Sigma = fit.cov.to_dense()
     assert_allclose(em_step(Sigma, E, patterns), Sigma, rtol=0, atol=1e-8)
@@ -98,7 +112,7 @@ def test_it_is_the_fixed_point_of_em(N, K, share):
 
 def test_another_optimiser_finds_nothing_lower():
     E, patterns = residuals(5, 40, 3, 0.6)
-    fit = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns))
+    fit = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns), FLOOR[: E.shape[1]])
 
     def objective(theta):
         L = np.zeros((3, 3))
@@ -118,23 +132,29 @@ def test_another_optimiser_finds_nothing_lower():
 def test_complete_rows_end_on_the_closed_form():
     E, patterns = residuals(6, 40, 5, 2.0)
     start = Unrestricted.from_dense(np.diag(np.arange(1.0, 6.0)))
-    fit = fit_observed_unrestricted(E, patterns, start, gtol=1e-10)
+    fit = fit_observed_unrestricted(E, patterns, start, FLOOR[:5], gtol=1e-10)
     assert_allclose(fit.cov.to_dense(), E.T @ E / 40, rtol=0, atol=1e-8)
 
 
 def test_units_do_not_matter():
     E, patterns = residuals(7, 80, 4)
     c = np.array([1e-9, 1.0, 1e7, 3.0])
-    one = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns))
-    other = fit_observed_unrestricted(E * c, patterns, available_pairs(E * c, patterns))
+    one = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns), FLOOR[: E.shape[1]])
+    other = fit_observed_unrestricted(
+        E * c, patterns, available_pairs(E * c, patterns), FLOOR[:4] * c * c
+    )
     assert other.evaluations == one.evaluations
     assert_allclose(other.cov.to_dense() / np.outer(c, c), one.cov.to_dense(), rtol=1e-9)
 
 
 def test_a_warm_start_is_cheap():
     E, patterns = residuals(8, 300, 8, 0.6)
-    first = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns))
+    first = fit_observed_unrestricted(
+        E, patterns, available_pairs(E, patterns), FLOOR[: E.shape[1]]
+    )
     moved = np.where(patterns.mask, E + 1e-3, 0.0)
-    again = fit_observed_unrestricted(moved, patterns, first.cov, memory=first.memory.copy())
+    again = fit_observed_unrestricted(
+        moved, patterns, first.cov, FLOOR[:8], memory=first.memory.copy()
+    )
     assert again.converged
     assert again.evaluations < 0.7 * first.evaluations
