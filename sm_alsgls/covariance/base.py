@@ -79,6 +79,11 @@ class Covariance(RowCovariance, Protocol):
         """
         ...
 
+    @property
+    def root(self) -> Array | None:
+        """R, upper triangular with Sigma = R'R, (K, K), where Sigma is kept by it; else None."""
+        ...
+
     def logdet(self) -> float:
         """log|Sigma|."""
         ...

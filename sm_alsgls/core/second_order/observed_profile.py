@@ -55,9 +55,8 @@ class ObservedUnrestrictedHessian:
         self._E, self._cov = E, cov
         normal = design.normal(cov.seen(patterns), patterns.N, ridge)
         self._likelihood = ObservedLikelihood(E, patterns)
-        self._scale = np.concatenate(
-            [np.sqrt(patterns.N / normal.diagonal), np.sqrt(self._likelihood.inverse)]
-        )
+        self.scale_of_sigma = np.sqrt(self._likelihood.inverse)
+        self._scale = np.concatenate([np.sqrt(patterns.N / normal.diagonal), self.scale_of_sigma])
         self.size = len(self._scale)
 
     def split(self, v: Array) -> tuple[Array, Array, Array]:

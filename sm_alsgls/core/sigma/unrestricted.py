@@ -1,7 +1,7 @@
 """The Sigma-step without restrictions: the maximum-likelihood Sigma of given residuals.
 
-Complete rows have a closed form, Sigma = E'E / N, at which tr(E Sigma^-1 E') / N = K. With missing cells the likelihood of the rows of
-`sm_alsgls.covariance.observed_unrestricted`,
+Complete rows have a closed form, Sigma = E'E / N, at which tr(E Sigma^-1 E') / N = K. With missing
+cells the likelihood of the rows of `sm_alsgls.covariance.observed_unrestricted`,
 
     f(Sigma) = ( sum_n log|Sigma_n| + e_n' Sigma_n^-1 e_n ) / (2 N),
 
@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -105,8 +104,8 @@ def free_of_bounds(gap: Array, at_bound: Array) -> Array:
 
 def triangular(cov: Covariance) -> Unrestricted:
     """``cov`` by its triangular root, for a law that has no other."""
-    made: Any = cov
-    return made if hasattr(made, "root") else Unrestricted.from_dense(cov.to_dense())
+    root = cov.root
+    return Unrestricted.from_dense(cov.to_dense()) if root is None else Unrestricted._trusted(root)
 
 
 def fit_observed_unrestricted(

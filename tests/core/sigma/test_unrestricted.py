@@ -47,6 +47,12 @@ def em_step(Sigma, E, patterns):
     return total / len(E)
 
 
+def fitted(E, patterns, scale=1.0, **kwds):
+    K = E.shape[1]
+    floor = FLOOR[:K] * np.square(scale)
+    return fit_observed_unrestricted(E, patterns, available_pairs(E, patterns), floor, **kwds)
+
+
 def test_complete_rows_have_a_closed_form():
     E, _ = residuals(0, 40, 5, 2.0)
     cov, low = on_floor(E, 80, FLOOR[:5])
@@ -112,7 +118,7 @@ def test_it_is_the_fixed_point_of_em(N, K, share):
 
 def test_another_optimiser_finds_nothing_lower():
     E, patterns = residuals(5, 40, 3, 0.6)
-    fit = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns), FLOOR[: E.shape[1]])
+    fit = fitted(E, patterns)
 
     def objective(theta):
         L = np.zeros((3, 3))
@@ -139,7 +145,7 @@ def test_complete_rows_end_on_the_closed_form():
 def test_units_do_not_matter():
     E, patterns = residuals(7, 80, 4)
     c = np.array([1e-9, 1.0, 1e7, 3.0])
-    one = fit_observed_unrestricted(E, patterns, available_pairs(E, patterns), FLOOR[: E.shape[1]])
+    one = fitted(E, patterns)
     other = fit_observed_unrestricted(
         E * c, patterns, available_pairs(E * c, patterns), FLOOR[:4] * c * c
     )
