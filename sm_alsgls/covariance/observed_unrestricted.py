@@ -18,7 +18,7 @@ Cost 4/3 G K^3 for the factors of G patterns and O(N K^2) for the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -163,7 +163,21 @@ class ObservedUnrestricted:
             V = self._factors[0][g]
             yield order[stop - int(count) : stop], V @ V.T
 
-    def information(self) -> Array:
+    def information(self, blocks: Sequence[Array]) -> Array:
+        """Sum over rows of x_n Sigma_n^-1 x_n', (P, P), of designs (N, p_j) side by side.
+
+        What rows have in the design of an equation that they lack is finite, and not looked at.
+        """
+        X = np.concatenate(list(blocks), axis=1)
+        owner = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
+        H = np.zeros((X.shape[1], X.shape[1]))
+        for rows, precision in self.precisions():
+            part = X[rows].T @ X[rows]
+            part *= precision.take(owner, axis=0).take(owner, axis=1)
+            H += part
+        return H
+
+    def total_precision(self) -> Array:
         """Sum over rows of Sigma_n^-1, zeros in missing cells, (K, K)."""
         V = self._factors[0] * np.sqrt(self.patterns.counts)[:, None, None]
         wide = V.transpose(1, 0, 2).reshape(self.patterns.K, -1)

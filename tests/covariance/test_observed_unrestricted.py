@@ -62,7 +62,7 @@ def test_solve_whiten_precision(case):
     assert_allclose(cells * sd**2, diag * sd**2, rtol=1e-9)
     assert_allclose(observed.precision_diag(), diag.sum(axis=0) / observed.patterns.rows, rtol=1e-9)
     scale = np.outer(sd, sd)
-    assert_allclose(observed.information() * scale, total * scale, rtol=1e-8, atol=1e-8)
+    assert_allclose(observed.total_precision() * scale, total * scale, rtol=1e-8, atol=1e-8)
 
 
 def test_likelihood_is_that_of_normal_rows(case):

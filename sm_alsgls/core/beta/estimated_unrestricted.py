@@ -64,6 +64,11 @@ class EstimatedUnrestricted:
         Rows of each equation.
     information : callable
         Makes H in gamma, (P, P).
+    exact : bool
+        Whether Lambda is worked out, 2 K P^3 flops.
+    debiased : bool
+        2 Lambda over N - p_j - K, for unbiased Sigma; else Lambda over N, Kackar and Harville's
+        own term at the maximum.
 
     Notes
     -----
@@ -77,10 +82,14 @@ class EstimatedUnrestricted:
         precision: Array,
         counts: Array,
         information: Callable[[], Array],
+        *,
+        exact: bool = False,
+        debiased: bool = True,
     ) -> None:
         self._design, self._precision, self._information = design, precision, information
-        K = len(precision)
-        self._left = np.maximum(counts - design.p - K, 1.0)
+        K, self._exact = len(precision), exact
+        left = np.maximum(counts - design.p - K, 1.0)
+        self._share = 2.0 / left if debiased else 1.0 / counts
 
     @cached_property
     def _parts(self) -> tuple[Array, Array]:
@@ -90,22 +99,22 @@ class EstimatedUnrestricted:
         V: Array = scipy.linalg.cho_solve(factor, np.eye(design.P))
         stacked = design.stacked
         more = added_covariance(
-            self._precision, stacked.owner, stacked.gram, 0.5 * (V + V.T), exact=False
+            self._precision, stacked.owner, stacked.gram, 0.5 * (V + V.T), exact=self._exact
         )
         return V, more
 
     def stretch(self, j: int) -> Array:
         """A_j, (p_j, p_j)."""
-        p, m = int(self._design.p[j]), self._left[j]
+        p, share = int(self._design.p[j]), self._share[j]
         if self._design.P > _LARGEST:
-            return np.eye(p) * np.sqrt(1.0 + 2.0 * (len(self._precision) - 1) / m)
+            return np.eye(p) * np.sqrt(1.0 + (len(self._precision) - 1) * share)
         at = self._design.equation_slice(j)
         V, more = (part[at, at] for part in self._parts)
         L = np.linalg.cholesky(0.5 * (V + V.T))
         half = scipy.linalg.solve_triangular(L, more, lower=True)
         T = scipy.linalg.solve_triangular(L, half.T, lower=True)
         size, turn = np.linalg.eigh(0.5 * (T + T.T))
-        root = (turn * np.sqrt(1.0 + np.maximum(size, 0.0) * (2.0 / m))) @ turn.T
+        root = (turn * np.sqrt(1.0 + np.maximum(size, 0.0) * share)) @ turn.T
         return np.asarray(L @ root @ np.linalg.inv(L))
 
 

@@ -23,7 +23,13 @@ from scipy.linalg.lapack import dposv
 
 from sm_alsgls.core.beta.estimated_unrestricted import EstimatedUnrestricted
 from sm_alsgls.core.beta.information import CoefficientCovariance
-from sm_alsgls.core.design.base import Linear, Normal, PerEquation
+from sm_alsgls.core.design.base import (
+    Bread,
+    CoefficientVariance,
+    Linear,
+    Normal,
+    PerEquation,
+)
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction, Errors, Step
 from sm_alsgls.core.errors.complete import union_residuals
@@ -74,6 +80,7 @@ class UnrestrictedErrors:
 
     whole = True
     climbs = False
+    bends = True
 
     def __init__(self, K: int, n_obs: int) -> None:
         self.K, self.n_obs = K, n_obs
@@ -108,10 +115,29 @@ class UnrestrictedErrors:
         """By `EstimatedUnrestricted`; None where GLS is OLS."""
         if design.shared or self.K == 1:
             return None
+        return self._estimated(design, cov, exact=False, debiased=True).stretch
+
+    def _estimated(
+        self, design: PerEquation, cov: Covariance, *, exact: bool, debiased: bool
+    ) -> EstimatedUnrestricted:
         precision = cov.solve(np.eye(self.K))
         return EstimatedUnrestricted(
-            design, precision, self.counts, lambda: design.stacked.spread(precision)
-        ).stretch
+            design,
+            precision,
+            self.counts,
+            lambda: design.stacked.spread(precision),
+            exact=exact,
+            debiased=debiased,
+        )
+
+    def corrected(
+        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
+    ) -> CoefficientVariance:
+        """The exact term, by `EstimatedUnrestricted`."""
+        if bread.design.shared or self.K == 1:
+            return bread
+        made = self._estimated(bread.design, cov, exact=True, debiased=debiased)
+        return bread.stretched(made.stretch)
 
     def masked(self, M: Array) -> Array:
         """All of it."""

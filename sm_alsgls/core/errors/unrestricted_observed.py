@@ -15,7 +15,13 @@ import numpy as np
 from sm_alsgls.core.beta.estimated_unrestricted import EstimatedUnrestricted
 from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.seen_patterns import SeenPatterns
-from sm_alsgls.core.design.base import Linear, Normal, PerEquation
+from sm_alsgls.core.design.base import (
+    Bread,
+    CoefficientVariance,
+    Linear,
+    Normal,
+    PerEquation,
+)
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Step
 from sm_alsgls.core.second_order.curvature import Curvature
@@ -32,6 +38,7 @@ from sm_alsgls.core.sigma.unrestricted import (
 from sm_alsgls.covariance.base import Covariance, SeenCovariance
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.unrestricted import Unrestricted
+from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
@@ -51,6 +58,7 @@ class ObservedUnrestrictedErrors:
 
     whole = False
     climbs = False
+    bends = True
 
     def __init__(self, patterns: Patterns) -> None:
         self.patterns, self.K, self.n_obs = patterns, patterns.K, patterns.N
@@ -90,6 +98,17 @@ class ObservedUnrestrictedErrors:
         precision = cov.solve(np.eye(self.K))
         kernel = SeenPatterns(design, triangular(cov).seen(self.patterns), self.n_obs)
         return EstimatedUnrestricted(design, precision, self.counts, kernel.matrix).stretch
+
+    def corrected(
+        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
+    ) -> CoefficientVariance:
+        """Not defined: rows differ in what they miss.
+
+        Raises
+        ------
+        OptionError
+        """
+        raise OptionError("Kackar and Harville's correction is that of one Sigma for all rows")
 
     def masked(self, M: Array) -> Array:
         """M, zero in missing cells, whatever it has there."""

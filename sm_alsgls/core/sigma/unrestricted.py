@@ -244,7 +244,7 @@ class ObservedLikelihood:
         W = observed.solve(self._E)
         quad, logdet = float(np.vdot(W, self._E)), observed.logdet()
         R, WR = cov.root, W @ cov.root.T
-        Gamma = (R @ observed.information() @ R.T - WR.T @ WR) / N
+        Gamma = (R @ observed.total_precision() @ R.T - WR.T @ WR) / N
         rounding = 1e-15 * (self.patterns.n_cells + abs(logdet) + quad) / N
         return ObservedPoint(cov, 0.5 * (logdet + quad) / N, Gamma, rounding)
 
