@@ -15,6 +15,7 @@ Standard errors of small samples are those of `sm_alsgls.core.beta.estimated_unr
 from __future__ import annotations
 
 import math
+from functools import partial
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,11 @@ Array = np.ndarray
 _LOG_2PI = math.log(2.0 * math.pi)
 # Coefficients up to which Newton's step costs no more than the sweeps that it saves.
 _NEWTON = 60
+
+
+def _information(design: PerEquation, precision: Array) -> Array:
+    """H, (P, P); a function, not a closure: results with it are pickled."""
+    return design.stacked.spread(precision)
 
 
 def unrestricted(rows: Rows) -> Errors:
@@ -125,7 +131,7 @@ class UnrestrictedErrors:
             design,
             precision,
             self.counts,
-            lambda: design.stacked.spread(precision),
+            partial(_information, design, precision),
             exact=exact,
             debiased=debiased,
         )
