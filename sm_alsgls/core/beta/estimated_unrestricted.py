@@ -153,9 +153,12 @@ def added_covariance(precision: Array, owner: Array, C: Array, V: Array, *, exac
     K = len(precision)
     P = precision[owner[:, None], owner]
     second = P * (C @ (P * V) @ C)
-    values, vectors = np.linalg.eigh(V)
-    keep = values > 1e-14 * values[-1]
-    B = vectors[:, keep] * np.sqrt(values[keep])
+    # In units of the standard errors, or coefficients of small equations would vanish.
+    unit = np.sqrt(np.diagonal(V))
+    unit = np.where(unit > 0.0, unit, 1.0)
+    values, vectors = np.linalg.eigh(V / unit[:, None] / unit)
+    keep = values > 1e-12 * values[-1]
+    B = unit[:, None] * vectors[:, keep] * np.sqrt(values[keep])
     if exact:
         inner = (K + 1) * (P * C) - _double_sum(precision, owner, C, V) - second
         inner = B.T @ inner @ B
