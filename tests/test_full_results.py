@@ -20,6 +20,7 @@ from sm_alsgls.exceptions import (
     RankWarning,
     UnrestrictedSigmaError,
 )
+from sm_alsgls.rank import select_rank
 
 FIRMS = ["General Motors", "Chrysler", "US Steel"]
 
@@ -436,3 +437,57 @@ class TestWarnings:
     def test_two_equations_and_auto_recommend_it(self):
         with pytest.warns(RankWarning, match="rank='full'"):
             LowRankSUR(*simulated(2, 30))
+
+
+class TestSelection:
+    def five(self):
+        firms = [*FIRMS, "General Electric", "Westinghouse"]
+        frame = load_grunfeld()
+        return LowRankSUR.from_formula(
+            "invest ~ value + capital", frame[frame["firm"].isin(firms)],
+            groups="firm", time="year", rank=1,
+        )  # fmt: skip
+
+    def test_it_is_the_last_candidate(self):
+        made = self.five()
+        chosen = select_rank(made, "bic", candidates=[0, 1, "full"])
+        plain = select_rank(made, "bic", candidates=[0, 1])
+        pd.testing.assert_frame_equal(
+            chosen.table.loc[[0, 1]].reset_index(drop=True), plain.table.reset_index(drop=True)
+        )
+        row = chosen.table.loc["full"]
+        assert row["llf"] == pytest.approx(-458.0629073747, abs=1e-6)
+        assert row["parameters"] == 30
+        assert row["bic"] == pytest.approx(-2 * row["llf"] + np.log(20) * 30)
+        assert np.isnan(row["ic1"])
+        assert "full" in str(chosen.summary())
+
+    def test_it_can_be_chosen(self):
+        rng = np.random.default_rng(0)
+        E = rng.multivariate_normal(np.zeros(2), [[1.0, 0.8], [0.8, 1.0]], 60)
+        X = [np.column_stack([np.ones(60), rng.standard_normal(60)]) for _ in range(2)]
+        made = LowRankSUR(E, X, rank=0)
+        for method in ("bic", "bic_ols", "aic_ols"):
+            chosen = select_rank(made, method, candidates=[0, "full"])
+            assert chosen.rank == "full", method
+        assert LowRankSUR(E, X, rank=chosen.rank).fit().rank == "full"
+
+    def test_what_it_does_not_go_with(self):
+        made = self.five()
+        with pytest.raises(OptionError, match="'full' goes with"):
+            select_rank(made, "cv", candidates=[0, "full"])
+        Y, X = simulated(12, 14)
+        with pytest.raises(IllegalRankError, match="12 equations"):
+            select_rank(LowRankSUR(Y, X, rank=1), "bic", candidates=[0, "full"])
+
+
+def test_command_line(tmp_path, monkeypatch, capsys):
+    from sm_alsgls.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    data().to_csv("panel.csv", index=False)
+    arguments = ["panel.csv", "--formula", "invest ~ value + capital", "--groups", "firm"]
+    main([*arguments, "--time", "year", "--rank", "full", "--out", "out", "--quiet"])
+    assert "unrestricted" in capsys.readouterr().out
+    written = pd.read_csv("out/sigma.csv", index_col="equation")
+    assert_allclose(written, model().fit().sigma.to_dense(), rtol=1e-12)

@@ -15,8 +15,8 @@ Standard errors of small samples are those of `sm_alsgls.core.beta.estimated_unr
 from __future__ import annotations
 
 import math
-from functools import partial
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
