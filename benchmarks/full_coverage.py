@@ -75,9 +75,8 @@ def measured(N: int, K: int, shared: float, reps: int) -> tuple[dict[str, float]
             found[way].append(b)
             covered[way].append((interval[:, 0] <= 0.0) & (interval[:, 1] >= 0.0))
     gls = np.sqrt(np.diag(V))[slope]
-    spread = {
-        way: float(np.mean(np.sqrt(np.mean(np.square(b), axis=0)) / gls)) for way, b in found.items()
-    }
+    size = {way: np.sqrt(np.mean(np.square(b), axis=0)) for way, b in found.items()}
+    spread = {way: float(np.mean(sd / gls)) for way, sd in size.items()}
     return spread, {way: float(np.mean(c)) for way, c in covered.items()}
 
 
