@@ -1,6 +1,6 @@
 """Seemingly unrelated regressions with a low-rank-plus-diagonal error covariance."""
 
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance import LowRankDiag, Unrestricted
 from sm_alsgls.models.sur import LowRankSUR
 from sm_alsgls.rank import RankSelection, select_rank
 from sm_alsgls.results.sur import LowRankSURResults
@@ -11,6 +11,7 @@ __all__ = [
     "LowRankSUR",
     "LowRankSURResults",
     "RankSelection",
+    "Unrestricted",
     "select_rank",
     "simulate_sur",
 ]

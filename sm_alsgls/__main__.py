@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls import LowRankSUR, __version__
+from sm_alsgls.core.errors.law import FULL
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import (
     AlsglsError,
@@ -55,7 +56,8 @@ examples:
 
 Formulas know the columns of DATA, np, and lag(x, 1) of a panel: "np.log(gsp) ~ lag(emp) + region".
 They are Python code: run none that you do not trust.
---out receives params.csv, loadings.csv, trace.csv, summary.txt and summary.html: all or none.
+--out receives params.csv, loadings.csv (sigma.csv with --rank full), trace.csv, summary.txt and
+summary.html: all or none.
 Exit status: 0 fitted (a fit that has not converged warns), 2 unusable input."""
 
 _LEGEND = """\
@@ -130,7 +132,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--rank",
         metavar="R",
         type=_rank,
-        help=f"number of factors, auto (default), or a how it is chosen: {', '.join(METHODS[1:])}",
+        help=f"number of factors, {FULL} (unrestricted Sigma), auto (default), or how it is "
+        f"chosen: {', '.join(METHODS[1:])}",
     )
     add(
         "--missing",
@@ -172,13 +175,14 @@ def _whole_or_auto(text: str) -> int | str:
 
 
 def _rank(text: str) -> int | str:
-    if text in METHODS:
+    if text in METHODS or text == FULL:
         return text
     try:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected a whole number or auto, got {text!r}; criteria are {', '.join(METHODS[1:])}"
+            f"expected a whole number, {FULL} or auto, got {text!r}; criteria are "
+            f"{', '.join(METHODS[1:])}"
         ) from None
 
 
@@ -360,10 +364,15 @@ def _files(res: Any, summary: Any) -> dict[str, str]:
         ci_low=interval[:, 0],
         ci_high=interval[:, 1],
     )
-    loadings = res.loadings.assign(uniqueness=res.uniquenesses, communality=res.communalities)
+    if res.rank == FULL:
+        names = pd.Index(res.model.equations, name="equation")
+        errors = {"sigma.csv": pd.DataFrame(res.sigma.to_dense(), names, list(names)).to_csv()}
+    else:
+        table = res.loadings.assign(uniqueness=res.uniquenesses, communality=res.communalities)
+        errors = {"loadings.csv": table.to_csv()}
     return {
         "params.csv": params.to_csv(index=False),
-        "loadings.csv": loadings.to_csv(),
+        **errors,
         "trace.csv": res.trace.to_csv(),
         "summary.txt": summary.as_text() + "\n",
         "summary.html": summary.as_html() + "\n",

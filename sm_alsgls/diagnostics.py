@@ -33,6 +33,7 @@ from sm_alsgls.covariance.base import factors_of
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.estimate import Estimate, estimate_of
+from sm_alsgls.results.factors import factors
 from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.outcome import CovarianceTest
 
@@ -146,11 +147,11 @@ def diagonality_test(
         raise OptionError("the system has one equation, so its Sigma is diagonal by definition")
     if method == "lr":
         _unpenalised(estimate)
-        if rank == 0:
+        if rank == 0 and estimate.has_factors:
             raise OptionError("the fit has rank 0, which is the null; fit with rank=1 or more")
         gain = _diagonal_nll(estimate.sample.problem) - estimate.likelihood.nll
         statistic = 2.0 * estimate.nobs * gain
-        free = K * rank - rank * (rank - 1) // 2
+        free = estimate.sample.problem.errors.parameters(rank) - K
         df: int | None = free
         distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, free))
         note = "" if reps else _LR_NOTE
@@ -176,7 +177,7 @@ def diagonality_test(
         signed = abs if method == "cd" else float
         pvalue = _monte_carlo(signed(statistic), lambda g: signed(draw(g)), reps, draws)
         distribution, df = f"{_DRAWN[errors]}, {reps} draws", None
-    alternative = _structure(rank) if method == "lr" else "correlated errors"
+    alternative = _structure(rank, estimate.has_factors) if method == "lr" else "correlated errors"
     return CovarianceTest(
         _NAMES[method],
         "Sigma is diagonal",
@@ -230,6 +231,7 @@ def rank_test(
     """
     estimate = _estimate(results)
     _unpenalised(estimate)
+    _ = factors(estimate)
     r = estimate.rank
     resolve_rank(r + 1, estimate.sample.system)
     limit, reps, source = starts(n_starts), optional_count(reps, "reps"), generator(rng)
@@ -315,6 +317,7 @@ def sufficiency_test(
         choice(method, "method", ("lr", "residuals")),
         flag(correction, "correction"),
     )
+    _ = factors(estimate)
     N, K, r = estimate.nobs, estimate.neqs, estimate.rank
     df = ((K - r) ** 2 - (K + r)) // 2
     if df == 0:
@@ -380,7 +383,9 @@ _RANK_NOTE = (
 )
 
 
-def _structure(r: int) -> str:
+def _structure(r: int, has_factors: bool = True) -> str:
+    if not has_factors:
+        return "an unrestricted Sigma"
     return f"{r} factor{'s' * (r != 1)} plus a diagonal"
 
 

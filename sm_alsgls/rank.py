@@ -52,8 +52,10 @@ def select_rank(
                          the only one for missing cells, and no candidate is fitted
         "rule"           max(1, min(8, ceil(K/10))), which looks at no data
         ================ ================================================================
-    candidates : list of int, optional
-        Default: 0 .. min(10, (N - p) / 3, largest legal rank).
+    candidates : list of int and "full", optional
+        Default: 0 .. min(10, (N - p) / 3, largest legal rank). "full" may be among them, an
+        unrestricted Sigma, where K < N - p: of criteria that need a number of factors it has
+        none, ``lr`` accepts it.
     rng : numpy Generator or int, optional
         Of random starts and folds. Default: a fixed seed.
     n_starts : int or "auto"

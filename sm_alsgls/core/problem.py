@@ -300,7 +300,9 @@ class Problem:
 
     def interval_sigma(self, E: Array, cov: Covariance) -> Covariance:
         """The Sigma that standard errors of small samples are of, before degrees of freedom."""
-        return self.errors.interval_sigma(E, cov, self.design.p, self.floor, self.options.lam_F)
+        return self.errors.interval_sigma(
+            E, cov, self.design.p, self.floor, self.options.lam_F, lambda: self.E_free
+        )
 
     def observed(self, cov: Covariance) -> RowCovariance:
         """``cov`` as the rows of this system see it."""

@@ -7,7 +7,8 @@ covariance has is an attribute that says so, ``low_rank`` above all: nobody asks
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, TypeGuard
 
 import numpy as np
 
@@ -77,6 +78,11 @@ class Covariance(RowCovariance, Protocol):
         With it there are the dual and the two-level route to standard errors, and closed forms at
         rank 0 and for equal designs; without it H is factorised, or solved by conjugate gradients.
         """
+        ...
+
+    @property
+    def root(self) -> Array | None:
+        """R, upper triangular with Sigma = R'R, (K, K), where Sigma is kept by it; else None."""
         ...
 
     def logdet(self) -> float:
@@ -157,6 +163,13 @@ class LowRank(Covariance, Protocol):
         ...
 
 
+def is_covariance(value: object) -> TypeGuard[Covariance]:
+    """Whether a value keeps the promises of `Covariance`, by what it has and not what it is."""
+    return not isinstance(value, type) and all(
+        hasattr(value, name) for name in ("solve", "low_rank", "seen", "to_dense", "logdet")
+    )
+
+
 def factors_of(cov: Covariance) -> LowRank:
     """``cov`` as F F' + D, for a law that has no other.
 
@@ -173,6 +186,13 @@ def factors_of(cov: Covariance) -> LowRank:
 
 class SeenCovariance(RowCovariance, Protocol):
     """Sigma as rows see it that lack some equations."""
+
+    def information(self, blocks: Sequence[Array]) -> Array:
+        """Sum over rows of x_n Sigma_n^-1 x_n', (P, P), of designs (N, p_j) side by side.
+
+        What rows that lack an equation have in its design is not looked at, but finite.
+        """
+        ...
 
     def logdet(self) -> float:
         """Sum over rows of log|Sigma_n|."""

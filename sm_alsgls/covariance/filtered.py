@@ -88,6 +88,8 @@ class Filtered:
 
     #: A filter mixes loadings: Sigma is no low rank plus a diagonal.
     low_rank = None
+    #: Nor is there a triangle.
+    root = None
     #: Neighbours' errors of a row with holes are unknown.
     holes = False
 

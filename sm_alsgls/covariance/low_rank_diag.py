@@ -94,6 +94,8 @@ class LowRankDiag:
 
     #: Rows may lack some equations.
     holes = True
+    #: It is not kept by a triangle.
+    root = None
     loadings: Array
     uniquenesses: Array
     _factor_: woodbury.BlockFactor

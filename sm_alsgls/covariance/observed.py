@@ -23,10 +23,12 @@ How digits survive a d_j of 1e-8 s_j, where 1 - h_nj and C_n lose eight of them,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.covariance.cores import Cores, cores, frame, pairs, spread, twice
@@ -34,6 +36,7 @@ from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
 
+_CHUNK_BYTES = 2**25
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -132,6 +135,27 @@ class ObservedCovariance:
         """
         constant = self.patterns.n_cells * _LOG_2PI
         return 0.5 * (constant + self.logdet() + self.quad(E)) / self.patterns.N
+
+    def information(self, blocks: Sequence[Array]) -> Array:
+        """H in beta, (P, P), of designs (N, p_j) whose missing rows hold anything finite.
+
+        Block (j, l) is the sum over rows that have both cells of (Sigma_n^-1)_jl x_nj x_nl'.
+        """
+        mask, r = self.patterns.mask, self.cov.rank
+        seen = [X * m[:, None] for X, m in zip(blocks, mask.T, strict=True)]
+        H: Array = scipy.linalg.block_diag(
+            *[X.T @ X / v for X, v in zip(seen, self._d, strict=True)]
+        )
+        p = np.array([X.shape[1] for X in blocks])
+        P, owner = int(p.sum()), np.repeat(np.arange(len(p)), p)
+        chunk = max(1, _CHUNK_BYTES // (8 * P * max(r, 1)))
+        for start in range(0, len(mask) if r else 0, chunk):
+            rows = slice(start, min(len(mask), start + chunk))
+            root, G = self.core_roots(rows)
+            x = np.concatenate([X[rows] for X in seen], axis=1)
+            V = (np.einsum("abn,pb->anp", root, G[owner]) * x).reshape(-1, P)
+            H -= V.T @ V
+        return H
 
     # -- cell by cell ---------------------------------------------------------------------------
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
 from sm_alsgls.core.design.restricted import InconsistentRestrictionsError
+from sm_alsgls.core.errors.base import Errors
+from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.data.dependence import check_independent
 from sm_alsgls.data.restrictions import Restrictions
@@ -29,9 +34,14 @@ _FAR, _POWER = 1e30, 303
 
 @on_one_thread
 def build_problem(
-    system: System, options: ALSOptions, restrictions: Restrictions | None = None
+    system: System,
+    options: ALSOptions,
+    restrictions: Restrictions | None = None,
+    law: Callable[[Rows], Errors] = low_rank,
 ) -> Problem:
     """Factorise the system; errors name equations and columns by their labels.
+
+    ``law`` makes the law of the errors of its rows.
 
     Raises
     ------
@@ -40,7 +50,7 @@ def build_problem(
     _sizes(system)
     try:
         binding = None if restrictions is None else restrictions.binding()
-        problem = Problem.from_rows(system.rows, options, binding=binding)
+        problem = Problem.from_rows(system.rows, options, law=law, binding=binding)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
     except TinyColumnsError as error:

@@ -18,10 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from sm_alsgls.core.beta.seen_rows import information_matrix
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.observed import ObservedCovariance
+from sm_alsgls.covariance.base import Covariance, is_covariance
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.model import Model
@@ -36,7 +34,7 @@ _CHUNK = 2**22
 class Likelihood:
     """Mixin of `LowRankSUR`."""
 
-    def loglike(self: Model, params: Any, sigma: LowRankDiag | None = None) -> float:
+    def loglike(self: Model, params: Any, sigma: Covariance | None = None) -> float:
         """Gaussian log-likelihood of all rows at coefficients (P,) and an error covariance.
 
         Neither this nor its derivatives in the coefficients have a default for ``sigma``: it is
@@ -44,19 +42,19 @@ class Likelihood:
         """
         return loglike(self, params, sigma)
 
-    def score(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def score(self: Model, params: Any, sigma: Covariance | None = None) -> np.ndarray:
         """Derivative (P,) of the log-likelihood in the coefficients, given Sigma."""
         return score(self, params, sigma)
 
-    def score_obs(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def score_obs(self: Model, params: Any, sigma: Covariance | None = None) -> np.ndarray:
         """Rows' contributions (N, P) to the score."""
         return score_obs(self, params, sigma)
 
-    def information(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def information(self: Model, params: Any, sigma: Covariance | None = None) -> np.ndarray:
         """Fisher information (P, P) of the coefficients given Sigma; up to P = 4,000."""
         return information(self, params, sigma)
 
-    def hessian(self: Model, params: Any, sigma: LowRankDiag | None = None) -> np.ndarray:
+    def hessian(self: Model, params: Any, sigma: Covariance | None = None) -> np.ndarray:
         """Minus the information: given Sigma the log-likelihood is quadratic."""
         return -information(self, params, sigma)
 
@@ -106,8 +104,7 @@ def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
     _, sigma = _point(model, params, sigma, "information")
     cells = model.system.cells
     if not cells.complete:
-        seen = ObservedCovariance(sigma, cells.patterns)
-        return information_matrix(model.system.used_blocks, seen)
+        return sigma.seen(cells.patterns).information(model.system.used_blocks)
     # Columns of a design that several equations share are multiplied once.
     blocks = model.system.rows.blocks
     distinct = {id(X): X for X in blocks}
@@ -141,17 +138,18 @@ def _residuals(rows: Rows, beta: np.ndarray) -> np.ndarray:
     return out.T
 
 
-def _point(model: Model, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, LowRankDiag]:
+def _point(model: Model, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, Covariance]:
     """A coefficient vector and an error covariance that fit the model."""
     if sigma is None:
         raise OptionError(
             f"{method}(params, sigma) needs the error covariance as well: pass res.sigma, or "
             "LowRankDiag.from_factors(F, d)"
         )
-    if not isinstance(sigma, LowRankDiag):
+    if not is_covariance(sigma):
         raise OptionError(
-            f"sigma must be a LowRankDiag, got {type(sigma).__name__}; make one with "
-            "LowRankDiag.from_factors(F, d) or LowRankDiag.from_dense(Sigma, r)"
+            f"sigma must be a LowRankDiag or Unrestricted, got {type(sigma).__name__}; make one "
+            "with LowRankDiag.from_factors(F, d), LowRankDiag.from_dense(Sigma, r) or "
+            "Unrestricted.from_dense(Sigma)"
         )
     if sigma.K != model.neqs:
         raise OptionError(f"sigma is of {sigma.K} equations, the model has {model.neqs}")

@@ -7,10 +7,54 @@ import warnings
 import numpy as np
 
 from sm_alsgls.border.arguments import came, nearest
+from sm_alsgls.core.errors.law import FULL, Law, law_of
 from sm_alsgls.core.sigma.factor import auto_rank, largest_rank
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import IllegalRankError, RankWarning
 from sm_alsgls.rank_choice.selection import RULES
+
+
+def resolve_law(rank: int | str, system: System, groups: str | None = None) -> Law:
+    """The law of the errors behind ``rank``, checked: "full", or what `resolve_rank` makes of it.
+
+    Raises
+    ------
+    IllegalRankError
+    """
+    if isinstance(rank, str) and rank == FULL:
+        check_full(system)
+        return law_of(FULL)
+    return law_of(resolve_rank(rank, system, groups))
+
+
+def check_full(system: System) -> None:
+    """Raise unless an unrestricted Sigma has more residual rows than equations, pair by pair.
+
+    Raises
+    ------
+    IllegalRankError
+    """
+    K = len(system.names)
+    N, p, whose = system.scarcest
+    if K >= N - p:
+        low = auto_rank(K, N, p)
+        raise IllegalRankError(
+            f"rank='full' is not possible: {K} equations have residuals with {whose}{N} rows less "
+            f"{p} regressors = {N - p} degrees of freedom, so that their covariance E'E/N is "
+            f"singular, or nearly; use rank='auto', or a number of factors such as rank={low}"
+        )
+    mask = system.cells.mask
+    if mask is None:
+        return
+    seen = mask.astype(float)
+    apart = np.argwhere(seen.T @ seen == 0.0)
+    if len(apart):
+        one, other = (system.names[int(j)] for j in apart[0])
+        raise IllegalRankError(
+            f"rank='full' is not possible: equations {one!r} and {other!r} share no row, so that "
+            "nothing tells their covariance; use rank='auto' or a number of factors, which needs "
+            "no row that has both"
+        )
 
 
 def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> int:
@@ -28,10 +72,10 @@ def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> 
         return chosen
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
     if not whole or isinstance(rank, str) or rank < 0:
-        near = nearest(rank, ["auto", *RULES]) if isinstance(rank, str) else ""
+        near = nearest(rank, ["auto", FULL, *RULES]) if isinstance(rank, str) else ""
         raise IllegalRankError(
-            f"rank must be 'auto' or a whole number >= 0, got {came(rank)}{near}; criteria that "
-            f"choose it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
+            f"rank must be 'auto', 'full' or a whole number >= 0, got {came(rank)}{near}; criteria "
+            f"that choose it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
         )
     largest = largest_rank(K, N, p)
     if rank > largest:
@@ -46,6 +90,8 @@ def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> 
                 if groups is not None
                 else "; a long panel needs groups="
             )
+        if 1 < K < N - p:
+            why += "; rank='full' is an unrestricted Sigma"
         raise IllegalRankError(
             f"rank={rank} is not possible; the largest legal rank is {largest} ({why})"
         )
@@ -59,7 +105,7 @@ def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
     if K < 2 or largest_rank(K, N, p) > 0:
         return
     why = (
-        "two equations identify no factor; an unrestricted SUR fits them"
+        "two equations identify no factor; rank='full' fits an unrestricted Sigma"
         if K == 2
         else f"{whose}{N} rows less {p} regressors leave no degree of freedom for a factor"
     )

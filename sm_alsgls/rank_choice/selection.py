@@ -12,6 +12,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.border.arguments import choice
+from sm_alsgls.core.errors.law import FULL
 from sm_alsgls.plotting.canvas import BLUE, VERMILION, axes, plain
 from sm_alsgls.plotting.lines import whole_numbers
 from sm_alsgls.results.summary_text import SystemSummary
@@ -50,24 +51,29 @@ _NAMES = {
 }
 
 
-def choose(criterion: str, values: pd.Series, alpha: float) -> int | None:
+def choose(criterion: str, values: pd.Series, alpha: float) -> int | str | None:
     """The candidate that a criterion chooses; None where it is known for no candidate.
 
     Ties go to the smaller rank.
     """
     known = values.dropna()
     if known.empty:
-        return int(values.index[0]) if len(values) == 1 else None
+        return _label(values.index[0]) if len(values) == 1 else None
     rule = RULES[criterion]
     if rule == "least":
-        return int(known.idxmin())
+        return _label(known.idxmin())
     if rule == "most":
-        return int(known.idxmax())
+        return _label(known.idxmax())
     if rule == "first accepted":
         accepted = known.index[known > alpha]
-        return int(accepted[0] if len(accepted) else values.index[-1])
+        return _label(accepted[0] if len(accepted) else values.index[-1])
     above = known.index[known >= 1.0]
-    return int(above[-1] if len(above) else values.index[0])
+    return _label(above[-1] if len(above) else values.index[0])
+
+
+def _label(candidate: Any) -> int | str:
+    """A rank as a whole number, or "full"."""
+    return candidate if isinstance(candidate, str) else int(candidate)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,8 +82,8 @@ class RankSelection:
 
     Attributes
     ----------
-    rank : int
-        The chosen number of factors.
+    rank : int or str
+        The chosen number of factors, or "full" where that was a candidate.
     method : str
         How it was chosen.
     table : DataFrame
@@ -96,7 +102,7 @@ class RankSelection:
         What a reader of the choice must know.
     """
 
-    rank: int
+    rank: int | str
     method: str
     table: pd.DataFrame
     choices: pd.Series
@@ -191,7 +197,12 @@ class RankSelection:
         name = self.method if self.method in self.table else "bic_ols"
         name = choice(name if criterion is None else criterion, "criterion", self.choices.index)
         ax = axes(ax)
-        values, rank = self.table[name], self.choices[name]
+        values, rank = self.table[name].copy(), self.choices[name]
+        if FULL in values.index:
+            last = values.pop(FULL) if name != "cv" else np.nan
+            if not pd.isna(last):
+                ax.axhline(last, color="0.5", linestyle=":", label="unrestricted Sigma")
+            rank = np.nan if rank == FULL else rank
         if name == "cv":
             ax.errorbar(
                 values.index, values, self.table["cv_se"], color=BLUE, marker="o", capsize=3

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, count, generator, level, starts
+from sm_alsgls.core.errors.law import FULL
 from sm_alsgls.core.sigma.factor import auto_rank
 from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.stream import StreamedSystem
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.rank_choice.folds import cross_validate, fold_labels
+from sm_alsgls.rank_choice.full import with_full, without_full
 from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RULES, RankSelection, choose
 from sm_alsgls.rank_choice.table import (
     candidate_ranks,
     criteria_table,
     default_notes,
     default_table,
+    free_coefficients,
     path_options,
     residual_table,
     robust_column,
@@ -87,6 +90,7 @@ def select(
     check_method(method, argument)
     _check_cells(system, method, argument)
     alpha = level(alpha)
+    candidates, full = without_full(candidates, system, method)
     ranks = candidate_ranks(candidates, system)
     count(folds, "folds", 2)
     if method == "auto":
@@ -128,17 +132,20 @@ def select(
             at = table.columns.get_loc("converged")
             table.insert(at, "cv", score)
             table.insert(at + 1, "cv_se", error)
+        if full:
+            table = with_full(table, problem, free_coefficients(system, restrictions), limit)
         if robust is not None:
             table.insert(table.columns.get_loc("bic_ols") + 1, "bic_robust", column)
     choices = pd.Series(
         [choose(name, table[name], alpha) for name in RULES if name in table],
         index=[name for name in RULES if name in table],
-        dtype="Int64",
+        dtype=object if full else "Int64",
         name="rank",
     )
     rank = _chosen(method, choices, ranks, (N, K, p), argument)
-    notes = _notes(rank, ranks, table, method)
-    if method == "auto":
+    candidates = [*ranks, FULL] if full else ranks
+    notes = _notes(rank, candidates, table, method)
+    if method == "auto" and isinstance(rank, int):
         notes += default_notes(system, restrictions, rank)
     if robust is not None:
         notes += robust_notes(robust)
@@ -163,7 +170,7 @@ def _check_cells(system: System, method: str, argument: str) -> None:
 
 def _chosen(
     method: str, choices: pd.Series, ranks: list[int], shape: tuple[int, int, int], argument: str
-) -> int:
+) -> int | str:
     N, K, p = shape
     if method == "rule":
         rule = auto_rank(K, N, p)
@@ -175,12 +182,15 @@ def _chosen(
             f"{ranks}: it looks at eigenvalues past the largest candidate; use "
             f"{argument}='bic_ols'" + (" or fewer candidates" if argument == "method" else "")
         )
-    return int(choices[method])
+    chosen = choices[method]
+    return FULL if chosen == FULL else int(chosen)
 
 
-def _notes(rank: int, ranks: list[int], table: pd.DataFrame, method: str) -> list[str]:
+def _notes(
+    rank: int | str, ranks: Sequence[int | str], table: pd.DataFrame, method: str
+) -> list[str]:
     notes = []
-    if rank == ranks[-1] and len(ranks) > 1 and method not in ("auto", "rule"):
+    if rank == ranks[-1] and rank != FULL and len(ranks) > 1 and method not in ("auto", "rule"):
         notes.append(
             "The largest candidate was chosen: the criterion may not tell factors from noise here."
         )

@@ -91,10 +91,12 @@ def choose(
     debiased: bool,
     rows: Provenance,
     complete: bool = True,
+    has_factors: bool = True,
 ) -> CovarianceChoice:
     """Check a covariance type and its options against the rows of the system.
 
-    ``complete`` says whether no cell is missing.
+    ``complete`` says whether no cell is missing, ``has_factors`` whether Sigma is low rank plus
+    diagonal.
 
     Raises
     ------
@@ -120,11 +122,12 @@ def choose(
         return _clustered(kwds, rows)
     if cov_type == "HAC":
         return _kernel(kwds, len(rows.index))
-    text = _DESCRIPTIONS[cov_type][debiased]
+    said = _DESCRIPTIONS if has_factors else {**_DESCRIPTIONS, **_UNRESTRICTED}
+    text = said[cov_type][debiased]
     return CovarianceChoice(cov_type, kwds, text, power=_POWERS.get(cov_type))
 
 
-def check_least_squares(rank: int, lam_B: float) -> None:
+def check_least_squares(rank: int | str, lam_B: float) -> None:
     """Panel-corrected standard errors are those of least squares.
 
     Raises
@@ -169,6 +172,20 @@ _DESCRIPTIONS = {
         "Panel-corrected standard errors of least squares (Beck and Katz): they use the residuals' "
         "own covariance between equations and assume independent rows of one distribution.",
     ),
+}
+
+_OF_ONE = "Standard errors assume independent rows of one distribution"
+_UNRESTRICTED = {
+    "nonrobust": {
+        True: f"{_OF_ONE}, with N - p degrees of freedom and corrections for the estimation of "
+        "Sigma.",
+        False: f"{_OF_ONE}, and that Sigma is known.",
+    },
+    "KH": {
+        True: f"{_OF_ONE}, corrected for the estimation of Sigma (Kackar-Harville, Kenward-Roger);"
+        " N - p degrees of freedom.",
+        False: f"{_OF_ONE}, corrected for the estimation of Sigma (Kackar-Harville).",
+    },
 }
 
 

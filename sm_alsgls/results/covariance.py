@@ -9,7 +9,6 @@ import numpy as np
 from sm_alsgls.core.beta.bias_reduced import BiasReducedCovariance, TwoWayCovariance
 from sm_alsgls.core.beta.cosine_weights import Cosines
 from sm_alsgls.core.beta.hotelling import System
-from sm_alsgls.core.beta.kackar_harville import KackarHarville
 from sm_alsgls.core.beta.robust import (
     Clusters,
     Kernel,
@@ -22,10 +21,11 @@ from sm_alsgls.core.beta.robust import (
 from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.core.design.base import Bread
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.base import Covariance, factors_of
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.cov_types import CovarianceChoice, check_least_squares
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.in_sample import used_residuals
 
 
@@ -40,8 +40,9 @@ def sigma_inference(estimate: Estimate) -> Covariance:
     """The error covariance behind ``cov_type`` "nonrobust" and "KH".
 
     ``sigma`` itself where the fit is not debiased. Otherwise its loadings are those under the
-    prior that they show (`core.sigma.loading_prior`), which keeps the intervals of small
-    samples from being too short, and its element (j, l) is multiplied by the roots of
+    prior that they show (`core.errors.loading_prior`), which keeps the intervals of small
+    samples from being too short; that of an unrestricted Sigma is made of OLS residuals, which
+    are not bent to it; and its element (j, l) is multiplied by the roots of
     N_j / (N_j - p_j - r) and N_l / (N_l - p_l - r).
     """
     if not estimate.debiased:
@@ -60,10 +61,8 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
         sigma = sigma_inference(estimate)
         bread = problem.covariance(sigma)
         bread.progress = estimate.progress
-        if choice.cov_type == "KH" and estimate.rank > 0:
-            # Under the prior of a debiased fit no d_j is on its bound.
-            free = None if estimate.debiased else ~estimate.at_bound
-            return KackarHarville(bread, factors_of(sigma), N, free)
+        if choice.cov_type == "KH":
+            return problem.errors.corrected(bread, sigma, estimate.at_bound, estimate.debiased)
         if choice.cov_type == "nonrobust" and estimate.debiased:
             stretch = problem.errors.stretch(bread.design, sigma)
             return bread if stretch is None else bread.stretched(stretch)
@@ -80,15 +79,16 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     if corrected:
         taken = p + (estimate.df.taken if choice.kwds["dof"] == "p+r" else 0)
         factor = np.sqrt(counts / (counts - taken))
+    scale = labels.least(factor) * (bent(estimate, bread) if corrected else 1.0)
     if choice.cov_type == "sandwich":
         W = sigma.solve(sample.E)
-        return WorkingCovariance(bread, W, N, labels.least(factor))
+        return WorkingCovariance(bread, W, N, scale)
     cells, E = sample.cells, used_residuals(estimate)
     if choice.cov_type == "HAC":
         weights = _weights_of_time(choice.kwds, N)
         W = cells.solve(E, sigma)
-        return SandwichCovariance(bread, sample.blocks, W, weights, labels.least(factor))
-    factor = beside_leverage(estimate, bread) if choice.power else labels.least(factor)
+        return SandwichCovariance(bread, sample.blocks, W, weights, scale)
+    factor = beside_leverage(estimate, bread) if choice.power else scale
     seen = System(bread, sample.blocks, E, cells, sigma)
 
     def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
@@ -126,7 +126,7 @@ def check_fitted(estimate: Estimate, choice: CovarianceChoice) -> None:
 def _panel_corrected(estimate: Estimate) -> WorkingCovariance:
     """(X'X)^-1 X'(S x I)X (X'X)^-1, S = E'E / N, under restrictions if there are any."""
     problem, maximum = estimate.sample.problem, estimate.maximum
-    check_least_squares(estimate.rank, problem.options.lam_B)
+    check_least_squares(rank_of(estimate), problem.options.lam_B)
     bread = problem.covariance(LowRankDiag.diagonal(np.ones(estimate.neqs)))
     if bread.tied.any() and maximum is not None and maximum.search.method != "ols":
         raise OptionError(
@@ -150,8 +150,10 @@ def beside_leverage(estimate: Estimate, bread: Bread) -> np.ndarray:
     tied = bool(bread.tied.any())
     design = bread.design
     stretch = None
+    errors = estimate.sample.problem.errors
+    if errors.bends:
+        return estimate.labels.least(factor) * bent(estimate, bread)
     if estimate.debiased and estimate.rank:
-        errors = estimate.sample.problem.errors
         stretch = errors.stretch(design, sigma_inference(estimate))
     out = []
     for j, f in enumerate(factor):
@@ -163,3 +165,25 @@ def beside_leverage(estimate: Estimate, bread: Bread) -> np.ndarray:
     if tied:
         return np.full(estimate.labels.P, float(np.exp(np.mean(np.log(flat)))))
     return flat
+
+
+def bent(estimate: Estimate, bread: Bread) -> np.ndarray:
+    """What the fit of Sigma takes off residuals, and its estimation adds, of a law that bends them.
+
+    The ratio (P,) of the small-sample standard errors to those at the fit's own Sigma, with
+    N_j / (N_j - p_j) for the coefficients: ones where the law tells by degrees of freedom.
+    Restricted fits have one ratio, the geometric mean.
+    """
+    problem, P = estimate.sample.problem, estimate.labels.P
+    if not (estimate.debiased and problem.errors.bends):
+        return np.ones(P)
+    sigma = sigma_inference(estimate)
+    made: Bread = problem.covariance(sigma)
+    stretch = problem.errors.stretch(made.design, sigma)
+    made = made if stretch is None else made.stretched(stretch)
+    own = bread.variances() * estimate.labels.least(estimate.counts / estimate.df.equation)
+    free = own > 0.0
+    ratio = np.sqrt(np.divide(made.variances(), own, out=np.ones(P), where=free))
+    if bread.tied.any():
+        return np.full(P, float(np.exp(np.mean(np.log(ratio[free])))))
+    return ratio

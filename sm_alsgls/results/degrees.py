@@ -18,7 +18,7 @@ class Degrees:
         Rows N_j.
     p : ndarray of int, shape (K,)
         Regressors p_j.
-    taken : int
+    taken : float
         What the errors' law takes of every equation: r of factors.
     debiased : bool
         Whether variances are divided by what is left, in place of N_j.
@@ -28,7 +28,7 @@ class Degrees:
 
     counts: np.ndarray
     p: np.ndarray
-    taken: int
+    taken: float
     debiased: bool
     given: float | None = None
 

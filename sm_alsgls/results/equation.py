@@ -245,6 +245,10 @@ class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
             (self.rsquared_label + ":", f"{self.rsquared:.3f}"),
             ("Adj. R-squared:", f"{self.rsquared_adj:.3f}"),
             ("Std. Error of Reg.:", f"{self.std_error:.4g}"),
-            ("Communality:", f"{self.communality:.3f}"),
+            *(
+                [("Communality:", f"{self.communality:.3f}")]
+                if self.estimate.has_factors
+                else [("Sigma:", "unrestricted")]
+            ),
         ]
         return equation_summary(self.estimate, self.position, top, title, alpha)

@@ -84,7 +84,7 @@ class Estimate:
     sigma : Covariance
         Covariance of a row's errors, canonical.
     rank : int
-        Factors; 0 where there are none.
+        Factors; 0 where there are none, also where Sigma is unrestricted.
     at_bound : ndarray of bool, shape (K,)
         Equations of which a variance parameter is on its bound.
     usage : Usage
@@ -133,6 +133,11 @@ class Estimate:
     known: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def has_factors(self) -> bool:
+        """Whether Sigma is low rank plus diagonal, though it may be of rank 0."""
+        return self.sigma.low_rank is not None
+
+    @property
     def equations(self) -> list[str]:
         """Names of the equations (K,)."""
         return self.labels.equations
@@ -166,11 +171,6 @@ class Estimate:
     def debiased(self) -> bool:
         """Whether variances have degrees of freedom in place of rows."""
         return self.df.debiased
-
-    @property
-    def has_factors(self) -> bool:
-        """Whether Sigma is low rank plus diagonal, though it may be of rank 0."""
-        return self.sigma.low_rank is not None
 
     @property
     def df_resid(self) -> float:

@@ -61,6 +61,7 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
     >>> print(f"{res.exogeneity_test().pvalue:.3f}")  # the factor moves with the regressors
     0.014
     """
+    F = factors(estimate).loadings
     if estimate.rank == 0:
         raise OptionError(
             "the fit has rank 0, so it has no factors that could move with regressors"
@@ -84,7 +85,6 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
             "regressors from factors that do not"
         )
     sigma = estimate.sigma
-    F = factors(estimate).loadings
     E = used_residuals(estimate)
     PF = sigma.solve(F.T).T
     score = means.T @ (E @ PF)

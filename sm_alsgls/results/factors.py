@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.core.errors.law import FULL
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
 from sm_alsgls.core.residuals.factors_left import FactorsLeft
 from sm_alsgls.core.residuals.factors_left import factors_left as left_by_factors
@@ -18,6 +19,7 @@ from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.exceptions import NoFactorsError, UnrestrictedSigmaError
 from sm_alsgls.results.estimate import Estimate, kept
 from sm_alsgls.results.in_sample import by_equation, residuals
+from sm_alsgls.results.maximum import Messages
 
 
 def factors(estimate: Estimate) -> LowRank:
@@ -26,14 +28,20 @@ def factors(estimate: Estimate) -> LowRank:
     Raises
     ------
     UnrestrictedSigmaError
+        Sigma is another.
     """
     found = estimate.sigma.low_rank
     if found is None:
         raise UnrestrictedSigmaError(
-            "Sigma of this fit is unrestricted and has no factors: no loadings, communalities, "
-            "scores or Heywood cases; make the model with a number of factors as its rank"
+            "a fit with rank='full' has no factors, loadings or communalities: its Sigma is "
+            "unrestricted, see res.sigma; fit with a number as the rank for factors"
         )
     return found
+
+
+def rank_of(estimate: Estimate) -> int | str:
+    """What users call the rank: the number of factors, or "full"."""
+    return estimate.rank if estimate.has_factors else FULL
 
 
 def factor_names(estimate: Estimate, stem: str = "factor") -> list[str]:
@@ -86,8 +94,9 @@ def factor_scores(estimate: Estimate) -> pd.DataFrame:
 
 
 def heywood(estimate: Estimate) -> list[str]:
-    """Equations whose uniqueness is on its lower bound."""
-    _ = factors(estimate)
+    """Equations whose uniqueness is on its lower bound; of an unrestricted Sigma those that the
+    equations before them determine.
+    """
     return [estimate.equations[j] for j in np.flatnonzero(estimate.at_bound)]
 
 
@@ -99,7 +108,7 @@ def last_factor(estimate: Estimate) -> LastFactor | None:
 
 @kept
 def factors_left(estimate: Estimate) -> FactorsLeft | None:
-    """Whether the factors leave correlation; None with rows observed in part, or no factors."""
+    """Whether the factors leave correlation; None without factors, or of rows seen in part."""
     if not estimate.complete or not estimate.has_factors:
         return None
     sample = estimate.sample
@@ -159,4 +168,5 @@ def rotated_loadings(
 
 def warnings_of(estimate: Estimate) -> list[str]:
     """What a reader of the estimates must know, as the summary prints it."""
-    return estimate.likelihood.warnings(estimate.equations, estimate.rank, last_factor(estimate))
+    messages = Messages(estimate.rank, estimate.has_factors)
+    return estimate.likelihood.warnings(estimate.equations, messages, last_factor(estimate))

@@ -13,7 +13,7 @@ from sm_alsgls.border.names import close
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.results.covariance import sigma_inference
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.factors import factors_left
+from sm_alsgls.results.factors import factors, factors_left
 from sm_alsgls.results.in_sample import constants
 from sm_alsgls.results.joint import residual_test
 
@@ -125,6 +125,7 @@ def grs_test(estimate: Estimate, variable: str | None = None, method: str = "aut
         F, df, chosen = found.F, found.df_denom, "exact"
         note = "exact for independent normal rows, whatever their covariance"
     else:
+        _ = factors(estimate)
         # (X'X)^-1 of the variable; Sigma with its degrees of freedom.
         own = float(np.square(estimate.sample.problem.design.free.beta_map(0)[at]).sum())
         df = float(estimate.df.equation[0])

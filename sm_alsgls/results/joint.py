@@ -325,7 +325,7 @@ def _model_based(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
     note = ""
     if len(equations) > 1:
         left = factors_left(estimate)
-        if left is None and not estimate.complete:
+        if left is None and not estimate.complete and estimate.has_factors:
             note = f"trusts rank {estimate.rank}: with missing cells that is not checked"
         elif left is not None and left.pvalue < _TRUST:
             why = (

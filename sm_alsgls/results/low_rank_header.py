@@ -1,4 +1,4 @@
-"""What a fit with factors says of itself in a summary."""
+"""What a fit says of itself in a summary: its rank, how it was found, its likelihood."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import warnings_of
-from sm_alsgls.results.header import Header
+from sm_alsgls.results.header import Header, Line
 
 
 @dataclass(frozen=True)
 class LowRankHeader:
-    """Makes the `Header` of an estimate with factors.
+    """Makes the `Header` of an estimate with factors, or with an unrestricted Sigma.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class LowRankHeader:
         tried, reached = len(fit["starts"]), fit["starts_at_best"]
         return Header(
             "LowRankSUR",
-            "Low-Rank Seemingly Unrelated Regressions",
+            _TITLES[estimate.has_factors],
             [
                 ("Model:", ["LowRankSUR"]),
                 ("Method:", [_method(maximum.search.method)]),
-                ("Rank r:", [f"{estimate.rank:d}" + (f" ({method})" if method else "")]),
+                _law(estimate, method),
                 ("Date:", None),
                 ("Time:", None),
                 ("Converged:", ["yes" if maximum.converged else "NO"]),
@@ -54,7 +54,7 @@ class LowRankHeader:
                 ("BIC:", [_fixed(bic(estimate))]),
                 ("Starts at the Best:", [f"{reached} of {tried}"]),
             ],
-            ["Communality is the share of an equation's error variance that the factors explain."],
+            [_ABOUT[estimate.has_factors]],
             [
                 *([] if self.reason is None else [self.reason]),
                 _starts(estimate, tried, reached, fit["worst_gap"]),
@@ -63,8 +63,25 @@ class LowRankHeader:
         )
 
 
+_METHODS = {"ols": "Least squares", "two-step": "Two steps (Zellner)"}
+_TITLES = {
+    True: "Low-Rank Seemingly Unrelated Regressions",
+    False: "Seemingly Unrelated Regressions",
+}
+_ABOUT = {
+    True: "Communality is the share of an equation's error variance that the factors explain.",
+    False: "Sigma is unrestricted (rank='full'): a variance or covariance of every pair.",
+}
+
+
+def _law(estimate: Estimate, method: str | None) -> Line:
+    if not estimate.has_factors:
+        return "Sigma:", ["unrestricted"]
+    return "Rank r:", [f"{estimate.rank:d}" + (f" ({method})" if method else "")]
+
+
 def _method(optimizer: str) -> str:
-    return "Least squares" if optimizer == "ols" else f"{optimizer.upper()}, max. likelihood"
+    return _METHODS.get(optimizer, f"{optimizer.upper()}, max. likelihood")
 
 
 def _fixed(value: float) -> str:
@@ -72,7 +89,9 @@ def _fixed(value: float) -> str:
 
 
 def _starts(estimate: Estimate, tried: int, reached: int, worst_gap: float) -> str:
-    if estimate.rank == 0:
+    if estimate.likelihood.search.method == "two-step":
+        return "Two steps: OLS, and GLS with the Sigma of its residuals; no maximum."
+    if estimate.has_factors and estimate.rank == 0:
         return "Rank 0: errors are uncorrelated between equations, OLS for each."
     if tried == 1:
         return "One start: a better maximum elsewhere would not have been seen."

@@ -56,7 +56,7 @@ def maximised(
         at_bound=best.at_bound,
         usage=usage,
         nobs=model.nobs,
-        df=Degrees(usage.counts, labels.p, rank, debiased, choice.df),
+        df=Degrees(usage.counts, labels.p, problem.errors.taken(rank), debiased, choice.df),
         df_model=df_model,
         freedom=Freedom(None if restrictions is None else restrictions.R),
         choice=choice,

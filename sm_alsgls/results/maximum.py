@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rank.excess import LastFactor
 from sm_alsgls.core.rows.joint_rows import JointRows
 from sm_alsgls.data.removed import in_place_of
+
+# Equations up to which an unrestricted Sigma is recommended in place of a Heywood case.
+_FEW = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +99,9 @@ class Maximum:
         table = pd.DataFrame(self.search.best.trace, columns=Sweep._fields).set_index("sweep")
         return table.assign(nll_beta=table["nll_beta"] - self.shift, nll=table["nll"] - self.shift)
 
-    def warnings(self, equations: list[str], rank: int, last: LastFactor | None) -> list[str]:
+    def warnings(
+        self, equations: list[str], messages: Messages, last: LastFactor | None
+    ) -> list[str]:
         """What a reader of the estimates must know, as the summary prints it.
 
         ``last`` is the last factor beside noise, where there is one.
@@ -106,42 +111,70 @@ class Maximum:
         if not best.converged:
             notes.append(f"NOT CONVERGED: {best.status}.")
         if best.at_bound.any():
-            notes.append(heywood_message(equations, best.at_bound) + " (*).")
+            notes.append(messages.heywood(equations, best.at_bound) + " (*).")
         if found.curvature is not None and found.curvature.is_saddle:
             notes.append("The likelihood still rises in some direction: a saddle, not a maximum.")
         if not found.bounded:
-            message = unbounded_message(rank)
+            message = messages.unbounded()
             notes.append(message[0].upper() + message[1:] + ".")
         if last is not None and last.is_spare:
-            notes.append(spare_message(rank, last) + ".")
+            notes.append(messages.spare(last) + ".")
         return notes
 
 
-def heywood_message(equations: list[str], at_bound: np.ndarray) -> str:
-    """Which equations have a uniqueness on its bound, and what to do."""
-    named = [equations[j] for j in np.flatnonzero(at_bound)]
-    listed = ", ".join(repr(name) for name in named[:8])
-    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
-    return (
-        f"Heywood case: the uniqueness of {listed}{more} is at its lower bound, so the factors "
-        "fit it exactly; lower the rank, or raise d_floor"
-    )
+class Messages(NamedTuple):
+    """What is said of a fit's doubts, in the words of its law of the errors.
 
+    Attributes
+    ----------
+    rank : int
+    has_factors : bool
+    """
 
-def spare_message(rank: int, last: LastFactor) -> str:
-    """That the last factor is noise, and what to do."""
-    return (
-        f"rank={rank} is plainly too high: the last factor is weaker than noise is half the time "
-        f"(eigenvalue {last.eigenvalue:.3g}, noise {last.noise:.3g}). Factors that are noise make "
-        "intervals too short; lower the rank, or let rank='auto' choose it"
-    )
+    rank: int
+    has_factors: bool
 
+    def heywood(self, equations: list[str], at_bound: np.ndarray) -> str:
+        """Which equations have a variance on its bound, and what to do."""
+        named = [equations[j] for j in np.flatnonzero(at_bound)]
+        listed = ", ".join(repr(name) for name in named[:8])
+        more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+        if not self.has_factors:
+            return (
+                f"Sigma is singular: the equations before it determine the errors of {listed}"
+                f"{more}, so the likelihood has no maximum; fit with method='two-step' or a low "
+                "rank, or leave the equation out"
+            )
+        unrestricted = (
+            "; with so few equations rank='full', an unrestricted Sigma, has no such cases"
+            if len(equations) <= _FEW
+            else ""
+        )
+        return (
+            f"Heywood case: the uniqueness of {listed}{more} is at its lower bound, so the factors "
+            f"fit it exactly; lower the rank, or raise d_floor{unrestricted}"
+        )
 
-def unbounded_message(rank: int) -> str:
-    """That there is no maximum to find, and what to do."""
-    return (
-        f"the likelihood has no maximum at rank={rank}: with so few rows {rank + 1} equations can "
-        "be fitted exactly by the factors and their own regressors together, and this is a local "
-        "maximum beside such spikes, from the first start; lower the rank, or restrict or share "
-        "regressors"
-    )
+    def spare(self, last: LastFactor) -> str:
+        """That the last factor is noise, and what to do."""
+        return (
+            f"rank={self.rank} is plainly too high: the last factor is weaker than noise is half "
+            f"the time (eigenvalue {last.eigenvalue:.3g}, noise {last.noise:.3g}). Factors that "
+            "are noise make intervals too short; lower the rank, or let rank='auto' choose it"
+        )
+
+    def unbounded(self) -> str:
+        """That there is no maximum to find, and what to do."""
+        if not self.has_factors:
+            return (
+                "the likelihood of rank='full' has no maximum: with so few rows a combination of "
+                "all errors can be fitted exactly by the regressors, and this is a local maximum "
+                "beside such spikes, from the first start; fit with method='two-step' or a low "
+                "rank, or restrict or share regressors"
+            )
+        return (
+            f"the likelihood has no maximum at rank={self.rank}: with so few rows {self.rank + 1} "
+            "equations can be fitted exactly by the factors and their own regressors together, and "
+            "this is a local maximum beside such spikes, from the first start; lower the rank, or "
+            "restrict or share regressors"
+        )

@@ -14,6 +14,7 @@ from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.exceptions import ConvergenceWarning, OptionError, ShapeError
 from sm_alsgls.results.criteria import llf
 from sm_alsgls.results.estimate import Estimate, estimate_of
+from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.model import Model
 
 
@@ -93,9 +94,10 @@ def _check_nested(full: Estimate, restricted: Estimate) -> None:
     same = _same_system(full.model, restricted.model)
     if not same:
         _check_data(full.model, restricted.model)
-    if restricted.rank != full.rank:
+    ranks = rank_of(full), rank_of(restricted)
+    if ranks[0] != ranks[1]:
         raise OptionError(
-            f"the fits have ranks {full.rank} and {restricted.rank}; fix rank= to compare "
+            f"the fits have ranks {ranks[0]} and {ranks[1]}; fix rank= to compare "
             "coefficients, or test the rank with diagnostics.rank_test"
         )
     fewer = full.df_model - restricted.df_model

@@ -42,7 +42,6 @@ from sm_alsgls.results.factors import (
     communalities,
     factor_names,
     factor_scores,
-    factors,
     heywood,
     loadings,
     need_factors,
@@ -157,7 +156,9 @@ def plot_residual_correlation(estimate: Estimate, order: str = "loadings", ax: A
     ax : Axes, optional
     """
     order = choice(order, "order", ("loadings", "system"))
-    L = factors(estimate).loadings / np.sqrt(estimate.sigma.diag())[:, None]
+    low = estimate.sigma.low_rank
+    F = np.empty((estimate.neqs, 0)) if low is None else low.loadings
+    L = F / np.sqrt(estimate.sigma.diag())[:, None]
     at, owner = np.arange(estimate.neqs), None
     if order == "loadings" and estimate.rank:
         at, owner = by_factor(rotate(L, "varimax").loadings)

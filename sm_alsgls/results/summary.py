@@ -149,13 +149,15 @@ def _coefficients(
 
 
 def _equation_lines(estimate: Estimate, names: list[str]) -> SimpleTable:
-    """One line an equation: fit, and how much of its error the factors share."""
+    """One line an equation: fit, and how much of its error the factors share, if there are any."""
     sigma, position = estimate.sigma, estimate.labels.position
     r2, correction = rsquared(estimate), estimate.df.correction
-    communality = communalities(estimate).to_numpy()
     spread = correction * np.sqrt(sigma.diag())
-    unique = factors(estimate).uniquenesses
+    shared = estimate.has_factors
     floor = set(heywood(estimate))
+    if shared:
+        communality = communalities(estimate).to_numpy()
+        unique = correction * np.sqrt(factors(estimate).uniquenesses)
     centered = spans_constant(estimate)
     counted = not estimate.complete
     rows = [
@@ -163,13 +165,17 @@ def _equation_lines(estimate: Estimate, names: list[str]) -> SimpleTable:
             *[f"{estimate.counts[j]:d}"] * counted,
             f"{estimate.p[j]:d}",
             f"{r2[j]:#6.3f}" + ("" if centered[j] else "u"),
-            forg(spread[j]),
-            forg(correction[j] * np.sqrt(unique[j])),
-            f"{communality[j]:#6.3f}" + (" *" if name in floor else ""),
+            forg(spread[j]) + (" *" if name in floor and not shared else ""),
+            *(
+                [forg(unique[j]), f"{communality[j]:#6.3f}" + (" *" if name in floor else "")]
+                if shared
+                else []
+            ),
         ]
         for name, j in ((name, position[name]) for name in names)
     ]
-    header = [*["N"] * counted, "p", "R-sq.", "std(e)", "std(unique)", "communality"]
+    header = [*["N"] * counted, "p", "R-sq.", "std(e)"]
+    header += ["std(unique)", "communality"] if shared else []
     width = min(32, max([14, *(len(name) for name in names)]))
     stubs = [name.ljust(width) for name in names]
     return SimpleTable(rows, header, stubs, title="Equations", txt_fmt=fmt_params)

@@ -24,8 +24,8 @@ class LowRankSURResults(LikelihoodResults):
     ----------
     params : Series (P,)
         Coefficients, named ``equation_variable``.
-    sigma : LowRankDiag
-        Error covariance F F' + D in canonical form.
+    sigma : LowRankDiag or Unrestricted
+        Error covariance F F' + D in canonical form; with rank="full" an `Unrestricted`.
     nll_per_row, llf, aic, bic : float
         Negative log-likelihood per row, log-likelihood, and criteria that count the P
         coefficients and the K r + K - r (r - 1) / 2 parameters of Sigma; bic uses log N.
@@ -45,9 +45,9 @@ class LowRankSURResults(LikelihoodResults):
     """
 
     @property
-    def rank(self) -> int:
-        """Factors r."""
-        return self.estimate.rank
+    def rank(self) -> int | str:
+        """Factors r, or "full" where Sigma is unrestricted."""
+        return factors.rank_of(self.estimate)
 
     @property
     def warnings(self) -> list[str]:

@@ -236,7 +236,9 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
         """
         estimate = self.estimate
         use_t, rows = optional_flag(use_t, "use_t"), estimate.model.provenance
-        choice = choose(cov_type, cov_kwds, estimate.debiased, rows, estimate.complete)
+        choice = choose(
+            cov_type, cov_kwds, estimate.debiased, rows, estimate.complete, estimate.has_factors
+        )
         check_fitted(estimate, choice)
         again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)
         return self._wrapper(type(self)(self.model, again))

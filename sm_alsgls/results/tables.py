@@ -9,7 +9,7 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.border.frames import table, with_levels
-from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.build import replay_responses
 from sm_alsgls.formula.system import FormulaSystem
@@ -17,7 +17,7 @@ from sm_alsgls.results.coefficients import bse, pvalues, tvalues
 from sm_alsgls.results.coefficients import conf_int as intervals
 from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.factors import factors
+from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.in_sample import fitted as fitted_values
 from sm_alsgls.results.in_sample import residuals
 from sm_alsgls.results.predict import predict
@@ -78,7 +78,7 @@ def glance(estimate: Estimate) -> pd.DataFrame:
     row = {
         "nobs": estimate.nobs,
         "neqs": estimate.neqs,
-        "rank": estimate.rank,
+        "rank": rank_of(estimate),
         "n_params": estimate.labels.P,
         "llf": llf(estimate),
         "nll_per_row": nll_per_row(estimate),
@@ -160,9 +160,7 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
             "fitted": fitted.to_numpy(),
             "resid": resid,
             "std_resid": resid / np.sqrt(sigma.diag()[position]),
-            "unique_resid": _of_cells(
-                factors(estimate), resid, position, _times(formula, data, group)
-            ),
+            "unique_resid": _of_cells(sigma, resid, position, _times(formula, data, group)),
         }
     )
 
@@ -177,7 +175,7 @@ def _times(formula: FormulaSystem, data: pd.DataFrame, group: pd.Series) -> np.n
 
 
 def _of_cells(
-    sigma: LowRank, resid: np.ndarray, position: np.ndarray, times: np.ndarray | None
+    sigma: Covariance, resid: np.ndarray, position: np.ndarray, times: np.ndarray | None
 ) -> np.ndarray:
     """Unique residuals of the cells (time, equation) of a long panel."""
     out = np.full(len(resid), np.nan)
@@ -193,10 +191,11 @@ def _of_cells(
     return out
 
 
-def unique_residuals(sigma: LowRank, E: np.ndarray) -> np.ndarray:
+def unique_residuals(sigma: Covariance, E: np.ndarray) -> np.ndarray:
     """What factors leave of residuals ``E`` (n, K), in standard deviations of the own errors.
 
     With z = E Sigma^-1 F, E - z F' = E Sigma^-1 D, so the ratio to D^1/2 is E Sigma^-1 D^1/2.
+    Where there are no factors what the other equations leave, E Sigma^-1 diag(Sigma^-1)^-1/2.
     Rows with gaps (NaN) use the covariance of the equations they have.
     """
     out = np.full(E.shape, np.nan)
@@ -205,7 +204,9 @@ def unique_residuals(sigma: LowRank, E: np.ndarray) -> np.ndarray:
         if present.any():
             cells = np.ix_(np.flatnonzero(member.ravel() == i), np.flatnonzero(present))
             part = sigma if present.all() else sigma.marginal(present)
-            out[cells] = part.solve(E[cells]) * np.sqrt(part.uniquenesses)
+            low = part.low_rank
+            own = 1.0 / part.precision_diag() if low is None else low.uniquenesses
+            out[cells] = part.solve(E[cells]) * np.sqrt(own)
     return out
 
 
@@ -228,6 +229,6 @@ def _long(
             "fitted": fitted.ravel("F"),
             "resid": resid.ravel("F"),
             "std_resid": (scaled / np.sqrt(sigma.diag())).ravel("F"),
-            "unique_resid": unique_residuals(factors(estimate), scaled).ravel("F"),
+            "unique_resid": unique_residuals(sigma, scaled).ravel("F"),
         }
     ).assign(row=lambda table: rows.take(table["row"].to_numpy()))

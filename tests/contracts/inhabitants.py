@@ -11,10 +11,14 @@ import numpy as np
 
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.errors.unrestricted import UnrestrictedErrors
+from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.filtered import Filtered
+from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.covariance.unrestricted import Unrestricted
 from tests.core import dense_observed, systems
 from tests.core.systems import ring
 from tests.worked.covariance import Equicorrelated
@@ -56,12 +60,18 @@ def equicorrelated(rng, K=6):
     return Equicorrelated(sd, 0.3), np.outer(sd, sd) * (0.3 + 0.7 * np.eye(K))
 
 
+def unrestricted(rng, K=6):
+    E = rng.standard_normal((15, K)) @ rng.standard_normal((K, K))
+    return Unrestricted.from_residuals(E), E.T @ E / 15
+
+
 COVARIANCES = {
     "diagonal": diagonal,
     "low rank": low_rank,
     "heywood": heywood,
     "filtered": filtered,
     "equicorrelated": equicorrelated,
+    "unrestricted": unrestricted,
 }
 
 # -- designs: with the blocks, and what flat parameters make of beta ------------------------------
@@ -158,4 +168,25 @@ def spatial():
     return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 1)
 
 
-LAWS = {"complete": complete, "observed": observed, "spatial": spatial}
+def full():
+    blocks, Y = _data(4)
+    problem = Problem(blocks, Y, ALSOptions())
+    law = UnrestrictedErrors(Y.shape[1], len(Y))
+    return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 0)
+
+
+def full_observed():
+    blocks, Y = _data(5)
+    mask = dense_observed.holes(np.random.default_rng(6), *Y.shape, 0.7, least=12)
+    problem = Problem(blocks, Y, ALSOptions(), mask=mask)
+    law = ObservedUnrestrictedErrors(Patterns(mask))
+    return Lawful(problem.with_errors(law), blocks, Y, mask, 0)
+
+
+LAWS = {
+    "complete": complete,
+    "observed": observed,
+    "spatial": spatial,
+    "unrestricted": full,
+    "unrestricted, observed": full_observed,
+}

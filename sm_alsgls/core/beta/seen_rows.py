@@ -16,7 +16,7 @@ and where errors are uncorrelated H is diagonal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
@@ -140,29 +140,3 @@ class SeenDual:
         """H^-1 B for columns B (P, m) in gamma."""
         scaled = B * self._root[:, None]
         return (scaled + self._U.T @ (self._U @ scaled)) * self._root[:, None]
-
-
-def information_matrix(blocks: Sequence[Array], observed: ObservedCovariance) -> Array:
-    """H in beta, (P, P), of designs (N, p_j) whose missing rows hold anything finite.
-
-    Block (j, l) is the sum over rows that have both cells of (Sigma_n^-1)_jl x_nj x_nl'.
-    """
-    mask = observed.patterns.mask
-    d = observed.cov.uniquenesses
-    seen = [X * m[:, None] for X, m in zip(blocks, mask.T, strict=True)]
-    H = scipy.linalg.block_diag(*[X.T @ X / v for X, v in zip(seen, d, strict=True)])
-    r = observed.cov.rank
-    if r == 0:
-        return H
-    p = np.array([X.shape[1] for X in blocks])
-    N, P = len(mask), int(p.sum())
-    owner = np.repeat(np.arange(len(p)), p)
-    chunk = max(1, _CHUNK_BYTES // (8 * P * r))
-    for start in range(0, N, chunk):
-        rows = slice(start, min(N, start + chunk))
-        root, G = observed.core_roots(rows)
-        x = np.concatenate([X[rows] for X in seen], axis=1)
-        V = np.einsum("abn,pb->anp", root, G[owner]) * x
-        V = V.reshape(-1, P)
-        H -= V.T @ V
-    return H

@@ -16,7 +16,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from sm_alsgls.core.design.base import Bread, Linear, Normal, PerEquation
+from sm_alsgls.core.design.base import (
+    Bread,
+    CoefficientVariance,
+    Linear,
+    Normal,
+    PerEquation,
+)
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.second_order.curvature import Curvature, Operator
 from sm_alsgls.core.second_order.stationarity import Stationarity
@@ -89,6 +95,9 @@ class Errors(Protocol):
         Every row has all equations and one Sigma, so that residuals enter through E'E only.
     climbs : bool
         Whether fits of one rank start from those of a lower one: the law has a rank.
+    bends : bool
+        Whether residuals of the maximum are smaller than those of OLS by more than GLS makes
+        them, because they are fitted by Sigma: then `interval_sigma` is that of OLS residuals.
     """
 
     K: int
@@ -96,6 +105,7 @@ class Errors(Protocol):
     constant: float
     whole: bool
     climbs: bool
+    bends: bool
 
     @property
     def counts(self) -> Array: ...  # noqa: D102
@@ -109,13 +119,28 @@ class Errors(Protocol):
         ...
 
     def interval_sigma(
-        self, E: Array, cov: Covariance, p: Array, floor: Array, lam_F: float
+        self,
+        E: Array,
+        cov: Covariance,
+        p: Array,
+        floor: Array,
+        lam_F: float,
+        least_squares: Callable[[], Array],
     ) -> Covariance:
-        """The Sigma that standard errors of small samples are of, before degrees of freedom."""
+        """The Sigma that standard errors of small samples are of, before degrees of freedom.
+
+        ``least_squares`` makes the OLS residuals (n, K) of free coefficients.
+        """
         ...
 
     def stretch(self, design: PerEquation, cov: Covariance) -> Callable[[int], Array] | None:
         """What the estimation of Sigma adds: A_j (p_j, p_j) of V_jj <- A_j V_jj A_j'."""
+        ...
+
+    def corrected(
+        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
+    ) -> CoefficientVariance:
+        """Kackar and Harville's covariance of the parameters, ``bread`` being that at ``cov``."""
         ...
 
     def masked(self, M: Array) -> Array:

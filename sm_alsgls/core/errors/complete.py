@@ -10,7 +10,14 @@ import numpy as np
 
 from sm_alsgls.core.beta.estimated_sigma import EstimatedSigma
 from sm_alsgls.core.beta.information import CoefficientCovariance
-from sm_alsgls.core.design.base import Linear, Normal, PerEquation
+from sm_alsgls.core.beta.kackar_harville import KackarHarville
+from sm_alsgls.core.design.base import (
+    Bread,
+    CoefficientVariance,
+    Linear,
+    Normal,
+    PerEquation,
+)
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction
 from sm_alsgls.core.errors.loading_prior import with_loading_prior
@@ -42,6 +49,7 @@ class CompleteErrors:
 
     whole = True
     climbs = True
+    bends = False
 
     def __init__(self, K: int, n_obs: int) -> None:
         self.K, self.n_obs = K, n_obs
@@ -61,7 +69,13 @@ class CompleteErrors:
         return float(rank)
 
     def interval_sigma(
-        self, E: Array, cov: Covariance, p: Array, floor: Array, lam_F: float
+        self,
+        E: Array,
+        cov: Covariance,
+        p: Array,
+        floor: Array,
+        lam_F: float,
+        least_squares: Callable[[], Array],
     ) -> LowRank:
         """Loadings under the prior that they show (`sm_alsgls.core.errors.loading_prior`)."""
         return with_loading_prior(self, E, factors_of(cov), p, floor, lam_F).canonical()
@@ -69,6 +83,15 @@ class CompleteErrors:
     def stretch(self, design: PerEquation, cov: Covariance) -> Callable[[int], Array]:
         """In closed form (`sm_alsgls.core.beta.estimated_sigma`)."""
         return EstimatedSigma(design, factors_of(cov), self.counts).stretch
+
+    def corrected(
+        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
+    ) -> CoefficientVariance:
+        """By `KackarHarville`; d_j on its bound is not estimated, but has a prior when debiased."""
+        factors = factors_of(cov)
+        if factors.rank == 0:
+            return bread
+        return KackarHarville(bread, factors, self.n_obs, None if debiased else ~at_bound)
 
     def masked(self, M: Array) -> Array:
         """All of it."""

@@ -20,7 +20,13 @@ import numpy as np
 from sm_alsgls.core.beta.estimated_sigma import EstimatedSigma
 from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.seen_rows import SeenRows
-from sm_alsgls.core.design.base import Linear, Normal, PerEquation
+from sm_alsgls.core.design.base import (
+    Bread,
+    CoefficientVariance,
+    Linear,
+    Normal,
+    PerEquation,
+)
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.loading_prior import with_loading_prior
 from sm_alsgls.core.second_order.curvature import Curvature, along, off_bounds
@@ -35,6 +41,7 @@ from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance, LowRank, SeenCovariance, factors_of
 from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
@@ -52,6 +59,7 @@ class ObservedErrors:
 
     whole = False
     climbs = True
+    bends = False
 
     def __init__(self, patterns: Patterns) -> None:
         self.patterns, self.K, self.n_obs = patterns, patterns.K, patterns.N
@@ -71,7 +79,13 @@ class ObservedErrors:
         return float(rank)
 
     def interval_sigma(
-        self, E: Array, cov: Covariance, p: Array, floor: Array, lam_F: float
+        self,
+        E: Array,
+        cov: Covariance,
+        p: Array,
+        floor: Array,
+        lam_F: float,
+        least_squares: Callable[[], Array],
     ) -> LowRank:
         """Loadings under the prior that they show (`sm_alsgls.core.errors.loading_prior`)."""
         return with_loading_prior(self, E, factors_of(cov), p, floor, lam_F).canonical()
@@ -79,6 +93,17 @@ class ObservedErrors:
     def stretch(self, design: PerEquation, cov: Covariance) -> Callable[[int], Array]:
         """In closed form (`sm_alsgls.core.beta.estimated_sigma`)."""
         return EstimatedSigma(design, factors_of(cov), self.counts).stretch
+
+    def corrected(
+        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
+    ) -> CoefficientVariance:
+        """Not defined: rows differ in what they miss.
+
+        Raises
+        ------
+        OptionError
+        """
+        raise OptionError("Kackar and Harville's correction is that of one Sigma for all rows")
 
     def masked(self, M: Array) -> Array:
         """M, zero in missing cells, whatever it has there."""

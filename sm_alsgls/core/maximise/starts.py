@@ -82,8 +82,10 @@ def nearby_start(
     """A random Sigma near enough to be cheap, for systems where a start takes seconds.
 
     Factors lean on random directions and uniquenesses on random shares; ``block`` only saves
-    eigen-iterations.
+    eigen-iterations. Of a law without factors random coefficients.
     """
+    if not problem.errors.climbs:
+        return random_start(problem, rank, rng, 1)
     share = np.asarray(rng.uniform(0.2, 0.8, problem.K))
     cov = _random_sigma(problem.s_ols, share, rank, rng)
     return Start("random Sigma", cov=cov, block=block)

@@ -24,6 +24,8 @@ _PAIRS = 10
 # Equations up to which a diagonal Sigma is tested, and draws of that test.
 _FEW, _REPS = 100, 199
 EXOGENEITY = "factors and regressors"
+DETERMINED = "equations that others determine"
+NO_FACTORS = "there are no factors: Sigma is unrestricted"
 PAIR = ["equation", "other", "correlation"]
 
 
@@ -46,11 +48,11 @@ def convergence(estimate: Estimate) -> Check:
 
 def curvature(estimate: Estimate) -> Check:
     """Whether it is a maximum."""
-    if estimate.rank == 0:
+    if estimate.has_factors and estimate.rank == 0:
         return Check("curvature", np.nan, np.nan, "ok", "no factors, no other maximum", "")
     lowest = lowest_curvature(estimate)
     if lowest is None:
-        return skipped("curvature", "the law of the errors has no second-order check")
+        return skipped("curvature", "Sigma is singular here")
     found = "a saddle: the likelihood rises along some direction"
     return Check(
         "curvature",
@@ -64,6 +66,16 @@ def curvature(estimate: Estimate) -> Check:
 
 def heywood(estimate: Estimate, equations: pd.DataFrame) -> list[Check]:
     """Equations that the factors reproduce."""
+    if not estimate.has_factors:
+        bad = equations.index[np.array(estimate.at_bound)]
+        equations["determined"] = np.array(estimate.at_bound)
+        found = f"{len(bad)} of {len(equations)} equations"
+        found += f": {listed(bad)}" if len(bad) else ""
+        advice = "Sigma is singular: leave an equation out, or fit with a low rank"
+        return [
+            Check(DETERMINED, float(len(bad)), np.nan, verdict(len(bad) > 0), found, advice),
+            skipped("communalities", NO_FACTORS),
+        ]
     share = communalities(estimate).to_numpy()
     on_bound = np.array(estimate.at_bound)
     equations["communality"], equations["heywood"] = share, on_bound
@@ -116,6 +128,8 @@ def condition(estimate: Estimate, equations: pd.DataFrame) -> Check:
 
 def rank(estimate: Estimate, alpha: float) -> list[Check]:
     """A factor too many, or too few."""
+    if not estimate.has_factors:
+        return [skipped(name, NO_FACTORS) for name in ("last factor", "factors left")]
     last = last_factor(estimate)
     spare = Check("last factor", np.nan, np.nan, "-", "there is none", "")
     if last is not None and np.isfinite(last.pvalue):
@@ -147,6 +161,8 @@ def rank(estimate: Estimate, alpha: float) -> list[Check]:
 
 def left_over(estimate: Estimate, alpha: float) -> tuple[list[Check], pd.DataFrame]:
     """Correlation that the factors leave."""
+    if not estimate.has_factors:
+        return [skipped("residual correlation", NO_FACTORS)], pd.DataFrame(columns=PAIR)
     K, names = estimate.neqs, estimate.equations
     sigma, problem = estimate.sigma, estimate.sample.problem
     N = problem.n_obs

@@ -50,7 +50,7 @@ def of_order(
     )  # fmt: skip
     span = f"; Durbin-Watson from {dw.min():.2f} ({dw.idxmin()!r}) to {dw.max():.2f}"
     checks = [jointly, own._replace(found=own.found + f" (Ljung-Box, {lags} lags)" + span)]
-    scores = factor_scores(estimate).to_numpy()
+    scores = factor_scores(estimate).to_numpy() if estimate.has_factors else np.empty((N, 0))
     if scores.shape[1]:
         of_factors, p = ljung_box(scores, lags)
         factors["ljung_box"], factors["durbin_watson"] = corrected(p), np.nan
