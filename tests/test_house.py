@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 CIRCLES: list[tuple[str, ...]] = []
 CIRCLES_OF_ROOMS: list[tuple[str, ...]] = []
 # Concrete classes that are asked for outside their own room (isinstance, type(x) is, case).
-ASKED = {"LowRankDiag": 1, "LowRankSUR": 1, "StreamedSystem": 1}
+ASKED = {"LowRankSUR": 1, "StreamedSystem": 1}
 # Underscore names that are read of another object, across modules.
 READ = {"_results": 1, "_wrapper": 1}
 

@@ -428,3 +428,11 @@ def _square(value: npt.ArrayLike, name: str) -> Array:
             f"{name} must be finite, got {arrays.first(~np.isfinite(array), array, name)}"
         )
     return array
+
+
+def of_triangle(R: Array) -> Unrestricted:
+    """R'R of an upper triangular float64 R (K, K) without zeros on its diagonal: no copy, no check.
+
+    For kernels, whose arrays are what they must be; R belongs to the value from here on.
+    """
+    return Unrestricted._trusted(R)

@@ -14,7 +14,7 @@ from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.sigma.unrestricted import ObservedLikelihood
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.covariance.unrestricted import Unrestricted
+from sm_alsgls.covariance.unrestricted import Unrestricted, of_triangle
 
 Array = np.ndarray
 
@@ -79,7 +79,7 @@ class ObservedUnrestrictedHessian:
         T = np.zeros((K, K))
         T[upper] = t * x
         T.ravel()[:: K + 1] = np.exp(np.diagonal(T))
-        cov = Unrestricted._trusted(T @ self._cov.root)
+        cov = of_triangle(T @ self._cov.root)
         point = ObservedLikelihood(E, patterns)(cov)
         back = np.linalg.solve(T.T, point.whitened)
         back.ravel()[:: K + 1] *= np.diagonal(T)

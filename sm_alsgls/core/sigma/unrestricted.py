@@ -28,7 +28,7 @@ import numpy as np
 from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.covariance.unrestricted import Unrestricted, triangle
+from sm_alsgls.covariance.unrestricted import Unrestricted, of_triangle, triangle
 
 Array = np.ndarray
 
@@ -92,7 +92,7 @@ def on_floor(E: Array, n_obs: int, floor: Array) -> tuple[Unrestricted, Array]:
     if low.any():
         at = np.flatnonzero(low)
         R[at, at] = np.copysign(least[at], R[at, at])
-    return Unrestricted._trusted(R), low
+    return of_triangle(R), low
 
 
 def free_of_bounds(gap: Array, at_bound: Array) -> Array:
@@ -105,7 +105,7 @@ def free_of_bounds(gap: Array, at_bound: Array) -> Array:
 def triangular(cov: Covariance) -> Unrestricted:
     """``cov`` by its triangular root, for a law that has no other."""
     root = cov.root
-    return Unrestricted.from_dense(cov.to_dense()) if root is None else Unrestricted._trusted(root)
+    return Unrestricted.from_dense(cov.to_dense()) if root is None else of_triangle(root)
 
 
 def fit_observed_unrestricted(
@@ -192,7 +192,7 @@ def available_pairs(E: Array, patterns: Patterns) -> Unrestricted:
     S = (Z.T @ Z) / np.maximum(mask.T @ mask, 1.0)
     values, vectors = np.linalg.eigh(S)
     R = triangle(np.sqrt(np.maximum(values, _LEAST))[:, None] * vectors.T)
-    return Unrestricted._trusted(R * s)
+    return of_triangle(R * s)
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class ObservedPoint:
         T = np.zeros((K, K))
         T[np.triu_indices(K)] = step
         T.ravel()[:: K + 1] = np.exp(np.maximum(np.diagonal(T), least - np.log(size)))
-        return Unrestricted._trusted(T @ self.cov.root)
+        return of_triangle(T @ self.cov.root)
 
 
 class ObservedLikelihood:
