@@ -10,8 +10,8 @@ import numpy as np
 from sm_alsgls.covariance import LowRankDiag
 
 ANSWERED = {
-    "K", "diag", "logdet", "nll", "piecewise", "precision", "precision_diag", "quad", "sample",
-    "seen", "solve", "times", "to_dense", "whiten",
+    "K", "diag", "logdet", "marginal", "nll", "piecewise", "precision", "precision_diag", "quad",
+    "root", "sample", "seen", "solve", "times", "to_dense", "whiten",
 }  # fmt: skip
 
 

@@ -41,11 +41,8 @@ class SpatialErrors(CompleteErrors):
         left = self.left.stationarity(inner, gamma, E @ self.A.T, cov.inner, at_bound, lam_F)
         return Stationarity(left.gradient_d, normal.score_size(normal.score(E, gamma)))
 
-    def interval_sigma(self, E, cov, p, floor, lam_F, least_squares):
-        return Filtered(
-            self.left.interval_sigma(E @ self.A.T, cov.inner, p, floor, lam_F, least_squares),
-            self.A,
-        )
+    def interval_sigma(self, E, cov, *known):
+        return Filtered(self.left.interval_sigma(E @ self.A.T, cov.inner, *known), self.A)
 
     def penalty(self, cov, lam_F):
         return self.left.penalty(cov.inner, lam_F)
