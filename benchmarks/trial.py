@@ -7,6 +7,7 @@ import compileall
 import json
 import os
 import py_compile
+import shlex
 import shutil
 import signal
 import sys
@@ -161,7 +162,7 @@ def copied(tree: Path, into: Path) -> Path:
     return into
 
 
-def measure(tree: Path, kept: Path, workers: int = 1) -> Known:
+def measure(tree: Path, kept: Path, workers: int = 1, suite: str = "") -> Known:
     """Run the suite once under coverage, with the test as the context of each line."""
     kept.mkdir(parents=True, exist_ok=True)
     if not (kept / "tests.json").exists():
@@ -173,7 +174,7 @@ def measure(tree: Path, kept: Path, workers: int = 1) -> Known:
             encoding="utf-8",
         )
         flags = ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
-        flags += ["-n", str(workers)] * (workers > 1)
+        flags += ["-n", str(workers)] * (workers > 1) + shlex.split(suite)
         in_fork(
             lambda: run_tests(tree, flags, Watch(kept / "tests.json")), 7200.0, kept / "log.txt"
         )
