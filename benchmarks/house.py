@@ -284,15 +284,16 @@ def _is_of_self(node: ast.AST) -> TypeGuard[ast.Attribute]:
 
 
 def _defined(nodes: Iterable[ast.AST]) -> set[str]:
-    """Names that a module defines: functions, classes, variables, and attributes of self."""
+    """Names that a module defines: functions, classes, variables, attributes of self and those."""
     found = set()
+    classes = {"self", "cls"} | {n.name for n in nodes if isinstance(n, ast.ClassDef)}
     for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if getattr(node.value, "id", "") in ("self", "cls"):
+            if getattr(node.value, "id", "") in classes:
                 found.add(node.attr)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "__setattr__":
             # A frozen dataclass sets its own: object.__setattr__(self, "_name", value).

@@ -11,7 +11,7 @@ others, the nearest and fastest first, what --budget seconds of their time hold.
 gets the other tests of those files: a result that tests share is computed in the first of them
 only. A mutant that no test can tell is a survivor; so is one that only a test beyond the budget
 would see. --again runs the survivors of an earlier --json, against the tests given or the chosen
-ones.
+ones. --suite "tests/core tests/results" narrows the suite.
 
 Mutants run in forks of a process that has the libraries imported, one BLAS thread each. --write
 puts the table into benchmarks/mutation.md; the exit status is 1 if fewer than 90 % die.
@@ -118,6 +118,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=40.0)
     parser.add_argument("--rooms", nargs="+", default=list(ROOMS))
     parser.add_argument("--measured", type=Path)
+    parser.add_argument(
+        "--suite", default="", help="arguments of pytest, of the run under coverage"
+    )
     parser.add_argument("--again", type=Path)
     parser.add_argument("--tests", nargs="+")
     parser.add_argument("--json", type=Path)
@@ -147,7 +150,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _outcomes(options: argparse.Namespace, folder: Path) -> list[Outcome]:
     tree = copied(options.tree.resolve(), folder / "tree")
-    known = measure(tree, (options.measured or folder / "measured").resolve(), options.workers)
+    kept = (options.measured or folder / "measured").resolve()
+    known = measure(tree, kept, options.workers, options.suite)
     if known.failed:
         print(f"{len(known.failed)} tests fail unbroken and are not used: {known.failed}")
     if options.again:

@@ -57,11 +57,11 @@ def counts(house: House) -> Counts:
         "modules that read private names": len({k.split()[0] for k in house.private_reads}),
         "private names that a mixin or base must have": house.borrowed.total(),
         "tests of a concrete type outside its room": house.type_tests.total(),
-        "parameters typed Any": house.any_parameters.total(),
     }
+    told |= {f"`{flag}`": number for flag, number in house.flags.items()}
+    told["parameters typed Any"] = house.any_parameters.total()
     for room, number in sorted(house.any_parameters.items()):
         told[f"- in {_short(room, package)}"] = number
-    told |= {f"`{flag}`": number for flag, number in house.flags.items()}
     return told
 
 

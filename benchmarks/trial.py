@@ -7,6 +7,7 @@ import compileall
 import json
 import os
 import py_compile
+import shlex
 import shutil
 import signal
 import sys
@@ -161,7 +162,7 @@ def copied(tree: Path, into: Path) -> Path:
     return into
 
 
-def measure(tree: Path, kept: Path, workers: int = 1) -> Known:
+def measure(tree: Path, kept: Path, workers: int = 1, suite: str = "") -> Known:
     """Run the suite once under coverage, with the test as the context of each line."""
     kept.mkdir(parents=True, exist_ok=True)
     if not (kept / "tests.json").exists():
@@ -173,7 +174,7 @@ def measure(tree: Path, kept: Path, workers: int = 1) -> Known:
             encoding="utf-8",
         )
         flags = ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
-        flags += ["-n", str(workers)] * (workers > 1)
+        flags += ["-n", str(workers)] * (workers > 1) + shlex.split(suite)
         in_fork(
             lambda: run_tests(tree, flags, Watch(kept / "tests.json")), 7200.0, kept / "log.txt"
         )
@@ -252,6 +253,10 @@ def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[s
         told = {test for n in lines for test in by_line.get(n, ())}
         if told:
             break
+    if mutant.path not in known.lines:
+        # A module that is new since the measurement: the tests of its room.
+        own, room = f"/test_{Path(mutant.path).stem}.py::", _room(mutant.path)
+        told = {n for n in known.seconds if own in n or n.startswith(f"{room}/")}
     touched = (told & known.seconds.keys()) - set(known.failed)
     files = {name.partition("::")[0] for name in touched}
     others = {n for n in known.seconds if n.partition("::")[0] in files} - touched
@@ -260,12 +265,17 @@ def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[s
     )
 
 
+def _room(path: str) -> str:
+    """The folder of the tests that mirrors a module's."""
+    return str(Path("tests", *Path(path).parts[1:-1]))
+
+
 def by_use(known: Known, path: str, names: Iterable[str]) -> list[str]:
     """Tests of the module's own name, of its room, others; a few of each file in turn, fast first.
 
     A file of a thousand quick tests of one kind would use up the budget before any other is asked.
     """
-    own, room = f"/test_{Path(path).stem}.py", str(Path("tests", *Path(path).parts[1:-1]))
+    own, room = f"/test_{Path(path).stem}.py", _room(path)
     files: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names, key=lambda name: (known.seconds[name], name)):
         files[name.partition("::")[0]].append(name)

@@ -37,6 +37,11 @@ class StreamedSystem(System):
     compressed: Rows = field(kw_only=True)
 
     @property
+    def keeps_rows(self) -> bool:
+        """No."""
+        return False
+
+    @property
     def nobs(self) -> int:
         """N."""
         return self.compressed.n_obs

@@ -61,6 +61,11 @@ class System:
         return Provenance(self.index) if self.source is None else self.source
 
     @property
+    def keeps_rows(self) -> bool:
+        """Whether the rows are at hand, or cross-products of rows that are gone."""
+        return True
+
+    @property
     def nobs(self) -> int:
         """N."""
         return len(self.Y)

@@ -92,7 +92,7 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     seen = System(bread, sample.blocks, E, cells, sigma)
 
     def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
-        weights = White() if code is None else Clusters([code], debias=debias)
+        weights = White() if code is None else Clusters(code, debias=debias)
         return BiasReducedCovariance(seen, Units(N, code), weights, choice.power or 0.0, factor)
 
     if choice.cov_type != "cluster":

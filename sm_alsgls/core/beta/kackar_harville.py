@@ -179,7 +179,7 @@ def _directions(cov: LowRank, n_obs: int, free: Array | None) -> Iterator[tuple[
     values, vectors = np.linalg.eigh(information * unit[:, None] * unit)
     # Rotations of F, which change nothing, come first.
     rotations = r * (r - 1) // 2
-    noise = len(values) * np.finfo(float).eps * values[-1]
+    noise = len(values) * np.finfo(float).eps * values.max(initial=0.0)
     for i in range(rotations, len(values)):
         if values[i] > noise:
             w = np.zeros(K * r + K)

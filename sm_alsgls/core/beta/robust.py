@@ -4,8 +4,8 @@ With W = E Sigma^-1 (N, K) the score of row n in beta is u_n = [W_nj x_nj]_j, an
 here is a sandwich V M V with the bread V = H^-1 and a meat M = sum_nm omega_nm u_n u_m':
 
     HC0       omega = I                                (White 1980)
-    cluster   omega_nm = 1 when n and m share a group  (two-way: a + b - a and b;
-              Cameron, Gelbach and Miller 2011)
+    cluster   omega_nm = 1 when n and m share a group  (two-way is three of these: a + b - a and
+              b; Cameron, Gelbach and Miller 2011)
     HAC       omega_nm = k(|n - m|)                    (Driscoll and Kraay 1998: all equations of
               a period are one cluster, periods are weighted by a kernel)
 
@@ -66,47 +66,35 @@ class White:
 
 
 class Clusters:
-    """Rows of a group are dependent; one or two groupings.
+    """Rows of one group are dependent: omega_nm = 1 where n and m share a group.
 
     The meat needs the sums over groups only: with G groups, G influences instead of N.
 
     Parameters
     ----------
-    codes : sequence of ndarray of int, shape (N,)
-        One or two arrays of group numbers from 0.
+    code : ndarray of int, shape (N,)
+        Group numbers from 0, none left out.
     debias : bool
-        Multiply the sum over each grouping by G / (G - 1).
+        Multiply by G / (G - 1).
     """
 
-    def __init__(self, codes: Sequence[Array], debias: bool = False) -> None:
-        groupings = [(1.0, code) for code in codes]
-        if len(codes) == 2:
-            both = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1]
-            groupings.append((-1.0, both.ravel()))
-        self._terms: list[tuple[float, slice]] = []
-        self._sorted: list[tuple[Array, Array]] = []
-        start = 0
-        for sign, code in groupings:
-            g = int(code.max()) + 1
-            factor = g / (g - 1.0) if debias else 1.0
-            self._terms.append((sign * factor, slice(start, start + g)))
-            order = np.argsort(code, kind="stable")
-            self._sorted.append((order, np.flatnonzero(np.diff(code[order], prepend=-1))))
-            start += g
+    def __init__(self, code: Array, debias: bool = False) -> None:
+        G = int(code.max()) + 1
+        self._factor = G / (G - 1.0) if debias else 1.0
+        self._order = np.argsort(code, kind="stable")
+        self._starts = np.flatnonzero(np.diff(code[self._order], prepend=-1))
 
     def reduce(self, U: Array) -> Array:
-        """Sums over the groups of every grouping, one grouping after the other."""
-        return np.concatenate(
-            [np.add.reduceat(U[order], starts, axis=0) for order, starts in self._sorted]
-        )
+        """Sums over the groups, (G, p)."""
+        return np.add.reduceat(U[self._order], self._starts, axis=0)
 
     def inner(self, A: Array, B: Array) -> Array:
-        """Sum over groupings of (group sums of A) (group sums of B)'."""
-        return sum(sign * (A[:, at] @ B[:, at].T) for sign, at in self._terms)
+        """(Group sums of A) (group sums of B)'."""
+        return self._factor * (A @ B.T)
 
     def diagonal(self, A: Array) -> Array:
         """Its diagonal for B = A."""
-        return sum(sign * np.square(A[:, at]).sum(axis=1) for sign, at in self._terms)
+        return self._factor * np.square(A).sum(axis=1)
 
 
 class Kernel:
@@ -195,7 +183,7 @@ class SandwichCovariance:
 
     @cached_property
     def _influence_all(self) -> Array:
-        """V U', reduced: (P, c), c <= N, or at most 3 N for two groupings."""
+        """V U', reduced: (P, c), c <= N."""
         scores = [
             self.weights.reduce(X * self._W[:, j : j + 1]) for j, X in enumerate(self._blocks)
         ]

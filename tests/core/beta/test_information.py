@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import block_diag
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.beta import information
+from sm_alsgls.core.beta.information import CoefficientCovariance, WholeRows
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.covariance import LowRankDiag
 
@@ -60,3 +61,23 @@ def test_the_cheapest_route_is_chosen():
     assert CoefficientCovariance(Design(X), cov, 4).route == "dual"
     X, cov, _ = system(40, 6, 1)
     assert CoefficientCovariance(Design(X), cov, 40).route == "dense"
+
+
+@pytest.mark.parametrize(("N", "K", "r"), [(6, 9, 1), (11, 4, 2), (20, 5, 3)])
+def test_costs_are_the_flops_and_bytes_of_what_is_done(N, K, r, monkeypatch):
+    X, cov, _ = system(N, K, r)
+    kernel = WholeRows(Design(X), cov, N)
+    P, m, squares = sum(x.shape[1] for x in X), N * r, r * (r + 1) // 2
+    products, cholesky, inverse = N * P**2, P**3 / 3, P**3 / 3
+    dense = products + cholesky + inverse
+    # T's blocks by symmetric updates, its factor, and two triangular solves of P columns.
+    dual = squares * N**2 * P + m**3 / 3 + m**2 * P
+    cg = 60 * P * (N * P + N * K * r)
+    costs = kernel.costs()
+    assert costs == pytest.approx({"dense": dense, "dual": dual, "cg": cg}, rel=1e-12)
+    for name, numbers in (("dense", 2 * P**2), ("dual", m**2 + squares * N**2)):
+        monkeypatch.setattr(information, "MEMORY", 8 * numbers)
+        assert np.isfinite(kernel.costs()[name])
+        monkeypatch.setattr(information, "MEMORY", 8 * numbers - 1)
+        assert kernel.costs()[name] == np.inf
+        assert np.isfinite(kernel.costs()["cg"])

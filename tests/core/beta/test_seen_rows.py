@@ -50,6 +50,23 @@ def test_the_cheapest_route_that_fits(monkeypatch):
     assert problem.covariance(cov).route == "cg"
 
 
+@pytest.mark.parametrize(("N", "r"), [(9, 1), (40, 2)])
+def test_costs_are_the_flops_and_bytes_of_what_is_done(N, r, monkeypatch):
+    problem, blocks, _, _, cov = system(N=N, r=r)
+    kernel = problem.covariance(cov)._kernel
+    P, m = sum(x.shape[1] for x in blocks), N * r
+    costs = kernel.costs()
+    # H from m rows, its Cholesky factor and inverse; m rows of P against one another and back.
+    assert costs["dense"] == pytest.approx(m * P**2 + 2 * P**3 / 3, rel=1e-12)
+    assert costs["dual"] == pytest.approx(2 * P * m**2 + m**3 / 3, rel=1e-12)
+    assert costs["cg"] == pytest.approx(60 * P * N * (P + 7 * r), rel=1e-12)
+    for name, numbers in (("dense", 2 * P**2), ("dual", m * (P + 2 * m))):
+        monkeypatch.setattr("sm_alsgls.core.beta.seen_rows.MEMORY", 8 * numbers)
+        assert np.isfinite(kernel.costs()[name])
+        monkeypatch.setattr("sm_alsgls.core.beta.seen_rows.MEMORY", 8 * numbers - 1)
+        assert kernel.costs()[name] == np.inf
+
+
 def test_chunks_of_rows_add_up(monkeypatch):
     problem, blocks, _, mask, cov = system()
     monkeypatch.setattr("sm_alsgls.core.beta.seen_rows._CHUNK_BYTES", 8 * 14 * 2 * 7)

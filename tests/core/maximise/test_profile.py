@@ -6,7 +6,7 @@ import scipy.optimize
 
 from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
 from sm_alsgls.core.maximise.als import als
-from sm_alsgls.core.maximise.profile import profile
+from sm_alsgls.core.maximise.profile import _covariance, profile
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from tests.core import systems
@@ -137,3 +137,19 @@ def test_a_law_without_has_none_and_one_with_counts_it():
     # At lam = 0 the law is the law of what it leaves.
     same = als(problem.with_errors(law), 1)
     assert same.nll == pytest.approx(als(problem, 1).nll, abs=1e-10)
+
+
+def test_covariance_of_the_values_is_the_inverse_curvature():
+    """Exact on a quadratic; NaN on a bound, and at what is no minimum."""
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((3, 3))
+    A, centre = root @ root.T + np.eye(3), np.array([0.4, 0.5, 0.002])
+
+    def f(x):
+        return 7.0 + 0.5 * (x - centre) @ A @ (x - centre)
+
+    np.testing.assert_allclose(_covariance(f, centre, 50), np.linalg.inv(50 * A), rtol=1e-5)
+    for at in (0.0, 1.0):
+        assert np.isnan(_covariance(f, np.array([0.4, at, 0.5]), 50)).all()
+    saddle = np.diag([1.0, -1.0, 1.0])
+    assert np.isnan(_covariance(lambda x: x @ saddle @ x, centre, 50)).all()
