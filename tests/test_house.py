@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[1]
 CIRCLES: list[tuple[str, ...]] = []
 CIRCLES_OF_ROOMS: list[tuple[str, ...]] = []
 # Concrete classes that are asked for outside their own room (isinstance, type(x) is, case).
-ASKED = {"LowRankSUR": 1, "StreamedSystem": 1}
+ASKED: dict[str, int] = {"LowRankSUR": 1}
 # Underscore names that are read of another object, across modules.
-READ = {"_results": 1, "_wrapper": 1}
+READ: dict[str, int] = {"_results": 1}
 
 # Dataclasses whose fields may be set: what the loops carry from sweep to sweep.
 LOOSE = {"_Point", "_State"}
