@@ -81,11 +81,12 @@ class Unrestricted:
     True
     """
 
-    __slots__ = ("_inverse_root_", "_precision_", "root")
+    __slots__ = ("_inverse_root_", "_precision_", "_seen_", "root")
 
     root: Array
     _inverse_root_: Array
     _precision_: Array
+    _seen_: ObservedUnrestricted
 
     def __init__(self, R: npt.ArrayLike) -> None:
         R = np.triu(_square(R, "R"))
@@ -274,8 +275,15 @@ class Unrestricted:
         """None: a row is solved for as a whole."""
 
     def seen(self, patterns: Patterns) -> ObservedUnrestricted:
-        """As rows see it that lack some of the equations."""
-        return ObservedUnrestricted(self.root, patterns)
+        """As rows see it that lack some of the equations; the last that was asked for is kept."""
+        try:
+            kept = self._seen_
+        except AttributeError:
+            kept = None
+        if kept is None or kept.patterns is not patterns:
+            kept = ObservedUnrestricted(self.root, patterns)
+            _set(self, "_seen_", kept)
+        return kept
 
     def whiten(self, M: npt.ArrayLike) -> Array:
         """M R^-1: rows M of covariance Sigma get the identity as covariance.
