@@ -70,6 +70,10 @@ class CompleteErrors:
         """In closed form (`sm_alsgls.core.beta.estimated_sigma`)."""
         return EstimatedSigma(design, factors_of(cov), self.counts).stretch
 
+    def rescaled(self, c: Array) -> CompleteErrors:
+        """Itself: factors and uniquenesses of e_j / c_j are any, as before."""
+        return self
+
     def masked(self, M: Array) -> Array:
         """All of it."""
         return M

@@ -80,6 +80,10 @@ class ObservedErrors:
         """In closed form (`sm_alsgls.core.beta.estimated_sigma`)."""
         return EstimatedSigma(design, factors_of(cov), self.counts).stretch
 
+    def rescaled(self, c: Array) -> ObservedErrors:
+        """Itself: factors and uniquenesses of e_j / c_j are any, as before."""
+        return self
+
     def masked(self, M: Array) -> Array:
         """M, zero in missing cells, whatever it has there."""
         return np.where(self.patterns.mask, M, 0.0)
