@@ -134,6 +134,7 @@ class Problem:
         self._binding: Binding = Unbound() if binding is None else binding
         if options.lam_B > 0.0 and not self._binding.ridged:
             raise OptionError("lam_B > 0 cannot be combined with restrictions on coefficients")
+        _check(errors, rows)
         self.rows, self.errors, self.options = rows, errors, options
         self.n_obs, self.K = errors.n_obs, rows.Y.shape[1]
         self._set(Design(rows.seen_blocks), rows.Y)
@@ -185,7 +186,17 @@ class Problem:
         return self.design.free if len(self.Y) == self.n_obs else Design(blocks)
 
     def with_errors(self, errors: Errors) -> Problem:
-        """The same rows and design under another law."""
+        """The same rows and design under another law, which must be of them.
+
+        Raises
+        ------
+        ShapeError
+            Another number of equations, or of rows that the likelihood is of.
+        OptionError
+            The law needs rows as they are, and these are compressed; or whole rows, and some of
+            these lack cells.
+        """
+        _check(errors, self.rows)
         again = copy.copy(self)
         again.errors = errors
         again._set(self.design.free, self.responses)
@@ -203,6 +214,7 @@ class Problem:
         if self._weights is not None:
             again._weights = [w * v * v for w, v in zip(self._weights, c, strict=True)]
         again._binding = self._binding.rescaled(c, free)
+        again.errors = self.errors.rescaled(c)
         again._set(free, (self.responses.T / c[:, None]).T)
         again.ridge = again._ridge()
         return again
@@ -320,3 +332,20 @@ class Problem:
     def union(self, rank: int) -> Covariance | None:
         """Sigma of the residuals on every regressor of the system, to start from."""
         return self.errors.union(self.rows.blocks, self.design, self.Y, self.s_ols, rank)
+
+
+def _check(errors: Errors, rows: Rows) -> None:
+    """A law that is of other rows would give likelihoods and standard errors of none."""
+    K = rows.Y.shape[1]
+    if errors.K != K or errors.n_obs != rows.n_obs:
+        raise ShapeError(
+            f"the law of the errors is of {errors.n_obs} rows of {errors.K} equations, and the "
+            f"system has {rows.n_obs} rows of {K}"
+        )
+    if errors.whole and rows.patterns is not None:
+        raise OptionError("this law of the errors needs whole rows; use missing='drop'")
+    if not errors.whole and len(rows.Y) < rows.n_obs:
+        raise OptionError(
+            f"this law of the errors needs all {rows.n_obs} rows, which were compressed to "
+            f"{len(rows.Y)}; make the problem of `Rows.of` the data"
+        )

@@ -7,7 +7,7 @@ and, where u has the covariance S,
 
 Rows of errors are rows here, so the filter of rows M is M A'. A is sparse as a rule, and factorised
 once (SuperLU); its products cost its non-zeros, and whatever S costs comes on top. No K x K array
-is made but by ``to_dense`` and ``diag``.
+is made but by ``to_dense`` and ``precision``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sm_alsgls.covariance import arrays
 from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.covariance.base import Covariance, SeenCovariance
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.exceptions import OptionError, ShapeError, SystemInputError
+from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError, SystemInputError
 
 #: A sparse array of SciPy, whose stubs know too many kinds of them.
 Sparse: TypeAlias = Any
@@ -44,6 +44,7 @@ class Filtered:
     ------
     ShapeError
         A is not K x K.
+    NonFiniteError
     SystemInputError
         A is singular.
 
@@ -59,9 +60,11 @@ class Filtered:
     """
 
     def __init__(self, inner: Covariance, A: Sparse) -> None:
-        matrix: Sparse = scipy.sparse.csc_array(A, dtype=float)
+        matrix: Sparse = scipy.sparse.csc_array(A, dtype=float, copy=True)
         if matrix.shape != (inner.K, inner.K):
             raise ShapeError(f"the filter must be {inner.K} x {inner.K}, got {matrix.shape}")
+        if not np.isfinite(matrix.data).all():
+            raise NonFiniteError("the filter of the errors must be finite")
         self.inner, self.filter = inner, matrix
         try:
             self._lu: Sparse = scipy.sparse.linalg.splu(matrix)
@@ -175,13 +178,20 @@ class Filtered:
         return 0.5 * (Sigma + Sigma.T)
 
     def diag(self) -> Array:
-        """Variances, (K,); costs what ``to_dense`` does."""
-        return np.diagonal(self.to_dense()).copy()
+        """Variances, (K,): products with Sigma of unit rows, some dozens at a time."""
+        out = np.empty(self.K)
+        for start in range(0, self.K, 64):
+            at = np.arange(start, min(start + 64, self.K))
+            unit = np.zeros((len(at), self.K))
+            unit[np.arange(len(at)), at] = 1.0
+            out[at] = self.times(unit)[np.arange(len(at)), at]
+        return out
 
     def scaled(self, c: npt.ArrayLike) -> Self:
-        """diag(c) Sigma diag(c): the filter of e / c."""
+        """diag(c) Sigma diag(c): what the filter C A C^-1 leaves has the covariance C S C."""
         c = np.broadcast_to(np.asarray(c, dtype=float), (self.K,))
-        return type(self)(self.inner, self.filter @ scipy.sparse.diags_array(1.0 / c))
+        C, back = scipy.sparse.diags_array(c), scipy.sparse.diags_array(1.0 / c)
+        return type(self)(self.inner.scaled(c), C @ self.filter @ back)
 
     def canonical(self) -> Self:
         """With the inner covariance in its canonical form."""

@@ -9,7 +9,6 @@ import numpy as np
 from sm_alsgls.core.errors.base import Step
 from sm_alsgls.core.errors.complete import CompleteErrors
 from sm_alsgls.core.errors.nuisance import Nuisance
-from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance.filtered import Filtered
 
 
@@ -28,6 +27,9 @@ class SpatialErrors(CompleteErrors):
     def at(self, values):
         return SpatialErrors(self.K, self.n_obs, self.W, float(values[0]))
 
+    def rescaled(self, c):
+        return SpatialErrors(self.K, self.n_obs, self.W * c / c[:, None], self.lam)
+
     def parameters(self, rank):
         return super().parameters(rank) + 1
 
@@ -39,7 +41,7 @@ class SpatialErrors(CompleteErrors):
     def stationarity(self, normal, gamma, E, cov, at_bound, lam_F):
         inner = normal.design.normal(cov.inner, self.n_obs)
         left = self.left.stationarity(inner, gamma, E @ self.A.T, cov.inner, at_bound, lam_F)
-        return Stationarity(left.gradient_d, normal.score_size(normal.score(E, gamma)))
+        return left._replace(score_beta=normal.score_size(normal.score(E, gamma)))
 
     def interval_sigma(self, E, cov, *known):
         return Filtered(self.left.interval_sigma(E @ self.A.T, cov.inner, *known), self.A)

@@ -134,13 +134,17 @@ class WholeRows:
     def inverse_times(self, B: Array) -> Array:
         """(Sigma x I) B of equal designs, D B of uncorrelated errors."""
         if not self._design.shared:
-            return B * self._design.expand(self._cov.diag())[:, None]
+            return B * self._design.expand(self._variances)[:, None]
         K = self._cov.K
         return np.asarray(self._cov.times(B.reshape(K, -1).T).T).reshape(B.shape)
 
     def inverse_block(self, j: int) -> Array:
         """sigma_jj I."""
-        return np.eye(int(self._design.p[j])) * self._cov.diag()[j]
+        return np.eye(int(self._design.p[j])) * self._variances[j]
+
+    @cached_property
+    def _variances(self) -> Array:
+        return self._cov.diag()
 
     def matrix(self) -> Array:
         """Block column by block column, never a second P x P array."""

@@ -11,7 +11,7 @@ What only some laws have is an attribute that says so: ``whole``, ``climbs``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -92,7 +92,8 @@ class Errors(Protocol):
     constant : float
         Of the NLL per row: log(2 pi) / 2 for every cell, and minus any log-Jacobian per row.
     whole : bool
-        Every row has all equations and one Sigma, so that residuals enter through E'E only.
+        Every row has all equations and one Sigma, so that residuals enter through E'E only, and
+        rows may be compressed.
     climbs : bool
         Whether fits of one rank start from those of a lower one: the law has a rank.
     bends : bool
@@ -141,6 +142,13 @@ class Errors(Protocol):
         self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
     ) -> CoefficientVariance:
         """Kackar and Harville's covariance of the parameters, ``bread`` being that at ``cov``."""
+        ...
+
+    def rescaled(self, c: Array) -> Errors:
+        """The law of the errors e_j / c_j, c (K,) positive; itself where no equation knows units.
+
+        Parameters of its own, if any, keep their values, and the log-Jacobian is without log c.
+        """
         ...
 
     def masked(self, M: Array) -> Array:
@@ -237,7 +245,7 @@ class Errors(Protocol):
         ...
 
     def union(
-        self, blocks: Any, design: Linear, Y: Array, s_ols: Array, rank: int
+        self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int
     ) -> Covariance | None:
         """Sigma of the residuals on every regressor of the system, to start from.
 

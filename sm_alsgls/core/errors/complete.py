@@ -93,6 +93,10 @@ class CompleteErrors:
             return bread
         return KackarHarville(bread, factors, self.n_obs, None if debiased else ~at_bound)
 
+    def rescaled(self, c: Array) -> CompleteErrors:
+        """Itself: factors and uniquenesses of e_j / c_j are any, as before."""
+        return self
+
     def masked(self, M: Array) -> Array:
         """All of it."""
         return M
@@ -230,15 +234,16 @@ class CompleteErrors:
 def union_residuals(design: Linear, Y: Array, s_ols: Array, n_obs: int, spare: int) -> Array | None:
     """Residuals (n, K) of whole rows on every regressor of the system.
 
-    None where all designs are equal, where that costs much, or where no more than ``spare`` rows
-    are left.
+    None where these are the OLS residuals, where that costs much, or where no more than ``spare``
+    rows are left.
     """
     n, K = Y.shape
     free = design.free
-    total = free.P if not free.shared else int(free.p[0])
-    if free.shared or n * min(total, n) * K > _UNION_FLOPS:
+    # Equal designs whose coefficients are tied span what one of them does.
+    bases = 1 if free.shared else K
+    if design.shared or n * min(int(free.p[:bases].sum()), n) * K > _UNION_FLOPS:
         return None
-    Q = np.concatenate([free.basis(j) for j in range(K)], axis=1)
+    Q = np.concatenate([free.basis(j) for j in range(bases)], axis=1)
     U, size, _ = np.linalg.svd(Q, full_matrices=False)
     U = U[:, size > 1e-8 * size[0]]
     E = Y - U @ (U.T @ Y)

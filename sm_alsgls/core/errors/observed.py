@@ -105,6 +105,10 @@ class ObservedErrors:
         """
         raise OptionError("Kackar and Harville's correction is that of one Sigma for all rows")
 
+    def rescaled(self, c: Array) -> ObservedErrors:
+        """Itself: factors and uniquenesses of e_j / c_j are any, as before."""
+        return self
+
     def masked(self, M: Array) -> Array:
         """M, zero in missing cells, whatever it has there."""
         return np.where(self.patterns.mask, M, 0.0)

@@ -145,6 +145,10 @@ class UnrestrictedErrors:
         made = self._estimated(bread.design, cov, exact=True, debiased=debiased)
         return bread.stretched(made.stretch)
 
+    def rescaled(self, c: Array) -> UnrestrictedErrors:
+        """Itself: the Sigma of e_j / c_j is any, as before."""
+        return self
+
     def masked(self, M: Array) -> Array:
         """All of it."""
         return M

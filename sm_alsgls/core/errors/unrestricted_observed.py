@@ -110,6 +110,10 @@ class ObservedUnrestrictedErrors:
         """
         raise OptionError("Kackar and Harville's correction is that of one Sigma for all rows")
 
+    def rescaled(self, c: Array) -> ObservedUnrestrictedErrors:
+        """Itself: the Sigma of e_j / c_j is any, as before."""
+        return self
+
     def masked(self, M: Array) -> Array:
         """M, zero in missing cells, whatever it has there."""
         return np.where(self.patterns.mask, M, 0.0)

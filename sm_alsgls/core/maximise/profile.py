@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import scipy.optimize
@@ -26,10 +26,12 @@ from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.maximise.search import search
-from sm_alsgls.core.maximise.solution import Solution, Sweep
+from sm_alsgls.core.maximise.solution import Start, Sweep
 from sm_alsgls.core.maximise.starts import continued
+from sm_alsgls.core.maximise.units import in_units
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
@@ -40,7 +42,7 @@ _ON = 1e-5
 
 
 class Profiled(Errors, Protocol):
-    """A law with parameters of its own.
+    """A law with parameters of its own, which have no units.
 
     Attributes
     ----------
@@ -59,8 +61,11 @@ class Profiled(Errors, Protocol):
         """The same law at other values (m,)."""
         ...
 
+    def rescaled(self, c: Array) -> Profiled:
+        """As `Errors.rescaled`."""
+        ...
 
-@on_one_thread
+
 def profile(
     problem: Problem,
     law: Profiled,
@@ -68,8 +73,8 @@ def profile(
     *,
     n_starts: int | None = None,
     rng: np.random.Generator | None = None,
+    first: Start | None = None,
     callback: Callable[[Sweep], object] | None = None,
-    **options: Any,
 ) -> Search:
     """Maximise over (v, beta, Sigma), from ``law``'s own values.
 
@@ -79,42 +84,105 @@ def profile(
         The rows and the design; its law is replaced.
     law : Profiled
     rank : int
-    n_starts, rng, callback, **options
+    n_starts, rng, first
         Of the search at the first values; the others go on from there.
+    callback : callable, optional
+        Gets every `Sweep` of every run; a true return value ends everything, with the best so far.
 
     Returns
     -------
     Search
         Its best solution's ``nuisance`` has the values and their covariance, and its NLL the
-        log-Jacobian. ``runs`` are those of the search at the first values.
+        log-Jacobian; ``curvature`` is that at the best. ``runs`` are those of the search at the
+        first values.
+
+    Raises
+    ------
+    OptionError
+        The first values are not within the bounds.
 
     Notes
     -----
     Cost: one search, and some 10 to 20 continued runs for each of the m parameters.
     """
+    for name, value, (low, high) in zip(
+        law.nuisance.names, law.nuisance.values, law.bounds, strict=True
+    ):
+        if not low <= value <= high:
+            raise OptionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+    return _profile(
+        problem.with_errors(law), rank, n_starts=n_starts, rng=rng, first=first, callback=callback
+    )
+
+
+class _StoppedError(Exception):
+    """The callback asked for the end."""
+
+
+@on_one_thread
+@in_units
+def _profile(
+    problem: Problem,
+    rank: int,
+    *,
+    n_starts: int | None,
+    rng: np.random.Generator | None,
+    first: Start | None,
+    callback: Callable[[Sweep], object] | None,
+) -> Search:
+    """`profile` over the parameters of the problem's own law."""
+    law = cast(Profiled, problem.errors)
     bounds = np.asarray(law.bounds, dtype=float)
     width = bounds[:, 1] - bounds[:, 0]
-    first = law.nuisance.values
-    found = search(
-        problem.with_errors(law.at(first)),
-        rank,
-        n_starts=n_starts,
-        rng=rng,
-        callback=callback,
-        **options,
-    )
-    best = [(first, found.best)]
+    stopped = False
 
-    def solved(values: Array) -> Solution:
-        again = als(problem.with_errors(law.at(values)), rank, continued(best[0][1]))
-        if again.nll < best[0][1].nll:
-            best[0] = values, again
-        return again
+    def told(sweep: Sweep) -> object:
+        nonlocal stopped
+        answer = callback(sweep) if callback is not None else None
+        stopped = stopped or bool(answer)
+        return answer
+
+    found = search(problem, rank, n_starts=n_starts, rng=rng, first=first, callback=told)
+    best = [(law.nuisance.values, found.best)]
 
     def f(unit: Array) -> float:
-        return solved(bounds[:, 0] + width * np.asarray(unit)).nll
+        values = bounds[:, 0] + width * unit
+        again = als(problem.with_errors(law.at(values)), rank, continued(best[0][1]), callback=told)
+        if stopped:
+            raise _StoppedError
+        if again.nll < best[0][1].nll:
+            best[0] = values, again
+        return again.nll
 
-    if len(width) == 1:
+    try:
+        if stopped:
+            raise _StoppedError
+        _minimise(f, (law.nuisance.values - bounds[:, 0]) / width)
+        values, solution = best[0]
+        # The likelihood at the values themselves, run to its end.
+        last = search(
+            problem.with_errors(law.at(values)),
+            rank,
+            n_starts=1,
+            first=continued(solution),
+            callback=told,
+        )
+        solution, found = last.best, replace(found, curvature=last.curvature)
+        cov = _covariance(f, (values - bounds[:, 0]) / width, problem.n_obs)
+        cov *= np.outer(width, width)
+    except _StoppedError:
+        values, solution = best[0]
+        status = "stopped by the callback" if solution.converged else solution.status
+        solution = replace(solution, converged=False, status=status)
+        cov = np.full((len(width), len(width)), np.nan)
+    jacobian = law.at(values).nuisance.log_jacobian
+    nuisance = Nuisance(law.nuisance.names, values, cov, jacobian)
+    return replace(found, best=replace(solution, nuisance=nuisance, label=found.best.label))
+
+
+def _minimise(f: Callable[[Array], float], first: Array) -> None:
+    """Minimise f over the unit cube; f itself remembers its lowest point."""
+    if len(first) == 1:
         scipy.optimize.minimize_scalar(
             lambda unit: f(np.array([unit])), bounds=(0.0, 1.0), method="bounded",
             options={"xatol": _TOL},
@@ -122,20 +190,12 @@ def profile(
     else:
         scipy.optimize.minimize(
             f,
-            (first - bounds[:, 0]) / width,
+            first,
             jac="3-point",
-            bounds=[(0.0, 1.0)] * len(width),
+            bounds=[(0.0, 1.0)] * len(first),
             method="L-BFGS-B",
             options={"ftol": 1e-14, "gtol": 1e-8},
         )
-    values, solution = best[0]
-    at = problem.with_errors(law.at(values))
-    # The likelihood at the values themselves, run to its end.
-    solution = als(at, rank, continued(solution), callback=callback)
-    jacobian = law.at(values).nuisance.log_jacobian
-    cov = _covariance(f, (values - bounds[:, 0]) / width, problem.n_obs) * np.outer(width, width)
-    nuisance = Nuisance(law.nuisance.names, values, cov, jacobian)
-    return replace(found, best=replace(solution, nuisance=nuisance, label=found.best.label))
 
 
 def _covariance(f: Callable[[Array], float], x: Array, n_obs: int) -> Array:

@@ -141,11 +141,13 @@ class _Scale:
 
     def _covariance(self, cov: Covariance) -> Covariance:
         low = cov.low_rank
-        if low is None:
-            return cov.scaled(self._c)
-        # 1 / d must be finite, which a Heywood case of a response of 1e-150 is not by itself.
-        d = np.maximum(low.uniquenesses * self._c * self._c, _SMALLEST)
-        return LowRankDiag.from_factors(low.loadings * self._c[:, None], d)
+        if low is not None:
+            # 1 / d must be finite, which a Heywood case of a response of 1e-150 is not by itself.
+            d = low.uniquenesses * self._c * self._c
+            if (d < _SMALLEST).any():
+                F = low.loadings * self._c[:, None]
+                return LowRankDiag.from_factors(F, np.maximum(d, _SMALLEST))
+        return cov.scaled(self._c)
 
     def curvature(self, curvature: Curvature) -> Curvature:
         """A direction in the units of the problem."""

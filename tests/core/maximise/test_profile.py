@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from sm_alsgls.core.design.restricted import Restrictions
 from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.profile import _covariance, profile
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
-from tests.core import systems
+from sm_alsgls.core.rows.compress import compress_rows
+from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.exceptions import OptionError
+from tests.core import dense, systems
 from tests.core.systems import ring
 from tests.worked.law import SpatialErrors
 
@@ -153,3 +157,109 @@ def test_covariance_of_the_values_is_the_inverse_curvature():
         assert np.isnan(_covariance(f, np.array([0.4, at, 0.5]), 50)).all()
     saddle = np.diag([1.0, -1.0, 1.0])
     assert np.isnan(_covariance(lambda x: x @ saddle @ x, centre, 50)).all()
+
+
+@pytest.mark.parametrize("unit", [1e-120, 1e120])
+def test_has_no_units(fitted, unit):
+    blocks, Y, _, found = fitted
+    other = profile(
+        Problem(blocks, unit * Y, ALSOptions(gtol=1e-8)), SpatialErrors(K, N, ring(K), 0.0), 1
+    ).best
+    assert other.nll == pytest.approx(found.best.nll + K * np.log(unit), rel=1e-11)
+    np.testing.assert_allclose(other.nuisance.values, found.best.nuisance.values, atol=1e-6)
+    np.testing.assert_allclose(other.nuisance.cov, found.best.nuisance.cov, rtol=1e-3)
+    assert other.nuisance.log_jacobian == pytest.approx(found.best.nuisance.log_jacobian, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["weights", "restrictions", "compressed"])
+def test_of_other_rows_and_designs(kind):
+    """The NLL at the maximum is the dense one, the log-Jacobian counted once, and the least."""
+    blocks, Y = sample(0.5, 4)
+    binding, n = None, N
+    if kind == "compressed":
+        blocks, Y = [np.tile(X, (3, 1)) for X in blocks], np.tile(Y, (3, 1))
+        n = 3 * N
+    rows = compress_rows(blocks, Y)
+    if kind == "weights":
+        root = np.sqrt(np.random.default_rng(5).uniform(0.3, 2.0, N))
+        blocks, Y = [X * root[:, None] for X in blocks], Y * root[:, None]
+        rows = Rows(blocks, Y, N, root)
+    if kind == "restrictions":
+        R = np.zeros((2, 2 * K))
+        R[0, [1, 3]], R[1, 0] = (1.0, -1.0), 1.0
+        binding = Restrictions(R, np.array([0.0, 1.0]))
+    problem = Problem.from_rows(rows, ALSOptions(gtol=1e-8), binding=binding)
+    best = profile(problem, SpatialErrors(K, n, ring(K), 0.0), 1).best
+
+    def at(lam):
+        again = als(problem.with_errors(SpatialErrors(K, n, ring(K), lam)), 1)
+        beta = problem.design.to_beta(again.gamma)
+        E = Y - np.column_stack([X @ b for X, b in zip(blocks, beta, strict=True)])
+        return dense.nll(E, again.cov.to_dense())
+
+    lam, sd = best.nuisance.values[0], np.sqrt(best.nuisance.cov[0, 0])
+    assert best.converged
+    assert best.nll == pytest.approx(at(lam), rel=1e-10)
+    # A standard error off, the profile log-likelihood is 1/2 lower, nearly.
+    for sign in (1, -1):
+        assert n * (at(lam + sign * sd) - best.nll) == pytest.approx(0.5, rel=0.1)
+
+
+def test_from_the_maximum_it_stays(fitted):
+    _, _, problem, found = fitted
+    lam = found.best.nuisance.values[0]
+    again = profile(problem, SpatialErrors(K, N, ring(K), lam), 1).best
+    assert again.nuisance.values[0] == pytest.approx(lam, abs=1e-6)
+    assert again.nll == pytest.approx(found.best.nll, abs=1e-11)
+    np.testing.assert_allclose(again.nuisance.cov, found.best.nuisance.cov, rtol=1e-3)
+
+
+@pytest.mark.parametrize("after", [1, 12, 40])
+def test_the_callback_ends_everything(fitted, after):
+    _, _, problem, found = fitted
+    told = []
+
+    def callback(sweep):
+        told.append(sweep)
+        return len(told) >= after and "enough"
+
+    best = profile(problem, SpatialErrors(K, N, ring(K), 0.0), 1, callback=callback).best
+    assert len(told) == after
+    assert not best.converged
+    assert best.status in ("stopped by the callback", "enough")
+    assert best.nll >= found.best.nll - 1e-10
+    assert np.isnan(best.nuisance.cov).all()
+
+
+def test_first_values_lie_within_the_bounds(fitted):
+    _, _, problem, _ = fitted
+    with pytest.raises(OptionError, match=r"lam must lie between -0\.95 and 0\.95, got 0\.96"):
+        profile(problem, SpatialErrors(K, N, ring(K), 0.96), 1)
+
+
+def test_curvature_is_that_at_the_best():
+    class Curved(SpatialErrors):
+        """Told by the height of its curvature where it was looked at."""
+
+        def at(self, values):
+            return Curved(self.K, self.n_obs, self.W, float(values[0]))
+
+        def hessian(self, *point, **penalties):
+            return Height(10.0 + self.lam)
+
+    class Height:
+        size = 3
+
+        def __init__(self, height):
+            self.height = height
+
+        def apply(self, v):
+            return self.height * v
+
+        def split(self, v):
+            return v, np.zeros((K, 1)), np.zeros(K)
+
+    blocks, Y = sample(0.5)
+    found = profile(Problem(blocks, Y, ALSOptions()), Curved(K, N, ring(K), 0.0), 1)
+    lam = found.best.nuisance.values[0]
+    assert found.curvature.lowest == pytest.approx(10.0 + lam, abs=1e-9)

@@ -12,6 +12,8 @@ from sm_alsgls.core.maximise.search import effort, most_starts, search
 from sm_alsgls.core.maximise.starts import random_start
 from tests.core import dense, systems
 from tests.core.second_order.test_curvature import toeplitz
+from tests.core.systems import ring
+from tests.worked.law import SpatialErrors
 
 
 def check_table(found):
@@ -372,3 +374,24 @@ def test_a_run_that_was_cut_short_never_wins(monkeypatch):
 
     monkeypatch.setattr(module, "als", runs)
     assert search(problem, 2, n_starts=2).best.converged
+
+
+# -- a law without a rank -------------------------------------------------------------------------
+
+
+def spatial(N, K, lam=0.4):
+    blocks, Y = systems.system(np.random.default_rng(2), N, K, 1, 2)
+    Y = Y @ np.linalg.inv(np.eye(K) - lam * ring(K)).T
+    return Problem(blocks, Y, ALSOptions()).with_errors(SpatialErrors(K, N, ring(K), lam))
+
+
+@pytest.mark.parametrize("spent", ["full", "lean", "least"])
+def test_a_law_without_a_rank_is_searched_at_every_size(monkeypatch, spent):
+    monkeypatch.setattr(module, "effort", lambda problem: spent)
+    problem = spatial(60, 6)
+    for n_starts in (None, 4):
+        found = search(problem, 1, n_starts=n_starts)
+        check_table(found)
+        assert found.best.converged
+        assert len(found.runs) == (n_starts or 2)
+        assert not {"grow", "random Sigma"} & {run.start for run in found.runs}
