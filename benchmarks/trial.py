@@ -371,5 +371,8 @@ class Bench:
         code = in_fork(work, SLOWER * total + 2.0 * AT_LEAST + 40.0, self.log)
         if code in (0, 5):
             return "survived", ""
+        # 1: a test failed; 2: a test module does not import; negative: the process was ended.
+        if code not in (1, 2, LATE) and code >= 0:
+            raise RuntimeError(f"pytest ended with {code}:\n{self.log.read_text(encoding='utf-8')}")
         killer = self.killer.read_text(encoding="utf-8")
         return ("late" if code == LATE else "killed"), killer
