@@ -246,15 +246,15 @@ def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[s
     text = (root / mutant.path).read_text(encoding="utf-8")
     before = known.tree / mutant.path
     by_line = known.lines.get(mutant.path, {})
-    if by_line:
-        by_line = carried(by_line, before.read_text(encoding="utf-8"), text)
+    old = before.read_text(encoding="utf-8") if before.exists() else ""
+    by_line = carried(by_line, old, text)
     told: set[str] = set()
     for lines in statement_lines(text, mutant.line):
         told = {test for n in lines for test in by_line.get(n, ())}
         if told:
             break
-    if mutant.path not in known.lines:
-        # A module that is new since the measurement: the tests of its room.
+    if not told and old != text:
+        # A function that is new since the measurement: the tests of its room.
         own, room = f"/test_{Path(mutant.path).stem}.py::", _room(mutant.path)
         told = {n for n in known.seconds if own in n or n.startswith(f"{room}/")}
     touched = (told & known.seconds.keys()) - set(known.failed)
