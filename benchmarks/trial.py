@@ -246,15 +246,15 @@ def ordered(known: Known, root: Path, mutant: Mutant) -> tuple[list[str], list[s
     text = (root / mutant.path).read_text(encoding="utf-8")
     before = known.tree / mutant.path
     by_line = known.lines.get(mutant.path, {})
-    if by_line:
-        by_line = carried(by_line, before.read_text(encoding="utf-8"), text)
+    old = before.read_text(encoding="utf-8") if before.exists() else ""
+    by_line = carried(by_line, old, text)
     told: set[str] = set()
     for lines in statement_lines(text, mutant.line):
         told = {test for n in lines for test in by_line.get(n, ())}
         if told:
             break
-    if mutant.path not in known.lines:
-        # A module that is new since the measurement: the tests of its room.
+    if not told and old != text:
+        # A function that is new since the measurement: the tests of its room.
         own, room = f"/test_{Path(mutant.path).stem}.py::", _room(mutant.path)
         told = {n for n in known.seconds if own in n or n.startswith(f"{room}/")}
     touched = (told & known.seconds.keys()) - set(known.failed)
@@ -371,5 +371,8 @@ class Bench:
         code = in_fork(work, SLOWER * total + 2.0 * AT_LEAST + 40.0, self.log)
         if code in (0, 5):
             return "survived", ""
+        # 1: a test failed; 2: a test module does not import; negative: the process was ended.
+        if code not in (1, 2, LATE) and code >= 0:
+            raise RuntimeError(f"pytest ended with {code}:\n{self.log.read_text(encoding='utf-8')}")
         killer = self.killer.read_text(encoding="utf-8")
         return ("late" if code == LATE else "killed"), killer

@@ -227,3 +227,17 @@ def test_bootstrap_results_pickle_and_need_no_data(model):
         again = module.loads(module.dumps(boot))
         pd.testing.assert_frame_equal(again.summary_frame(), frame)
         np.testing.assert_array_equal(again.converged, boot.converged)
+
+
+def test_a_normal_test_stays_normal_whatever_the_degrees_of_freedom():
+    """Equations with degrees of freedom of their own, and use_t=False of the fit or the test."""
+    X, Y, _ = simulate(60, 6, 4, 1, seed=3)
+    X = [x[:, : 2 + j % 3] for j, x in enumerate(X)]
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
+    R = np.eye(len(res.params))[[1, -1]]
+    normal, own = res.t_test(R, use_t=False), res.t_test(R)
+    assert (normal.distribution, own.distribution) == ("norm", "t")
+    np.testing.assert_allclose(normal.pvalue, 2 * stats.norm.sf(np.abs(normal.tvalue)), rtol=1e-12)
+    assert len(np.unique(own.df_denom)) == 2
+    expected = 2 * stats.t.sf(np.abs(own.tvalue), own.df_denom)
+    np.testing.assert_allclose(own.pvalue, expected, rtol=1e-12)
