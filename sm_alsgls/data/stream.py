@@ -37,6 +37,11 @@ class StreamedSystem(System):
     compressed: Rows = field(kw_only=True)
 
     @property
+    def rows_kept(self) -> bool:
+        """Whether index, Y and blocks are there."""
+        return False
+
+    @property
     def nobs(self) -> int:
         """N."""
         return self.compressed.n_obs

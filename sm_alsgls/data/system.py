@@ -99,6 +99,11 @@ class System:
         name = "" if self.cells.complete else f"in equation {self.names[j]!r}, "
         return int(self.cells.counts[j]), int(p[j]), name
 
+    @property
+    def rows_kept(self) -> bool:
+        """Whether index, Y and blocks are there."""
+        return True
+
     @cached_property
     def labels(self) -> Labels:
         """Names of equations, regressors and coefficients."""

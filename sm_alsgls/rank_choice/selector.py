@@ -10,7 +10,6 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice, count, generator, level, starts
 from sm_alsgls.core.sigma.factor import auto_rank
 from sm_alsgls.data.restrictions import Restrictions
-from sm_alsgls.data.stream import StreamedSystem
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.rank_choice.folds import cross_validate, fold_labels
@@ -100,7 +99,7 @@ def select(
         )
     limit, source = starts(n_starts), generator(rng)
     N, K, p = sizes(system)
-    if method in _ROWS and isinstance(system, StreamedSystem):
+    if method in _ROWS and not system.rows_kept:
         raise OptionError(
             f"{argument}={method!r} {_ROWS[method]}, but the rows of this model were read in "
             f"chunks and not kept; use {argument}='bic_ols'"
