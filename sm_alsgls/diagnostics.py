@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -41,7 +40,7 @@ __all__ = ["CovarianceTest", "diagonality_test", "rank_test", "sufficiency_test"
 
 
 def diagonality_test(
-    results: Any,
+    results: object,
     method: str = "lm",
     *,
     reps: int | None = None,
@@ -191,7 +190,7 @@ def diagonality_test(
 
 
 def rank_test(
-    results: Any,
+    results: object,
     *,
     n_starts: int | str = "auto",
     reps: int | None = None,
@@ -264,7 +263,7 @@ def rank_test(
 
 
 def sufficiency_test(
-    results: Any, method: str = "lr", *, correction: bool = True
+    results: object, method: str = "lr", *, correction: bool = True
 ) -> CovarianceTest:
     """Test that r factors plus a diagonal suffice, against an unrestricted Sigma.
 

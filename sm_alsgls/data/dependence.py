@@ -16,11 +16,10 @@ of the residuals that make it up. High correlations are not: 1 - |rho| of a pair
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.linalg import lapack
 
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import DuplicateEquationError
 
@@ -32,7 +31,7 @@ _LEAST = 1e-12
 _MEMBER = 1e-5
 
 
-def check_independent(system: System, problem: Any) -> None:
+def check_independent(system: System, problem: Problem) -> None:
     """No equation's OLS residuals are a combination of the others'.
 
     Raises
@@ -99,7 +98,7 @@ def dependent_set(R: np.ndarray) -> np.ndarray | None:
     return np.flatnonzero(weight > _MEMBER * weight.max())
 
 
-def _residuals(system: System, problem: Any) -> tuple[np.ndarray, bool]:
+def _residuals(system: System, problem: Problem) -> tuple[np.ndarray, bool]:
     """OLS residuals (K, n) without restrictions, and whether every row has all equations.
 
     Where cells are missing, those of the complete rows alone, if these are enough: an identity
@@ -108,7 +107,7 @@ def _residuals(system: System, problem: Any) -> tuple[np.ndarray, bool]:
     rows = problem.rows
     if rows.patterns is None:
         return problem.E_free.T, True
-    whole = rows.mask.all(axis=1)
+    whole = rows.patterns.mask.all(axis=1)
     p = max(X.shape[1] for X in rows.blocks)
     if problem.K > _SETS or whole.sum() <= problem.K + p:
         return problem.E_ols.T, False

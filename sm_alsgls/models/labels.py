@@ -22,13 +22,13 @@ class SystemData(PandasData):
     that results are labelled by the same machinery, and makes a DataFrame only when asked.
     """
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, labels: Labels) -> None:
         self._system: System | None = system
         self.exog = None
         self.orig_exog = None
         self._index = system.index
         self._ynames = system.names
-        self._param_names = self._cov_names = system.param_names
+        self._param_names = self._cov_names = labels.params
         self.const_idx, self.k_constant = None, 0
         self._cache: dict[str, Any] = {}
 

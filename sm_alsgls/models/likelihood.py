@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import Covariance, is_covariance
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.exceptions import OptionError
@@ -63,33 +62,31 @@ def loglike(model: Model, params: Any, sigma: Any) -> float:
     """See `LowRankSUR.loglike`."""
     beta, sigma = _point(model, params, sigma, "loglike")
     cells = model.system.cells
-    return float(
-        cells.log_jacobian - model.nobs * cells.nll(_residuals(model.system.rows, beta), sigma)
-    )
+    return float(cells.log_jacobian - model.nobs * cells.nll(_residuals(model, beta), sigma))
 
 
 def score(model: Model, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score`."""
     beta, sigma = _point(model, params, sigma, "score")
     rows = model.system.rows
-    W = model.system.cells.solve(_residuals(rows, beta), sigma)
-    return np.concatenate([X.T @ W[:, j] for j, X in enumerate(rows.blocks)])
+    W = model.system.cells.solve(_residuals(model, beta), sigma)
+    each = np.concatenate([X.T @ W[:, j] for j, X in enumerate(rows.blocks)])
+    return model.labels.gather(each[None, :])[0]
 
 
 def score_obs(model: Model, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.score_obs`."""
     beta, sigma = _point(model, params, sigma, "score_obs")
     cells = model.system.cells
-    W = cells.solve(
-        cells.used(residuals(model.endog, model.exog, model.labels.by_equation(beta))), sigma
-    )
-    out = np.empty((model.nobs, len(beta)))
+    E = residuals(model.endog, model.exog, model.labels.by_equation(beta))
+    W = cells.solve(cells.used(E), sigma)
+    out = np.empty((model.nobs, int(model.labels.p.sum())))
     start = 0
     for j, X in enumerate(model.system.used_blocks):
         stop = start + X.shape[1]
         np.multiply(X, W[:, j : j + 1], out=out[:, start:stop])
         start = stop
-    return out
+    return model.labels.gather(out)
 
 
 def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
@@ -104,7 +101,8 @@ def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
     _, sigma = _point(model, params, sigma, "information")
     cells = model.system.cells
     if not cells.complete:
-        return sigma.seen(cells.patterns).information(model.system.used_blocks)
+        H = sigma.seen(cells.patterns).information(model.system.used_blocks)
+        return _both_ways(model, H)
     # Columns of a design that several equations share are multiplied once.
     blocks = model.system.rows.blocks
     distinct = {id(X): X for X in blocks}
@@ -122,20 +120,21 @@ def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
     precision = sigma.solve(np.eye(model.neqs))
     out = gram[np.ix_(column, column)]
     out *= ((precision + precision.T) / 2.0)[np.ix_(owner, owner)]
-    return out
+    return _both_ways(model, out)
 
 
-def _residuals(rows: Rows, beta: np.ndarray) -> np.ndarray:
+def _both_ways(model: Model, H: np.ndarray) -> np.ndarray:
+    """Second derivatives in all coefficients (sum p_j, sum p_j) as those in the parameters."""
+    return model.labels.gather(model.labels.gather(H).T)
+
+
+def _residuals(model: Model, params: np.ndarray) -> np.ndarray:
     """Y - X beta on the compressed rows, whose products are those of all; (n, K).
 
     In missing cells it is anything finite: who reads it masks them.
     """
-    out = np.array(rows.Y.T, order="C")
-    start = 0
-    for j, X in enumerate(rows.blocks):
-        out[j] -= X @ beta[start : start + X.shape[1]]
-        start += X.shape[1]
-    return out.T
+    rows = model.system.rows
+    return residuals(rows.Y, rows.blocks, model.labels.by_equation(params))
 
 
 def _point(model: Model, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, Covariance]:

@@ -279,7 +279,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     def _handle_data(
         self, endog: System, exog: None, missing: str, hasconst: bool | None, **kwargs: Any
     ) -> SystemData:
-        return SystemData(endog)
+        return SystemData(endog, self.labels)
 
     # -- names statsmodels looks up --------------------------------------------------------
 
@@ -291,7 +291,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     @property
     def exog_names(self) -> list[str]:
         """Names of the coefficients, ``equation_variable``."""
-        return self.data.param_names
+        return self.labels.params
 
     @property
     def counts(self) -> pd.Series:

@@ -76,11 +76,15 @@ class Freedom:
         free = np.flatnonzero(~self.fixed(R))
         if not len(free):
             return free
-        left = self.left(R[free])
-        left /= np.linalg.norm(left, axis=1)[:, None]
-        _, triangle, order = scipy.linalg.qr(left.T, mode="economic", pivoting=True)
-        size = np.abs(np.diagonal(triangle))
-        return np.sort(free[order[: int((size > _FREE * size[0]).sum())]])
+        return free[spanning(self.left(R[free]))]
+
+
+def spanning(R: np.ndarray) -> np.ndarray:
+    """Positions of rows of R (m, P), none of them zero, of which the others are combinations."""
+    rows = R / np.linalg.norm(R, axis=1)[:, None]
+    _, triangle, order = scipy.linalg.qr(rows.T, mode="economic", pivoting=True)
+    size = np.abs(np.diagonal(triangle))
+    return np.sort(order[: int((size > _FREE * size[0]).sum())])
 
 
 class _Part(Freedom):

@@ -8,16 +8,14 @@ from typing import Any
 import pandas as pd
 
 from sm_alsgls.core.second_order.curvature import Curvature
-from sm_alsgls.results import criteria, nested, plots, restriction_tests, tables
-from sm_alsgls.results.likelihood_model import LikelihoodModel
+from sm_alsgls.results import criteria, nested, plots, tables
+from sm_alsgls.results import restriction_tests as restrictions
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults
 
 
 class LikelihoodResults(SystemResults):
     """`SystemResults` with a likelihood at its maximum."""
-
-    model: LikelihoodModel
 
     @property
     def converged(self) -> bool:
@@ -61,13 +59,7 @@ class LikelihoodResults(SystemResults):
         """
         return criteria.curvature(self.estimate)
 
-    def restriction_tests(self, unrestricted: Any = None) -> pd.DataFrame:
-        """LR, Wald and score tests of a restricted fit's restrictions; see `restriction_tests`.
-
-        ``unrestricted`` saves the fit without them.
-        """
-        return restriction_tests.restriction_tests(self.estimate, self.model, unrestricted)
-
+    restriction_tests = method(restrictions.restriction_tests)
     compare_lr = method(nested.compare_lr)
     glance = method(tables.glance)
     plot_trace = method(plots.plot_trace)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.problem import Problem
@@ -50,7 +48,7 @@ def maximised(
         model=model,
         labels=labels,
         beta=beta,
-        params=np.concatenate(beta),
+        params=problem.design.to_params(best.gamma),
         sigma=best.cov.canonical(),
         rank=rank,
         at_bound=best.at_bound,

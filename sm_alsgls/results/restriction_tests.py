@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -13,10 +15,8 @@ from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nested import compare_lr
 
 
-def restriction_tests(
-    restricted: Estimate, model: LikelihoodModel, unrestricted: object = None
-) -> pd.DataFrame:
-    """Three tests that the restrictions of ``restricted`` hold.
+def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.DataFrame:
+    """Three tests that the restrictions of `fit_constrained`, or of ``common=``, hold.
 
     LR compares the maxima (`compare_lr`), Wald asks at the unrestricted estimate how far it is
     from obeying, and the score test (Rao 1948) how steep the likelihood is at the restricted
@@ -26,10 +26,6 @@ def restriction_tests(
 
     Parameters
     ----------
-    restricted : Estimate
-        Of `fit_constrained` or of a model with ``common=``.
-    model : LikelihoodModel
-        What was fitted.
     unrestricted : LowRankSURResults, optional
         Of the same data without restrictions; fitted when not given.
 
@@ -43,6 +39,8 @@ def restriction_tests(
     OptionError
         Without restrictions there is nothing to test.
     """
+    # Who has a likelihood has a model that can be fitted again.
+    model = cast(LikelihoodModel, restricted.model)
     if model.restrictions is None:
         raise OptionError("the fit has no restrictions; use fit_constrained or common=")
     if unrestricted is None:

@@ -13,6 +13,7 @@ from statsmodels.stats.contrast import ContrastResults
 from sm_alsgls.results.coefficients import robust
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.freedom import spanning
 from sm_alsgls.results.in_sample import constants, rsquared, spans_constant
 from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.overall import restriction, wald
@@ -144,6 +145,8 @@ def _slopes(estimate: Estimate) -> np.ndarray:
     labels = estimate.labels
     parts = [restriction(a, int(p)) for a, p in zip(constants(estimate), labels.p, strict=True)]
     R = labels.gather(scipy.linalg.block_diag(*parts))
+    if not labels.own and len(R):
+        R = R[spanning(R)]  # what equations share is tested once
     return R[estimate.freedom.independent(R)]
 
 
