@@ -123,7 +123,7 @@ class TestErrors:
         method = getattr(model, name)
         with pytest.raises(OptionError, match=r"\(params, sigma\) needs .* pass res\.sigma"):
             method(b)
-        with pytest.raises(OptionError, match="must be a LowRankDiag, got ndarray"):
+        with pytest.raises(OptionError, match="must be a LowRankDiag or Unrestricted, got ndarray"):
             method(b, sigma.to_dense())
         with pytest.raises(OptionError, match="of 2 equations, the model has 5"):
             method(b, LowRankDiag.diagonal(np.ones(2)))

@@ -136,7 +136,7 @@ def test_without_factors_there_is_one_error(res):
     estimate = other_law(res.estimate)
     of_factors = [
         factors.loadings, factors.uniquenesses, factors.communalities, factors.factor_scores,
-        factors.heywood, factors.rotated_loadings, plots.plot_loadings, plots.plot_factor_scores,
+        factors.rotated_loadings, plots.plot_loadings, plots.plot_factor_scores,
         plots.plot_communalities,
     ]  # fmt: skip
     said = set()
