@@ -79,7 +79,7 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     if corrected:
         taken = p + (estimate.df.taken if choice.kwds["dof"] == "p+r" else 0)
         factor = np.sqrt(counts / (counts - taken))
-    scale = labels.least(factor) * (bent(estimate, bread) if corrected else 1.0)
+    scale = labels.mean(factor) * (bent(estimate, bread) if corrected else 1.0)
     if choice.cov_type == "sandwich":
         W = sigma.solve(sample.E)
         return WorkingCovariance(bread, W, N, scale)
@@ -152,7 +152,7 @@ def beside_leverage(estimate: Estimate, bread: Bread) -> np.ndarray:
     stretch = None
     errors = estimate.sample.problem.errors
     if errors.bends:
-        return estimate.labels.least(factor) * bent(estimate, bread)
+        return estimate.labels.mean(factor) * bent(estimate, bread)
     if estimate.debiased and estimate.rank:
         stretch = errors.stretch(design, sigma_inference(estimate))
     out = []

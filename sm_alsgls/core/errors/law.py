@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from sm_alsgls.core.errors.base import Errors
@@ -58,7 +59,7 @@ def law_of(rank: int | str) -> Law:
     if rank == FULL:
         return Law(FULL, 0, unrestricted, _triangle, 1, ("als", "two-step"))
     r = int(rank)
-    return Law(r, r, low_rank, lambda K: sigma_parameters(K, r), r, ("als", "em", "two-step"))
+    return Law(r, r, low_rank, partial(sigma_parameters, r=r), r, ("als", "em", "two-step"))
 
 
 def _triangle(K: int) -> int:
