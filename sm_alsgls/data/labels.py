@@ -142,6 +142,14 @@ class Labels:
         owner, position = self._pairs
         return np.unique(owner[np.isin(position, at)])
 
+    def holder(self, at: np.ndarray) -> int | None:
+        """An equation that has all of the parameters at positions ``at``; None where none has."""
+        owner, position = self._pairs
+        for j in self.users(at[-1:]):
+            if np.isin(at, position[owner == j]).all():
+                return int(j)
+        return None
+
     def whole(self, j: int, R: np.ndarray) -> np.ndarray:
         """Combinations R (m, p_j) of the coefficients of equation j, of all parameters: (m, P)."""
         out = np.zeros((len(R), self.P))

@@ -13,12 +13,11 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.results.coefficients import bse, bse_of, law_of
+from sm_alsgls.results.coefficients import bse, bse_at, bse_of, law_at, law_of
 from sm_alsgls.results.equation_tests import conf_int
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import communalities, factors, heywood
 from sm_alsgls.results.header import Header
-from sm_alsgls.results.hypotheses import t_test
 from sm_alsgls.results.in_sample import rsquared, spans_constant
 from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named
@@ -139,13 +138,11 @@ def _own(estimate: Estimate, j: int) -> tuple[np.ndarray, np.ndarray]:
 def _common(estimate: Estimate, labels: list[str], alpha: float, width: int) -> SimpleTable:
     """The coefficients that equations share; of the others no standard error is computed."""
     common = estimate.labels.common
-    tested = t_test(estimate, np.eye(estimate.labels.P)[common])
-    errors = np.ravel(tested.sd)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(errors > 0.0, np.ravel(tested.effect) / errors, np.nan)
-        pvalues = np.where(errors > 0.0, np.ravel(tested.pvalue), np.nan)
-    intervals = np.atleast_2d(tested.conf_int(alpha))
-    values = [np.ravel(tested.effect), errors, ratios, pvalues, intervals]
+    coefs, errors, law = estimate.params[common], bse_at(estimate, common), law_at(estimate, common)
+    ratios = coefs / np.where(errors > 0.0, errors, np.nan)
+    half = law.ppf(1.0 - alpha / 2.0) * errors
+    intervals = np.column_stack([coefs - half, coefs + half])
+    values = [coefs, errors, ratios, 2.0 * law.sf(np.abs(ratios)), intervals]
     return _table(estimate, values, labels, alpha, width, "Common coefficients")
 
 
