@@ -361,3 +361,20 @@ def test_nothing_own(data, holes):
     np.testing.assert_allclose(res.params, other.params[names], rtol=1e-8)
     np.testing.assert_allclose(res.bse, other.bse[names], rtol=1e-8)
     assert res.llf == pytest.approx(other.llf, abs=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["nonrobust", "HC0", "KH"])
+@pytest.mark.parametrize("common", [["x1", "x2"], True])
+def test_under_an_unrestricted_sigma(data, common, kind):
+    """The design asks no law which it is."""
+    Y, X = data[0].iloc[:, :5], {name: data[1][name] for name in data[0].columns[:5]}
+    res = LowRankSUR(Y, X, rank="full", common=common).fit(cov_type=kind, **TIGHT)
+    free = LowRankSUR(Y, X, rank="full")
+    shared = [n for n in res.params.index if "_" not in n]
+    places = {x: [n for n in free.exog_names if n.endswith(f"_{x}")] for x in shared}
+    rows = [f"{at[0]} = {name}" for at in places.values() for name in at[1:]]
+    other = free.fit_constrained(rows, cov_type=kind, **TIGHT)
+    names = [places[n][0] if n in places else n for n in res.params.index]
+    np.testing.assert_allclose(res.params, other.params[names], rtol=1e-7)
+    np.testing.assert_allclose(res.bse, other.bse[names], rtol=1e-6)
+    assert res.llf == pytest.approx(other.llf, abs=1e-7)

@@ -172,7 +172,8 @@ def bent(estimate: Estimate, bread: Bread) -> np.ndarray:
 
     The ratio (P,) of the small-sample standard errors to those at the fit's own Sigma, with
     N_j / (N_j - p_j) for the coefficients: ones where the law tells by degrees of freedom.
-    Restricted fits have one ratio, the geometric mean.
+    Where restrictions may make coefficients equal they have one ratio, the geometric mean; common
+    ones are held once.
     """
     problem, P = estimate.sample.problem, estimate.labels.P
     if not (estimate.debiased and problem.errors.bends):
@@ -184,6 +185,6 @@ def bent(estimate: Estimate, bread: Bread) -> np.ndarray:
     own = bread.variances() * estimate.labels.least(estimate.counts / estimate.df.equation)
     free = own > 0.0
     ratio = np.sqrt(np.divide(made.variances(), own, out=np.ones(P), where=free))
-    if bread.tied.any():
+    if estimate.model.restrictions is not None:
         return np.full(P, float(np.exp(np.mean(np.log(ratio[free])))))
     return ratio
