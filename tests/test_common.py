@@ -343,7 +343,7 @@ def test_two_equations_that_share_all_but_one():
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_nothing_own(data, holes):
-    """Few parameters stand for many: H is formed, of rows that are whole or not."""
+    """Few parameters stand for many, of rows that are whole or not."""
     Y, X = data
     if holes:
         Y = Y.mask(np.random.default_rng(8).random(Y.shape) < 0.1)

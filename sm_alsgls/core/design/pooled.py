@@ -36,8 +36,6 @@ from sm_alsgls.covariance.base import RowCovariance
 
 Array = np.ndarray
 
-# Parameters up to which H is formed, by as many solves.
-_FEW = 16
 # Own columns lead a basis where they have less than this share of its other directions.
 _LEADS = 1e-12
 
@@ -177,8 +175,6 @@ class PooledDesign:
 
     def normal(self, cov: RowCovariance, n_obs: int, ridge: Ridge | None = None) -> NormalEquations:
         """H at a covariance of the rows."""
-        if self.P <= _FEW:
-            return FormedEquations(self, cov, n_obs, ridge)
         return NormalEquations(self, cov, n_obs, ridge)
 
     def variance(self, of_free: Callable[[PerEquation], Bread]) -> PooledVariance:
@@ -261,48 +257,6 @@ class PooledDesign:
     def stretched(self, stretch: Callable[[int], Array]) -> PooledDesign:
         """The design of blocks Q_j A_j^-1 R_j, A_j = ``stretch(j)`` in the gamma of ``free``."""
         return PooledDesign(self.free.stretched(stretch), self.places, self._units)
-
-    @cached_property
-    def units(self) -> tuple[Array, Array]:
-        """Fitted values of each unit vector of g, (K, n, P), and their products, (K, P, P)."""
-        Z = np.stack([self.fitted(e).T for e in np.eye(self.P)], axis=2)
-        return Z, np.matmul(Z.transpose(0, 2, 1), Z)
-
-
-class FormedEquations(NormalEquations):
-    """H of few parameters that stand for many coefficients, formed once."""
-
-    design: PooledDesign
-
-    def __init__(
-        self, design: PooledDesign, cov: RowCovariance, n_obs: int, ridge: Ridge | None = None
-    ) -> None:
-        super().__init__(design, cov, n_obs, ridge)
-        self.diagonal = self.matrix.diagonal()
-
-    @cached_property
-    def matrix(self) -> Array:
-        """H, (P, P)."""
-        if self._in_pieces:
-            H = self.apply_many(np.eye(self.design.P))
-            return 0.5 * (H + H.T)
-        Z, products = self.design.units
-        K, n, P = Z.shape
-        solver = self.cov.piecewise(n * P)
-        if solver is None:
-            W = np.stack([self.cov.solve(Z[:, :, i].T).T for i in range(P)], axis=2)
-            H = np.matmul(Z.transpose(0, 2, 1), W).sum(axis=0)
-        else:
-            everything = np.arange(K)
-            solver.read(everything, Z.reshape(K, n * P))
-            taken = solver.taken(everything, np.empty((K, n * P))).reshape(Z.shape)
-            H = np.tensordot(solver.scale(everything), products, axes=1)
-            H -= np.matmul(Z.transpose(0, 2, 1), taken).sum(axis=0)
-        return 0.5 * (H + H.T)
-
-    def apply(self, g: Array) -> Array:
-        """H g for flat ``g`` (P,)."""
-        return self.matrix @ g
 
 
 def _leads(free: PerEquation, places: Places) -> bool:

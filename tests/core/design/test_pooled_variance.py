@@ -10,7 +10,6 @@ from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.pooled import PooledDesign
 from sm_alsgls.core.design.restricted import RestrictedVariance
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.patterns import Patterns
 from tests.core.design.test_pooled import SHARES, N, flat, made, stacked
 
 
@@ -71,10 +70,11 @@ def test_covariance_is_that_of_the_stacked_system(kind, route, monkeypatch):
     assert covariance.tied.tolist() == [(np.array(share) >= 0).any() for share in SHARES[kind]]
 
 
-@pytest.mark.parametrize("few", [0, 16])
+@pytest.mark.parametrize("large", [0, 200_000])
 @pytest.mark.parametrize("kind", SHARES)
-def test_normal_equations(kind, few, monkeypatch):
-    monkeypatch.setattr("sm_alsgls.core.design.pooled._FEW", few)
+def test_normal_equations(kind, large, monkeypatch):
+    """In tiles, and of whole arrays."""
+    monkeypatch.setattr("sm_alsgls.core.design.normal._LARGE", large)
     blocks, places = made(kind)
     cov = errors(len(blocks))
     V, G, precision = twin(blocks, places, cov)
@@ -84,8 +84,9 @@ def test_normal_equations(kind, few, monkeypatch):
     H = Q.T @ precision @ Q
     g = np.random.default_rng(2).standard_normal(places.P)
     np.testing.assert_allclose(normal.apply(g), H @ g, rtol=1e-10, atol=1e-10)
-    if places.P <= few:
-        np.testing.assert_allclose(normal.diagonal, np.diag(H), rtol=1e-11)
+    B = design.lift(np.eye(places.P))
+    within = np.diag(B.T @ np.diag(design.free.expand(cov.precision_diag())) @ B)
+    np.testing.assert_allclose(normal.diagonal, within, rtol=1e-11)
     E = np.random.default_rng(3).standard_normal((N, len(blocks)))
     score = normal.score(E, g)
     np.testing.assert_allclose(score, Q.T @ precision @ flat(E), atol=1e-10)
@@ -138,49 +139,3 @@ def test_directions_span_what_pooling_leaves():
     directions = ours.directions(to_beta)
     np.testing.assert_allclose(directions.T @ directions, np.eye(places.P), atol=1e-12)
     np.testing.assert_allclose(restrictions(places) @ to_beta @ directions, 0.0, atol=1e-10)
-
-
-class Whole:
-    """A covariance of the rows that has no pieces."""
-
-    def __init__(self, seen):
-        self._seen = seen
-        self.precision = None
-
-    def piecewise(self, n):
-        return None
-
-    def solve(self, M):
-        return self._seen.solve(M)
-
-    def precision_diag(self):
-        return self._seen.precision_diag()
-
-
-@pytest.mark.parametrize("holes", [False, True])
-@pytest.mark.parametrize("kind", ["nothing own", "one"])
-def test_few_parameters_form_what_products_are(kind, holes, monkeypatch):
-    blocks, places = made(kind)
-    K = len(blocks)
-    mask = np.ones((N, K), dtype=bool)
-    if holes:
-        mask = np.random.default_rng(5).random((N, K)) < 0.7
-        blocks = [X * m[:, None] for X, m in zip(blocks, mask.T, strict=True)]
-    design = PooledDesign(Design(blocks), places)
-    seen = errors(K).seen(Patterns(mask)) if holes else errors(K)
-    G = stacked(blocks, places)
-    g = np.random.default_rng(6).standard_normal(places.P)
-    fitted = design.fitted(g)
-    # Row by row: Sigma of what is seen, inverted.
-    Sigma, W = errors(K).to_dense(), np.zeros((N, K))
-    for n in range(N):
-        at = np.flatnonzero(mask[n])
-        if len(at):
-            W[n, at] = np.linalg.solve(Sigma[np.ix_(at, at)], fitted[n, at])
-    want = design.project(W)
-    assert np.abs(G.T @ flat(W)).max() > 0.0
-    for cov in (seen, Whole(seen)):
-        normal = design.normal(cov, N)
-        np.testing.assert_allclose(normal.apply(g), want, rtol=1e-9, atol=1e-9)
-    monkeypatch.setattr("sm_alsgls.core.design.normal._LARGE", 0)
-    np.testing.assert_allclose(design.normal(seen, N).apply(g), want, rtol=1e-9, atol=1e-9)
