@@ -127,7 +127,7 @@ def select_rank(
         blocks = _block_labels(model, blocks)
     return select(
         model.system,
-        model.restrictions,
+        model.parameters,
         method,
         candidates,
         rng,

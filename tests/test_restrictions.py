@@ -107,22 +107,26 @@ def test_is_the_restricted_maximum():
 def test_common_coefficients(system, free):
     X, Y = system
     res = LowRankSUR(Y, X, rank=1, common=["x1"]).fit()
-    slopes = res.params[[n for n in res.params.index if n.endswith("x1")]]
-    np.testing.assert_allclose(slopes, slopes.iloc[0], atol=1e-12)
+    assert list(res.params.index[:4]) == ["x1", "y1_const", "y1_x2", "y2_const"]
+    assert len(res.params) == 17
+    assert {one.params["x1"] for one in res.equations.values()} == {res.params["x1"]}
     assert res.df_model == free.df_model - 7
     every = LowRankSUR(Y, X, rank=1, common=True).fit()
-    np.testing.assert_allclose(every.params.to_numpy().reshape(8, 3).std(axis=0), 0.0, atol=1e-12)
+    assert list(every.params.index) == ["const", "x1", "x2"]
     strings = LowRankSUR(Y, X, rank=1).fit_constrained(
         [f"y1_x1 - y{j}_x1 = 0" for j in range(2, 9)]
     )
     assert strings.llf == pytest.approx(res.llf, abs=1e-6)
+    assert strings.params["y1_x1"] == pytest.approx(res.params["x1"], abs=1e-5)
+    assert strings.bse["y8_x1"] == pytest.approx(res.bse["x1"], rel=1e-4)
 
 
 def test_equal_designs_are_no_longer_ols(system):
     X, Y = system
     res = LowRankSUR(Y, X[0], rank=1, common=["x1"]).fit()
     ols = np.linalg.lstsq(X[0], Y, rcond=None)[0]
-    assert np.abs(res.params.to_numpy().reshape(8, 3).T - ols).max() > 1e-3
+    ours = np.column_stack([one.params for one in res.equations.values()])
+    assert np.abs(ours - ols).max() > 1e-3
     assert res.mle_retvals["score_beta"] <= 1e-6
 
 
@@ -131,18 +135,24 @@ def test_from_formula_and_a_panel():
     res = LowRankSUR.from_formula(
         "invest ~ value + capital", load_grunfeld(), common=["capital"], **kwds
     ).fit()
-    slopes = res.params[[n for n in res.params.index if n.endswith("capital")]]
-    assert slopes.std() < 1e-12
+    assert [n for n in res.params.index if n.endswith("capital")] == ["capital"]
     assert res.converged
 
 
 def test_restrictions_add_to_common_ones(system):
     X, Y = system
     model = LowRankSUR(Y, X, rank=1, common=["x1"])
-    res = model.fit_constrained("y1_x1 = 0.25")
-    slopes = res.params[[n for n in res.params.index if n.endswith("x1")]]
-    np.testing.assert_allclose(slopes, 0.25, atol=1e-12)
-    assert len(model.restrictions.q) == 7
+    res = model.fit_constrained("x1 = 0.25, y1_x2 = y2_x2")
+    assert res.params["x1"] == pytest.approx(0.25, abs=1e-14)
+    assert res.params["y1_x2"] == pytest.approx(res.params["y2_x2"], abs=1e-13)
+    assert (res.bse["x1"], model.restrictions, len(res.model.restrictions.q)) == (0.0, None, 2)
+    strings = LowRankSUR(Y, X, rank=1).fit_constrained(
+        [*(f"y{j}_x1 = 0.25" for j in range(1, 9)), "y1_x2 = y2_x2"]
+    )
+    assert strings.llf == pytest.approx(res.llf, abs=1e-6)
+    own = strings.bse[strings.bse > 0.0]
+    np.testing.assert_allclose(res.bse[own.index], own, rtol=1e-4)
+    assert res.df_model == strings.df_model
 
 
 def test_bootstrap_obeys(bound):

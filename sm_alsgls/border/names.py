@@ -23,7 +23,13 @@ def candidates(name: Any, frame: pd.DataFrame) -> str:
 
 
 def close(name: Any, known: Sequence[Any], what: str = "there are") -> str:
-    """Those of the known names that may have been meant by one that is none, else all."""
+    """Those of the known names that may have been meant by one that is none, else all.
+
+    What equations share is called as its variable: of ``equation_variable`` that is the end.
+    """
+    ends = [label for label in known if str(label) and str(name).endswith(f"_{label}")]
+    if ends:
+        return f" (did you mean {shown(max(ends, key=lambda label: len(str(label))))}?)"
     texts = {str(label).lower(): shown(label) for label in reversed(known)}
     near = difflib.get_close_matches(str(name).lower(), texts, n=5)
     if near:

@@ -145,7 +145,7 @@ class Problem:
         self.design: Linear = self._binding.bind(free)
         Y = self.errors.masked(Y)
         if self.design.origin is not None:
-            Y = Y - free.fitted(self.design.origin)
+            Y = Y - self.design.free.fitted(self.design.origin)
         self.Y = np.asfortranarray(Y)
         self.gamma_ols = self.design.project(self.Y)
         E = self.residuals(self.gamma_ols)

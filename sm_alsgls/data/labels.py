@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from sm_alsgls.core.design.places import Places
+
 #: Where an equation's coefficients sit in the flat vector of the parameters.
 Columns = slice | np.ndarray
 
@@ -55,6 +57,15 @@ class Labels:
         start = [0, *stop[:-1]]
         places = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         return cls(equations, regressors, params, places, named)
+
+    def shared(self, names: list[str], places: Places) -> Labels:
+        """The same equations with common coefficients, which come first and are called ``names``.
+
+        Each equation's own keep their names, ``equation_regressor``.
+        """
+        of_each = Labels.of_own(self.equations, self.regressors).params
+        params = [*names, *(of_each[i] for i in places.first[places.m :])]
+        return Labels(self.equations, self.regressors, params, places.columns, self.named)
 
     @property
     def P(self) -> int:
@@ -110,6 +121,14 @@ class Labels:
         np.minimum.at(out, at, values[owner])
         return out.astype(np.asarray(values).dtype)
 
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """One positive value an equation (K,) as one a parameter (P,): the geometric mean."""
+        if self.own:
+            return np.repeat(values, self.p)
+        owner, at = self._pairs
+        logs = np.bincount(at, weights=np.log(values)[owner], minlength=self.P)
+        return np.asarray(np.exp(logs / np.bincount(at, minlength=self.P)))
+
     def least_of(self, values: np.ndarray) -> np.ndarray:
         """One value a parameter (P,) as one an equation (K,): the least of its coefficients'."""
         if self.own:
@@ -122,6 +141,14 @@ class Labels:
             return np.unique(np.searchsorted(np.cumsum(self.p), at, side="right"))
         owner, position = self._pairs
         return np.unique(owner[np.isin(position, at)])
+
+    def holder(self, at: np.ndarray) -> int | None:
+        """An equation that has all of the parameters at positions ``at``; None where none has."""
+        owner, position = self._pairs
+        for j in self.users(at[-1:]):
+            if np.isin(at, position[owner == j]).all():
+                return int(j)
+        return None
 
     def whole(self, j: int, R: np.ndarray) -> np.ndarray:
         """Combinations R (m, p_j) of the coefficients of equation j, of all parameters: (m, P)."""
@@ -136,6 +163,39 @@ class Labels:
         out = np.zeros((len(M), self.P))
         np.add.at(out.T, self._pairs[1], M.T)
         return out
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """A place of each parameter among the coefficients of all equations, (P,)."""
+        at = self._pairs[1]
+        out = np.empty(self.P, dtype=np.intp)
+        out[at[::-1]] = np.arange(len(at))[::-1]
+        return out
+
+    def of_free(self, R: np.ndarray) -> np.ndarray:
+        """Combinations (m, P) as combinations of coefficients that nothing ties, (m, sum p_j)."""
+        out = np.zeros((len(R), len(self._pairs[1])))
+        out[:, self.first] = R
+        return out
+
+    def equalities(self) -> np.ndarray:
+        """Rows R of R beta = 0 that make equal what is shared, (sum p_j - P, sum p_j)."""
+        at = self._pairs[1]
+        others = np.setdiff1d(np.arange(len(at)), self.first)
+        others = others[np.argsort(at[others], kind="stable")]
+        R = np.zeros((len(others), len(at)))
+        R[np.arange(len(others)), self.first[at[others]]] = 1.0
+        R[np.arange(len(others)), others] = -1.0
+        return R
+
+    def split(self, params: np.ndarray) -> np.ndarray:
+        """Parameters as the coefficients of all equations, one after another, (sum p_j,)."""
+        return np.asarray(params[self._pairs[1]])
+
+    @cached_property
+    def common(self) -> np.ndarray:
+        """Positions of the parameters that several equations share."""
+        return np.flatnonzero(np.bincount(self._pairs[1], minlength=self.P) > 1)
 
     @cached_property
     def owners(self) -> list[str]:

@@ -15,7 +15,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.data.dependence import check_independent
-from sm_alsgls.data.restrictions import Restrictions
+from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import (
     DegenerateResponseError,
@@ -36,12 +36,13 @@ _FAR, _POWER = 1e30, 303
 def build_problem(
     system: System,
     options: ALSOptions,
-    restrictions: Restrictions | None = None,
+    parameters: Parameters | None = None,
     law: Callable[[Rows], Errors] = low_rank,
 ) -> Problem:
     """Factorise the system; errors name equations and columns by their labels.
 
-    ``law`` makes the law of the errors of its rows.
+    ``parameters`` are by default each equation's own; ``law`` makes the law of the errors of its
+    rows.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def build_problem(
     """
     _sizes(system)
     try:
-        binding = None if restrictions is None else restrictions.binding()
+        binding = None if parameters is None else parameters.binding()
         problem = Problem.from_rows(system.rows, options, law=law, binding=binding)
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
@@ -61,9 +62,10 @@ def build_problem(
             "by a power of ten"
         ) from None
     except InconsistentRestrictionsError as error:
-        if restrictions is None:
+        if parameters is None or parameters.restrictions is None:
             raise
-        raise RestrictionError(restrictions.explain(error, system.param_names)) from None
+        told = parameters.restrictions.explain(error, parameters.labels.params)
+        raise RestrictionError(told) from None
     _exact_fits(system, problem)
     _variances(system, problem)
     try:

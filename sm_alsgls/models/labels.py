@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,13 @@ class SystemData(PandasData):
     def xnames(self) -> list[str]:
         """Names of the coefficients, ``equation_variable``."""
         return self._param_names
+
+    def renamed(self, labels: Labels) -> SystemData:
+        """The same data of a model with other coefficients."""
+        again = copy.copy(self)
+        again._param_names = again._cov_names = labels.params
+        again._cache = {}
+        return again
 
     def remove(self) -> None:
         """Let go of the data."""

@@ -91,7 +91,7 @@ def score_obs(model: Model, params: Any, sigma: Any) -> np.ndarray:
 
 def information(model: Model, params: Any, sigma: Any) -> np.ndarray:
     """See `LowRankSUR.information`."""
-    P = model.labels.P
+    P = int(model.labels.p.sum())
     if P > LARGEST:
         raise OptionError(
             f"the information of {P} coefficients is a {P} x {P} matrix, {8e-9 * P * P:.1f} GB; it "

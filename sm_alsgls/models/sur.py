@@ -36,13 +36,11 @@ from sm_alsgls.core.rows.joint_rows import JointRows
 from sm_alsgls.data.cell_system import cell_system
 from sm_alsgls.data.held_system import hold
 from sm_alsgls.data.keywords import coefficients, refuse, watched
+from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.problem import build_problem
 from sm_alsgls.data.read import build_system
-from sm_alsgls.data.restrictions import (
-    Restrictions,
-    common_restrictions,
-    parse_restrictions,
-)
+from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.stream import read_stream
 from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import MISSING
@@ -114,8 +112,9 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         ratios matter: they are divided by their mean (of the rows; of the cells of each
         equation). 0 leaves the row or cell out. Labelled weights are aligned with the rows.
     common : list of str or True, optional
-        Regressors whose coefficients are equal in all equations that have them; True is every
-        regressor that equations share. Factors are taken as independent of them, see the Notes.
+        Regressors that have one coefficient in all equations that have them, called as the
+        regressor; True is every regressor that equations share. Factors are taken as independent
+        of them, see the Notes.
 
     Attributes
     ----------
@@ -232,14 +231,19 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             self._system = hold(cell_system(endog, exog, missing, weights))
         self.n_dropped = self.system.n_dropped + (_formula.n_dropped if _formula else 0)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
-        self._set_up(0 if rule else rank, _formula)
-        self._restrict(common_restrictions(common, self.system))
+        parameters = Parameters.of(self.system.labels, common)
+        self._set_up(0 if rule else rank, parameters, _formula)
         if rule:
             self._choose_rank(rule)
 
-    def _set_up(self, rank: int | str, formula: FormulaSystem | FormulaStream | None) -> None:
+    def _set_up(
+        self,
+        rank: int | str,
+        parameters: Parameters,
+        formula: FormulaSystem | FormulaStream | None,
+    ) -> None:
         system = self.system
-        self.labels = system.labels
+        self.parameters, self.labels = parameters, parameters.labels
         groups = getattr(formula, "groups", None)  # a stream has none
         self.law = resolve_law(rank, system, groups)
         self.rank: int | str = self.law.rank
@@ -248,33 +252,38 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
         self._source: Provenance | None = None
-        names = self.labels.params
-        if len(set(names)) < len(names):
-            twice = next(n for n in names if names.count(n) > 1)
-            raise ShapeError(
-                f"two coefficients would both be called {twice!r} (equation_variable); "
-                "rename an equation or a column"
-            )
         super().__init__(system)
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
         self._counts, self.n_cells = system.cells.counts, system.cells.n_cells
         self._joint: dict[int, JointRows | None] = {}
+        self._count()
 
     def _choose_rank(self, rule: str) -> None:
         warn_if_no_factor(rule, self.system, stacklevel=5)
         self.rank_selection = choose_rank(
-            self.system, self.restrictions, rule, getattr(self.formula_system, "time", None)
+            self.system, self.parameters, rule, getattr(self.formula_system, "time", None)
         )
         self.law = law_of(self.rank_selection.rank)
         self.rank, self.rank_method = self.law.rank, rule
-        self._restrict(self.restrictions)
+        self._count()
 
-    def _restrict(self, restrictions: Restrictions | None) -> None:
-        """Bind the coefficients; the parameters counted are the free ones."""
-        self.restrictions = restrictions
-        free = len(self.exog_names) - (0 if restrictions is None else len(restrictions.q))
-        self.df_model = float(free + self.law.parameters(self.neqs))
+    def _count(self) -> None:
+        """The parameters counted are the free ones."""
+        self.df_model = float(self.parameters.free + self.law.parameters(self.neqs))
+
+    def _with(self, parameters: Parameters) -> LowRankSUR:
+        """The same model with other coefficients."""
+        model = copy.copy(self)
+        model.parameters, model.labels = parameters, parameters.labels
+        model.data = self.data.renamed(parameters.labels)
+        model._count()
+        return model
+
+    @property
+    def restrictions(self) -> Restrictions | None:
+        """Restrictions on the coefficients, of `fit_constrained`; common ones need none."""
+        return self.parameters.restrictions
 
     def _handle_data(
         self, endog: System, exog: None, missing: str, hasconst: bool | None, **kwargs: Any
@@ -290,7 +299,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
 
     @property
     def exog_names(self) -> list[str]:
-        """Names of the coefficients, ``equation_variable``."""
+        """Names of the coefficients: ``equation_variable``, or the variable of a common one."""
         return self.labels.params
 
     @property
@@ -412,10 +421,10 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         maximise = _maximiser(method, self.system.cells, self.law)
         complete = self.system.cells.complete
         choice = choose(cov_type, given, debiased, self.provenance, complete, self.law.has_factors)
-        problem = build_problem(self.system, options, self.restrictions, self.law.make)
+        problem = build_problem(self.system, options, self.parameters, self.law.make)
         if choice.cov_type == "pcse":
             check_least_squares(self.rank, options.lam_B)
-            if self.restrictions is not None:
+            if self.parameters.bound:
                 maximise = _least_squares
         order = self.law.order
         bars = ProgressBars(most_starts(problem, order, limit)) if progress else None
@@ -488,15 +497,12 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         RestrictionError
             Unreadable, redundant or contradictory restrictions, which are named.
         """
-        model = copy.copy(self)
-        model._restrict(parse_restrictions(constraints, self.system) + self.restrictions)
-        return model.fit(**kwds)
+        return self._with(self.parameters.restricted(constraints)).fit(**kwds)
 
     def without_restrictions(self) -> LowRankSUR:
-        """The same model with free coefficients."""
-        model = copy.copy(self)
-        model._restrict(None)
-        return model
+        """The same model with free coefficients, each equation with its own."""
+        free = Labels.of_own(self.labels.equations, self.labels.regressors, self.labels.named)
+        return self._with(Parameters.of(free))
 
     def _joint_rows(self) -> JointRows | None:
         """Equations that share too few rows for the likelihood to have a bound; kept by rank."""

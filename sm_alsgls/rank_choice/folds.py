@@ -17,8 +17,8 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.path import RankFit, rank_path
 from sm_alsgls.core.sigma.factor import largest_rank
 from sm_alsgls.covariance.base import factors_of
+from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.problem import build_problem
-from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import OptionError, SystemInputError
 from sm_alsgls.rank_choice.table import sizes
@@ -59,7 +59,7 @@ def _check_folds(folds: Any, most: int, what: str) -> None:
 
 def cross_validate(
     system: System,
-    restrictions: Restrictions | None,
+    parameters: Parameters,
     problem: Problem,
     fits: Sequence[RankFit],
     labels: np.ndarray,
@@ -76,7 +76,7 @@ def cross_validate(
     for train, test, part in _parts(system, labels, folds):
         legal = [i for i, f in enumerate(fits) if f.rank <= largest_rank(K, len(train), p)]
         try:
-            again = build_problem(part, problem.options, restrictions)
+            again = build_problem(part, problem.options, parameters)
         except SystemInputError as error:
             raise OptionError(
                 f"folds={folds}: without rows {shown(system.index[test[0]])} .. "

@@ -10,7 +10,7 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice, count, generator, level, starts
 from sm_alsgls.core.errors.law import FULL
 from sm_alsgls.core.sigma.factor import auto_rank
-from sm_alsgls.data.restrictions import Restrictions
+from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.rank_choice.folds import cross_validate, fold_labels
@@ -21,7 +21,6 @@ from sm_alsgls.rank_choice.table import (
     criteria_table,
     default_notes,
     default_table,
-    free_coefficients,
     path_options,
     residual_table,
     robust_column,
@@ -44,19 +43,19 @@ def is_rule(rank: Any) -> bool:
 
 
 def choose_rank(
-    system: System, restrictions: Restrictions | None, rule: str, time: str | None = None
+    system: System, parameters: Parameters, rule: str, time: str | None = None
 ) -> RankSelection:
     """What ``LowRankSUR(rank=rule)`` does: `select` with its defaults, and no more than it needs.
 
     Criteria of OLS residuals leave out the fits of every candidate, which cost several times
     more than all of these criteria.
     """
-    return select(system, restrictions, rule, argument="rank", complete=False, time=time)
+    return select(system, parameters, rule, argument="rank", complete=False, time=time)
 
 
 def select(
     system: System,
-    restrictions: Restrictions | None,
+    parameters: Parameters,
     method: str,
     candidates: Any = None,
     rng: Any = None,
@@ -93,7 +92,7 @@ def select(
     ranks = candidate_ranks(candidates, system)
     count(folds, "folds", 2)
     if method == "auto":
-        ranks = under_the_cap(ranks, system, restrictions)
+        ranks = under_the_cap(ranks, system, parameters)
     given = {} if fit_options is None else fit_options
     options = path_options(given)
     if method in _LIKELIHOOD and (options.lam_F > 0.0 or options.lam_B > 0.0):
@@ -114,25 +113,25 @@ def select(
     if method == "bic_robust":
         in_time = ordered(system.index, time)
         column, robust = robust_column(
-            system, restrictions, ranks, options, loose=loose, in_time=in_time
+            system, parameters, ranks, options, loose=loose, in_time=in_time
         )
     if robust is not None and not complete:
         table = column.to_frame()
     elif method == "auto":
-        table = default_table(system, restrictions, ranks, options, loose=loose)
+        table = default_table(system, parameters, ranks, options, loose=loose)
     elif not complete and method in RESIDUAL_RULES:
-        table = residual_table(system, restrictions, ranks, options, loose=loose)
+        table = residual_table(system, parameters, ranks, options, loose=loose)
     else:
         table, problem, fits = criteria_table(
-            system, restrictions, ranks, options, limit, source, loose=loose
+            system, parameters, ranks, options, limit, source, loose=loose
         )
         if labels is not None:
-            score, error = cross_validate(system, restrictions, problem, fits, *labels)
+            score, error = cross_validate(system, parameters, problem, fits, *labels)
             at = table.columns.get_loc("converged")
             table.insert(at, "cv", score)
             table.insert(at + 1, "cv_se", error)
         if full:
-            table = with_full(table, problem, free_coefficients(system, restrictions), limit)
+            table = with_full(table, problem, parameters.free, limit)
         if robust is not None:
             table.insert(table.columns.get_loc("bic_ols") + 1, "bic_robust", column)
     choices = pd.Series(
@@ -145,7 +144,7 @@ def select(
     candidates = [*ranks, FULL] if full else ranks
     notes = _notes(rank, candidates, table, method)
     if method == "auto" and isinstance(rank, int):
-        notes += default_notes(system, restrictions, rank)
+        notes += default_notes(system, parameters, rank)
     if robust is not None:
         notes += robust_notes(robust)
     return RankSelection(rank, method, table, choices, alpha, N, K, notes)

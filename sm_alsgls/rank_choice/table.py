@@ -35,8 +35,8 @@ from sm_alsgls.core.rank.path import (
 from sm_alsgls.core.rank.robust import RobustRank, robust_criterion
 from sm_alsgls.core.rank.saturated import fit_unrestricted, regressor_rank
 from sm_alsgls.core.sigma.factor import auto_rank, largest_rank, sigma_parameters
+from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.problem import build_problem
-from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import (
     IllegalRankError,
@@ -97,12 +97,6 @@ def path_options(given: Mapping[str, Any]) -> ALSOptions:
     known = [knob.name for knob in fields(ALSOptions)]
     unknown([name for name in given if name not in known], known, "select_rank()")
     return ALSOptions(**given)
-
-
-def free_coefficients(system: System, restrictions: Restrictions | None) -> int:
-    """P less restrictions."""
-    P = sum(map(len, system.columns))
-    return P - (0 if restrictions is None else len(restrictions.q))
 
 
 def residual_criteria(problem: Problem, ranks: Sequence[int], free: int) -> dict[str, np.ndarray]:
@@ -180,7 +174,7 @@ def _largest_root(problem: Problem, fits: Sequence[RankFit], free: int) -> np.nd
 
 def criteria_table(
     system: System,
-    restrictions: Restrictions | None,
+    parameters: Parameters,
     ranks: Sequence[int],
     options: ALSOptions,
     n_starts: int | None,
@@ -192,10 +186,10 @@ def criteria_table(
 
     ``loose`` says that systems too large to be searched may stop at `path_gtol`.
     """
-    problem = build_problem(system, options, restrictions)
+    problem = build_problem(system, options, parameters)
     if loose:
         _loosen(problem)
-    free = free_coefficients(system, restrictions)
+    free = parameters.free
     fits = rank_path(problem, ranks, n_starts=n_starts, rng=rng)
     columns = likelihood_criteria(problem, fits, free)
     test = columns.pop("lr")
@@ -209,47 +203,45 @@ def criteria_table(
 
 def residual_table(
     system: System,
-    restrictions: Restrictions | None,
+    parameters: Parameters,
     ranks: Sequence[int],
     options: ALSOptions,
     *,
     loose: bool,
 ) -> pd.DataFrame:
     """The criteria of OLS residuals alone, as `criteria_table` has them; nothing is fitted."""
-    problem = build_problem(system, options, restrictions)
+    problem = build_problem(system, options, parameters)
     if loose:
         _loosen(problem)
-    columns = residual_criteria(problem, ranks, free_coefficients(system, restrictions))
+    columns = residual_criteria(problem, ranks, parameters.free)
     return pd.DataFrame(columns, index=pd.Index(list(ranks), name="rank"))
 
 
-def under_the_cap(
-    ranks: Sequence[int], system: System, restrictions: Restrictions | None
-) -> list[int]:
+def under_the_cap(ranks: Sequence[int], system: System, parameters: Parameters) -> list[int]:
     """The candidates that the rows support, at least the smallest of them."""
-    cap = supported_rank(_freedom(system, restrictions), len(system.names))
+    cap = supported_rank(_freedom(system, parameters), len(system.names))
     return [r for r in ranks if r <= cap] or list(ranks[:1])
 
 
 def default_table(
     system: System,
-    restrictions: Restrictions | None,
+    parameters: Parameters,
     ranks: Sequence[int],
     options: ALSOptions,
     *,
     loose: bool,
 ) -> pd.DataFrame:
     """bic_ols of the candidates that the default looks at; also with missing cells."""
-    problem = build_problem(system, options, restrictions)
+    problem = build_problem(system, options, parameters)
     if loose:
         _loosen(problem)
-    found = default_criterion(problem, ranks, free_coefficients(system, restrictions))
+    found = default_criterion(problem, ranks, parameters.free)
     return pd.DataFrame({"bic_ols": found}, index=pd.Index(list(found), name="rank"))
 
 
 def robust_column(
     system: System,
-    restrictions: Restrictions | None,
+    parameters: Parameters,
     ranks: Sequence[int],
     options: ALSOptions,
     *,
@@ -257,14 +249,14 @@ def robust_column(
     in_time: bool,
 ) -> tuple[pd.Series, RobustRank]:
     """bic_robust of the candidates that it looks at, and what it found about the rows."""
-    problem = build_problem(system, options, restrictions)
+    problem = build_problem(system, options, parameters)
     if loose:
         _loosen(problem)
     # The rows themselves: a problem's may be compressed, which loses their sizes.
     beta = problem.design.to_beta(problem.gamma_ols)
     fitted = (X @ b for X, b in zip(system.used_blocks, beta, strict=True))
     E = system.cells.used(system.Y) - np.column_stack(list(fitted))
-    n = E.shape[0] - free_coefficients(system, restrictions) / E.shape[1]
+    n = E.shape[0] - parameters.free / E.shape[1]
     gtol = min(problem.options.gtol, path_gtol(problem.n_obs))
     found = robust_criterion(E, ranks, n, in_time=in_time, gtol=gtol)
     index = pd.Index(list(found.values), name="rank")
@@ -287,9 +279,9 @@ def robust_notes(found: RobustRank) -> list[str]:
     return notes
 
 
-def default_notes(system: System, restrictions: Restrictions | None, rank: int) -> list[str]:
+def default_notes(system: System, parameters: Parameters, rank: int) -> list[str]:
     """Where the cap of the default was what decided."""
-    K, n = len(system.names), _freedom(system, restrictions)
+    K, n = len(system.names), _freedom(system, parameters)
     cap = supported_rank(n, K)
     if rank < cap or cap >= min(_MOST, largest_rank(K)):
         return []
@@ -300,9 +292,9 @@ def default_notes(system: System, restrictions: Restrictions | None, rank: int) 
     ]
 
 
-def _freedom(system: System, restrictions: Restrictions | None) -> float:
+def _freedom(system: System, parameters: Parameters) -> float:
     counts = system.nobs if system.cells.complete else float(np.mean(system.cells.counts))
-    return counts - free_coefficients(system, restrictions) / len(system.names)
+    return counts - parameters.free / len(system.names)
 
 
 def _loosen(problem: Problem) -> None:

@@ -105,6 +105,11 @@ def test_across(estimate: Estimate, variable: str, null: str = "zero") -> Contra
         inside = set(at.tolist())
         parts = [np.array(c) for c in columns.values() if inside.issuperset(c.tolist())]
     R = _contrasts(estimate, [part for part in parts if len(part) > 1])
+    if not len(R) and np.isin(at, estimate.labels.common).all():
+        raise OptionError(
+            f"equations have one common coefficient of {variable!r}, so there is nothing it could "
+            "be equal to; restriction_tests() tests that they may, null='zero' whether it is zero"
+        )
     if not len(R):
         raise OptionError(
             f"only one equation has {variable!r}, so there is nothing it could be equal to; "

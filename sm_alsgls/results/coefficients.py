@@ -12,6 +12,7 @@ from sm_alsgls.border.alignment import by_coefficient
 from sm_alsgls.border.arguments import level
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.labels import shown
+from sm_alsgls.data.labels import Columns
 from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionError
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate, OwnDegrees, kept, kept_of_equation
@@ -53,6 +54,15 @@ def bse_of(estimate: Estimate, j: int) -> np.ndarray:
     if bse.is_known(estimate):
         return bse(estimate)[estimate.labels.columns(j)]
     return _own_bse(estimate, j)
+
+
+def bse_at(estimate: Estimate, at: np.ndarray) -> np.ndarray:
+    """Standard errors of some parameters (m,); only their block of the covariance is computed."""
+    if bse.is_known(estimate):
+        return bse(estimate)[at]
+    picked = np.zeros((len(at), estimate.labels.P))
+    picked[np.arange(len(at)), at] = 1.0
+    return np.sqrt(np.diagonal(of_combinations(estimate, picked)))
 
 
 @kept_of_equation
@@ -120,9 +130,12 @@ def law(estimate: Estimate) -> Law:
 
 def law_of(estimate: Estimate, j: int) -> Law:
     """The distribution of an equation's t statistics (p_j,)."""
-    if not estimate.use_t:
-        return stats.norm
-    return stats.t(df_coefficients(estimate)[estimate.labels.columns(j)])
+    return law_at(estimate, estimate.labels.columns(j))
+
+
+def law_at(estimate: Estimate, at: Columns) -> Law:
+    """The distribution of the t statistics of some parameters."""
+    return stats.t(df_coefficients(estimate)[at]) if estimate.use_t else stats.norm
 
 
 def robust(estimate: Estimate) -> bool:

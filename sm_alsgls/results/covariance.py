@@ -79,7 +79,7 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     if corrected:
         taken = p + (estimate.df.taken if choice.kwds["dof"] == "p+r" else 0)
         factor = np.sqrt(counts / (counts - taken))
-    scale = labels.least(factor) * (bent(estimate, bread) if corrected else 1.0)
+    scale = labels.mean(factor) * (bent(estimate, bread) if corrected else 1.0)
     if choice.cov_type == "sandwich":
         W = sigma.solve(sample.E)
         return WorkingCovariance(bread, W, N, scale)
@@ -152,7 +152,7 @@ def beside_leverage(estimate: Estimate, bread: Bread) -> np.ndarray:
     stretch = None
     errors = estimate.sample.problem.errors
     if errors.bends:
-        return estimate.labels.least(factor) * bent(estimate, bread)
+        return estimate.labels.mean(factor) * bent(estimate, bread)
     if estimate.debiased and estimate.rank:
         stretch = errors.stretch(design, sigma_inference(estimate))
     out = []
@@ -172,7 +172,8 @@ def bent(estimate: Estimate, bread: Bread) -> np.ndarray:
 
     The ratio (P,) of the small-sample standard errors to those at the fit's own Sigma, with
     N_j / (N_j - p_j) for the coefficients: ones where the law tells by degrees of freedom.
-    Restricted fits have one ratio, the geometric mean.
+    Where restrictions may make coefficients equal they have one ratio, the geometric mean; common
+    ones are held once.
     """
     problem, P = estimate.sample.problem, estimate.labels.P
     if not (estimate.debiased and problem.errors.bends):
@@ -184,6 +185,6 @@ def bent(estimate: Estimate, bread: Bread) -> np.ndarray:
     own = bread.variances() * estimate.labels.least(estimate.counts / estimate.df.equation)
     free = own > 0.0
     ratio = np.sqrt(np.divide(made.variances(), own, out=np.ones(P), where=free))
-    if bread.tied.any():
+    if estimate.model.restrictions is not None:
         return np.full(P, float(np.exp(np.mean(np.log(ratio[free])))))
     return ratio

@@ -90,10 +90,9 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
     score = means.T @ (E @ PF)
     whole = np.kron(means.T @ means, F.T @ PF)
     # X'PZ in the coefficients, a column for each mean and factor.
-    cross = np.concatenate(
-        [np.kron(X.T @ means, PF[j]) for j, X in enumerate(blocks)],
-    )
-    variance = whole - estimate.sample.problem.covariance(sigma).combinations(cross.T)
+    each = np.concatenate([np.kron(X.T @ means, PF[j]) for j, X in enumerate(blocks)])
+    cross = estimate.labels.gather(each.T)
+    variance = whole - estimate.sample.problem.covariance(sigma).combinations(cross)
     # Of unit size where the model's own regressors take nothing.
     size = np.sqrt(np.diagonal(whole))
     # A factor that loads on nothing has no score.

@@ -149,7 +149,7 @@ def _check_shared(estimate: Estimate) -> None:
     instead = "use test_across(variable)"
     if not estimate.complete:
         raise OptionError(f"grs_test needs complete rows, and cells are missing; {instead}")
-    if estimate.model.restrictions is not None:
+    if estimate.model.restrictions is not None or not estimate.labels.own:
         raise OptionError(f"grs_test is for fits without restrictions on coefficients; {instead}")
     problem = estimate.sample.problem
     if problem.options.lam_B > 0.0:

@@ -29,8 +29,6 @@ class Model(Protocol):
         Rows that were dropped.
     formula_system : FormulaSystem or None
         What formulas make of new data.
-    restrictions : Restrictions or None
-        R beta = q on the parameters.
     """
 
     equations: list[str]
@@ -38,7 +36,11 @@ class Model(Protocol):
     neqs: int
     n_dropped: int
     formula_system: FormulaSystem | None
-    restrictions: Restrictions | None
+
+    @property
+    def restrictions(self) -> Restrictions | None:
+        """R beta = q on the parameters."""
+        ...
 
     @property
     def labels(self) -> Labels:

@@ -75,15 +75,14 @@ class KeptCovariance:
         other = R if other is None else other
         if self._whole is not None:
             return R @ self._whole @ other.T
-        touched = [np.flatnonzero(M.any(axis=0)) for M in (R, other)]
-        owners = {int(j) for at in touched for j in self._labels.users(at)}
-        if len(owners) > 1:
+        used = np.flatnonzero(R.any(axis=0) | other.any(axis=0))
+        if not len(used):
+            return np.zeros((len(R), len(other)))
+        j = self._labels.holder(used)
+        if j is None:
             self._refuse()
-        out = np.zeros((len(R), len(other)))
-        for j in owners:
-            at = self._labels.columns(j)
-            out += R[:, at] @ self._blocks[j] @ other[:, at].T
-        return out
+        at = self._labels.columns(j)
+        return np.asarray(R[:, at] @ self._blocks[j] @ other[:, at].T)
 
     def dense(self) -> np.ndarray:
         """The whole, (P, P); DataRemovedError where blocks only were kept."""

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.hypotheses import wald_test
@@ -41,7 +43,7 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     """
     # Who has a likelihood has a model that can be fitted again.
     model = cast(LikelihoodModel, restricted.model)
-    if model.restrictions is None:
+    if model.restrictions is None and restricted.labels.own:
         raise OptionError("the fit has no restrictions; use fit_constrained or common=")
     if unrestricted is None:
         free = model.without_restrictions().fit(debiased=restricted.debiased).estimate
@@ -53,12 +55,13 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
                 f"{type(unrestricted).__name__}"
             )
         free = found
-    R, q = model.restrictions.R, model.restrictions.q
+    R, q = _of_free_coefficients(restricted.labels, model.restrictions)
     m = len(q)
     lr, lr_pvalue, lr_df = compare_lr(free, restricted)
     wald = wald_test(free, (R, q), use_f=False, scalar=True).statistic
     sigma = restricted.sigma.scaled(restricted.df.correction)
-    u = model.score(restricted.params, sigma)
+    everything = model.without_restrictions()
+    u = everything.score(restricted.labels.split(restricted.params), sigma)
     V = free.sample.problem.covariance(sigma)
     score = float(u @ V.times(u[None, :])[:, 0])
     df = restricted.df.fewest
@@ -71,3 +74,15 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["statistic", "df", "df_denom", "pvalue"]
     )
+
+
+def _of_free_coefficients(
+    labels: Labels, restrictions: Restrictions | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """R and q of all that binds the coefficients that each equation would have alone."""
+    R = labels.equalities()
+    q = np.zeros(len(R))
+    if restrictions is None:
+        return R, q
+    more = labels.of_free(restrictions.R)
+    return np.vstack([more, R]), np.concatenate([restrictions.q, q])

@@ -13,7 +13,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.results.coefficients import bse, bse_of, law_of
+from sm_alsgls.results.coefficients import bse, bse_at, bse_of, law_at, law_of
 from sm_alsgls.results.equation_tests import conf_int
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import communalities, factors, heywood
@@ -69,20 +69,24 @@ def summary(
             gright=list(header.right),
         )
     )
-    labels = [
-        estimate.labels.regressors[j] if xname is None else _renamed(estimate, j, xname)
-        for j in range(len(names))
-    ]
-    width = max((len(label) for name in shown for label in labels[position[name]]), default=0)
-    alpha = level(alpha)
+    labels = estimate.labels.terms if xname is None else [str(name) for name in xname]
+    alpha, common = level(alpha), estimate.labels.common
+    # Of each equation its own coefficients: where they are among its regressors and among all.
+    own = {name: _own(estimate, position[name]) for name in shown}
+    printed = [*common, *(i for _, at in own.values() for i in at)]
+    width = max([14, *(len(labels[i]) for i in printed)])
     if len(shown) > 0.1 * len(names):
         # All standard errors at once cost less than many equations' one by one.
         _ = bse(estimate)
-    for name in shown:
-        j = position[name]
-        made.tables.append(
-            _coefficients(estimate, j, labels[j], alpha, max(width, 14), f"Equation: {name}")
-        )
+    if len(common):
+        made.tables.append(_common(estimate, [labels[i] for i in common], alpha, width))
+    for name, (inside, at) in own.items():
+        if len(at):
+            chosen = [labels[i] for i in at]
+            heading = f"Equation: {name}"
+            made.tables.append(
+                _coefficients(estimate, position[name], chosen, alpha, width, heading, inside)
+            )
     everything = equations is None or (isinstance(equations, str) and equations == "all")
     made.tables.append(_equation_lines(estimate, names if everything else shown))
     made.add_extra_txt(_notes(estimate, header, bool(shown)))
@@ -124,24 +128,54 @@ def _chosen(names: list[str], equations: Any) -> list[str]:
     return equations_named(equations, names)
 
 
-def _renamed(estimate: Estimate, j: int, xname: list[str]) -> list[str]:
-    names = np.array([str(name) for name in xname], dtype=object)
-    return list(names[estimate.labels.columns(j)])
+def _own(estimate: Estimate, j: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the coefficients that are equation j's alone, among its own and among all."""
+    at = np.arange(estimate.labels.P)[estimate.labels.columns(j)]
+    inside = np.flatnonzero(~np.isin(at, estimate.labels.common))
+    return inside, at[inside]
+
+
+def _common(estimate: Estimate, labels: list[str], alpha: float, width: int) -> SimpleTable:
+    """The coefficients that equations share; of the others no standard error is computed."""
+    common = estimate.labels.common
+    coefs, errors, law = estimate.params[common], bse_at(estimate, common), law_at(estimate, common)
+    ratios = coefs / np.where(errors > 0.0, errors, np.nan)
+    half = law.ppf(1.0 - alpha / 2.0) * errors
+    intervals = np.column_stack([coefs - half, coefs + half])
+    values = [coefs, errors, ratios, 2.0 * law.sf(np.abs(ratios)), intervals]
+    return _table(estimate, values, labels, alpha, width, "Common coefficients")
 
 
 def _coefficients(
-    estimate: Estimate, j: int, labels: list[str], alpha: float, width: int, title: str | None
+    estimate: Estimate,
+    j: int,
+    labels: list[str],
+    alpha: float,
+    width: int,
+    title: str | None,
+    at: np.ndarray | slice = slice(None),
 ) -> SimpleTable:
-    letter = "t" if estimate.use_t else "z"
+    """Some of an equation's coefficients, by their positions."""
     coefs, errors = estimate.beta[j], bse_of(estimate, j)
     ratios = coefs / np.where(errors > 0.0, errors, np.nan)
     pvalues = 2.0 * law_of(estimate, j).sf(np.abs(ratios))
     intervals = conf_int(estimate, j, alpha).to_numpy()
+    values = [column[at] for column in (coefs, errors, ratios, pvalues, intervals)]
+    return _table(estimate, values, labels, alpha, width, title)
+
+
+def _table(
+    estimate: Estimate,
+    values: list[np.ndarray],
+    labels: list[str],
+    alpha: float,
+    width: int,
+    title: str | None,
+) -> SimpleTable:
+    letter = "t" if estimate.use_t else "z"
     rows = [
         [forg(coef, prec=4), forg(error), forg(t), f"{p:#6.3f}", forg(low), forg(high)]
-        for coef, error, t, p, (low, high) in zip(
-            coefs, errors, ratios, pvalues, intervals, strict=True
-        )
+        for coef, error, t, p, (low, high) in zip(*values, strict=True)
     ]
     header = ["coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
     stubs = [label.ljust(width) for label in labels]
@@ -192,6 +226,10 @@ def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:
         why = "without a cell" if not estimate.complete else "with missing values"
         why += " or weight 0" if estimate.usage.weighted else ""
         notes.append(f"{estimate.model.n_dropped} rows {why} were dropped.")
+    m = len(estimate.labels.common)
+    if m:
+        which = "1 coefficient is" if m == 1 else f"{m} coefficients are"
+        notes.append(f"{which} common to several equations; restriction_tests() tests that.")
     bound = estimate.model.restrictions
     if bound is not None:
         notes.append(f"{len(bound.q)} linear restrictions hold exactly.")

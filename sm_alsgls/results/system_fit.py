@@ -145,9 +145,21 @@ def _slopes(estimate: Estimate) -> np.ndarray:
     labels = estimate.labels
     parts = [restriction(a, int(p)) for a, p in zip(constants(estimate), labels.p, strict=True)]
     R = labels.gather(scipy.linalg.block_diag(*parts))
-    if not labels.own and len(R):
-        R = R[spanning(R)]  # what equations share is tested once
+    if not labels.own:
+        R = _spanning(R, labels.common)
     return R[estimate.freedom.independent(R)]
+
+
+def _spanning(R: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """Rows that say all that R says, of which several may say the same of common coefficients.
+
+    Where none is about both kinds, those without common coefficients are independent of all.
+    """
+    shared = np.asarray(R[:, common].any(axis=1), dtype=bool).reshape(len(R))
+    if np.delete(R[shared], common, axis=1).any():
+        shared[:] = True
+    some = np.unique(R[shared], axis=0)
+    return np.concatenate([some[spanning(some)] if len(some) else some, R[~shared]])
 
 
 def _wald(estimate: Estimate) -> tuple[float, int]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.places import Places
+from sm_alsgls.core.design.pooled import Pooling
 from sm_alsgls.core.design.restricted import Restrictions
 from sm_alsgls.core.errors.unrestricted import UnrestrictedErrors
 from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
@@ -122,10 +124,50 @@ def restricted(rng, holes=None):
     return Built(design, free.blocks, N, np.linalg.pinv(R) @ q)
 
 
+# Of the regressors of `_blocks`: the constants of three equations and two slopes are shared.
+SHARES = [[0, 1], [-1, 1, -1], [0, 2], [0, 2, -1]]
+
+
+def _picks(places):
+    S = np.zeros((len(places.flat), places.P))
+    S[np.arange(len(S)), places.flat] = 1.0
+    return S
+
+
+def pooled(rng, holes=None):
+    free = per_equation(rng, holes)
+    places = Places([np.array(share) for share in SHARES])
+    S = _picks(places)
+    return Built(Pooling(places).bind(free.design), free.blocks, S, np.zeros(len(S)))
+
+
+def all_pooled(rng, holes=None):
+    free = equal_designs(rng, holes)
+    places = Places([np.arange(3)] * 4)
+    S = _picks(places)
+    return Built(Pooling(places).bind(free.design), free.blocks, S, np.zeros(len(S)))
+
+
+def restricted_pooled(rng, holes=None):
+    free = per_equation(rng, holes)
+    places = Places([np.array(share) for share in SHARES])
+    R = np.zeros((2, places.P))
+    R[0, [1, 3]] = 1.0, -2.0
+    R[1, 2] = 1.0
+    q = np.array([0.5, -1.0])
+    design = Restrictions(R, q, Pooling(places)).bind(free.design)
+    S = _picks(places)
+    N = np.eye(places.P) - np.linalg.pinv(R) @ R
+    return Built(design, free.blocks, S @ N, S @ np.linalg.pinv(R) @ q)
+
+
 DESIGNS = {
     "per equation": per_equation,
     "equal": equal_designs,
     "restricted": restricted,
+    "pooled": pooled,
+    "all pooled": all_pooled,
+    "restricted pooled": restricted_pooled,
 }
 
 # -- laws of the errors: a problem under the law, and what brute force needs -----------------------

@@ -64,19 +64,25 @@ class BiasReducedCovariance(SandwichCovariance):
     def df(self, R: Array) -> Array:
         """Degrees of freedom of the combinations R beta, (m,)."""
         out = np.empty(len(R))
-        owner = np.repeat(np.arange(len(self._blocks)), [X.shape[1] for X in self._blocks])
-        tied = self.bread.tied
         single = np.full(len(R), -1)
         for i, row in enumerate(R):
-            touched = np.unique(owner[np.flatnonzero(row)])
-            if len(touched) == 1 and not tied[touched[0]]:
+            touched = np.unique(self._alone[np.flatnonzero(row)])
+            if len(touched) == 1:
                 single[i] = touched[0]
-            else:
+            if single[i] < 0:
                 out[i] = self._across(row[None, :])
         for j in np.unique(single[single >= 0]):
             at = np.flatnonzero(single == j)
-            out[at] = self._own(int(j), R[at][:, self._columns(int(j))]).df
+            out[at] = self._own(int(j), R[at][:, self.bread.columns(int(j))]).df
         return out
+
+    @cached_property
+    def _alone(self) -> Array:
+        """The equation of each coefficient, -1 where it is tied to those of others, (P,)."""
+        owner, tied = np.full(self.shape[0], -1), self.bread.tied
+        for j in np.flatnonzero(~tied):
+            owner[self.bread.columns(int(j))] = j
+        return owner
 
     def moments(self, R: Array) -> JointMoments:
         """Those of the joint test of independent combinations R, of bias-reduced influences.
@@ -101,7 +107,7 @@ class BiasReducedCovariance(SandwichCovariance):
         for j, X in enumerate(self._blocks):
             if not tied[j]:
                 found = self._own(j, np.eye(X.shape[1]))
-                df[self._columns(j)], lost[self._columns(j)] = found.df, found.lost
+                df[self.bread.columns(j)], lost[self.bread.columns(j)] = found.df, found.lost
         for k, moments in self._of_tied.items():
             df[k] = 1.0 if moments is None else moments.df
             lost[k] = moments is not None and moments.lost
@@ -110,9 +116,8 @@ class BiasReducedCovariance(SandwichCovariance):
     @cached_property
     def _of_tied(self) -> dict[int, JointMoments | None]:
         """Moments of each coefficient of equations that restrictions touch; None where fixed."""
-        tied = self.bread.tied
-        at = [k for j in np.flatnonzero(tied) for k in range(*self._columns(int(j)).indices(10**9))]
-        if not at:
+        at = np.flatnonzero(self._alone < 0)
+        if not len(at):
             return {}
         P = self.shape[0]
         variance = self.bread.variances()
@@ -122,7 +127,7 @@ class BiasReducedCovariance(SandwichCovariance):
         probe /= np.sqrt(np.where(variance > 0.0, variance, 1.0))[:, None]
         found: dict[tuple[float, ...], JointMoments | None] = {}
         out: dict[int, JointMoments | None] = {}
-        for k in at:
+        for k in map(int, at):
             if variance[k] <= 0.0:
                 out[k] = None
                 continue
@@ -141,20 +146,16 @@ class BiasReducedCovariance(SandwichCovariance):
         if self.power == 0.0:
             return rows
         out = rows.copy()
-        tied = self.bread.tied
-        for j in range(len(self._blocks)):
-            if tied[j]:
-                continue
-            columns = self._columns(j)
-            here = np.flatnonzero((at >= columns.start) & (at < columns.stop))
-            if len(here):
-                unit = np.eye(columns.stop - columns.start)[at[here] - columns.start]
-                out[here] *= self._own(j, unit).multipliers.T
-        if tied.any():
-            for i, k in enumerate(at):
-                moments = self._of_tied.get(int(k))
-                if moments is not None:
-                    out[i] *= moments.multipliers[:, 0, 0]
+        owner = self._alone[at]
+        for j in np.unique(owner[owner >= 0]):
+            here = np.flatnonzero(owner == j)
+            place = np.arange(self.shape[0])[self.bread.columns(int(j))]
+            unit = (at[here][:, None] == place).astype(float)
+            out[here] *= self._own(int(j), unit).multipliers.T
+        for i in np.flatnonzero(owner < 0):
+            moments = self._of_tied.get(int(at[i]))
+            if moments is not None:
+                out[i] *= moments.multipliers[:, 0, 0]
         return out
 
     def _influence(self, R: Array) -> Array:

@@ -61,7 +61,8 @@ class DualForm:
         size = max(1, _COLUMNS // int(self._design.p.max()))
         done = 0
         for tile in self._design.tiles(size):
-            yield tile
+            if tile[1].shape[1]:  # an equation may have no coefficients
+                yield tile
             done += len(tile[0])
             if self._progress is not None:
                 self._progress(what, done, self._design.K)

@@ -77,15 +77,6 @@ class System:
         """Rows M (N, K) times Sigma_n^-1, zero in missing cells."""
         return self.cells.solve(M, self.sigma)
 
-    @cached_property
-    def stop(self) -> Array:
-        """Where the coefficients of each equation end, (K,)."""
-        return np.cumsum([X.shape[1] for X in self.blocks])
-
-    def columns(self, j: int) -> slice:
-        """Where those of equation j sit."""
-        return slice(int(self.stop[j]) - self.blocks[j].shape[1], int(self.stop[j]))
-
     def basis(self, j: int) -> Array:
         """Q_j on the rows of the data, (N, p_j)."""
         return self.blocks[j] @ self.bread.design.beta_map(j)
@@ -95,7 +86,7 @@ class System:
         T = self.bread.times(R)
         out = np.empty((len(R), *self.E.shape))
         for j, X in enumerate(self.blocks):
-            out[:, :, j] = (X @ T[self.columns(j)]).T
+            out[:, :, j] = (X @ T[self.bread.columns(j)]).T
         return out
 
 
@@ -152,9 +143,12 @@ class JointMoments:
     @cached_property
     def _tied(self) -> tuple[Array, Array]:
         """b_g (G, q, P) and b_g V (G, q, P), where restrictions tie equations."""
-        b = np.concatenate([self._b(j) for j in range(len(self._system.blocks))], axis=2)
-        G, q, P = b.shape
-        return b, self._system.bread.times(b.reshape(G * q, P)).T.reshape(G, q, P)
+        bread = self._system.bread
+        G, q, P = self.units.count, len(self.root), bread.shape[0]
+        b = np.zeros((G, q, P))
+        for j in range(len(self._system.blocks)):
+            b[:, :, bread.columns(j)] += self._b(j)
+        return b, bread.times(b.reshape(G * q, P)).T.reshape(G, q, P)
 
     @cached_property
     def taken(self) -> Array:

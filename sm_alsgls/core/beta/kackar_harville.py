@@ -87,7 +87,6 @@ class KackarHarville:
     def __init__(self, bread: Bread, cov: LowRank, n_obs: int, free: Array | None = None) -> None:
         self.bread = bread
         self._V = _corrected(bread, cov, n_obs, free)
-        self._stop = np.cumsum(bread.design.p)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -104,8 +103,8 @@ class KackarHarville:
 
     def block(self, j: int) -> Array:
         """Covariance of beta_j, (p_j, p_j)."""
-        at = slice(self._stop[j] - self.bread.design.p[j], self._stop[j])
-        return self._V[at, at]
+        at = self.bread.columns(j)
+        return self._V[at][:, at]
 
     def combinations(self, R: Array, other: Array | None = None) -> Array:
         """Covariance of the combinations R beta (m, P) with ``other`` (default R)."""
@@ -153,7 +152,10 @@ def _corrected(bread: Bread, cov: LowRank, n_obs: int, free: Array | None) -> Ar
     M = B.T @ ((white @ meat @ white.T)[owner[:, None], owner] * cross) @ B
     values, vectors = np.linalg.eigh((M + M.T - inner - inner.T) / 2.0)
     root = to_beta @ B @ (vectors * np.sqrt(1.0 + np.maximum(values, 0.0)))
-    return root @ root.T
+    on_params = np.empty((bread.shape[0], root.shape[1]))
+    for j in range(K):
+        on_params[bread.columns(j)] = root[stop[j] - design.p[j] : stop[j]]
+    return on_params @ on_params.T
 
 
 def _triangle(rows: list[Array]) -> Array:

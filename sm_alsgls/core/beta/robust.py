@@ -165,8 +165,6 @@ class SandwichCovariance:
     ) -> None:
         self.bread, self.weights = bread, weights
         self._blocks, self._W, self._factor = blocks, W, factor
-        self._p = [X.shape[1] for X in blocks]
-        self._stop = np.cumsum(self._p)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -178,17 +176,18 @@ class SandwichCovariance:
         VR = self.bread.times(R * self._factor)
         out = np.zeros((self._W.shape[0], len(R)))
         for j, X in enumerate(self._blocks):
-            out += (X @ VR[self._columns(j)]) * self._W[:, j : j + 1]
+            out += (X @ VR[self.bread.columns(j)]) * self._W[:, j : j + 1]
         return self.weights.reduce(out).T
 
     @cached_property
     def _influence_all(self) -> Array:
         """V U', reduced: (P, c), c <= N."""
-        scores = [
-            self.weights.reduce(X * self._W[:, j : j + 1]) for j, X in enumerate(self._blocks)
-        ]
-        out = np.concatenate(scores, axis=1)
-        del scores
+        out = np.zeros((0, 0))
+        for j, X in enumerate(self._blocks):
+            scores = self.weights.reduce(X * self._W[:, j : j + 1])
+            if not j:
+                out = np.zeros((len(scores), self.shape[0]))
+            out[:, self.bread.columns(j)] += scores
         for start in range(0, len(out), _ROWS):
             at = slice(start, start + _ROWS)
             out[at] = self.bread.times(out[at]).T
@@ -199,16 +198,13 @@ class SandwichCovariance:
         """Influences (m, c) of the coefficients ``at`` as the meat takes them; here as they are."""
         return rows
 
-    def _columns(self, j: int) -> slice:
-        return slice(self._stop[j] - self._p[j], self._stop[j])
-
     def variances(self) -> Array:
         """Diagonal of the covariance, (P,)."""
         return self.weights.diagonal(self._influence_all)
 
     def block(self, j: int) -> Array:
         """Covariance of beta_j, (p_j, p_j)."""
-        at = np.arange(*self._columns(j).indices(self.shape[0]))
+        at = np.arange(self.shape[0])[self.bread.columns(j)]
         if "_influence_all" in self.__dict__:
             rows = self._influence_all[at]
         else:
@@ -266,7 +262,10 @@ class WorkingCovariance:
 
     def variances(self) -> Array:
         """Diagonal of the covariance, (P,)."""
-        return np.concatenate([np.diagonal(self.block(j)) for j in range(self.bread.design.K)])
+        out = np.empty(self.shape[0])
+        for j in range(self.bread.design.K):
+            out[self.bread.columns(j)] = np.diagonal(self.block(j))
+        return out
 
     def dense(self) -> Array:
         """The whole covariance, (P, P)."""

@@ -252,6 +252,10 @@ class Linear(Protocol):
         """Where beta_j sits in ``to_params``."""
         ...
 
+    def on_flat(self, R: Array) -> Array:
+        """Combinations R theta of parameters, rows (m, P), as columns on g, (P, m)."""
+        ...
+
     def carried(self, g: Array, c: Array, other: Linear) -> Array:
         """The g of coefficients c_j beta_j, for g of beta_j in the same design of Y_j / c_j."""
         ...
@@ -296,6 +300,18 @@ class PerEquation(Linear, Protocol):
         """sum_j beta_j' diag(weights_j) beta_j / 2 as an operator on g."""
         ...
 
+    def leading(self, columns: Sequence[Array]) -> PerEquation:
+        """The design of some columns of each block, that the first directions of its basis span."""
+        ...
+
+    def stretched(self, stretch: Callable[[int], Array]) -> PerEquation:
+        """The design of blocks Q_j A_j^-1 R_j, A_j = ``stretch(j)`` (p_j, p_j)."""
+        ...
+
+    def turned(self, order: Sequence[Array]) -> PerEquation:
+        """The same design with bases of which the first directions span the first in an order."""
+        ...
+
 
 class Binding(Protocol):
     """What ties coefficients, apart from the rows: makes the design of a free one.
@@ -316,6 +332,10 @@ class Binding(Protocol):
         """The same of beta_j / c_j, the coefficients of Y_j / c_j."""
         ...
 
+    def units(self, c: Array, p: Array) -> Array:
+        """What each parameter is a multiple of in such a design, (P,), of p_j regressors each."""
+        ...
+
 
 class Unbound:
     """Coefficients are free."""
@@ -329,3 +349,7 @@ class Unbound:
     def rescaled(self, c: Array, free: PerEquation) -> Unbound:
         """Free as before."""
         return self
+
+    def units(self, c: Array, p: Array) -> Array:
+        """c_j, of all coefficients of equation j."""
+        return np.repeat(c, p)

@@ -121,24 +121,30 @@ class Design:
     """
 
     def __init__(self, blocks: Sequence[Array]) -> None:
-        self.K = len(blocks)
-        self.n = blocks[0].shape[0]
-        self.p = np.array([X.shape[1] for X in blocks])
-        self.P = int(self.p.sum())
-        if any(X.shape[0] != self.n for X in blocks):
+        n = blocks[0].shape[0]
+        if any(X.shape[0] != n for X in blocks):
             raise ShapeError("every design block needs the same number of rows")
+
+        def made(equations: Array) -> tuple[Array, Array]:
+            return bases([blocks[int(j)] for j in equations], equations)
+
+        self._open(n, np.array([X.shape[1] for X in blocks]), _all_equal(blocks), made)
+
+    def _open(
+        self, n: int, p: Array, equal: bool, made: Callable[[Array], tuple[Array, Array]]
+    ) -> None:
+        """Group equations by p; ``made`` returns the bases of some and their maps to beta."""
+        self.n, self.K, self.p, self.P = n, len(p), p, int(p.sum())
         self._groups: list[_Stack] = []
-        start = 0
-        if _all_equal(blocks):
-            basis, to_beta = bases(blocks[:1], np.array([0]))
+        if equal:
+            basis, to_beta = made(np.array([0]))
             self._groups.append(_Shared(np.arange(self.K), basis, to_beta, slice(0, self.P)))
-        else:
-            for p in np.unique(self.p):
-                equations = np.flatnonzero(self.p == p)
-                basis, to_beta = bases([blocks[int(j)] for j in equations], equations)
-                stop = start + int(p) * len(equations)
-                self._groups.append(_Stack(equations, basis, to_beta, slice(start, stop)))
-                start = stop
+        start = 0
+        for width in () if equal else np.unique(p):
+            equations = np.flatnonzero(p == width)
+            stop = start + int(width) * len(equations)
+            self._groups.append(_Stack(equations, *made(equations), slice(start, stop)))
+            start = stop
         self._slices: list[tuple[_Stack, int]] = [None] * self.K  # type: ignore[list-item]
         for group in self._groups:
             for i, j in enumerate(group.equations):
@@ -281,6 +287,69 @@ class Design:
         group, i = self._slices[j]
         return np.asarray(group.to_beta[0 if isinstance(group, _Shared) else i])
 
+    def on_flat(self, R: Array) -> Array:
+        """Combinations R beta, rows (m, P), as columns on gamma, (P, m)."""
+        out = np.empty((self.P, len(R)))
+        for j in range(self.K):
+            out[self.equation_slice(j)] = self.beta_map(j).T @ R[:, self.columns(j)].T
+        return out
+
+    def leading(self, columns: Sequence[Array]) -> Design:
+        """The design of some columns of each block, that the first directions of its basis span.
+
+        Nothing is orthonormalised again. An equation may have none: p_j = 0.
+        """
+
+        def made(equations: Array) -> tuple[Array, Array]:
+            width = len(columns[int(equations[0])])
+            basis = np.empty((len(equations), width, self.n))
+            to_beta = np.empty((len(equations), width, width))
+            for i, j in enumerate(map(int, equations)):
+                basis[i] = self.basis(j)[:, :width].T
+                to_beta[i] = self.beta_map(j)[columns[j], :width]
+            return basis, to_beta
+
+        p = np.array([len(at) for at in columns])
+        return self._with_bases(p, self.shared and _alike(columns), made)
+
+    def turned(self, order: Sequence[Array]) -> Design:
+        """The same design with bases of which the first directions span the first in an order.
+
+        With R_j, columns in that order, = O T, the basis is Q_j O; cost n p_j^2 an equation.
+        """
+
+        def made(equations: Array) -> tuple[Array, Array]:
+            basis = np.empty((len(equations), int(self.p[equations[0]]), self.n))
+            to_beta = np.empty((len(equations), *basis.shape[1:2] * 2))
+            for i, j in enumerate(map(int, equations)):
+                found = self.beta_map(j)
+                # Rows of a map are as small as columns are large.
+                size = np.abs(found).max(axis=1)
+                R = np.linalg.inv(found / size[:, None]) / size
+                turn = np.linalg.qr(R[:, order[j]])[0]
+                basis[i] = (self.basis(j) @ turn).T
+                to_beta[i] = found @ turn
+            return basis, to_beta
+
+        return self._with_bases(self.p, self.shared and _alike(order), made)
+
+    def stretched(self, stretch: Callable[[int], Array]) -> Design:
+        """The design of blocks Q_j A_j^-1 R_j, A_j = ``stretch(j)`` (p_j, p_j)."""
+
+        def made(equations: Array) -> tuple[Array, Array]:
+            basis = np.stack([self.basis(int(j)).T for j in equations])
+            to_beta = np.stack([self.beta_map(int(j)) @ stretch(int(j)) for j in equations])
+            return basis, to_beta
+
+        return self._with_bases(self.p, False, made)
+
+    def _with_bases(
+        self, p: Array, equal: bool, made: Callable[[Array], tuple[Array, Array]]
+    ) -> Design:
+        design: Design = object.__new__(type(self))
+        design._open(self.n, p, equal, made)
+        return design
+
     def cross_block(self, j: int, el: int) -> Array:
         """Q_j' Q_l, (p_j, p_l)."""
         return self.basis(j).T @ self.basis(el)
@@ -294,6 +363,10 @@ class Design:
             maps.append(np.matmul(to_beta.transpose(0, 2, 1) * w[:, None, :], to_beta))
             slices.append(group.gamma)
         return Ridge(tuple(maps), tuple(slices), self.P)
+
+
+def _alike(positions: Sequence[Array]) -> bool:
+    return all(np.array_equal(at, positions[0]) for at in positions)
 
 
 def _all_equal(blocks: Sequence[Array]) -> bool:

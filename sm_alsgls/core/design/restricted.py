@@ -18,7 +18,15 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.design.base import Bread, Columns, Linear, Normal, PerEquation
+from sm_alsgls.core.design.base import (
+    Binding,
+    Bread,
+    Columns,
+    Linear,
+    Normal,
+    PerEquation,
+    Unbound,
+)
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.base import RowCovariance
@@ -50,21 +58,29 @@ class Restrictions:
     Parameters
     ----------
     R, q : ndarray, shapes (m, P), (m,)
-        On beta, ordered by equation, then column.
+        On the parameters: beta, ordered by equation, then column, or what ``within`` makes of it.
+    within : Binding, optional
+        What else ties coefficients; they obey on top of that.
     """
 
     ridged = False
 
-    def __init__(self, R: Array, q: Array) -> None:
+    def __init__(self, R: Array, q: Array, within: Binding | None = None) -> None:
         self.R, self.q = R, q
+        self._within: Binding = Unbound() if within is None else within
 
     def bind(self, free: PerEquation) -> RestrictedDesign:
         """The design whose coefficients obey."""
-        return RestrictedDesign(free, self.R, self.q)
+        return RestrictedDesign(self._within.bind(free), self.R, self.q)
 
     def rescaled(self, c: Array, free: PerEquation) -> Restrictions:
         """Of beta_j / c_j."""
-        return Restrictions(self.R * np.repeat(c, free.p), self.q)
+        within = self._within.rescaled(c, free)
+        return Restrictions(self.R * self.units(c, free.p), self.q, within)
+
+    def units(self, c: Array, p: Array) -> Array:
+        """As what else ties them has it."""
+        return self._within.units(c, p)
 
 
 class RestrictedDesign:
@@ -72,9 +88,10 @@ class RestrictedDesign:
 
     Parameters
     ----------
-    free : PerEquation
+    base : Linear
+        Without an origin.
     R : ndarray, shape (m, P)
-        On beta, ordered by equation, then column.
+        On its parameters.
     q : ndarray, shape (m,)
 
     Raises
@@ -87,29 +104,28 @@ class RestrictedDesign:
     #: Restrictions make GLS differ from OLS even where all designs are equal.
     shared = False
 
-    def __init__(self, free: PerEquation, R: Array, q: Array) -> None:
-        self.free, self.R, self.q = free, R, q
-        self.n, self.K, self.P, self.p = free.n, free.K, free.P, free.p
-        on_gamma = np.empty((free.P, len(R)))
-        for j in range(free.K):
-            on_gamma[free.equation_slice(j)] = free.beta_map(j).T @ R[:, free.columns(j)].T
+    def __init__(self, base: Linear, R: Array, q: Array) -> None:
+        self._base, self.free, self.R, self.q = base, base.free, R, q
+        self.n, self.K, self.P, self.p = base.n, base.K, base.P, base.p
+        on_gamma = base.on_flat(R)
         length = np.sqrt(np.einsum("pm,pm->m", on_gamma, on_gamma))
         length[length == 0.0] = 1.0
         _check_rows(on_gamma / length, q / length)
         self.A, triangle = np.linalg.qr(on_gamma)
-        self.origin: Array = self.A @ scipy.linalg.solve_triangular(triangle, q, trans="T")
+        self._point: Array = self.A @ scipy.linalg.solve_triangular(triangle, q, trans="T")
+        self.origin: Array = base.lift(self._point)
 
     def lift(self, g: Array) -> Array:
-        """N g, for flat ``g`` (P,) or columns (P, m)."""
-        return g - self.A @ (self.A.T @ g)
+        """The free gamma of N g, for flat ``g`` (P,) or columns (P, m)."""
+        return self._base.lift(self.inside(g))
 
     def drop(self, gamma: Array) -> Array:
-        """N gamma: N is symmetric."""
-        return self.lift(gamma)
+        """Its transpose: N is symmetric."""
+        return self.inside(self._base.drop(gamma))
 
     def inside(self, g: Array) -> Array:
         """N g."""
-        return self.lift(g)
+        return g - self.A @ (self.A.T @ g)
 
     def fitted(self, g: Array) -> Array:
         """Q N g, (n, K); without the origin, whose fitted values belong to Y."""
@@ -121,11 +137,11 @@ class RestrictedDesign:
 
     def diagonal(self, own: Array) -> Array:
         """That of H without N, which conditions no worse."""
-        return self.free.diagonal(own)
+        return self._base.diagonal(own)
 
     def largest_norm(self, v: Array) -> float:
         """As `Linear.largest_norm`."""
-        return self.free.largest_norm(v)
+        return self._base.largest_norm(v)
 
     def normal(self, cov: RowCovariance, n_obs: int, ridge: Ridge | None = None) -> NormalEquations:
         """N H N."""
@@ -133,28 +149,32 @@ class RestrictedDesign:
 
     def variance(self, of_free: Callable[[PerEquation], Bread]) -> RestrictedVariance:
         """V - V R'(R V R')^-1 R V."""
-        return RestrictedVariance(of_free(self.free), self.R)
+        return RestrictedVariance(self._base.variance(of_free), self.R)
 
     def carried(self, g: Array, c: Array, other: Linear) -> Array:
         """As `Linear.carried`; ``other`` obeys the same restrictions, in other units."""
         free = other.lift(g) if other.origin is None else other.origin + other.lift(g)
-        return self.lift(free * self.free.expand(c) - self.origin)
+        return self.drop(free * self.free.expand(c) - self.origin)
 
     def to_beta(self, g: Array) -> list[Array]:
         """Coefficients, which obey the restrictions."""
-        return self.free.to_beta(self.origin + self.lift(g))
+        return self._base.to_beta(self._point + self.inside(g))
 
     def from_beta(self, beta: Sequence[Array]) -> Array:
         """The g of coefficients; what disobeys is dropped."""
-        return self.lift(self.free.from_beta(beta) - self.origin)
+        return self.inside(self._base.from_beta(beta) - self._point)
 
     def to_params(self, g: Array) -> Array:
-        """Coefficients, equation after equation, (P,)."""
-        return np.concatenate(self.to_beta(g))
+        """The parameters, which obey the restrictions, (P,)."""
+        return self._base.to_params(self._point + self.inside(g))
+
+    def on_flat(self, R: Array) -> Array:
+        """As `Linear.on_flat`."""
+        return self.inside(self._base.on_flat(R))
 
     def columns(self, j: int) -> Columns:
         """Where beta_j sits in `to_params`."""
-        return self.free.columns(j)
+        return self._base.columns(j)
 
 
 def _check_rows(columns: Array, q: Array) -> None:
@@ -219,9 +239,13 @@ class RestrictedVariance:
         return RestrictedVariance(self.bread.stretched(stretch), self.R)
 
     def directions(self, to_beta: Array) -> Array:
-        """Orthonormal basis (P, P - m) of the g with R to_beta g = 0."""
-        full, _ = np.linalg.qr((self.R @ to_beta).T, mode="complete")
-        return full[:, len(self.R) :]
+        """Orthonormal basis (P_free, P - m) of the allowed g with R theta = 0."""
+        left = self.bread.directions(to_beta)
+        values, theta = to_beta @ left, np.empty((self.shape[0], left.shape[1]))
+        for j, stop in enumerate(np.cumsum(self.design.p)):
+            theta[self.columns(j)] = values[stop - self.design.p[j] : stop]
+        full, _ = np.linalg.qr((self.R @ theta).T, mode="complete")
+        return np.asarray(left @ full[:, len(self.R) :])
 
     def ridge_rows(self) -> None:
         """None: restrictions go without a ridge."""
@@ -233,7 +257,8 @@ class RestrictedVariance:
     def tied(self) -> Array:
         """Equations with a coefficient in some restriction, (K,) of bool."""
         used = np.atleast_1d(self.R.any(axis=0))
-        return np.array([used[self.columns(j)].any() for j in range(self.design.K)])
+        obey = [bool(used[self.columns(j)].any()) for j in range(self.design.K)]
+        return np.asarray(self.bread.tied | np.array(obey))
 
     @cached_property
     def _half(self) -> Array:

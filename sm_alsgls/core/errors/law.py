@@ -59,8 +59,7 @@ def law_of(rank: int | str) -> Law:
     if rank == FULL:
         return Law(FULL, 0, unrestricted, _triangle, 1, ("als", "two-step"))
     r = int(rank)
-    parameters = partial(sigma_parameters, r=r)
-    return Law(r, r, low_rank, parameters, r, ("als", "em", "two-step"))
+    return Law(r, r, low_rank, partial(sigma_parameters, r=r), r, ("als", "em", "two-step"))
 
 
 def _triangle(K: int) -> int:
