@@ -56,8 +56,6 @@ def test_union_residuals_are_those_of_all_regressors_in_one_regression():
     np.testing.assert_allclose(E.T @ E, expected.T @ expected, rtol=1e-8, atol=1e-8)
     rows, design = problem.rows.seen_blocks, problem.design
     cov = problem.errors.union(rows, design, problem.Y, problem.s_ols, 1)
-        problem.rows.seen_blocks, problem.design, problem.Y, problem.s_ols, 1
-    )
     np.testing.assert_allclose(cov.diag(), np.square(expected).mean(axis=0), rtol=1e-3)
     equal, *_ = made(shared=True)
     assert union_residuals(equal.design, equal.Y, equal.s_ols, N, 1) is None
