@@ -80,6 +80,16 @@ def test_random_starts():
     assert np.mean(np.log10(left)) == pytest.approx(-1.65, abs=0.15)
 
 
+def test_missing_cells_have_the_same_kinds_of_starts():
+    """Two kinds of coefficients, then a random Sigma."""
+    blocks, Y = systems.system(np.random.default_rng(0), 60, 5, 1, 2)
+    mask = np.random.default_rng(1).random(Y.shape) < 0.8
+    made = Problem(blocks, Y, ALSOptions(), mask=mask)
+    rng = np.random.default_rng(2)
+    kinds = [random_start(made, 1, rng, index).cov is None for index in range(6)]
+    assert kinds == [True, True, False, True, True, False]
+
+
 def test_equal_designs_start_from_a_random_sigma():
     rng = np.random.default_rng(1)
     X, Y = rng.standard_normal((50, 3)), rng.standard_normal((50, 4))
