@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from statsmodels.base.model import LikelihoodModel
 
 from sm_alsgls.border.arguments import (
     choice,
@@ -21,9 +18,8 @@ from sm_alsgls.border.arguments import (
     optional_flag,
     starts,
 )
-from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.errors.law import FULL, Law, law_of
-from sm_alsgls.core.maximise.als import Solution, Start, Sweep
+from sm_alsgls.core.maximise.als import Solution, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
 from sm_alsgls.core.maximise.search import Search, most_starts, search
@@ -32,30 +28,18 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
 from sm_alsgls.core.rows.cells import Cells
-from sm_alsgls.core.rows.joint_rows import JointRows
-from sm_alsgls.data.cell_system import cell_system
-from sm_alsgls.data.held_system import hold
-from sm_alsgls.data.keywords import coefficients, refuse, watched
-from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.keywords import refuse, watched
 from sm_alsgls.data.parameters import Parameters
-from sm_alsgls.data.problem import build_problem
-from sm_alsgls.data.read import build_system
-from sm_alsgls.data.restrictions import Restrictions
-from sm_alsgls.data.stream import read_stream
-from sm_alsgls.data.system import System
-from sm_alsgls.data.validity import MISSING
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
     HeywoodWarning,
     OptionError,
     RankWarning,
-    ShapeError,
 )
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
+from sm_alsgls.models.base import SystemModel, read
 from sm_alsgls.models.construction import Construction
-from sm_alsgls.models.labels import SystemAttributes, SystemData
-from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import choose_rank, is_rule
@@ -64,13 +48,11 @@ from sm_alsgls.results.factors import last_factor
 from sm_alsgls.results.low_rank_header import LowRankHeader
 from sm_alsgls.results.maximised import maximised
 from sm_alsgls.results.maximum import Messages
-from sm_alsgls.results.new_rows import rows_of_system
-from sm_alsgls.results.prediction import predict_rows
 from sm_alsgls.results.progress import ProgressBars
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
-class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
+class LowRankSUR(Construction, SystemModel):
     """Seemingly unrelated regressions whose error covariance is low rank plus diagonal.
 
     K equations on N rows,
@@ -196,8 +178,6 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     {'General Motors_value': 0.107, 'US Steel_value': 0.149}
     """
 
-    _formula_max_endog = None
-
     def __init__(
         self,
         endog: Any,
@@ -212,52 +192,16 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
     ) -> None:
         if unknown:
             refuse(unknown, _of_constructor(), "LowRankSUR()")
-        missing = choice(missing, "missing", MISSING)
-        if isinstance(endog, Iterator):
-            if weights is not None:
-                raise OptionError(
-                    "weights do not go with a stream of chunks; multiply the responses and "
-                    "regressors of each chunk (the constant as well) by the roots of its weights"
-                )
-            if exog is not None:
-                raise ShapeError(
-                    "endog is an iterator, whose chunks are pairs (endog, exog); give no exog "
-                    "beside it"
-                )
-            self._system = read_stream(endog, missing)
-        elif weights is None and missing != "fiml":
-            self._system = hold(build_system(endog, exog, missing))
-        else:
-            self._system = hold(cell_system(endog, exog, missing, weights))
-        self.n_dropped = self.system.n_dropped + (_formula.n_dropped if _formula else 0)
+        system = read(endog, exog, missing, weights)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
-        parameters = Parameters.of(self.system.labels, common)
-        self._set_up(0 if rule else rank, parameters, _formula)
-        if rule:
-            self._choose_rank(rule)
-
-    def _set_up(
-        self,
-        rank: int | str,
-        parameters: Parameters,
-        formula: FormulaSystem | FormulaStream | None,
-    ) -> None:
-        system = self.system
-        self.parameters, self.labels = parameters, parameters.labels
-        groups = getattr(formula, "groups", None)  # a stream has none
-        self.law = resolve_law(rank, system, groups)
-        self.rank: int | str = self.law.rank
+        groups = getattr(_formula, "groups", None)  # a stream has none
+        law = resolve_law(0 if rule else rank, system, groups)
+        super().__init__(system, Parameters.of(system.labels, common), law, _formula)
+        self.rank: int | str = law.rank
         self.rank_method: str | None = rank if isinstance(rank, str) and rank != FULL else None
         self.rank_selection: RankSelection | None = None
-        self.equations = list(system.names)
-        self.formula_system = None if formula is None else formula.recipe()
-        self._source: Provenance | None = None
-        super().__init__(system)
-        self.k_constant = 0
-        self.nobs, self.neqs = system.nobs, len(system.names)
-        self._counts, self.n_cells = system.cells.counts, system.cells.n_cells
-        self._joint: dict[int, JointRows | None] = {}
-        self._count()
+        if rule:
+            self._choose_rank(rule)
 
     def _choose_rank(self, rule: str) -> None:
         warn_if_no_factor(rule, self.system, stacklevel=5)
@@ -267,45 +211,6 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         self.law = law_of(self.rank_selection.rank)
         self.rank, self.rank_method = self.law.rank, rule
         self._count()
-
-    def _count(self) -> None:
-        """The parameters counted are the free ones."""
-        self.df_model = float(self.parameters.free + self.law.parameters(self.neqs))
-
-    def _with(self, parameters: Parameters) -> LowRankSUR:
-        """The same model with other coefficients."""
-        model = copy.copy(self)
-        model.parameters, model.labels = parameters, parameters.labels
-        model.data = self.data.renamed(parameters.labels)
-        model._count()
-        return model
-
-    @property
-    def restrictions(self) -> Restrictions | None:
-        """Restrictions on the coefficients, of `fit_constrained`; common ones need none."""
-        return self.parameters.restrictions
-
-    def _handle_data(
-        self, endog: System, exog: None, missing: str, hasconst: bool | None, **kwargs: Any
-    ) -> SystemData:
-        return SystemData(endog, self.labels)
-
-    # -- names statsmodels looks up --------------------------------------------------------
-
-    @property
-    def endog_names(self) -> str:
-        """One name for tables that compare models; `equations` lists the responses."""
-        return f"SUR of {self.neqs} equations" if self.neqs > 3 else ", ".join(self.equations)
-
-    @property
-    def exog_names(self) -> list[str]:
-        """Names of the coefficients: ``equation_variable``, or the variable of a common one."""
-        return self.labels.params
-
-    @property
-    def counts(self) -> pd.Series:
-        """Rows N_j that each equation has (K,)."""
-        return pd.Series(self._counts, index=self.equations, name="rows")
 
     # -- estimation ------------------------------------------------------------------------
 
@@ -414,14 +319,14 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         limit, rng = starts(n_starts), generator(rng)
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
         callback = watched(callback)
-        sparse = self._joint_rows()
+        sparse = self.joint_rows()
         floor = (1e-8 if sparse is None else 1e-2) if d_floor is None else d_floor
         options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         self._check_factors(lam_F)
         maximise = _maximiser(method, self.system.cells, self.law)
         complete = self.system.cells.complete
         choice = choose(cov_type, given, debiased, self.provenance, complete, self.law.has_factors)
-        problem = build_problem(self.system, options, self.parameters, self.law.make)
+        problem = self.problem(options)
         if choice.cov_type == "pcse":
             check_least_squares(self.rank, options.lam_B)
             if self.parameters.bound:
@@ -440,7 +345,7 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
             order,
             n_starts=limit,
             rng=rng,
-            first=self._first_start(problem, start_params),
+            first=self.first_start(problem, start_params),
             callback=callback if bars is None else bars.watching(callback),
             after_first=look_at,
         )
@@ -499,36 +404,6 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         """
         return self._with(self.parameters.restricted(constraints)).fit(**kwds)
 
-    def without_restrictions(self) -> LowRankSUR:
-        """The same model with free coefficients, each equation with its own."""
-        free = Labels.of_own(self.labels.equations, self.labels.regressors, self.labels.named)
-        return self._with(Parameters.of(free))
-
-    def _joint_rows(self) -> JointRows | None:
-        """Equations that share too few rows for the likelihood to have a bound; kept by rank."""
-        meeting = min(self.law.meeting, max(self.neqs - 1, 0))
-        if meeting not in self._joint:
-            cells = self.system.cells
-            self._joint[meeting] = cells.joint_rows(meeting, self.labels.p)
-        return self._joint[meeting]
-
-    def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
-        if start_params is None:
-            return None
-        names = self.exog_names
-        beta = self.labels.by_equation(coefficients(start_params, names, "start_params"))
-        with np.errstate(over="ignore", invalid="ignore"):
-            gamma = problem.design.from_beta(beta)
-            size = np.abs(problem.residuals(gamma)).max(axis=0)
-        far = ~(size <= _FAR * np.abs(problem.Y).max(axis=0))
-        if far.any():
-            name = self.equations[int(np.flatnonzero(far)[0])]
-            raise OptionError(
-                f"start_params: fitted values of equation {name!r} are more than {_FAR:g} times "
-                "its response; start nearer, or leave start_params out"
-            )
-        return Start("start_params", gamma=gamma)
-
     def _warn_of_spare(self, last: LastFactor | None) -> bool:
         """Whether there was something to warn of; the line to blame is outside the package."""
         if last is None or not last.is_spare:
@@ -577,31 +452,11 @@ class LowRankSUR(Construction, Likelihood, SystemAttributes, LikelihoodModel):
         if not found.bounded:
             warnings.warn(self._messages.unbounded(), RankWarning, stacklevel=3)
 
-    # -- prediction ------------------------------------------------------------------------
-
-    def predict(
-        self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None
-    ) -> pd.DataFrame | pd.Series:
-        """Fitted values at any coefficients.
-
-        Parameters
-        ----------
-        params : array_like (P,) or Series
-            Coefficients in the order of ``exog_names``, or labelled by them.
-        exog, transform, equations : optional
-            As `LowRankSURResults.predict`, which takes the estimates.
-        """
-        beta = self.labels.by_equation(coefficients(params, self.exog_names, "params"))
-        return predict_rows(beta, rows_of_system(self, exog, transform, equations))
-
 
 def _least_squares(problem: Problem, rank: int, **unused: Any) -> Search:
     """Pooled OLS in place of a search, which Beck and Katz's standard errors are for."""
     return least_squares(problem)
 
-
-# Residuals of a start over the response: fourth powers of it must be floats.
-_FAR = 1e70
 
 # Share of the degrees of freedom beyond which K - 1 covariances of an equation are many.
 _SPENT = 0.2

@@ -24,6 +24,7 @@ from sm_alsgls.covariance.unrestricted import Unrestricted
 from tests.core import dense_observed, systems
 from tests.core.systems import ring
 from tests.worked.covariance import Equicorrelated
+from tests.worked.design import OneForAll
 from tests.worked.law import SpatialErrors
 
 # -- covariances of the errors: (value, Sigma) ----------------------------------------------------
@@ -161,6 +162,11 @@ def restricted_pooled(rng, holes=None):
     return Built(design, free.blocks, S @ N, S @ np.linalg.pinv(R) @ q)
 
 
+def one_for_all(rng, holes=None):
+    free = equal_designs(rng, holes)
+    return Built(OneForAll(free.design), free.blocks, np.tile(np.eye(3), (4, 1)), np.zeros(12))
+
+
 DESIGNS = {
     "per equation": per_equation,
     "equal": equal_designs,
@@ -168,6 +174,7 @@ DESIGNS = {
     "pooled": pooled,
     "all pooled": all_pooled,
     "restricted pooled": restricted_pooled,
+    "one for all": one_for_all,
 }
 
 # -- laws of the errors: a problem under the law, and what brute force needs -----------------------
