@@ -378,3 +378,14 @@ def test_under_an_unrestricted_sigma(data, common, kind):
     np.testing.assert_allclose(res.params, other.params[names], rtol=1e-7)
     np.testing.assert_allclose(res.bse, other.bse[names], rtol=1e-6)
     assert res.llf == pytest.approx(other.llf, abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["nonrobust", "KH", "HC3", "sandwich", "HAC"])
+def test_results_with_their_data_are_pickled(data, kind):
+    res = LowRankSUR(*data, rank=2, common=["x1", "x2"]).fit(n_starts=1, cov_type=kind)
+    _ = res.bse
+    again = pickle.loads(pickle.dumps(res))
+    np.testing.assert_array_equal(again.bse, res.bse)
+    np.testing.assert_allclose(
+        again.t_test("x1 - e03_const = 0").sd, res.t_test("x1 - e03_const = 0").sd, rtol=1e-12
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -308,7 +309,8 @@ class Problem:
 
     def covariance(self, cov: Covariance) -> Bread:
         """Covariance of the parameters when the errors have covariance ``cov``."""
-        return self.design.variance(lambda free: self.errors.information(free, cov, self.ridge))
+        # Not a closure: variances keep it, and results that have one are pickled.
+        return self.design.variance(partial(self.errors.information, cov=cov, ridge=self.ridge))
 
     def interval_sigma(self, E: Array, cov: Covariance) -> Covariance:
         """The Sigma that standard errors of small samples are of, before degrees of freedom."""

@@ -159,7 +159,9 @@ def _spanning(R: np.ndarray, common: np.ndarray) -> np.ndarray:
     if np.delete(R[shared], common, axis=1).any():
         shared[:] = True
     some = np.unique(R[shared], axis=0)
-    return np.concatenate([some[spanning(some)] if len(some) else some, R[~shared]])
+    if len(some):
+        some = some[spanning(some[:, some.any(axis=0)])]
+    return np.concatenate([some, R[~shared]])
 
 
 def _wald(estimate: Estimate) -> tuple[float, int]:
