@@ -78,6 +78,7 @@ class Chosen:
         self._rank = {name: i for i, name in enumerate(order)}
         self._seconds = seconds
         self.killer = ""
+        self.failed: list[str] = []
 
     def pytest_configure(self) -> None:
         from hypothesis import settings
@@ -107,8 +108,9 @@ class Chosen:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
     def pytest_runtest_logreport(self, report) -> None:
-        if report.failed and not self.killer:
-            self.killer = report.nodeid
+        if report.failed:
+            self.killer = self.killer or report.nodeid
+            self.failed.append(report.nodeid)
 
     def pytest_collectreport(self, report) -> None:
         if report.failed and not self.killer:
@@ -340,6 +342,20 @@ class Bench:
         status, killer = self._run(quick[:300])
         if status != "survived":
             raise SystemExit(f"unbroken, {killer} fails:\n{self.log.read_text(encoding='utf-8')}")
+
+    def failing(self, names: list[str]) -> list[str]:
+        """Those that fail unbroken, though they passed when they were measured."""
+        files = sorted({name.partition("::")[0] for name in names})
+
+        def work() -> int:
+            chosen = Chosen(names, self.known.seconds)
+            code = run_tests(self.tree, ["--no-header", *files], chosen)
+            self.killer.write_text("\n".join(chosen.failed), encoding="utf-8")
+            return code
+
+        self.killer.write_text("", encoding="utf-8")
+        in_fork(work, 3600.0, self.log)
+        return self.killer.read_text(encoding="utf-8").split("\n")
 
     def _stages(self, mutant: Mutant) -> list[list[str]]:
         touched, others = ordered(self.known, self.tree, mutant)
