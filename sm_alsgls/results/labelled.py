@@ -45,5 +45,5 @@ class SystemResultsWrapper(Loadable, Savable, LikelihoodResultsWrapper):
 
 
 # Of every estimator that has no wrapper of its own.
-SystemResults._wrapper = SystemResultsWrapper
+SystemResults.wrapper = SystemResultsWrapper
 wrap.populate_wrapper(SystemResultsWrapper, LikelihoodResults)

@@ -87,5 +87,5 @@ class LowRankSURResultsWrapper(SystemResultsWrapper):
     """Labels arrays of `LowRankSURResults` with the names of the coefficients."""
 
 
-LowRankSURResults._wrapper = LowRankSURResultsWrapper
+LowRankSURResults.wrapper = LowRankSURResultsWrapper
 wrap.populate_wrapper(LowRankSURResultsWrapper, LowRankSURResults)

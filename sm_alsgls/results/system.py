@@ -54,7 +54,7 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     """
 
     #: What `get_robustcov_results` returns results in, statsmodels' wrapper of the class.
-    _wrapper: ClassVar[type]
+    wrapper: ClassVar[type]
 
     def __init__(self, model: Model, estimate: Estimate) -> None:
         self.estimate = estimate
@@ -241,7 +241,7 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
         )
         check_fitted(estimate, choice)
         again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)
-        return self._wrapper(type(self)(self.model, again))
+        return self.wrapper(type(self)(self.model, again))
 
     bootstrap = method(refits.bootstrap)
 
