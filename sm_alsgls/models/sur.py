@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -26,20 +24,18 @@ from sm_alsgls.core.maximise.search import Search, most_starts, search
 from sm_alsgls.core.maximise.two_step import two_step
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.rank.excess import LastFactor, spare_factor
+from sm_alsgls.core.rank.excess import spare_factor
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.keywords import refuse, watched
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.exceptions import (
-    ConvergenceWarning,
-    HeywoodWarning,
     OptionError,
-    RankWarning,
 )
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import SystemModel, read
 from sm_alsgls.models.construction import Construction
+from sm_alsgls.models.doubts import warn, warn_of_spare
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import choose_rank, is_rule
@@ -333,12 +329,12 @@ class LowRankSUR(Construction, SystemModel):
                 maximise = _least_squares
         order = self.law.order
         bars = ProgressBars(most_starts(problem, order, limit)) if progress else None
-        warned = False
+        warned, messages = False, Messages(order, self.law.has_factors)
 
         def look_at(seen: Problem, first: Solution) -> None:
             # Now, and not after all the other starts.
             nonlocal warned
-            warned = self._warn_of_spare(spare_factor(seen, first, order))
+            warned = warn_of_spare(messages, spare_factor(seen, first, order))
 
         found = maximise(
             problem,
@@ -351,7 +347,7 @@ class LowRankSUR(Construction, SystemModel):
         )
         if bars is not None:
             bars.close()
-        self._warn(found, problem)
+        warn(self, messages, found, problem)
         selection = self.rank_selection
         estimate = maximised(
             self,
@@ -370,7 +366,7 @@ class LowRankSUR(Construction, SystemModel):
         )
         results = LowRankSURResults(self, estimate)
         if not warned:
-            self._warn_of_spare(last_factor(estimate))
+            warn_of_spare(messages, last_factor(estimate))
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"
@@ -404,16 +400,6 @@ class LowRankSUR(Construction, SystemModel):
         """
         return self._with(self.parameters.restricted(constraints)).fit(**kwds)
 
-    def _warn_of_spare(self, last: LastFactor | None) -> bool:
-        """Whether there was something to warn of; the line to blame is outside the package."""
-        if last is None or not last.is_spare:
-            return False
-        level, frame = 1, sys._getframe(0)
-        while frame.f_back is not None and frame.f_globals["__name__"].startswith("sm_alsgls."):
-            level, frame = level + 1, frame.f_back
-        warnings.warn(self._messages.spare(last), RankWarning, stacklevel=level)
-        return True
-
     def _check_factors(self, lam_F: float) -> None:
         """Raise where a ridge on loadings is asked of a law that has none."""
         if not self.law.has_factors and lam_F != 0.0:
@@ -422,44 +408,11 @@ class LowRankSUR(Construction, SystemModel):
                 "on slopes"
             )
 
-    @property
-    def _messages(self) -> Messages:
-        return Messages(self.law.order, self.law.has_factors)
-
-    def _warn(self, found: Search, problem: Problem) -> None:
-        best = found.best
-        K, left = self.neqs, self.system.scarcest[0] - self.system.scarcest[1]
-        full = not self.law.has_factors and found.method != "two-step"
-        if full and not problem.sigma_alone and K - 1 > _SPENT * left:
-            more = 100.0 * (np.sqrt(1.0 + (K - 1.0) / max(left - K, 1.0)) - 1.0)
-            warnings.warn(
-                f"rank='full' estimates {K * (K + 1) // 2} parameters of Sigma from {left} degrees "
-                f"of freedom an equation, which adds up to {more:.0f} % to standard deviations of "
-                "coefficients; a low rank (rank='auto') or method='two-step' adds less",
-                RankWarning,
-                stacklevel=3,
-            )
-        if not best.converged:
-            warnings.warn(
-                f"LowRankSUR did not converge: {best.status} (gradient in log d "
-                f"{best.gradient_d:.1e}, score of beta {best.score_beta:.1e})",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        if best.at_bound.any():
-            message = self._messages.heywood(self.equations, best.at_bound)
-            warnings.warn(message, HeywoodWarning, stacklevel=3)
-        if not found.bounded:
-            warnings.warn(self._messages.unbounded(), RankWarning, stacklevel=3)
-
 
 def _least_squares(problem: Problem, rank: int, **unused: Any) -> Search:
     """Pooled OLS in place of a search, which Beck and Katz's standard errors are for."""
     return least_squares(problem)
 
-
-# Share of the degrees of freedom beyond which K - 1 covariances of an equation are many.
-_SPENT = 0.2
 
 _METHODS: dict[str, Callable[..., Search]] = {
     "als": search,

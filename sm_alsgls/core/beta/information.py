@@ -14,16 +14,17 @@ which only some cells are seen (`sm_alsgls.core.beta.seen_rows`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.dual import DualForm, Progress, dual_bytes, dual_flops
+from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
-from sm_alsgls.core.beta.two_level import ManyRightHandSides
+from sm_alsgls.core.beta.kernel import Dual, Kernel
+from sm_alsgls.core.beta.whole_rows import WholeRows
 from sm_alsgls.core.design.base import Normal, PerEquation
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.base import Covariance
@@ -31,150 +32,12 @@ from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
-#: Bytes that a route may take.
-MEMORY = 2_500_000_000
 # Up to here H^-1 is cheaper than a few dozen solves with H.
 _SMALL = 2_000
 # Residual of conjugate gradients, relative: of a few columns, and of as many as there are rows.
 _CG_TOL, _CG_TOL_MANY = 1e-12, 1e-10
 # More columns than this are many.
 _MANY = 20
-
-
-class Dual(Protocol):
-    """H^-1 in gamma through a system of the size of the rows' factors."""
-
-    def block(self, j: int) -> Array:
-        """(H^-1)_jj, (p_j, p_j)."""
-        ...
-
-    def blocks(self) -> Iterator[tuple[Sequence[int] | Array, Sequence[Array] | Array]]:
-        """Equations and their blocks, a tile at a time."""
-        ...
-
-    def solve(self, B: Array) -> Array | None:
-        """H^-1 B for columns B (P, m); None where columns are better solved for otherwise."""
-        ...
-
-
-class Kernel(Protocol):
-    """What H is made of, without the ridge, and what a route to its inverse costs.
-
-    Attributes
-    ----------
-    normal : Normal
-        H with the ridge, as an operator.
-    closed : bool
-        Whether `inverse_times` has a closed form (of H without a ridge).
-    few : int
-        Up to so many columns conjugate gradients are cheaper than a factor of H of any size.
-    """
-
-    normal: Normal
-    closed: bool
-    few: int
-
-    def costs(self) -> dict[str, float]:
-        """Predicted flops of the routes dense, dual and cg for all equations."""
-        ...
-
-    def inverse_times(self, B: Array) -> Array:
-        """H^-1 B in closed form, for columns B (P, m)."""
-        ...
-
-    def inverse_block(self, j: int) -> Array:
-        """(H^-1)_jj in closed form."""
-        ...
-
-    def matrix(self) -> Array:
-        """H, (P, P)."""
-        ...
-
-    def dual(self, progress: Progress | None) -> Dual:
-        """The dual form."""
-        ...
-
-    def iterate(self, B: Array, tol: float, max_iter: int) -> Array:
-        """H^-1 B by conjugate gradients, residuals to ``tol`` of B's."""
-        ...
-
-
-class WholeRows:
-    """One Sigma for all rows: H_jl = (Sigma^-1)_jl Q_j'Q_l.
-
-    Parameters
-    ----------
-    design : PerEquation
-    cov : Covariance
-    n_obs : int
-    ridge : Ridge, optional
-    """
-
-    few = _MANY
-
-    def __init__(
-        self, design: PerEquation, cov: Covariance, n_obs: int, ridge: Ridge | None = None
-    ) -> None:
-        self._design, self._cov = design, cov
-        self.normal: Normal = design.normal(cov, n_obs, ridge)
-        low = cov.low_rank
-        self._r = cov.K if low is None else low.rank
-        self.closed = design.shared or (low is not None and low.rank == 0)
-
-    def costs(self) -> dict[str, float]:
-        """Two P x P arrays while H is made; conjugate gradients take six dozen products each."""
-        P, n, r = self._design.P, self._design.n, self._r
-        dual = self._cov.low_rank is not None and dual_bytes(n, r) <= MEMORY
-        return {
-            "dense": (2.0 / 3.0 * P + n) * P**2 if 16 * P**2 <= MEMORY else np.inf,
-            "dual": dual_flops(n, r, P) if dual else np.inf,
-            "cg": 60.0 * P * n * (P + self._design.K * r),
-        }
-
-    def inverse_times(self, B: Array) -> Array:
-        """(Sigma x I) B of equal designs, D B of uncorrelated errors."""
-        if not self._design.shared:
-            return B * self._design.expand(self._variances)[:, None]
-        K = self._cov.K
-        return np.asarray(self._cov.times(B.reshape(K, -1).T).T).reshape(B.shape)
-
-    def inverse_block(self, j: int) -> Array:
-        """sigma_jj I."""
-        return np.eye(int(self._design.p[j])) * self._variances[j]
-
-    @cached_property
-    def _variances(self) -> Array:
-        return self._cov.diag()
-
-    def matrix(self) -> Array:
-        """Block column by block column, never a second P x P array."""
-        design, P = self._design, self._design.P
-        Q = np.empty((design.n, P))
-        owner = np.empty(P, dtype=np.intp)
-        for j in range(design.K):
-            at = design.equation_slice(j)
-            Q[:, at], owner[at] = design.basis(j), j
-        H = Q.T @ Q
-        precision = self._cov.solve(np.eye(design.K))
-        for start in range(0, P, 256):
-            at = slice(start, start + 256)
-            H[:, at] *= precision[owner[:, None], owner[at]]
-        return H
-
-    def dual(self, progress: Progress | None) -> DualForm:
-        """`sm_alsgls.core.beta.dual`."""
-        low = self._cov.low_rank
-        if low is None:
-            raise TypeError("a covariance without factors has no dual form")
-        return DualForm(self._design, low, progress)
-
-    @cached_property
-    def _many(self) -> ManyRightHandSides:
-        return ManyRightHandSides(self.normal, self._design, self._cov.low_rank)
-
-    def iterate(self, B: Array, tol: float, max_iter: int) -> Array:
-        """Preconditioned on two levels (`two_level`)."""
-        return self._many.solve(B, tol, max_iter)
 
 
 class CoefficientCovariance:

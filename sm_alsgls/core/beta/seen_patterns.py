@@ -13,7 +13,7 @@ import numpy as np
 
 from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
-from sm_alsgls.core.beta.information import MEMORY, Dual
+from sm_alsgls.core.beta.kernel import MEMORY, Dual
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.observed_unrestricted import ObservedUnrestricted

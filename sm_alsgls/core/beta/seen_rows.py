@@ -23,7 +23,7 @@ import scipy.linalg
 
 from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
-from sm_alsgls.core.beta.information import MEMORY
+from sm_alsgls.core.beta.kernel import MEMORY
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.observed import ObservedCovariance

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.linalg import block_diag
 
-from sm_alsgls.core.beta import information
-from sm_alsgls.core.beta.information import CoefficientCovariance, WholeRows
+from sm_alsgls.core.beta import whole_rows
+from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.beta.whole_rows import WholeRows
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.covariance import LowRankDiag
 
@@ -76,8 +77,8 @@ def test_costs_are_the_flops_and_bytes_of_what_is_done(N, K, r, monkeypatch):
     costs = kernel.costs()
     assert costs == pytest.approx({"dense": dense, "dual": dual, "cg": cg}, rel=1e-12)
     for name, numbers in (("dense", 2 * P**2), ("dual", m**2 + squares * N**2)):
-        monkeypatch.setattr(information, "MEMORY", 8 * numbers)
+        monkeypatch.setattr(whole_rows, "MEMORY", 8 * numbers)
         assert np.isfinite(kernel.costs()[name])
-        monkeypatch.setattr(information, "MEMORY", 8 * numbers - 1)
+        monkeypatch.setattr(whole_rows, "MEMORY", 8 * numbers - 1)
         assert kernel.costs()[name] == np.inf
         assert np.isfinite(kernel.costs()["cg"])

@@ -1,0 +1,62 @@
+"""What a fit warns of: no convergence, Heywood cases, ranks that are too high for the rows."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+
+from sm_alsgls.core.maximise.found import Search
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rank.excess import LastFactor
+from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, RankWarning
+from sm_alsgls.models.base import SystemModel
+from sm_alsgls.results.maximum import Messages
+
+# Share of the degrees of freedom beyond which K - 1 covariances of an equation are many.
+_SPENT = 0.2
+
+
+def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem) -> None:
+    """Say what is doubtful about a fit, to whoever called `fit`.
+
+    Warns
+    -----
+    ConvergenceWarning, HeywoodWarning, RankWarning
+    """
+    best = found.best
+    K, left = model.neqs, model.system.scarcest[0] - model.system.scarcest[1]
+    full = not model.law.has_factors and found.method != "two-step"
+    if full and not problem.sigma_alone and K - 1 > _SPENT * left:
+        more = 100.0 * (np.sqrt(1.0 + (K - 1.0) / max(left - K, 1.0)) - 1.0)
+        warnings.warn(
+            f"rank='full' estimates {K * (K + 1) // 2} parameters of Sigma from {left} degrees "
+            f"of freedom an equation, which adds up to {more:.0f} % to standard deviations of "
+            "coefficients; a low rank (rank='auto') or method='two-step' adds less",
+            RankWarning,
+            stacklevel=3,
+        )
+    if not best.converged:
+        warnings.warn(
+            f"LowRankSUR did not converge: {best.status} (gradient in log d "
+            f"{best.gradient_d:.1e}, score of beta {best.score_beta:.1e})",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    if best.at_bound.any():
+        message = messages.heywood(model.equations, best.at_bound)
+        warnings.warn(message, HeywoodWarning, stacklevel=3)
+    if not found.bounded:
+        warnings.warn(messages.unbounded(), RankWarning, stacklevel=3)
+
+
+def warn_of_spare(messages: Messages, last: LastFactor | None) -> bool:
+    """Whether there was something to warn of; the line to blame is outside the package."""
+    if last is None or not last.is_spare:
+        return False
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("sm_alsgls."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(messages.spare(last), RankWarning, stacklevel=level)
+    return True
