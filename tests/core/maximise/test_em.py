@@ -186,7 +186,7 @@ def test_start_params_are_the_first_start():
 @pytest.mark.parametrize("method", ["EM", "newton", None, 1, ["em"]])
 def test_an_unknown_method_is_refused(method):
     blocks, Y = simulated()
-    with pytest.raises(OptionError, match="method must be 'als' or 'em'"):
+    with pytest.raises(OptionError, match="method must be one of 'als', 'em', 'two-step'"):
         LowRankSUR(Y, blocks, rank=1).fit(method=method)
 
 
