@@ -30,6 +30,11 @@ from tests.worked.law import SpatialErrors
 # -- covariances of the errors: (value, Sigma) ----------------------------------------------------
 
 
+def neighbours(K):
+    """Weights on a ring that are not symmetric: a transpose too few or too many shows."""
+    return ring(K) * np.linspace(0.5, 1.5, K)
+
+
 def _factors(rng, K, r):
     return rng.standard_normal((K, r)), rng.uniform(0.4, 1.5, K)
 
@@ -52,7 +57,7 @@ def heywood(rng, K=6):
 
 def filtered(rng, K=6):
     F, d = _factors(rng, K, 1)
-    A = np.eye(K) - 0.4 * ring(K)
+    A = np.eye(K) - 0.4 * neighbours(K)
     inverse = np.linalg.inv(A)
     dense = inverse @ (F @ F.T + np.diag(d)) @ inverse.T
     return Filtered(LowRankDiag.from_factors(F, d), A), dense
@@ -82,12 +87,16 @@ COVARIANCES = {
 
 @dataclass
 class Built:
-    """A design, its K blocks, and beta = S params + s0, equation by equation."""
+    """A design, its K blocks, and beta = S params + s0, equation by equation.
+
+    ``binding`` is what ties its coefficients, where something does.
+    """
 
     design: Any
     blocks: list
     S: np.ndarray
     s0: np.ndarray
+    binding: Any = None
 
 
 def _blocks(rng, N=24, K=4, p=(2, 3, 2, 3)):
@@ -119,10 +128,11 @@ def restricted(rng, holes=None):
     R[0, [1, 3]] = 1.0, -2.0
     R[1, 7] = 1.0
     q = np.array([0.5, -1.0])
-    design = Restrictions(R, q).bind(free.design)
+    binding = Restrictions(R, q)
+    design = binding.bind(free.design)
     # Parameters are beta itself: what obeys is a point and the null space of R.
     N = np.eye(10) - np.linalg.pinv(R) @ R
-    return Built(design, free.blocks, N, np.linalg.pinv(R) @ q)
+    return Built(design, free.blocks, N, np.linalg.pinv(R) @ q, binding)
 
 
 # Of the regressors of `_blocks`: the constants of three equations and two slopes are shared.
@@ -139,14 +149,16 @@ def pooled(rng, holes=None):
     free = per_equation(rng, holes)
     places = Places([np.array(share) for share in SHARES])
     S = _picks(places)
-    return Built(Pooling(places).bind(free.design), free.blocks, S, np.zeros(len(S)))
+    binding = Pooling(places)
+    return Built(binding.bind(free.design), free.blocks, S, np.zeros(len(S)), binding)
 
 
 def all_pooled(rng, holes=None):
     free = equal_designs(rng, holes)
     places = Places([np.arange(3)] * 4)
     S = _picks(places)
-    return Built(Pooling(places).bind(free.design), free.blocks, S, np.zeros(len(S)))
+    binding = Pooling(places)
+    return Built(binding.bind(free.design), free.blocks, S, np.zeros(len(S)), binding)
 
 
 def restricted_pooled(rng, holes=None):
@@ -156,10 +168,11 @@ def restricted_pooled(rng, holes=None):
     R[0, [1, 3]] = 1.0, -2.0
     R[1, 2] = 1.0
     q = np.array([0.5, -1.0])
-    design = Restrictions(R, q, Pooling(places)).bind(free.design)
+    binding = Restrictions(R, q, Pooling(places))
+    design = binding.bind(free.design)
     S = _picks(places)
     N = np.eye(places.P) - np.linalg.pinv(R) @ R
-    return Built(design, free.blocks, S @ N, S @ np.linalg.pinv(R) @ q)
+    return Built(design, free.blocks, S @ N, S @ np.linalg.pinv(R) @ q, binding)
 
 
 def one_for_all(rng, holes=None):
@@ -180,15 +193,22 @@ DESIGNS = {
 # -- laws of the errors: a problem under the law, and what brute force needs -----------------------
 
 
+DEFAULT = ALSOptions()
+
+
 @dataclass
 class Lawful:
-    """A problem under a law, and its data; ``order`` is the rank it is fitted with."""
+    """A problem under a law, and its data; ``order`` is the rank it is fitted with.
+
+    ``taken`` are the degrees of freedom that Sigma takes of an equation.
+    """
 
     problem: Problem
     blocks: list
     Y: np.ndarray
     mask: np.ndarray
     order: int
+    taken: float = 1.0
 
 
 def _data(seed=0, N=60, K=5, r=1):
@@ -196,40 +216,40 @@ def _data(seed=0, N=60, K=5, r=1):
     return systems.system(rng, N, K, r, (2, 3, 2, 3, 2))
 
 
-def complete():
+def complete(options=DEFAULT):
     blocks, Y = _data()
-    return Lawful(Problem(blocks, Y, ALSOptions()), blocks, Y, np.ones(Y.shape, bool), 1)
+    return Lawful(Problem(blocks, Y, options), blocks, Y, np.ones(Y.shape, bool), 1)
 
 
-def observed():
+def observed(options=DEFAULT):
     blocks, Y = _data(1)
     mask = dense_observed.holes(np.random.default_rng(2), *Y.shape, 0.7, least=12)
-    return Lawful(Problem(blocks, Y, ALSOptions(), mask=mask), blocks, Y, mask, 1)
+    return Lawful(Problem(blocks, Y, options, mask=mask), blocks, Y, mask, 1)
 
 
-def spatial():
+def spatial(options=DEFAULT):
     blocks, Y = _data(3)
     K = Y.shape[1]
-    A = np.eye(K) - 0.4 * ring(K)
+    A = np.eye(K) - 0.4 * neighbours(K)
     Y = Y @ np.linalg.inv(A).T
-    problem = Problem(blocks, Y, ALSOptions())
-    law = SpatialErrors(K, len(Y), ring(K), 0.4)
+    problem = Problem(blocks, Y, options)
+    law = SpatialErrors(K, len(Y), neighbours(K), 0.4)
     return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 1)
 
 
-def full():
+def full(options=DEFAULT):
     blocks, Y = _data(4)
-    problem = Problem(blocks, Y, ALSOptions())
+    problem = Problem(blocks, Y, options)
     law = UnrestrictedErrors(Y.shape[1], len(Y))
-    return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 0)
+    return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 0, 0.0)
 
 
-def full_observed():
+def full_observed(options=DEFAULT):
     blocks, Y = _data(5)
     mask = dense_observed.holes(np.random.default_rng(6), *Y.shape, 0.7, least=12)
-    problem = Problem(blocks, Y, ALSOptions(), mask=mask)
+    problem = Problem(blocks, Y, options, mask=mask)
     law = ObservedUnrestrictedErrors(Patterns(mask))
-    return Lawful(problem.with_errors(law), blocks, Y, mask, 0)
+    return Lawful(problem.with_errors(law), blocks, Y, mask, 0, 0.0)
 
 
 LAWS = {

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from sm_alsgls.core.errors.nuisance import NO_NUISANCE
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.search import search
+from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.exceptions import OptionError
 from tests.contracts.inhabitants import LAWS
 from tests.core import dense_observed
@@ -135,6 +137,47 @@ class TestMaximum:
         assert other.nll == pytest.approx(fit.nll - shift, rel=1e-8)
 
 
+class TestRidges:
+    @pytest.fixture(params=LAWS, ids=lambda name: name.replace(" ", "-"))
+    def shrunk(self, request):
+        return LAWS[request.param](ALSOptions(lam_F=0.1, lam_B=0.2))
+
+    def test_a_step_says_its_objective(self, shrunk):
+        problem = shrunk.problem
+        step = problem.sigma_step(problem.E_ols, shrunk.order, gtol=1e-8)
+        whole = problem.nll(problem.E_ols, step.cov) + problem.errors.penalty(step.cov, 0.1)
+        assert step.nll + problem.errors.constant == pytest.approx(whole, rel=1e-9)
+
+    def test_the_objective_is_the_likelihood_and_both(self, shrunk):
+        problem = shrunk.problem
+        fit = als(problem, shrunk.order)
+        # N lam_B / s_j times the mean square of each slope's regressor over the equation's rows.
+        slopes = 0.0
+        beta = problem.design.to_beta(fit.gamma)
+        for X, b, m, s in zip(shrunk.blocks, beta, shrunk.mask.T, problem.s_ols, strict=True):
+            X = X[m]
+            slopes += 0.1 / s * np.sum(b**2 * (X != X[0]).any(axis=0) * (X**2).sum(axis=0))
+        expected = problem.nll(fit.E, fit.cov) + problem.errors.penalty(fit.cov, 0.1)
+        assert fit.converged
+        assert fit.nll == pytest.approx(expected + slopes / problem.n_obs, rel=1e-10)
+
+    def test_the_score_is_its_slope(self, shrunk):
+        problem = shrunk.problem
+        fit = als(problem, shrunk.order)
+        normal = problem.normal(fit.cov)
+        assert normal.score_size(normal.score(fit.E, fit.gamma)) <= problem.options.gtol
+        gamma = fit.gamma + 1.0 / np.sqrt(normal.diagonal)
+        score = normal.score(problem.residuals(gamma), gamma)
+        for i, h in enumerate(1e-3 / np.sqrt(normal.diagonal)):
+            move = h * np.eye(len(gamma))[i]
+            up, down = (
+                problem.objective(g, problem.residuals(g), fit.cov)
+                for g in (gamma + move, gamma - move)
+            )
+            slope = -problem.n_obs * (up - down) / (2 * h)
+            assert score[i] == pytest.approx(slope, rel=1e-5, abs=1e-5 / h * 1e-3)
+
+
 class TestInference:
     def test_standard_errors(self, fitted):
         made, fit = fitted
@@ -149,13 +192,26 @@ class TestInference:
         assert cov.K == made.problem.K
         # It says more of the errors' size than the maximum does, or the same.
         assert np.median(cov.diag() / fit.cov.diag()) > 0.95
-        assert made.problem.errors.taken(made.order) >= 0.0
 
     def test_parameters_are_the_dimension_of_sigma(self, fitted):
-        """Free parameters: no more than Sigma has, and a law of more has more."""
-        made, _ = fitted
-        K = made.problem.K
-        assert 0 < made.problem.errors.parameters(made.order) <= K * (K + 1) // 2 + 1
+        """The rank of how Sigma moves with the residuals, and the law's own parameters."""
+        made, fit = fitted
+        problem, rng = made.problem, np.random.default_rng(6)
+        at = np.tril_indices(problem.K)
+        sd = np.sqrt(fit.cov.diag())
+
+        def sigma(size):
+            E = fit.E * (1.0 + size * rng.standard_normal(fit.E.shape))
+            near = problem.sigma_step(E, made.order, near=fit.cov, gtol=1e-10).cov
+            return (near.to_dense() / np.outer(sd, sd))[at]
+
+        middle = sigma(0.0)
+        moves = np.array([sigma(1e-5) - middle for _ in range(40)])
+        size = np.linalg.svd(moves, compute_uv=False)
+        own = getattr(problem.errors, "nuisance", NO_NUISANCE)
+        expected = np.count_nonzero(size > 1e-3 * size[0]) + len(own.names)
+        assert problem.errors.parameters(made.order) == expected
+        assert problem.errors.taken(made.order) == made.taken
 
     def test_seen_is_row_by_row(self, fitted):
         made, fit = fitted

@@ -157,11 +157,17 @@ class Bread(CoefficientVariance, Protocol):
         ...
 
     def directions(self, to_beta: Array) -> Array:
-        """An orthonormal basis (P_free, m) of the g with beta = to_beta g that are allowed."""
+        """An orthonormal basis (P_free, m) of the g with beta = to_beta g that are allowed.
+
+        beta and rows of the basis are equation after equation.
+        """
         ...
 
     def ridge_rows(self) -> Array | None:
-        """Rows whose cross-products the ridge adds to H of the free design; None without one."""
+        """Rows whose cross-products the ridge adds to H of the free design; None without one.
+
+        Columns are gamma_j, equation after equation.
+        """
         ...
 
 

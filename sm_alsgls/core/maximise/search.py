@@ -133,7 +133,7 @@ def search(
         while not watch.stopped and len(runs.rows) < most:
             # Made here: it takes as long as a sweep of a small system.
             rng = rng or np.random.default_rng(0)
-            if spent == "least" and problem.errors.climbs:
+            if spent == "least":
                 block = problem.errors.elsewhere(runs.solutions[0].block)
                 runs.run(nearby_start(problem, rank, rng, block))
             else:
