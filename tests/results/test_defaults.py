@@ -78,3 +78,10 @@ def test_a_method_has_the_defaults_of_the_function_of_its_name():
                     wrong.append(f"{name}({key}): {first_where} and {where}")
     assert compared > 60
     assert wrong == []
+
+
+def test_a_value_of_many_fields_is_made_by_name():
+    from sm_alsgls.results.estimate import Estimate
+
+    with pytest.raises(TypeError, match="positional"):
+        Estimate(*range(len(Estimate.__dataclass_fields__)))

@@ -51,11 +51,6 @@ class CellRows(Rows):
             for X, seen in zip(self.blocks, self.mask.T, strict=True)
         ]
 
-    @property
-    def common(self) -> bool:
-        """Ones differ between equations."""
-        return False
-
     @cached_property
     def counts(self) -> Array:
         """N_j, the used rows of each equation, (K,)."""

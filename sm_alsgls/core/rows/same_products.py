@@ -58,11 +58,6 @@ class Rows:
         """The designs, zero in rows that the equation does not have."""
         return self.blocks
 
-    @property
-    def common(self) -> bool:
-        """Whether one vector stands for the ones of all equations."""
-        return True
-
     @cached_property
     def varies(self) -> list[Array]:
         """K arrays (p_j,): which columns are not constant."""

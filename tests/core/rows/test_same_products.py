@@ -60,7 +60,6 @@ def test_equal_blocks_are_looked_at_once_and_answered_alike():
     rows = Rows.of([blocks[1]] * K, Y)
     assert rows.constants[0] is rows.constants[3]
     assert rows.varies[0] is rows.varies[3]
-    assert rows.common
     assert rows.patterns is None
     assert rows.seen_blocks[2] is blocks[1]
 
@@ -73,7 +72,6 @@ def test_cells_have_ones_and_means_of_their_own():
     cells = Cells(N, K, mask, weights)
     rows = cells.rows(blocks, np.where(mask, Y, np.nan))
     np.testing.assert_array_equal(rows.counts, mask.sum(axis=0))
-    assert not rows.common
     np.testing.assert_array_equal(rows.patterns.mask, mask)
     for j, X in enumerate(rows.seen_blocks):
         assert not X[~mask[:, j]].any()
