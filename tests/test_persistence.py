@@ -505,3 +505,17 @@ def test_beyond_the_limit_blocks_are_kept(monkeypatch):
     for ask in (lambda: without.cov_params(across), lambda: without.cov_params()):
         with pytest.raises(DataRemovedError, match=r"different equations.*remove_data\(\)"):
             ask()
+
+
+@pytest.mark.parametrize("cov_type", ["nonrobust", "HC2", "KH"])
+@pytest.mark.parametrize("rank", [1, "full"])
+def test_common_coefficients_are_saved_with_their_covariance(rank, cov_type):
+    """Also after standard errors were read, which leave an operator behind."""
+    X, Y, _ = simulate(60, 4, 3, 1, seed=3)
+    res = LowRankSUR(Y, X, rank=rank, common=["x2"]).fit(n_starts=1, cov_type=cov_type)
+    bse, table = res.bse, res.tidy()
+    again = pickle.loads(pickle.dumps(res))
+    assert again.tidy().equals(table)
+    np.testing.assert_array_equal(again.bse, bse)
+    R = np.eye(len(bse))[:2] - np.eye(len(bse))[1:3]
+    np.testing.assert_allclose(again.cov_params(r_matrix=R), res.cov_params(r_matrix=R))
