@@ -176,8 +176,9 @@ def restricted_pooled(rng, holes=None):
 
 
 def one_for_all(rng, holes=None):
-    free = equal_designs(rng, holes)
-    return Built(OneForAll(free.design), free.blocks, np.tile(np.eye(3), (4, 1)), np.zeros(12))
+    free, binding = equal_designs(rng, holes), OneForAll()
+    S = np.tile(np.eye(3), (4, 1))
+    return Built(binding.bind(free.design), free.blocks, S, np.zeros(12), binding)
 
 
 DESIGNS = {

@@ -106,8 +106,6 @@ class TestMaps:
         """From the design of Y_j / c_j, whose fitted values are those of Y_j over c_j."""
         design, c = built.design, np.array([2.0, 0.5, 1.0, 4.0])
         binding = Unbound() if built.binding is None else built.binding
-        if not hasattr(design, "carried"):
-            pytest.skip("a worked example that nothing brings to other units")
         if built.binding is None and design is not design.free:
             pytest.fail("the list of designs must say what ties the coefficients")
         other = binding.rescaled(c, design.free).bind(design.free)
