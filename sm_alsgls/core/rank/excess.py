@@ -7,7 +7,7 @@ move D, and look at the largest eigenvalue t that those r - 1 factors leave of
     D^-1/2 (E'E/N) D^-1/2 .
 
 Where r - 1 factors suffice, t is as the largest eigenvalue of white noise of K - r + 1 columns
-and N - p - r + 1 rows (`rank_criteria.largest_root_pvalue`). OLS residuals, because those of the
+and N - p - r + 1 rows (`criteria.largest_root_pvalue`). OLS residuals, because those of the
 fit have been bent to its factors: at N=17, K=48, p=5 and two factors too many, their t looks like
 noise in 3 % of draws, that of OLS residuals in all (30 draws each of true ranks 1 to 3).
 
