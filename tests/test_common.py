@@ -389,3 +389,14 @@ def test_results_with_their_data_are_pickled(data, kind):
     np.testing.assert_allclose(
         again.t_test("x1 - e03_const = 0").sd, res.t_test("x1 - e03_const = 0").sd, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("common", [False, ["x1", "x2"]])
+def test_restrictions_in_odd_units(data, common):
+    """Equations of unlike size are searched in units of their own."""
+    Y, X = data
+    text = "e00_const = e09_const" if common else "e00_const = e09_const, e00_x1 = e09_x1"
+    odd = LowRankSUR(Y * 1e80, X, rank=2, common=common).fit_constrained(text, n_starts=1)
+    plain = LowRankSUR(Y, X, rank=2, common=common).fit_constrained(text, n_starts=1)
+    np.testing.assert_allclose(odd.params * 1e-80, plain.params, rtol=1e-5, atol=1e-5)
+    assert odd.params["e00_const"] == pytest.approx(odd.params["e09_const"], rel=1e-12)

@@ -44,7 +44,8 @@ class Once:
 @pytest.fixture(scope="module")
 def pair():
     X, Y, _ = simulate(80, K, 3, 1, seed=2)
-    tied = LowRankSUR(Y, X, rank=1, common=["x2"]).fit(n_starts=1)
+    equal = [f"y1_x2 = y{j}_x2" for j in range(2, K + 1)]
+    tied = LowRankSUR(Y, X, rank=1).fit_constrained(equal, n_starts=1)
     estimate = tied.estimate
     names = [columns.index("x2") for columns in estimate.labels.regressors]
     place = np.empty(sum(estimate.p), dtype=int)
