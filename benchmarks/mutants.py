@@ -150,7 +150,7 @@ def _kind(operator: str) -> str:
 
 
 def sites(root: Path, path: str) -> list[Site]:
-    """Every site of a file, but annotations, TYPE_CHECKING blocks, `__all__`, overwrite_a=."""
+    """Every site of a file, but annotations, protocols, TYPE_CHECKING, `__all__`, overwrite_a=."""
     text = (root / path).read_text(encoding="utf-8")
     silent = _silent_lines_and_spans(text)
     found: dict[tuple[int, int, str], list[tuple[str, int]]] = {}
@@ -189,6 +189,8 @@ def _silent_lines_and_spans(text: str) -> list[tuple[tuple[int, int], tuple[int,
             quiet.append(node.annotation)
         elif isinstance(node, ast.keyword) and node.arg in _NO_CHANGE:
             quiet.append(node.value)
+        elif isinstance(node, ast.ClassDef) and any("Protocol" in ast.dump(b) for b in node.bases):
+            quiet.append(node)  # a declaration, as annotations are
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             quiet += [node.test, *node.body]
         elif isinstance(node, ast.Assign) and any(

@@ -65,6 +65,25 @@ def test_cells_given_the_others_of_their_row(name):
     assert not weights[np.arange(len(rows)), equations].any()
 
 
+@pytest.mark.parametrize("rows_at_a_time", [1, 7, 1000])
+@pytest.mark.parametrize("name", ["K=8", "K > N", "no factor"])
+def test_information_is_the_sum_over_rows(name, rows_at_a_time, monkeypatch):
+    _, mask, cov = case(name)
+    N, K = mask.shape
+    rng = np.random.default_rng(3)
+    # What designs hold in missing cells does not count.
+    blocks = [rng.standard_normal((N, 1 + j % 3)) for j in range(K)]
+    P = sum(X.shape[1] for X in blocks)
+    chunk = 8 * P * max(cov.rank, 1) * rows_at_a_time
+    monkeypatch.setattr("sm_alsgls.covariance.observed._CHUNK_BYTES", chunk)
+    inverse = dense.inverses(mask, cov.to_dense())
+    owner = np.repeat(np.arange(K), [X.shape[1] for X in blocks])
+    x = np.concatenate(blocks, axis=1)
+    expected = sum(inverse[n][np.ix_(owner, owner)] * np.outer(x[n], x[n]) for n in range(N))
+    found = ObservedCovariance(cov, Patterns(mask)).information(blocks)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+
+
 def test_left_out_residuals_are_scaled_solves():
     """e_nj - E[e_nj | the rest of row n] = w_nj / (Sigma_n^-1)_jj."""
     E, mask, cov = case("K=8")

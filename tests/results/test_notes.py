@@ -88,3 +88,19 @@ def test_rows_that_were_dropped_are_said_with_their_reason():
     weights[[7, 9]] = 0.0
     none = notes(LowRankSUR(Y, X, rank=1, missing="drop", weights=weights).fit(n_starts=1))
     assert "3 rows with missing values or weight 0 were dropped" in none
+
+
+def test_common_coefficients_are_printed_with_their_own_tests():
+    X, _, _ = simulate(40, 4, 3, 1, seed=1)
+    Y = np.random.default_rng(3).standard_normal((40, 4))
+    res = LowRankSUR(Y, X, rank=1, common=["x1"]).fit(n_starts=1)
+    assert 0.05 < res.pvalues["x1"] < 0.9
+    table = str(res.summary()).partition("Common coefficients")[2]
+    row = next(line.split() for line in table.splitlines() if line.startswith("x1"))
+    at = list(res.params.index).index("x1")
+    low, high = np.asarray(res.conf_int())[at]
+    shown = [float(cell) for cell in row[1:]]
+    expected = [
+        res.params.iloc[at], res.bse.iloc[at], res.tvalues.iloc[at], res.pvalues.iloc[at], low, high
+    ]  # fmt: skip
+    np.testing.assert_allclose(shown, expected, atol=6e-4)

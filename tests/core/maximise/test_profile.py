@@ -263,3 +263,8 @@ def test_curvature_is_that_at_the_best():
     found = profile(Problem(blocks, Y, ALSOptions()), Curved(K, N, ring(K), 0.0), 1)
     lam = found.best.nuisance.values[0]
     assert found.curvature.lowest == pytest.approx(10.0 + lam, abs=1e-9)
+
+
+def test_a_law_without_parameters_of_its_own_moves_nothing():
+    names, values, cov, log_jacobian = NO_NUISANCE
+    assert (names, values.shape, cov.shape, log_jacobian) == ((), (0,), (0, 0), 0.0)

@@ -116,6 +116,17 @@ def test_one_start_runs_one():
     assert found.runs[0].sweeps == len(alone.trace) - 1
 
 
+def test_a_run_and_its_continuation_have_one_trace():
+    """Sweep 0 of the second is the last point of the first, and is left out."""
+    first = tuple(Sweep(i, 1.0, 0.9, 1.0, 0, 0, 0.1, 0.1, 0.5 * i) for i in range(4))
+    then = tuple(Sweep(i, 0.8, 0.7, 0.0, 2, 3, 0.1, 0.1, 0.25 * i) for i in range(3))
+    joined = module._joined(first, then)
+    assert [row.sweep for row in joined] == [0, 1, 2, 3, 4, 5]
+    assert [row.seconds for row in joined] == [0.0, 0.5, 1.0, 1.5, 1.75, 2.0]
+    assert joined[:4] == first
+    assert [row[1:8] for row in joined[4:]] == [row[1:8] for row in then[1:]]
+
+
 def test_how_many_runs_there_may_be(monkeypatch):
     """How long a progress bar is: by size, as `effort` says."""
     made = small()

@@ -369,3 +369,12 @@ def test_many_weak_correlations_over_time_are_seen_together():
     assert line.verdict == "look"
     assert 0.1 < line.statistic < 0.5
     assert "time" in line.advice
+
+
+def test_numbers_of_the_report():
+    """Whole ones as they are, large and broken ones in four digits, none as a dash."""
+    from sm_alsgls.results.checks.report import _number
+
+    shown = [_number(v) for v in (3.0, -120.0, 999999.0, 1e6, 0.12345, 123456.7, np.nan)]
+    assert shown == ["3", "-120", "999999", "1e+06", "0.1235", "1.235e+05", "-"]
+    assert _number(2.0, 3) == "2.000"
