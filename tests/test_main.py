@@ -261,7 +261,7 @@ BAD = {
     "NaN, raise": (on("nan.csv", "--missing", "raise"), "missing values in value"),
     "illegal rank": (on("g.csv", "--rank", "7"), "largest legal rank is 6"),
     "negative rank": (on("g.csv", "--rank", "-1"), "whole number >= 0, got -1"),
-    "rank": (on("g.csv", "--rank", "2.0"), "--rank: expected a whole number or auto, got '2.0'"),
+    "rank": (on("g.csv", "--rank", "2.0"), "a whole number, full or auto, got '2.0'"),
     "dependent": (["g.csv", "--formula", "invest ~ value + I(2 * value)", "--groups", "firm"],
                   "linearly dependent"),
     "n_starts": (on("g.csv", "--n-starts", "0"), "n_starts must be"),
