@@ -115,6 +115,9 @@ class TestMaps:
             for d, h in ((design, design.carried(g, c, other)), (other, g))
         ]
         same(fitted[0], fitted[1] * c, 1e-8)
+        # Whose coefficients are those that it fits with.
+        own = zip(built.blocks, other.to_beta(g), strict=True)
+        same(np.column_stack([X @ b for X, b in own]), fitted[1], 1e-8)
         # And back, of which the parts that do nothing are no part.
         again = other.carried(design.carried(g, c, other), 1.0 / c, design)
         same(other.fitted(again), other.fitted(g), 1e-8)

@@ -202,7 +202,9 @@ class PooledDesign:
         return self.from_beta([theta[at] for at in self.places.columns])
 
     def to_beta(self, g: Array) -> list[Array]:
-        """The K coefficient vectors (p_j,), shared ones in each."""
+        """The K coefficient vectors (p_j,), shared ones in each, over its unit if it has one."""
+        if self._units is not None:
+            return self.free.to_beta(self.lift(g))
         theta = self.to_params(g)
         return [theta[at] for at in self.places.columns]
 
