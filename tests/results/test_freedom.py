@@ -241,3 +241,16 @@ def test_a_normal_test_stays_normal_whatever_the_degrees_of_freedom():
     assert len(np.unique(own.df_denom)) == 2
     expected = 2 * stats.t.sf(np.abs(own.tvalue), own.df_denom)
     np.testing.assert_allclose(own.pvalue, expected, rtol=1e-12)
+
+
+def test_a_covariance_that_is_given_may_have_its_labels_in_any_order():
+    X, Y, _ = simulate(60, 5, 3, 1, seed=3)
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
+    V = res.cov_params() * 1.7
+    order = np.random.default_rng(0).permutation(len(V))
+    R = np.eye(len(V))[[1, -1]]
+    plain, mixed = (res.t_test(R, cov_p=W) for W in (V, V.iloc[order, order]))
+    np.testing.assert_allclose(mixed.sd, plain.sd, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.ravel(plain.sd)[[0, -1]], np.sqrt(np.diag(V)[[1, -1]]), rtol=1e-12
+    )

@@ -4,6 +4,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sm_alsgls import LowRankSUR
@@ -104,3 +105,12 @@ def test_common_coefficients_are_printed_with_their_own_tests():
         res.params.iloc[at], res.bse.iloc[at], res.tvalues.iloc[at], res.pvalues.iloc[at], low, high
     ]  # fmt: skip
     np.testing.assert_allclose(shown, expected, atol=6e-4)
+
+
+@pytest.mark.parametrize(("name", "wide"), [("x", 14), ("a name of twenty chr", 20)])
+def test_names_have_fourteen_characters_or_as_many_as_the_longest(name, wide):
+    X, Y, _ = simulate(30, 3, 2, 1, seed=1)
+    frames = [pd.DataFrame(x, columns=["one", name]) for x in X]
+    lines = str(LowRankSUR(Y, frames, rank=0).fit().summary()).splitlines()
+    headers = [line for line in lines if line.split()[:1] == ["coef"]]
+    assert {line.index("coef") + len("coef") for line in headers} == {wide + 11}

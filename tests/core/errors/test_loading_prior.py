@@ -5,7 +5,9 @@ import pytest
 import scipy.optimize
 
 from sm_alsgls import LowRankSUR
-from sm_alsgls.core.errors.loading_prior import loading_precision
+from sm_alsgls.core.errors.loading_prior import loading_precision, with_loading_prior
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
 from tests.core import dense_observed as dense
 from tests.core.systems import system
@@ -142,3 +144,14 @@ def test_precision():
     weak = LowRankDiag(0.01 * np.ones((5, 2)), np.ones(5))
     assert loading_precision(weak) == 2.0
     assert loading_precision(LowRankDiag(np.zeros((5, 2)), np.ones(5))) == 2.0
+
+
+def test_without_a_spare_row_the_prior_is_of_one():
+    """N - p - r = 0: neither an infinite prior nor a division by zero."""
+    rng = np.random.default_rng(0)
+    X = [np.column_stack([np.ones(8), rng.standard_normal((8, 6))]) for _ in range(4)]
+    problem = Problem(X, rng.standard_normal((8, 4)), ALSOptions())
+    cov = LowRankDiag.from_factors(rng.standard_normal((4, 1)), rng.uniform(0.5, 1.0, 4))
+    p, floor = problem.design.p, problem.floor
+    made = with_loading_prior(problem.errors, problem.E_ols, cov, p, floor)
+    assert np.isfinite(made.diag()).all()
