@@ -203,7 +203,7 @@ class TestErrors:
         X, Y, _ = simulate(40, 5, 3, 1)
         with pytest.raises(IllegalRankError, match="rank=3 .*largest legal rank is 2"):
             LowRankSUR(Y, X, rank=3)
-        with pytest.raises(IllegalRankError, match="'auto' or a whole number >= 0, got 'best'"):
+        with pytest.raises(IllegalRankError, match="'full' or a whole number >= 0, got 'best'"):
             LowRankSUR(Y, X, rank="best")
         with pytest.raises(IllegalRankError, match="True"):
             LowRankSUR(Y, X, rank=True)

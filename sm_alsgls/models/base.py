@@ -67,7 +67,7 @@ def read(endog: Any, exog: Any, missing: str = "none", weights: Any = None) -> S
 class SystemModel(Likelihood, SystemAttributes, LikelihoodModel):
     """Labelled equations on rows, coefficients, and the law of the errors.
 
-    A model adds how it is made and how it is fitted: `problem` is what a maximiser takes, and
+    A model adds how it is made and how it is fitted: `_problem` is what a maximiser takes, and
     `sm_alsgls.results.maximised` makes an estimate of what comes back.
 
     Parameters
@@ -141,7 +141,7 @@ class SystemModel(Likelihood, SystemAttributes, LikelihoodModel):
 
     # -- what a maximiser takes --------------------------------------------------------------
 
-    def problem(self, options: ALSOptions) -> Problem:
+    def _problem(self, options: ALSOptions) -> Problem:
         """The rows, the design and the law of the errors, factorised.
 
         Raises
@@ -150,7 +150,7 @@ class SystemModel(Likelihood, SystemAttributes, LikelihoodModel):
         """
         return build_problem(self.system, options, self.parameters, self.law.make)
 
-    def joint_rows(self) -> JointRows | None:
+    def _joint_rows(self) -> JointRows | None:
         """Equations that share too few rows for the likelihood to have a bound; kept by rank."""
         meeting = min(self.law.meeting, max(self.neqs - 1, 0))
         if meeting not in self._joint:
@@ -158,7 +158,7 @@ class SystemModel(Likelihood, SystemAttributes, LikelihoodModel):
             self._joint[meeting] = cells.joint_rows(meeting, self.labels.p)
         return self._joint[meeting]
 
-    def first_start(self, problem: Problem, start_params: Any) -> Start | None:
+    def _first_start(self, problem: Problem, start_params: Any) -> Start | None:
         """Where a run from the caller's coefficients begins; None where there are none.
 
         Raises

@@ -315,14 +315,14 @@ class LowRankSUR(Construction, SystemModel):
         limit, rng = starts(n_starts), generator(rng)
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
         callback = watched(callback)
-        sparse = self.joint_rows()
+        sparse = self._joint_rows()
         floor = (1e-8 if sparse is None else 1e-2) if d_floor is None else d_floor
         options = ALSOptions(lam_F, lam_B, floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit)
         self._check_factors(lam_F)
         maximise = _maximiser(method, self.system.cells, self.law)
         complete = self.system.cells.complete
         choice = choose(cov_type, given, debiased, self.provenance, complete, self.law.has_factors)
-        problem = self.problem(options)
+        problem = self._problem(options)
         if choice.cov_type == "pcse":
             check_least_squares(self.rank, options.lam_B)
             if self.parameters.bound:
@@ -341,7 +341,7 @@ class LowRankSUR(Construction, SystemModel):
             order,
             n_starts=limit,
             rng=rng,
-            first=self.first_start(problem, start_params),
+            first=self._first_start(problem, start_params),
             callback=callback if bars is None else bars.watching(callback),
             after_first=look_at,
         )

@@ -27,7 +27,7 @@ class SpatialSUR(SystemModel):
 
     def fit(self, cov_type="nonrobust", **cov_kwds):
         law = SpatialErrors(self.neqs, self.nobs, self.W, 0.0)
-        problem, r = self.problem(ALSOptions()), self.law.order
+        problem, r = self._problem(ALSOptions()), self.law.order
         found = profile(problem, law, r)
         problem = problem.with_errors(law.at(found.best.nuisance.values))
         estimate = maximised(

@@ -58,7 +58,8 @@ def two_step(
 
     Examples
     --------
-    >>> from sm_alsgls.core.problem import ALSOptions
+    >>> import numpy as np
+    >>> from sm_alsgls.core.problem import ALSOptions, Problem
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((40, 2)) for _ in range(6)]
     >>> Y = rng.standard_normal((40, 1)) + rng.standard_normal((40, 6))
