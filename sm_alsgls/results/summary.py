@@ -234,9 +234,11 @@ def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:
     if bound is not None:
         notes.append(f"{len(bound.q)} linear restrictions hold exactly.")
     notes += header.fit
-    if not shown:
+    own = estimate.labels.P - len(estimate.labels.common)
+    if not shown and own:
+        what = "Coefficients" if own == estimate.labels.P else "The equations' own coefficients"
         notes.append(
-            "Coefficients are not shown; summary(equations=[...]) or summary(equations='all') "
+            f"{what} are not shown; summary(equations=[...]) or summary(equations='all') "
             "prints them, equations[name] is one equation's results."
         )
     if not spans_constant(estimate).all():
