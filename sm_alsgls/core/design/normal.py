@@ -48,6 +48,8 @@ class NormalEquations:
     ) -> None:
         self.design, self.cov, self._n_obs, self._ridge = design, cov, n_obs, ridge
         self._free = design.free
+        # Of a small system what a call costs is what a product costs.
+        self._plain = self._free is design
         large = design.n * design.K > _LARGE
         self._in_pieces = large and cov.piecewise(0) is not None
         small = self._free.P <= SMALL and not large
@@ -62,7 +64,10 @@ class NormalEquations:
         if self._in_pieces:
             return self.apply_many(g[:, None])[:, 0]
         if self._precision is not None:
-            out = self.design.drop(self._matrix @ self.design.lift(g))
+            if self._plain:
+                out = self._matrix @ g
+            else:
+                out = self.design.drop(self._matrix @ self.design.lift(g))
         else:
             out = self.design.project(self.cov.solve(self.design.fitted(g)))
         if self._ridge is not None:
