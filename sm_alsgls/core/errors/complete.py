@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from sm_alsgls.core.beta.estimated_sigma import EstimatedSigma
-from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.kackar_harville import KackarHarville
 from sm_alsgls.core.design.base import (
     Bread,
     CoefficientVariance,
     Linear,
     Normal,
-    PerEquation,
 )
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction
-from sm_alsgls.core.errors.loading_prior import with_loading_prior
-from sm_alsgls.core.second_order.curvature import Curvature, ScaledHessian, along, off_bounds
+from sm_alsgls.core.errors.cells import WholeRows
+from sm_alsgls.core.errors.factor_law import FactorLaw
+from sm_alsgls.core.second_order.curvature import ScaledHessian, off_bounds
 from sm_alsgls.core.second_order.dense_hessian import DenseHessian, hessian_at, is_dense
 from sm_alsgls.core.second_order.stationarity import Stationarity, stationarity
 from sm_alsgls.core.sigma.bounded import is_bounded
-from sm_alsgls.core.sigma.factor import FactorSolution, fit_factor, sigma_parameters
+from sm_alsgls.core.sigma.factor import FactorSolution, fit_factor
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.base import Covariance, LowRank, factors_of
+from sm_alsgls.covariance.base import Covariance, factors_of
 
 Array = np.ndarray
 
@@ -38,7 +36,7 @@ _AWAY = 1e-3
 _UNION_FLOPS = 5e7
 
 
-class CompleteErrors:
+class CompleteErrors(FactorLaw, WholeRows):
     """Rows e_n ~ N(0, F F' + D), all of them whole; see `Errors`.
 
     Parameters
@@ -46,43 +44,6 @@ class CompleteErrors:
     K, n_obs : int
         Equations, and the rows that the likelihood is of, however many stand for them.
     """
-
-    whole = True
-    climbs = True
-    bends = False
-
-    def __init__(self, K: int, n_obs: int) -> None:
-        self.K, self.n_obs = K, n_obs
-        self.constant = 0.5 * K * _LOG_2PI
-
-    @property
-    def counts(self) -> Array:
-        """N for each equation, (K,)."""
-        return np.full(self.K, self.n_obs)
-
-    def parameters(self, rank: int) -> int:
-        """K r + K - r (r - 1) / 2."""
-        return sigma_parameters(self.K, rank)
-
-    def taken(self, rank: int) -> float:
-        """r: the rows' factors."""
-        return float(rank)
-
-    def interval_sigma(
-        self,
-        E: Array,
-        cov: Covariance,
-        p: Array,
-        floor: Array,
-        lam_F: float,
-        least_squares: Callable[[], Array],
-    ) -> LowRank:
-        """Loadings under the prior that they show (`sm_alsgls.core.errors.loading_prior`)."""
-        return with_loading_prior(self, E, factors_of(cov), p, floor, lam_F).canonical()
-
-    def stretch(self, design: PerEquation, cov: Covariance) -> Callable[[int], Array]:
-        """In closed form (`sm_alsgls.core.beta.estimated_sigma`)."""
-        return EstimatedSigma(design, factors_of(cov), self.counts).stretch
 
     def corrected(
         self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
@@ -92,29 +53,6 @@ class CompleteErrors:
         if factors.rank == 0:
             return bread
         return KackarHarville(bread, factors, self.n_obs, None if debiased else ~at_bound)
-
-    def rescaled(self, c: Array) -> CompleteErrors:
-        """Itself: factors and uniquenesses of e_j / c_j are any, as before."""
-        return self
-
-    def masked(self, M: Array) -> Array:
-        """All of it."""
-        return M
-
-    def seen(self, cov: Covariance) -> Covariance:
-        """``cov`` itself."""
-        return cov
-
-    def nll(self, E: Array, cov: Covariance) -> float:
-        """By `LowRankDiag.nll`."""
-        return cov.nll(E, self.n_obs)
-
-    def penalty(self, cov: Covariance, lam_F: float) -> float:
-        """lam_F sum_j |f_j|^2 / d_j / 2."""
-        if lam_F == 0.0:
-            return 0.0
-        factors = factors_of(cov)
-        return 0.5 * lam_F * float(np.sum(factors.loadings**2 / factors.uniquenesses[:, None]))
 
     def sigma(
         self,
@@ -138,12 +76,6 @@ class CompleteErrors:
         return fit_factor(
             E, rank, n_obs=self.n_obs, d=d, floor=floor, lam_F=lam_F, gtol=gtol, block=block
         )
-
-    def information(
-        self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
-    ) -> CoefficientCovariance:
-        """H of one Sigma for all rows."""
-        return CoefficientCovariance(design, cov, self.n_obs, ridge)
 
     def stationarity(
         self,
@@ -171,12 +103,6 @@ class CompleteErrors:
         factors = factors_of(cov)
         free = off_bounds(factors, floor)
         return hessian_at(design, E, factors, self.n_obs, free, ridge, lam_F)
-
-    def along(
-        self, cov: Covariance, curvature: Curvature, sign: float, floor: Array
-    ) -> LowRankDiag:
-        """By the function of that name."""
-        return along(factors_of(cov), curvature, sign, floor)
 
     def newton(
         self,
@@ -212,10 +138,6 @@ class CompleteErrors:
         if rank == 0 or design.restricted or lam_F > 0.0:
             return True
         return is_bounded(design.free, rank, self.n_obs)
-
-    def moments(self, E: Array, equations: Array) -> Array:
-        """E'E / N, some columns of it."""
-        return np.asarray(E.T @ E[:, equations]) / self.n_obs
 
     def union(
         self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int

@@ -13,42 +13,37 @@ Rows are not compressed: they differ in what they contain, not only in cross-pro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from sm_alsgls.core.beta.estimated_sigma import EstimatedSigma
 from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.seen_rows import SeenRows
 from sm_alsgls.core.design.base import (
-    Bread,
-    CoefficientVariance,
     Linear,
     Normal,
     PerEquation,
 )
 from sm_alsgls.core.design.ridge import Ridge
-from sm_alsgls.core.errors.loading_prior import with_loading_prior
-from sm_alsgls.core.second_order.curvature import Curvature, along, off_bounds
+from sm_alsgls.core.errors.cells import RowsWithHoles
+from sm_alsgls.core.errors.factor_law import FactorLaw
+from sm_alsgls.core.second_order.curvature import off_bounds
 from sm_alsgls.core.second_order.observed_hessian import ObservedHessian
 from sm_alsgls.core.second_order.stationarity import Stationarity
-from sm_alsgls.core.sigma.factor import sigma_parameters
 from sm_alsgls.core.sigma.observed_factor import ObservedFactor, fit_observed
 from sm_alsgls.core.sigma.observed_likelihood import ObservedObjective
 from sm_alsgls.core.sigma.observed_start import available_cells, union_residuals
 from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.base import Covariance, LowRank, SeenCovariance, factors_of
+from sm_alsgls.covariance.base import Covariance, factors_of
 from sm_alsgls.covariance.observed import ObservedCovariance
-from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
-class ObservedErrors:
+class ObservedErrors(FactorLaw, RowsWithHoles):
     """Rows of which some cells are missing at random; see `Errors`.
 
     Parameters
@@ -56,77 +51,6 @@ class ObservedErrors:
     patterns : Patterns
         Which cells there are.
     """
-
-    whole = False
-    climbs = True
-    bends = False
-
-    def __init__(self, patterns: Patterns) -> None:
-        self.patterns, self.K, self.n_obs = patterns, patterns.K, patterns.N
-        self.constant = 0.5 * patterns.n_cells * _LOG_2PI / patterns.N
-
-    @property
-    def counts(self) -> Array:
-        """N_j, (K,)."""
-        return self.patterns.rows
-
-    def parameters(self, rank: int) -> int:
-        """K r + K - r (r - 1) / 2."""
-        return sigma_parameters(self.K, rank)
-
-    def taken(self, rank: int) -> float:
-        """r: the rows' factors."""
-        return float(rank)
-
-    def interval_sigma(
-        self,
-        E: Array,
-        cov: Covariance,
-        p: Array,
-        floor: Array,
-        lam_F: float,
-        least_squares: Callable[[], Array],
-    ) -> LowRank:
-        """Loadings under the prior that they show (`sm_alsgls.core.errors.loading_prior`)."""
-        return with_loading_prior(self, E, factors_of(cov), p, floor, lam_F).canonical()
-
-    def stretch(self, design: PerEquation, cov: Covariance) -> Callable[[int], Array]:
-        """In closed form (`sm_alsgls.core.beta.estimated_sigma`)."""
-        return EstimatedSigma(design, factors_of(cov), self.counts).stretch
-
-    def corrected(
-        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
-    ) -> CoefficientVariance:
-        """Not defined: rows differ in what they miss.
-
-        Raises
-        ------
-        OptionError
-        """
-        raise OptionError("Kackar and Harville's correction is that of one Sigma for all rows")
-
-    def rescaled(self, c: Array) -> ObservedErrors:
-        """Itself: factors and uniquenesses of e_j / c_j are any, as before."""
-        return self
-
-    def masked(self, M: Array) -> Array:
-        """M, zero in missing cells, whatever it has there."""
-        return np.where(self.patterns.mask, M, 0.0)
-
-    def seen(self, cov: Covariance) -> SeenCovariance:
-        """``cov`` as the rows see it."""
-        return cov.seen(self.patterns)
-
-    def nll(self, E: Array, cov: Covariance) -> float:
-        """Of the observed cells."""
-        return self.seen(cov).nll(E)
-
-    def penalty(self, cov: Covariance, lam_F: float) -> float:
-        """lam_F sum_j |f_j|^2 / d_j / 2."""
-        if lam_F == 0.0:
-            return 0.0
-        factors = factors_of(cov)
-        return 0.5 * lam_F * float(np.sum(factors.loadings**2 / factors.uniquenesses[:, None]))
 
     def sigma(
         self,
@@ -185,27 +109,9 @@ class ObservedErrors:
         free = off_bounds(factors, floor)
         return ObservedHessian(design, self.patterns, gamma, E, factors, free, ridge, lam_F)
 
-    def along(
-        self, cov: Covariance, curvature: Curvature, sign: float, floor: Array
-    ) -> LowRankDiag:
-        """By the function of that name."""
-        return along(factors_of(cov), curvature, sign, floor)
-
-    def newton(self, *point: object) -> None:
-        """There is no matrix: products are differences of gradients."""
-
-    def sigma_alone(self, design: Linear, ridge: Ridge | None) -> bool:
-        """Rows weigh equations differently by what else is missing: GLS is not OLS."""
-        return False
-
     def bounded(self, design: Linear, rank: int, lam_F: float) -> bool:
         """Not looked at; pairs that share few rows are what `joint_rows` counts."""
         return True
-
-    def moments(self, E: Array, equations: Array) -> Array:
-        """Of every pair, over the rows that have both; 0 where there are none."""
-        mask = self.patterns.mask.astype(float)
-        return np.asarray(E.T @ E[:, equations]) / np.maximum(mask.T @ mask[:, equations], 1.0)
 
     def union(
         self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int

@@ -23,7 +23,6 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 
 from sm_alsgls.core.beta.estimated_unrestricted import EstimatedUnrestricted
-from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.design.base import (
     Bread,
     CoefficientVariance,
@@ -33,10 +32,11 @@ from sm_alsgls.core.design.base import (
 )
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction, Errors, Step
+from sm_alsgls.core.errors.cells import WholeRows
 from sm_alsgls.core.errors.complete import union_residuals
+from sm_alsgls.core.errors.unrestricted_law import UnrestrictedLaw
 from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.core.second_order.curvature import Curvature
 from sm_alsgls.core.second_order.profile_hessian import ProfileHessian
 from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.core.sigma.bounded import is_bounded
@@ -63,7 +63,7 @@ def unrestricted(rows: Rows) -> Errors:
     return ObservedUnrestrictedErrors(rows.patterns)
 
 
-class UnrestrictedErrors:
+class UnrestrictedErrors(UnrestrictedLaw, WholeRows):
     """Rows e_n ~ N(0, Sigma), all of them whole; see `Errors`. It has no order: ranks are unread.
 
     Parameters
@@ -83,27 +83,6 @@ class UnrestrictedErrors:
     >>> fit.converged, fit.cov
     (True, Unrestricted(K=3))
     """
-
-    whole = True
-    climbs = False
-    bends = True
-
-    def __init__(self, K: int, n_obs: int) -> None:
-        self.K, self.n_obs = K, n_obs
-        self.constant = 0.5 * K * _LOG_2PI
-
-    @property
-    def counts(self) -> Array:
-        """N for each equation, (K,)."""
-        return np.full(self.K, self.n_obs)
-
-    def parameters(self, rank: int) -> int:
-        """K (K + 1) / 2."""
-        return self.K * (self.K + 1) // 2
-
-    def taken(self, rank: int) -> float:
-        """0: Sigma of OLS residuals has lost p_j only."""
-        return 0.0
 
     def interval_sigma(
         self,
@@ -145,26 +124,6 @@ class UnrestrictedErrors:
         made = self._estimated(bread.design, cov, exact=True, debiased=debiased)
         return bread.stretched(made.stretch)
 
-    def rescaled(self, c: Array) -> UnrestrictedErrors:
-        """Itself: the Sigma of e_j / c_j is any, as before."""
-        return self
-
-    def masked(self, M: Array) -> Array:
-        """All of it."""
-        return M
-
-    def seen(self, cov: Covariance) -> Covariance:
-        """``cov`` itself."""
-        return cov
-
-    def nll(self, E: Array, cov: Covariance) -> float:
-        """By the covariance's ``nll``."""
-        return cov.nll(E, self.n_obs)
-
-    def penalty(self, cov: Covariance, lam_F: float) -> float:
-        """There are no loadings to shrink."""
-        return 0.0
-
     def sigma(
         self,
         E: Array,
@@ -181,12 +140,6 @@ class UnrestrictedErrors:
         cov, low = on_floor(E, self.n_obs, floor)
         quad = float(self.K) if not low.any() else cov.quad(E) / self.n_obs
         return Step(cov, 0.5 * (cov.logdet() + quad), 0.0, low, 1)
-
-    def information(
-        self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
-    ) -> CoefficientCovariance:
-        """H of one Sigma for all rows."""
-        return CoefficientCovariance(design, cov, self.n_obs, ridge)
 
     def stationarity(
         self,
@@ -217,10 +170,6 @@ class UnrestrictedErrors:
         """That of the profile likelihood; none at a spike."""
         made, low = on_floor(E, self.n_obs, floor)
         return None if low.any() else ProfileHessian(design, E, made, self.n_obs, ridge)
-
-    def along(self, cov: Covariance, curvature: Curvature, sign: float, floor: Array) -> Covariance:
-        """``cov``: Sigma follows the coefficients."""
-        return cov
 
     def newton(
         self,
@@ -253,10 +202,6 @@ class UnrestrictedErrors:
     def bounded(self, design: Linear, rank: int, lam_F: float) -> bool:
         """Unless K responses and all regressors have more columns than there are rows."""
         return design.restricted or is_bounded(design.free, self.K - 1, self.n_obs)
-
-    def moments(self, E: Array, equations: Array) -> Array:
-        """E'E / N, some columns of it."""
-        return np.asarray(E.T @ E[:, equations]) / self.n_obs
 
     def union(
         self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int

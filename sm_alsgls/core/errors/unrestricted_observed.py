@@ -16,15 +16,14 @@ from sm_alsgls.core.beta.estimated_unrestricted import EstimatedUnrestricted
 from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.beta.seen_patterns import SeenPatterns
 from sm_alsgls.core.design.base import (
-    Bread,
-    CoefficientVariance,
     Linear,
     Normal,
     PerEquation,
 )
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Step
-from sm_alsgls.core.second_order.curvature import Curvature
+from sm_alsgls.core.errors.cells import RowsWithHoles
+from sm_alsgls.core.errors.unrestricted_law import UnrestrictedLaw
 from sm_alsgls.core.second_order.observed_profile import ObservedUnrestrictedHessian
 from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.core.sigma.observed_start import union_residuals
@@ -35,10 +34,8 @@ from sm_alsgls.core.sigma.unrestricted import (
     fit_observed_unrestricted,
     triangular,
 )
-from sm_alsgls.covariance.base import Covariance, SeenCovariance
-from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.unrestricted import Unrestricted
-from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
@@ -47,7 +44,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 _GTOL = 1e-8
 
 
-class ObservedUnrestrictedErrors:
+class ObservedUnrestrictedErrors(UnrestrictedLaw, RowsWithHoles):
     """Rows of which some cells are missing at random; see `Errors`.
 
     Parameters
@@ -55,27 +52,6 @@ class ObservedUnrestrictedErrors:
     patterns : Patterns
         Which cells there are.
     """
-
-    whole = False
-    climbs = False
-    bends = True
-
-    def __init__(self, patterns: Patterns) -> None:
-        self.patterns, self.K, self.n_obs = patterns, patterns.K, patterns.N
-        self.constant = 0.5 * patterns.n_cells * _LOG_2PI / patterns.N
-
-    @property
-    def counts(self) -> Array:
-        """N_j, (K,)."""
-        return self.patterns.rows
-
-    def parameters(self, rank: int) -> int:
-        """K (K + 1) / 2."""
-        return self.K * (self.K + 1) // 2
-
-    def taken(self, rank: int) -> float:
-        """0: Sigma of OLS residuals has lost p_j only."""
-        return 0.0
 
     def interval_sigma(
         self,
@@ -98,37 +74,6 @@ class ObservedUnrestrictedErrors:
         precision = cov.solve(np.eye(self.K))
         kernel = SeenPatterns(design, triangular(cov).seen(self.patterns), self.n_obs)
         return EstimatedUnrestricted(design, precision, self.counts, kernel.matrix).stretch
-
-    def corrected(
-        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
-    ) -> CoefficientVariance:
-        """Not defined: rows differ in what they miss.
-
-        Raises
-        ------
-        OptionError
-        """
-        raise OptionError("Kackar and Harville's correction is that of one Sigma for all rows")
-
-    def rescaled(self, c: Array) -> ObservedUnrestrictedErrors:
-        """Itself: the Sigma of e_j / c_j is any, as before."""
-        return self
-
-    def masked(self, M: Array) -> Array:
-        """M, zero in missing cells, whatever it has there."""
-        return np.where(self.patterns.mask, M, 0.0)
-
-    def seen(self, cov: Covariance) -> SeenCovariance:
-        """``cov`` as the rows see it."""
-        return cov.seen(self.patterns)
-
-    def nll(self, E: Array, cov: Covariance) -> float:
-        """Of the observed cells."""
-        return self.seen(cov).nll(E)
-
-    def penalty(self, cov: Covariance, lam_F: float) -> float:
-        """There are no loadings to shrink."""
-        return 0.0
 
     def sigma(
         self,
@@ -182,25 +127,9 @@ class ObservedUnrestrictedErrors:
         """Products by differences of the gradient."""
         return ObservedUnrestrictedHessian(design, self.patterns, gamma, E, triangular(cov), ridge)
 
-    def along(self, cov: Covariance, curvature: Curvature, sign: float, floor: Array) -> Covariance:
-        """``cov``: the Sigma-step follows the coefficients."""
-        return cov
-
-    def newton(self, *point: object) -> None:
-        """There is no matrix: products are differences of gradients."""
-
-    def sigma_alone(self, design: Linear, ridge: Ridge | None) -> bool:
-        """Rows weigh equations differently by what else is missing: GLS is not OLS."""
-        return False
-
     def bounded(self, design: Linear, rank: int, lam_F: float) -> bool:
         """Not looked at; what vanishes ends on its floor."""
         return True
-
-    def moments(self, E: Array, equations: Array) -> Array:
-        """Of every pair, over the rows that have both; 0 where there are none."""
-        mask = self.patterns.mask.astype(float)
-        return np.asarray(E.T @ E[:, equations]) / np.maximum(mask.T @ mask[:, equations], 1.0)
 
     def union(
         self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int
