@@ -24,15 +24,16 @@ orthogonal regressors the exact factor is 1 + 1 / (N - p - 3) (Zellner 1963). Co
 intervals, 400 draws, three regressors an equation, own ones (correlated by .9 in brackets):
 
     K    N    plug-in, normal     this, iterated     this, two steps
-    3    20   .854   (.879)       .956   (.954)      .961   (.956)
-    5    20   .750   (.858)       .949   (.955)      .964   (.963)
-    10   50   .857   (.901)       .955   (.949)      .960   (.955)
-    20   50   .674   (.843)       .920   (.956)      .960   (.969)
-    20   100  .874   (.922)       .949   (.959)      .955   (.962)
-    50   100  .594   (.826)       .902   (.956)      .955   (.970)
+    3    20   .839   (.897)       .951   (.954)      .956   (.953)
+    5    20   .759   (.856)       .947   (.946)      .965   (.956)
+    10   50   .854   (.904)       .952   (.954)      .960   (.956)
+    20   50   .661   (.851)       .913   (.954)      .960   (.965)
+    20   100  .868   (.916)       .945   (.951)      .951   (.952)
+    50   100  .602   (.831)       .898   (.960)      .952   (.969)
 
-Where iterated SUR covers .92 and .90 its likelihood has no bound (3 K > N - K columns fit a
-combination of errors exactly), and its standard deviation is 1.2 times that of two steps.
+Where iterated SUR covers .91 and .90 its likelihood has no bound (responses and regressors have
+3 K + 1 > N columns, which fit a combination of errors exactly), and its standard deviation is 1.2
+times that of two steps.
 """
 
 from __future__ import annotations

@@ -87,3 +87,26 @@ def test_the_short_form_is_near(shared):
         np.diagonal(V + 0.05 * added_covariance(P, owner, C, V, exact=e)) for e in (True, False)
     ]
     assert_allclose(np.sqrt(more[1]), np.sqrt(more[0]), rtol=0.02)
+
+
+@pytest.mark.parametrize("largest", [3_000, 1])
+@pytest.mark.parametrize(("debiased", "share"), [(True, 2.0 / (40 - 2 - 3)), (False, 1.0 / 40)])
+def test_stretch_of_orthogonal_designs(monkeypatch, largest, debiased, share):
+    # m Lambda = (K - 1) V there, over N - p - K twice or over N once, with matrices and without.
+    from sm_alsgls.core.beta import estimated_unrestricted as module
+    from sm_alsgls.core.design.per_equation import Design
+
+    monkeypatch.setattr(module, "_LARGEST", largest)
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((40, 6)))[0]
+    design = Design([Q[:, 2 * j : 2 * j + 2] for j in range(3)])
+    A = rng.standard_normal((3, 3))
+    precision = np.linalg.inv(A @ A.T + np.eye(3))
+    H = design.stacked.spread(precision)
+    made = module.EstimatedUnrestricted(
+        design, precision, np.full(3, 40), lambda: H, debiased=debiased
+    )
+    for j in range(3):
+        np.testing.assert_allclose(
+            made.stretch(j), np.sqrt(1.0 + 2.0 * share) * np.eye(2), atol=1e-12
+        )
