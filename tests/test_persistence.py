@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-import statsmodels.formula
 from statsmodels.iolib.summary2 import summary_col
 
 from sm_alsgls import LowRankSUR, LowRankSURResults
@@ -20,15 +19,6 @@ from sm_alsgls.exceptions import DataRemovedError, FormulaError, UnseenLevelErro
 from sm_alsgls.formula.pickling import Names, pack, used_names
 from sm_alsgls.results import persistence
 from tests.systems import simulate
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 def frame(n=40, seed=0):

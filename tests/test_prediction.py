@@ -334,16 +334,6 @@ class TestEquations:
             getattr(panel, method)(data, equations=[])
 
 
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    from statsmodels.formula import options
-
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
-
-
 class TestReplay:
     @pytest.fixture
     def made(self, engine):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-import statsmodels.formula
 import statsmodels.formula.api as smf
 from statsmodels.iolib.summary2 import summary_col, summary_model, summary_params
 
@@ -31,15 +30,6 @@ def res(data):
 def plain():
     X, Y, _ = simulate(60, 6, 3, 1, seed=4)
     return LowRankSUR(Y, [x[:, : 2 + j % 2] for j, x in enumerate(X)], rank=1).fit()
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 def wide_frame():

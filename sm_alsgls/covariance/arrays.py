@@ -55,6 +55,15 @@ def whole(value: Any, name: str, least: int, most: int = 10**9) -> int:
     return int(number)
 
 
+def generator(rng: Any) -> None:
+    """Refuse what draws no random numbers."""
+    if not isinstance(rng, np.random.Generator):
+        raise SystemInputError(
+            "rng must be a numpy.random.Generator, such as numpy.random.default_rng(seed), "
+            f"got {type(rng).__name__}"
+        )
+
+
 def first(bad: npt.NDArray[np.bool_], array: Array, name: str) -> str:
     """Name the first bad element: "d[3] = -1.0"."""
     index = tuple(int(i) for i in np.argwhere(bad)[0])

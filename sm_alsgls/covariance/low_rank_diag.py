@@ -6,7 +6,7 @@ does against cancellation, is in ``sm_alsgls.covariance.woodbury``.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,15 @@ from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.covariance.closest import canonical_loadings, closest
 from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.exceptions import OptionError, ShapeError, SystemInputError
+from sm_alsgls.covariance.value import CovarianceValue
+from sm_alsgls.exceptions import OptionError, ShapeError
 
 __all__ = ["LowRankDiag"]
 
-_LOG_2PI = float(np.log(2.0 * np.pi))
 _set = object.__setattr__
 
 
-class LowRankDiag:
+class LowRankDiag(CovarianceValue):
     """Covariance matrix Sigma = F F' + D of K equations, D = diag(d) > 0, as a frozen value.
 
     Parameters
@@ -111,20 +111,11 @@ class LowRankDiag:
         _set(self, "loadings", F)
         _set(self, "uniquenesses", d)
 
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        raise AttributeError(f"LowRankDiag is frozen: cannot set {name!r}; make a new one")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"LowRankDiag is frozen: cannot delete {name!r}")
-
     def __repr__(self) -> str:
         return f"LowRankDiag(K={self.K}, rank={self.rank})"
 
     def __reduce__(self) -> tuple[Any, tuple[Array, Array]]:
         return adopted, (self.loadings, self.uniquenesses)
-
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("LowRankDiag does not become a K x K array silently; call to_dense()")
 
     # -- constructors ---------------------------------------------------------------------------
 
@@ -203,17 +194,10 @@ class LowRankDiag:
         """Number of equations."""
         return int(self.uniquenesses.shape[0])
 
-    n_equations = K
-
     @property
     def rank(self) -> int:
         """Number of factors r (columns of F)."""
         return int(self.loadings.shape[1])
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape (K, K) of Sigma."""
-        return self.K, self.K
 
     @property
     def _factor(self) -> woodbury.BlockFactor:
@@ -392,29 +376,6 @@ class LowRankDiag:
             return woodbury.quad(rows, self._factor)
         return float(np.einsum("ij,ij->j", rows, rows) @ (1.0 / self.uniquenesses))
 
-    def nll(self, E: npt.ArrayLike, n: float | None = None) -> float:
-        """Gaussian negative log-likelihood per observation.
-
-            ( K log 2 pi + log|Sigma| + tr(E Sigma^-1 E') / n ) / 2
-
-        E (m, K) or (K,) holds the n = m residuals or, with another n > 0 given (or
-        SystemInputError), any m rows with the same cross-products E'E.
-
-        >>> from scipy.stats import multivariate_normal
-        >>> cov = LowRankDiag([[1.0], [0.5]], [0.5, 1.0])
-        >>> E = np.array([[1.0, 2.0], [3.0, 4.0]])
-        >>> dense = multivariate_normal(cov=cov.to_dense()).logpdf(E)
-        >>> bool(np.isclose(cov.nll(E), -dense.mean()))
-        True
-        """
-        quad = self.quad(E)
-        if n is None:
-            n = np.shape(E)[0] if np.ndim(E) == 2 else 1
-        real = isinstance(n, int | float | np.number) and not isinstance(n, bool)
-        if not (real and 0 < n < np.inf):
-            raise SystemInputError(f"n, the number of observations, must be positive, got {n!r}")
-        return 0.5 * (self.K * _LOG_2PI + self.logdet() + quad / n)
-
     def diag(self) -> Array:
         """Diagonal of Sigma: |f_j|^2 + d_j, shape (K,).
 
@@ -451,10 +412,6 @@ class LowRankDiag:
         with np.errstate(over="ignore", under="ignore"):
             return type(self)(self.loadings * c[:, None], self.uniquenesses * c * c)
 
-    def corr(self) -> Self:
-        """Correlation matrix of Sigma, again low-rank-plus-diagonal."""
-        return self.scaled(1.0 / np.sqrt(self.diag()))
-
     def marginal(self, idx: Any) -> Self:
         """Covariance of some of the equations, in the order asked for.
 
@@ -478,11 +435,7 @@ class LowRankDiag:
         >>> LowRankDiag([[1.0], [0.5]], [0.5, 1.0]).sample(np.random.default_rng(0), 3).shape
         (3, 2)
         """
-        if not isinstance(rng, np.random.Generator):
-            raise SystemInputError(
-                "rng must be a numpy.random.Generator, such as numpy.random.default_rng(seed), "
-                f"got {type(rng).__name__}"
-            )
+        arrays.generator(rng)
         n = arrays.whole(n, "n", 0)
         out = rng.standard_normal((n, self.K))
         out *= np.sqrt(self.uniquenesses)

@@ -7,7 +7,7 @@ the QR factorisation of E / sqrt(N), which keeps the digits that E'E loses.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from sm_alsgls.covariance import arrays
 from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.covariance.observed_unrestricted import ObservedUnrestricted
 from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.covariance.value import CovarianceValue
 from sm_alsgls.exceptions import (
     DuplicateEquationError,
     NonFiniteError,
@@ -26,13 +27,12 @@ from sm_alsgls.exceptions import (
 
 __all__ = ["Unrestricted"]
 
-_LOG_2PI = float(np.log(2.0 * np.pi))
 _set = object.__setattr__
 # A residual's share that the equations before it leave, below which it is rounding.
 _DEPENDENT = 1e-13
 
 
-class Unrestricted:
+class Unrestricted(CovarianceValue):
     """Covariance matrix Sigma of K equations, symmetric and positive definite, as a frozen value.
 
     Parameters
@@ -104,20 +104,11 @@ class Unrestricted:
         R.setflags(write=False)
         _set(self, "root", R)
 
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        raise AttributeError(f"Unrestricted is frozen: cannot set {name!r}; make a new one")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"Unrestricted is frozen: cannot delete {name!r}")
-
     def __repr__(self) -> str:
         return f"Unrestricted(K={self.K})"
 
     def __reduce__(self) -> tuple[Any, tuple[Array]]:
         return type(self)._trusted, (self.root,)
-
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("Unrestricted does not become a K x K array silently; call to_dense()")
 
     # -- constructors ---------------------------------------------------------------------------
 
@@ -223,17 +214,10 @@ class Unrestricted:
         """Number of equations."""
         return int(self.root.shape[0])
 
-    n_equations = K
-
     #: There are no factors.
     low_rank = None
     #: Rows may lack some equations.
     holes = True
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape (K, K) of Sigma."""
-        return self.K, self.K
 
     @property
     def inverse_root(self) -> Array:
@@ -322,29 +306,6 @@ class Unrestricted:
         white = rows @ self.inverse_root
         return float(np.vdot(white, white))
 
-    def nll(self, E: npt.ArrayLike, n: float | None = None) -> float:
-        """Gaussian negative log-likelihood per observation.
-
-            ( K log 2 pi + log|Sigma| + tr(E Sigma^-1 E') / n ) / 2
-
-        E (m, K) or (K,) holds the n = m residuals or, with another n > 0 given (or
-        SystemInputError), any m rows with the same cross-products E'E.
-
-        >>> from scipy.stats import multivariate_normal
-        >>> cov = Unrestricted([[2.0, 1.0], [0.0, 2.0]])
-        >>> E = np.array([[1.0, 2.0], [3.0, 4.0]])
-        >>> dense = multivariate_normal(cov=cov.to_dense()).logpdf(E)
-        >>> bool(np.isclose(cov.nll(E), -dense.mean()))
-        True
-        """
-        quad = self.quad(E)
-        if n is None:
-            n = np.shape(E)[0] if np.ndim(E) == 2 else 1
-        real = isinstance(n, int | float | np.number) and not isinstance(n, bool)
-        if not (real and 0 < n < np.inf):
-            raise SystemInputError(f"n, the number of observations, must be positive, got {n!r}")
-        return 0.5 * (self.K * _LOG_2PI + self.logdet() + quad / n)
-
     def diag(self) -> Array:
         """Diagonal of Sigma, (K,).
 
@@ -381,10 +342,6 @@ class Unrestricted:
         """Itself: the triangle with a positive diagonal is unique."""
         return self
 
-    def corr(self) -> Self:
-        """Correlation matrix of Sigma."""
-        return self.scaled(1.0 / np.sqrt(self.diag()))
-
     def marginal(self, idx: Any) -> Self:
         """Covariance of some of the equations, in the order asked for: QR of columns of R.
 
@@ -405,11 +362,7 @@ class Unrestricted:
         rng is asked for Z (n, K), standard normal; SystemInputError if it is no Generator, or n no
         integer >= 0.
         """
-        if not isinstance(rng, np.random.Generator):
-            raise SystemInputError(
-                "rng must be a numpy.random.Generator, such as numpy.random.default_rng(seed), "
-                f"got {type(rng).__name__}"
-            )
+        arrays.generator(rng)
         return rng.standard_normal((arrays.whole(n, "n", 0), self.K)) @ self.root
 
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
-from sm_alsgls.covariance import LowRankDiag, closest, low_rank_diag
+from sm_alsgls.covariance import LowRankDiag, closest, low_rank_diag, value
 from sm_alsgls.covariance.low_rank_diag import adopted
 from sm_alsgls.exceptions import (
     ConvergenceWarning,
@@ -625,6 +625,9 @@ def test_solve_allocates_its_result_and_little_else():
 
 
 def test_docstring_examples():
-    result = doctest.testmod(low_rank_diag, extraglobs={"np": np, "LowRankDiag": LowRankDiag})
-    assert result.failed == 0
-    assert result.attempted > 40
+    attempted = 0
+    for module in (low_rank_diag, value):  # what it inherits has its examples there
+        result = doctest.testmod(module, extraglobs={"np": np, "LowRankDiag": LowRankDiag})
+        assert result.failed == 0
+        attempted += result.attempted
+    assert attempted > 40

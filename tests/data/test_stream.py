@@ -7,7 +7,6 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.formula
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.border import held
@@ -419,15 +418,6 @@ def test_missing_values(arrays):
 
 
 # -- formulas -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 def frame(n=300, seed=0):

@@ -17,15 +17,6 @@ from sm_alsgls.exceptions import (
 from sm_alsgls.formula.build import build_system, caller_scope, replay, replay_panel
 
 
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
-
-
 @pytest.fixture
 def wide():
     rng = np.random.default_rng(0)

@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.formula
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.__main__ import main
@@ -24,15 +23,6 @@ from sm_alsgls.formula.build import build_system, replay, replay_panel
 from sm_alsgls.formula.panel_guess import guess_panel
 
 PANEL = {"groups": "firm", "time": "year"}
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 @pytest.fixture

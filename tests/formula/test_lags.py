@@ -22,15 +22,6 @@ from sm_alsgls.formula.build import build_system, replay, replay_panel
 PANEL = {"groups": "unit", "time": "t"}
 
 
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
-
-
 def made(times=range(8), units="abc", seed=0):
     """A balanced panel, shuffled, with numbers, text and categories."""
     rng = np.random.default_rng(seed)

@@ -5,22 +5,12 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.formula
 
 from sm_alsgls.exceptions import FormulaError
 from sm_alsgls.formula import order as formula_order
 from sm_alsgls.formula.build import build_system
 
 PANEL = {"groups": "unit", "time": "t"}
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    options = statsmodels.formula.options
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Lifted:
         """H = drop H_free lift."""
         return NormalEquations(self, cov, n_obs, ridge)  # type: ignore[arg-type]
 
-    def variance(self, of_free: Callable[[PerEquation], Bread]) -> LiftedVariance:
+    def variance(self, of_free: Callable[[PerEquation], Bread]) -> Bread:
         """By forming H."""
         return LiftedVariance(self, of_free)  # type: ignore[arg-type]
 

@@ -28,11 +28,9 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.design.base import Bread, Linear, PerEquation
-from sm_alsgls.core.design.normal import NormalEquations
+from sm_alsgls.core.design.lifted import Lifted
 from sm_alsgls.core.design.places import Places
 from sm_alsgls.core.design.pooled_variance import PooledVariance
-from sm_alsgls.core.design.ridge import Ridge
-from sm_alsgls.covariance.base import RowCovariance
 
 Array = np.ndarray
 
@@ -69,7 +67,7 @@ class Pooling:
         return np.concatenate([np.ones(self.places.m), own])
 
 
-class PooledDesign:
+class PooledDesign(Lifted):
     """A design with shared coefficients; g and theta as the module says.
 
     Parameters
@@ -97,16 +95,9 @@ class PooledDesign:
     True
     """
 
-    restricted = True
-    #: GLS is not OLS, even where all blocks are equal.
-    shared = False
-    #: Fitted values are zero where parameters are.
-    origin = None
-
     def __init__(self, free: PerEquation, places: Places, units: Array | None = None) -> None:
-        self.free = free if _leads(free, places) else free.turned(places.order)
-        self.places, self.p, self.P, self._units = places, places.p, places.P, units
-        self.n, self.K, self.m = free.n, free.K, places.m
+        super().__init__(free if _leads(free, places) else free.turned(places.order), places.P)
+        self.places, self.m, self._units = places, places.m, units
         start = np.array([self.free.equation_slice(j).start for j in range(self.K)])
         own = places.own_counts
         self._owner_own = np.arange(self.K).repeat(own)
@@ -151,18 +142,6 @@ class PooledDesign:
         """The transpose of `lift`."""
         return np.concatenate([self._C.T @ gamma[self._shared], gamma[self._own]])
 
-    def inside(self, g: Array) -> Array:
-        """``g`` itself: no restriction is left."""
-        return g
-
-    def fitted(self, g: Array) -> Array:
-        """Fitted values (n, K)."""
-        return self.free.fitted(self.lift(g))
-
-    def project(self, M: Array) -> Array:
-        """The transpose of `fitted`, (P,) for ``M`` (n, K)."""
-        return self.drop(self.free.project(M))
-
     def diagonal(self, own: Array) -> Array:
         """That of H within equations: a shared coordinate has a mean of them, (P,)."""
         shared = np.square(self._C).T @ own[self._owner_shared]
@@ -172,10 +151,6 @@ class PooledDesign:
         """Largest norm of an equation's own part of ``v`` (P,), and of the shared part."""
         parts = np.bincount(self._owner_own, weights=np.square(v[self.m :]), minlength=self.K)
         return float(max(parts.max(initial=0.0), np.square(v[: self.m]).sum())) ** 0.5
-
-    def normal(self, cov: RowCovariance, n_obs: int, ridge: Ridge | None = None) -> NormalEquations:
-        """H at a covariance of the rows."""
-        return NormalEquations(self, cov, n_obs, ridge)
 
     def variance(self, of_free: Callable[[PerEquation], Bread]) -> PooledVariance:
         """That of the own coefficients, bordered by the shared ones."""
