@@ -59,6 +59,14 @@ class InsufficientRowsError(SystemInputError):
     """Too few observations for an equation's regressors (and the factors)."""
 
 
+class InstrumentError(SystemInputError):
+    """Instruments that cannot be used; the message names equation, column, and what to do."""
+
+
+class UnderidentifiedError(InstrumentError):
+    """An equation has fewer instruments than regressors, or they do not tell these apart."""
+
+
 class OptionError(SystemInputError):
     """A fitting option is outside its range."""
 
@@ -143,6 +151,10 @@ class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):
 
 class HeywoodWarning(AlsglsWarning):
     """A unique variance sits at its lower bound: that equation is fitted by the factors alone."""
+
+
+class WeakInstrumentWarning(AlsglsWarning):
+    """Instruments say little about an endogenous regressor: estimates lean towards OLS."""
 
 
 class CovarianceWarning(AlsglsWarning):
