@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sm_alsgls.core.design.base import Binding, Bread, Linear, Normal, PerEquation, Unbound
-from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.per_equation import Design, of_rows
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction, Errors, SigmaStep
 from sm_alsgls.core.errors.low_rank import low_rank
@@ -30,6 +30,8 @@ __all__ = ["ALSOptions", "Problem"]
 Array = np.ndarray
 #: Makes the law of the errors of some rows.
 Law = Callable[[Rows], Errors]
+#: Makes the design of some rows whose coefficients are free.
+Free = Callable[[Rows], PerEquation]
 
 # Elements of residuals that are kept beside those of the fit.
 _KEPT = 4_000_000
@@ -110,7 +112,7 @@ class Problem:
             one = patterns.mask.astype(float)
             rows = CellRows(list(blocks), Y, len(Y), one, mask=patterns.mask, designs=blocks)
             errors = ObservedErrors(patterns)
-        self._compose(rows, errors, options, binding)
+        self._compose(rows, errors, options, binding, of_rows)
 
     @classmethod
     def from_rows(
@@ -120,17 +122,24 @@ class Problem:
         *,
         law: Law = low_rank,
         binding: Binding | None = None,
+        free: Free = of_rows,
     ) -> Problem:
         """The problem of rows that were compressed, streamed, masked or weighted before.
 
-        ``law`` makes the law of their errors; default is that of Sigma = F F' + D.
+        ``law`` makes the law of their errors, default that of Sigma = F F' + D; ``free`` makes
+        their design, default bases of the regressors.
         """
         problem = cls.__new__(cls)
-        problem._compose(rows, law(rows), options, binding)
+        problem._compose(rows, law(rows), options, binding, free)
         return problem
 
     def _compose(
-        self, rows: Rows, errors: Errors, options: ALSOptions, binding: Binding | None
+        self,
+        rows: Rows,
+        errors: Errors,
+        options: ALSOptions,
+        binding: Binding | None,
+        free: Free,
     ) -> None:
         self._binding: Binding = Unbound() if binding is None else binding
         if options.lam_B > 0.0 and not self._binding.ridged:
@@ -138,7 +147,7 @@ class Problem:
         _check(errors, rows)
         self.rows, self.errors, self.options = rows, errors, options
         self.n_obs, self.K = errors.n_obs, rows.Y.shape[1]
-        self._set(Design(rows.seen_blocks), rows.Y)
+        self._set(free(rows), rows.Y)
         self._weights = self._ridge_weights() if options.lam_B > 0.0 else None
         self.ridge: Ridge | None = self._ridge()
 

@@ -51,7 +51,9 @@ def build_problem(
     _sizes(system)
     try:
         binding = None if parameters is None else parameters.binding()
-        problem = Problem.from_rows(system.rows, options, law=law, binding=binding)
+        problem = Problem.from_rows(
+            system.rows, options, law=law, binding=binding, free=system.free_design
+        )
     except DependentColumnsError as error:
         raise RankDeficientError(_dependent(system, error)) from None
     except TinyColumnsError as error:

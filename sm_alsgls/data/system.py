@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.core.design.per_equation import of_rows
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.labels import Labels
@@ -84,6 +86,10 @@ class System:
     def used_blocks(self) -> Sequence[np.ndarray]:
         """The designs times the roots of the weights, zero where they miss something."""
         return self.cells.used_blocks(self.blocks)
+
+    def free_design(self, rows: Rows) -> PerEquation:
+        """The design of these rows, or of some like them, whose coefficients nothing ties."""
+        return of_rows(rows)
 
     def check_rows(self) -> None:
         """Whether the data behind `rows` are what they were; here they are this system's own.

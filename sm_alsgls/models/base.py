@@ -31,7 +31,6 @@ from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.labels import SystemAttributes, SystemData
-from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 
@@ -64,7 +63,7 @@ def read(endog: Any, exog: Any, missing: str = "none", weights: Any = None) -> S
         return hold(cell_system(endog, exog, missing, weights))
 
 
-class SystemModel(Likelihood, SystemAttributes, LikelihoodModel):
+class SystemModel(SystemAttributes, LikelihoodModel):
     """Labelled equations on rows, coefficients, and the law of the errors.
 
     A model adds how it is made and how it is fitted: `_problem` is what a maximiser takes, and

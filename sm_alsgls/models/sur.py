@@ -36,6 +36,7 @@ from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import SystemModel, read
 from sm_alsgls.models.construction import Construction
 from sm_alsgls.models.doubts import warn, warn_of_spare
+from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import choose_rank, is_rule
@@ -48,7 +49,7 @@ from sm_alsgls.results.progress import ProgressBars
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
-class LowRankSUR(Construction, SystemModel):
+class LowRankSUR(Construction, Likelihood, SystemModel):
     """Seemingly unrelated regressions whose error covariance is low rank plus diagonal.
 
     K equations on N rows,

@@ -9,6 +9,7 @@ from sm_alsgls.core.maximise.profile import profile
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.models.base import SystemModel, read
+from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.results.cov_types import choose
 from sm_alsgls.results.header import Header
 from sm_alsgls.results.labelled import SystemResultsWrapper
@@ -17,7 +18,7 @@ from sm_alsgls.results.maximised import maximised
 from tests.worked.law import SpatialErrors
 
 
-class SpatialSUR(SystemModel):
+class SpatialSUR(Likelihood, SystemModel):
     """y_j = X_j beta_j + e_j, e = lam W e + u, u with ``rank`` factors; W (K, K) is given."""
 
     def __init__(self, endog, exog, W, rank=0):

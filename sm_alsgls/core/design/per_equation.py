@@ -17,6 +17,7 @@ from sm_alsgls.core.design.base import Bread, Linear, Stacked
 from sm_alsgls.core.design.bases import bases
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import RowCovariance
 from sm_alsgls.exceptions import ShapeError
 
@@ -363,6 +364,11 @@ class Design:
             maps.append(np.matmul(to_beta.transpose(0, 2, 1) * w[:, None, :], to_beta))
             slices.append(group.gamma)
         return Ridge(tuple(maps), tuple(slices), self.P)
+
+
+def of_rows(rows: Rows) -> Design:
+    """The design of the regressors that some rows have."""
+    return Design(rows.seen_blocks)
 
 
 def _alike(positions: Sequence[Array]) -> bool:
