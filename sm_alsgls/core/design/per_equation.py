@@ -131,6 +131,22 @@ class Design:
 
         self._open(n, np.array([X.shape[1] for X in blocks]), _all_equal(blocks), made)
 
+    @classmethod
+    def of_bases(cls, bases: Sequence[Array], n: int, equal: bool = False) -> Design:
+        """The design of K orthonormal bases, rows (p_j, n), whose coefficients are gamma itself.
+
+        ``equal`` says that all are one. An equation may have none: p_j = 0.
+        """
+
+        def made(equations: Array) -> tuple[Array, Array]:
+            basis = np.stack([bases[int(j)] for j in equations])
+            p = basis.shape[1]
+            return basis, np.broadcast_to(np.eye(p), (len(equations), p, p))
+
+        design: Design = object.__new__(Design)
+        design._open(n, np.array([len(Q) for Q in bases]), equal, made)
+        return design
+
     def _open(
         self, n: int, p: Array, equal: bool, made: Callable[[Array], tuple[Array, Array]]
     ) -> None:
@@ -347,7 +363,8 @@ class Design:
     def _with_bases(
         self, p: Array, equal: bool, made: Callable[[Array], tuple[Array, Array]]
     ) -> Design:
-        design: Design = object.__new__(type(self))
+        # Not of the class of this one: what was made of bases has these and no more.
+        design: Design = object.__new__(Design)
         design._open(self.n, p, equal, made)
         return design
 

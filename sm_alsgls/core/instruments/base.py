@@ -1,0 +1,94 @@
+"""What is asked of a form of the estimator: two-stage least squares, 3SLS, optimal-weight GMM.
+
+Given Sigma each is linear in the errors. With scores s (N rows, as many columns as the form has),
+linear in a row's errors, and gamma as in `Instrumented`,
+
+    gamma-hat - gamma = pull(I)' sum_n s_n,
+
+so a covariance that trusts Sigma and one that does not differ in what they take for the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.core.instruments.design import Instrumented
+
+Array = np.ndarray
+
+
+class Solved(NamedTuple):
+    """Coefficients gamma (P,) given Sigma, and how they were solved for.
+
+    ``residual`` is the norm of the estimating equations left, in standard errors of these.
+    """
+
+    gamma: Array
+    iterations: int
+    residual: float
+    converged: bool
+
+
+class Form(Protocol):
+    """An estimator given Sigma."""
+
+    @property
+    def design(self) -> Instrumented: ...  # noqa: D102
+
+    def solve(self, Y: Array) -> Solved:
+        """gamma of responses Y (n, K)."""
+        ...
+
+    def scores(self, design: Instrumented, E: Array) -> Array:
+        """Scores (N, s) of errors E (N, K) on the rows of a ``design`` in the same coordinates."""
+        ...
+
+    def pull(self, B: Array) -> Array:
+        """What combinations B'gamma, columns (P, m), make of the scores: (s, m)."""
+        ...
+
+    def cross(self, B: Array, other: Array) -> Array:
+        """B' Cov(gamma-hat) other where Sigma is that of the errors, (m, k)."""
+        ...
+
+    def block(self, j: int) -> Array:
+        """Cov(gamma-hat_j), (p_j, p_j), likewise."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """Equations and these blocks (m, p, p), a stack at a time."""
+        ...
+
+    def projection(self, L: Array) -> Array:
+        """W (k, P): where gamma = L g, L'L = I, the estimator is g = W gamma-hat."""
+        ...
+
+
+def selector(design: Instrumented, j: int) -> Array:
+    """Columns (P, p_j) that pick gamma_j."""
+    at = design.equation_slice(j)
+    out = np.zeros((design.P, at.stop - at.start))
+    out[np.arange(at.start, at.stop), np.arange(at.stop - at.start)] = 1.0
+    return out
+
+
+def rows_of(design: Instrumented) -> tuple[Array, Array]:
+    """All Q_j' as rows (P, n), and the equation of each (P,)."""
+    rows, owner = np.empty((design.P, design.n)), np.empty(design.P, dtype=np.intp)
+    for equations, basis, at in design.tiles(design.K):
+        rows[at] = basis.reshape(-1, design.n)
+        owner[at] = np.repeat(equations, basis.shape[1])
+    return rows, owner
+
+
+def weighted_rows(design: PerEquation, M: Array) -> Array:
+    """Q_nj M_nj for every coefficient, (n, P): the scores of M (n, K)."""
+    out = np.empty((design.n, design.P))
+    for equations, basis, at in design.tiles(max(1, 2**22 // design.n)):
+        part = basis * M.T[equations][:, None, :]
+        out[:, at] = part.reshape(-1, design.n).T
+    return out
