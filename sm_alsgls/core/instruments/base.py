@@ -51,6 +51,10 @@ class Form(Protocol):
         """What combinations B'gamma, columns (P, m), make of the scores: (s, m)."""
         ...
 
+    def carried(self, t: Array) -> Array:
+        """The weights a (n, K) of the errors' cells in t'(sum_n s_n), t (s,) of `pull`."""
+        ...
+
     def cross(self, B: Array, other: Array) -> Array:
         """B' Cov(gamma-hat) other where Sigma is that of the errors, (m, k)."""
         ...

@@ -98,6 +98,12 @@ class OverIdentified:
         return float(c @ self.solve(c[:, None])[0][:, 0])
 
 
+def _weights(design: Instrumented, t: Array) -> Array:
+    """Q t_1 + O t_2, of t_1 alone where there is no more."""
+    out = design.first_stage(t[: design.P])
+    return out if len(t) == design.P else out + design.over.fitted(t[design.P :])
+
+
 class GMMForm:
     """The form of the module at a Sigma; see `Form`.
 
@@ -151,6 +157,10 @@ class GMMForm:
         if self._over is None:
             return B
         return np.concatenate([B, -self._over.solve(self._against(B))[0]])
+
+    def carried(self, t: Array) -> Array:
+        """Q t_1 + O t_2."""
+        return _weights(self.design, t)
 
     def _against(self, B: Array) -> Array:
         """O'(Sigma x I)Q B, (M, m)."""
@@ -259,6 +269,10 @@ class RobustGMMForm:
     def pull(self, B: Array) -> Array:
         """[B; -C^-1 OQ B]."""
         return np.concatenate([B, -self._over(self._OQ @ B)])
+
+    def carried(self, t: Array) -> Array:
+        """Q t_1 + O t_2."""
+        return _weights(self.design, t)
 
     def cross(self, B: Array, other: Array) -> Array:
         """B' Cov other."""

@@ -165,6 +165,10 @@ class IVForm:
                 )
         return out
 
+    def carried(self, t: Array) -> Array:
+        """(Q t) Sigma^-1."""
+        return self.cov.solve(self.design.first_stage(t))
+
     @property
     def _fits(self) -> bool:
         return 24 * self.design.P**2 <= _MEMORY

@@ -69,7 +69,7 @@ def two_step(
     """
     began = time.perf_counter()
     gamma, E = problem.gamma_ols, problem.E_ols
-    factor = _sigma(problem, rank)
+    factor = sigma_of_residuals(problem, rank)
     cov = factor.cov
     before = problem.objective(gamma, E, cov)
     normal = problem.normal(cov)
@@ -99,8 +99,8 @@ def two_step(
     return Search(best, (Run("ols", nll, 0.0, 0, status),), None, "two-step")
 
 
-def _sigma(problem: Problem, rank: int) -> SigmaStep:
-    """The Sigma of OLS residuals: of a law with a rank the best end of a climb to it."""
+def sigma_of_residuals(problem: Problem, rank: int) -> SigmaStep:
+    """The Sigma of least-squares residuals: of a law with a rank the best end of a climb to it."""
     E = problem.E_ols
     plain = problem.sigma_step(E, rank, gtol=_SIGMA)
     if not problem.errors.climbs or rank == 0 or effort(problem) == "least":
