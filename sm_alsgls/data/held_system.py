@@ -7,9 +7,9 @@ fingerprint: every reading compares it first, and a change is a `DataChangedErro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import numpy as np
 
@@ -17,15 +17,18 @@ from sm_alsgls.border import held
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.system import System
 
+_S = TypeVar("_S", bound=System)
 
-def hold(system: System, held_as: type[HeldSystem] | None = None) -> System:
+
+def hold(system: _S, held_as: Callable[..., _S] | None = None) -> _S:
     """The system with data of its own or, where they are many, data that are watched.
 
-    ``held_as`` is the class of the latter.
+    ``held_as`` makes the latter of the fields of the system; default `HeldSystem`.
     """
     index = system.index.copy(deep=True)
     if sum(A.size for A in system.arrays) > held.COPIED:
-        return (held_as or HeldSystem)(**_fields(replace(system, index=index)))
+        kind: Any = HeldSystem if held_as is None else held_as
+        return kind(**_fields(replace(system, index=index)))
     return system.mapped(held.copied, index=index)
 
 

@@ -36,7 +36,7 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     N = system.nobs
     if N == 0:
         if system.n_dropped:
-            raise InsufficientRowsError(_nothing_left(read_system(endog, exog, False)))
+            raise InsufficientRowsError(nothing_left(read_system(endog, exog, False)))
         raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
     check_finite(system)
     check_enough_rows(system.names, system.columns, N)
@@ -44,19 +44,25 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     return system
 
 
-def _nothing_left(system: System) -> str:
-    """Why dropping rows drops all, with the variable that misses most."""
+def nothing_left(system: System, cells: bool = True) -> str:
+    """Why dropping rows drops all, with the variable that misses most.
+
+    ``cells`` says whether the system can do without single cells instead.
+    """
     gaps = [(int(np.isnan(system.Y[:, j]).sum()), name) for j, name in enumerate(system.names)]
     named = [f"the response of equation {name!r}" for _, name in gaps]
     counts = [count for count, _ in gaps]
-    for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
-        for i, column in enumerate(columns):
-            counts.append(int(np.isnan(X[:, i]).sum()))
-            named.append(f"column {column!r} of equation {name!r}")
+    for argument, blocks, labels in system.designs:
+        what = "column" if argument == "exog" else f"column of {argument}"
+        for name, X, columns in zip(system.names, blocks, labels, strict=True):
+            for i, column in enumerate(columns):
+                counts.append(int(np.isnan(X[:, i]).sum()))
+                named.append(f"{what} {column!r} of equation {name!r}")
     worst = int(np.argmax(counts))
     return (
         f"no row is left of {system.nobs}: every one misses something; {named[worst]} has no value "
-        f"in {counts[worst]} rows: drop it, or pass missing='fiml', which leaves out cells"
+        f"in {counts[worst]} rows: drop it"
+        + (", or pass missing='fiml', which leaves out cells" if cells else "")
     )
 
 

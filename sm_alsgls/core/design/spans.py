@@ -37,26 +37,31 @@ def equal_columns(X: Array, Z: Array) -> Array:
     return out
 
 
-def spanned(X: Array, Z: Array, equation: int = 0) -> Array:
-    """Which columns of ``X`` (N, p) are combinations of those of ``Z`` (N, q), (p,).
-
-    With W an orthonormal basis of ``Z``, those with |x - W W'x| < 1e-11 |x|. Cost: O(N q (p + q)).
+def basis_of(Z: Array, equation: int = 0) -> Array:
+    """An orthonormal basis of the columns of ``Z`` (N, q) as rows, W' (q, N). Cost: O(N q^2).
 
     Raises
     ------
     DependentColumnsError, TinyColumnsError
-        Of ``Z``; they carry the number ``equation``.
+        They carry the number ``equation``.
+    """
+    return bases([Z], np.array([equation]))[0][0]
+
+
+def spanned(X: Array, Wt: Array) -> Array:
+    """Which columns of ``X`` (N, p) lie in the span of an orthonormal W, given as W' (q, N); (p,).
+
+    Those with |x - W W'x| < 1e-11 |x|. Cost: O(N q p).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sm_alsgls.core.design.spans import spanned
+    >>> from sm_alsgls.core.design.spans import basis_of, spanned
     >>> Z = np.random.default_rng(0).standard_normal((9, 3))
-    >>> spanned(np.column_stack([Z @ [1e8, 2, 3], Z[:, 0] ** 2]), Z)
+    >>> spanned(np.column_stack([Z @ [1e8, 2, 3], Z[:, 0] ** 2]), basis_of(Z))
     array([ True, False])
     """
-    W = bases([Z], np.array([equation]))[0][0]
     scale = np.abs(X).max(axis=0, initial=0.0)
     unit = X / np.where(scale > 0.0, scale, 1.0)
-    left = unit - W.T @ (W @ unit)
+    left = unit - Wt.T @ (Wt @ unit)
     return np.asarray(np.linalg.norm(left, axis=0) <= _LEFT * np.linalg.norm(unit, axis=0))
