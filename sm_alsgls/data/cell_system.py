@@ -52,7 +52,7 @@ def cell_system(endog: Any, exog: Any, missing: str, weights: Any) -> System:
             f"no row is left of {N}: every one misses something or has weight 0"
             + ("; missing='fiml' keeps rows that miss some cells" if missing == "drop" else "")
         )
-    system = _rows(system, keep)
+    system = system.kept(keep)
     used, w = used[keep], None if w is None else w[keep]
     _check_infinite(system)
     counts = used.sum(axis=0)
@@ -79,28 +79,10 @@ def _present(system: System) -> np.ndarray:
     return out
 
 
-def _rows(system: System, keep: np.ndarray) -> System:
-    if keep.all():
-        return system
-    kept = {id(X): X[keep] for X in distinct(system.blocks)}
-    source = system.provenance.kept(np.flatnonzero(keep))
-    return replace(
-        system,
-        source=source,
-        index=source.index,
-        Y=system.Y[keep],
-        blocks=[kept[id(X)] for X in system.blocks],
-        n_dropped=system.n_dropped + int((~keep).sum()),
-    )
-
-
 def _check_infinite(system: System) -> None:
-    arrays = [system.Y, *distinct(system.blocks)]
-    if all(np.fmax.reduce(np.abs(A).ravel(), initial=0.0) <= LARGEST for A in arrays):
-        return
-    filled = {id(X): np.where(np.isnan(X), 0.0, X) for X in arrays}
-    blocks = [filled[id(X)] for X in system.blocks]
-    check_finite(replace(system, Y=filled[id(system.Y)], blocks=blocks))
+    largest = (np.fmax.reduce(np.abs(A).ravel(), initial=0.0) for A in system.arrays)
+    if not all(size <= LARGEST for size in largest):
+        check_finite(system.mapped(lambda A: np.where(np.isnan(A), 0.0, A)))
 
 
 def _check_counts(system: System, counts: np.ndarray) -> None:

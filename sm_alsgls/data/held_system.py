@@ -7,27 +7,29 @@ fingerprint: every reading compares it first, and a change is a `DataChangedErro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import numpy as np
 
 from sm_alsgls.border import held
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.system import System
-from sm_alsgls.data.validity import distinct
+
+_S = TypeVar("_S", bound=System)
 
 
-def hold(system: System) -> System:
-    """The system with data of its own or, where they are many, data that are watched."""
-    arrays = [system.Y, *distinct(system.blocks)]
+def hold(system: _S, held_as: Callable[..., _S] | None = None) -> _S:
+    """The system with data of its own or, where they are many, data that are watched.
+
+    ``held_as`` makes the latter of the fields of the system; default `HeldSystem`.
+    """
     index = system.index.copy(deep=True)
-    if sum(A.size for A in arrays) > held.COPIED:
-        return HeldSystem(**_fields(replace(system, index=index)))
-    own = {id(A): held.copied(A) for A in arrays[1:]}
-    blocks = [own[id(X)] for X in system.blocks]
-    return replace(system, index=index, Y=held.copied(system.Y), blocks=blocks)
+    if sum(A.size for A in system.arrays) > held.COPIED:
+        kind: Any = HeldSystem if held_as is None else held_as
+        return kind(**_fields(replace(system, index=index)))
+    return system.mapped(held.copied, index=index)
 
 
 def _fields(system: System) -> dict[str, Any]:
@@ -35,37 +37,48 @@ def _fields(system: System) -> dict[str, Any]:
 
 
 class HeldSystem(System):
-    """A system of which ``Y`` and ``blocks`` are in the caller's memory, and watched."""
+    """A system of which ``Y`` and ``blocks`` are in the caller's memory, and watched.
+
+    One with more designs than ``blocks`` (`System.DESIGNS`) has a property, as `blocks` is, for
+    each.
+    """
+
+    #: What the caller calls each list of designs.
+    CALLED: ClassVar[dict[str, str]] = {"blocks": "exog"}
+    #: The class of copies and pickles, which have memory of their own.
+    OWN: ClassVar[type[System]] = System
 
     if TYPE_CHECKING:  # what the constructor puts into __dict__: a System is frozen
         _Y: np.ndarray
-        _blocks: list[np.ndarray]
+        _given: dict[str, list[np.ndarray]]
         _watch: held.Watch
         _number: dict[int, int]
-        _guarded: Guarded
+        _guarded: dict[str, Guarded]
         _rows: Rows
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.__dict__["_given"] = {}
         super().__init__(*args, **kwargs)
-        Y, blocks = held.read_only(self._Y), self._blocks
-        views = {id(X): held.read_only(X) for X in distinct(blocks)}
-        position = {key: i + 1 for i, key in enumerate(views)}
-        names = ["endog"]
-        for j, X in enumerate(blocks):
-            if position[id(X)] == len(names):
-                names.append(f"exog of equation {self.names[j]!r}")
-        watch = held.Watch([Y, *views.values()], names)  # one pass over the data
-        self.__dict__.update(_Y=Y, _blocks=[views[id(X)] for X in blocks], _watch=watch)
-        self.__dict__["_number"] = {id(views[key]): i for key, i in position.items()}
-        self.__dict__["_guarded"] = self._guard(self._blocks)
+        Y = held.read_only(self._Y)
+        names: dict[int, str] = {}
+        for field, blocks in self._given.items():
+            for j, X in enumerate(blocks):
+                names.setdefault(id(X), f"{self.CALLED[field]} of equation {self.names[j]!r}")
+        views = {id(X): held.read_only(X) for one in self._given.values() for X in one}
+        called = ["endog", *(names[key] for key in views)]
+        watch = held.Watch([Y, *views.values()], called)  # one pass over the data
+        given = {field: [views[id(X)] for X in one] for field, one in self._given.items()}
+        number = {id(view): i + 1 for i, view in enumerate(views.values())}
+        self.__dict__.update(_Y=Y, _given=given, _watch=watch, _number=number)
+        self.__dict__["_guarded"] = {field: self._guard(one) for field, one in given.items()}
 
     def _guard(self, blocks: list[np.ndarray]) -> Guarded:
         """The same designs, of which those that are the caller's are watched."""
         return Guarded(blocks, [self._number.get(id(X)) for X in blocks], self._watch)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copies and pickles have memory of their own.
-        return _of_own_memory, ({**_fields(self), "blocks": list(self.blocks)},)
+        lists = {name: list(getattr(self, name)) for name in self.DESIGNS}
+        return _of_own_memory, (self.OWN, {**_fields(self), **lists})
 
     # Y and blocks are fields of a System, which the constructor sets.
 
@@ -87,11 +100,11 @@ class HeldSystem(System):
     @property
     def blocks(self) -> Sequence[np.ndarray]:
         """K designs (N, p_j), each compared with what it was when it is taken."""
-        return self._guarded
+        return self._guarded["blocks"]
 
     @blocks.setter
     def blocks(self, value: Sequence[np.ndarray]) -> None:
-        self.__dict__["_blocks"] = value
+        self._given["blocks"] = list(value)
 
     @property
     def nobs(self) -> int:
@@ -103,9 +116,10 @@ class HeldSystem(System):
         """The rows as the likelihood sees them: compressed ones are kept, others the data."""
         if "_rows" not in self.__dict__:
             self._watch.check()
-            rows = self.cells.rows(self._blocks, self._Y)
-            memory = {id(self._Y), *map(id, self._blocks)}
-            parts = [rows.Y, *rows.blocks, *getattr(rows, "designs", ())]
+            rows = self.rows_of(self._Y, self._given)
+            memory = {id(self._Y), *self._number}
+            more = (getattr(rows, name, ()) for name in ("designs", "instruments"))
+            parts = [rows.Y, *rows.blocks, *(X for one in more for X in one)]
             self.__dict__["_rows_are_data"] = not memory.isdisjoint(map(id, parts))
             self.__dict__["_rows"] = rows
         else:
@@ -156,5 +170,5 @@ class Guarded(Sequence[np.ndarray]):
         return iter(self[:])
 
 
-def _of_own_memory(values: dict[str, Any]) -> System:
-    return System(**values)
+def _of_own_memory(kind: type[System], values: dict[str, Any]) -> System:
+    return kind(**values)

@@ -14,6 +14,7 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.data.columns import dependent, tiny
 from sm_alsgls.data.dependence import check_independent
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
@@ -21,7 +22,6 @@ from sm_alsgls.exceptions import (
     DegenerateResponseError,
     DuplicateEquationError,
     InsufficientRowsError,
-    RankDeficientError,
     RestrictionError,
     SystemInputError,
 )
@@ -55,14 +55,9 @@ def build_problem(
             system.rows, options, law=law, binding=binding, free=system.free_design
         )
     except DependentColumnsError as error:
-        raise RankDeficientError(_dependent(system, error)) from None
+        raise dependent(error, *_of(system, error.equation)) from None
     except TinyColumnsError as error:
-        bad = _listed([system.columns[error.equation][i] for i in error.columns])
-        raise SystemInputError(
-            f"equation {system.names[error.equation]!r}: {bad} of exog is below 1e-152 in every "
-            "row, so that the variance of its coefficient leaves the range of floats; multiply it "
-            "by a power of ten"
-        ) from None
+        raise tiny(error, *_of(system, error.equation)) from None
     except InconsistentRestrictionsError as error:
         if parameters is None or parameters.restrictions is None:
             raise
@@ -78,25 +73,8 @@ def build_problem(
     return problem
 
 
-def _dependent(system: System, error: DependentColumnsError) -> str:
-    labels = system.columns[error.equation]
-    bad = _listed([labels[i] for i in error.columns])
-    name = system.names[error.equation]
-    if not error.others:
-        what = (
-            f"columns {bad} of exog are" if len(error.columns) > 1 else f"column {bad} of exog is"
-        )
-        return f"equation {name!r}: {what} zero in every row; drop what is zero"
-    others = _listed([labels[i] for i in error.others])
-    return (
-        f"equation {name!r}: the columns of exog are linearly dependent; {bad} is a combination "
-        f"of {others}: drop one of them"
-    )
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:8]))
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def _of(system: System, j: int) -> tuple[str, list[str]]:
+    return f"equation {system.names[j]!r}", system.columns[j]
 
 
 def _sizes(system: System) -> None:

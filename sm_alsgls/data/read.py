@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from sm_alsgls.data.validity import (
     check_finite,
     check_missing,
     check_responses_vary,
-    distinct,
     responses_vary,
 )
 from sm_alsgls.exceptions import InsufficientRowsError, ShapeError
@@ -37,7 +36,7 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     N = system.nobs
     if N == 0:
         if system.n_dropped:
-            raise InsufficientRowsError(_nothing_left(read_system(endog, exog, False)))
+            raise InsufficientRowsError(nothing_left(read_system(endog, exog, False)))
         raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
     check_finite(system)
     check_enough_rows(system.names, system.columns, N)
@@ -45,20 +44,36 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     return system
 
 
-def _nothing_left(system: System) -> str:
-    """Why dropping rows drops all, with the variable that misses most."""
+def nothing_left(system: System, cells: bool = True) -> str:
+    """Why dropping rows drops all, with the variable that misses most.
+
+    ``cells`` says whether the system can do without single cells instead.
+    """
     gaps = [(int(np.isnan(system.Y[:, j]).sum()), name) for j, name in enumerate(system.names)]
     named = [f"the response of equation {name!r}" for _, name in gaps]
     counts = [count for count, _ in gaps]
-    for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
-        for i, column in enumerate(columns):
-            counts.append(int(np.isnan(X[:, i]).sum()))
-            named.append(f"column {column!r} of equation {name!r}")
+    for argument, blocks, labels in system.designs:
+        what = "column" if argument == "exog" else f"column of {argument}"
+        for name, X, columns in zip(system.names, blocks, labels, strict=True):
+            for i, column in enumerate(columns):
+                counts.append(int(np.isnan(X[:, i]).sum()))
+                named.append(f"{what} {column!r} of equation {name!r}")
     worst = int(np.argmax(counts))
     return (
         f"no row is left of {system.nobs}: every one misses something; {named[worst]} has no value "
-        f"in {counts[worst]} rows: drop it, or pass missing='fiml', which leaves out cells"
+        f"in {counts[worst]} rows: drop it"
+        + (", or pass missing='fiml', which leaves out cells" if cells else "")
     )
+
+
+class Designs(NamedTuple):
+    """Regressors, or instruments, of K equations as they were read."""
+
+    blocks: list[np.ndarray]  # K arrays (N, p_j); what was one object is one array
+    columns: list[list[str]]
+    named: tuple[bool, ...]  # whose columns came with names
+    index: pd.Index  # of the rows
+    labelled: bool  # whether the caller gave it
 
 
 def read_system(endog: Any, exog: Any, drop: bool) -> System:
@@ -77,38 +92,70 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
         raise ShapeError(
             "exog is missing; "
             + (
-                "LowRankSUR.from_system takes responses and regressors in one mapping"
+                "from_system() takes responses and regressors in one mapping"
                 if pairs
                 else "give regressors, at least a constant"
             )
         )
     names, Y, y_index = _responses(_read(endog, "endog"))
-    values = _by_equation(_read(exog, "exog"), names)
-    blocks, columns = _designs(values, names)
-    N = len(Y)
+    made = read_designs(exog, "exog", names, len(Y), y_index)
+    if Y.shape[1] == 0:
+        raise ShapeError(f"the system is empty: {len(Y)} rows, 0 equations")
+    source = Provenance(made.index, labelled=made.labelled)
+    system = System(names, made.index, Y, made.blocks, made.columns, 0, made.named, source=source)
+    return system.kept(complete_rows(system)) if drop else system
+
+
+def complete_rows(system: System) -> np.ndarray:
+    """Which rows miss nothing, (N,)."""
+    keep = np.ones(system.nobs, dtype=bool)
+    for A in system.arrays:
+        keep &= ~np.isnan(A).any(axis=1)
+    return keep
+
+
+def read_designs(
+    value: Any,
+    argument: str,
+    names: list[str],
+    N: int,
+    index: pd.Index | None,
+    letter: str = "x",
+    least: str = "at least a constant",
+) -> Designs:
+    """The designs of the equations ``names``, in any of the forms `LowRankSUR` documents.
+
+    Parameters
+    ----------
+    value : object
+    argument : str
+        What the caller calls it.
+    names : list of str (K,)
+    N : int
+        Rows of the responses.
+    index : Index, optional
+        Their labels, where they have some.
+    letter : str
+        Columns without names are const, x1, x2, ...
+    least : str
+        What to give where a design has no columns.
+
+    Raises
+    ------
+    ShapeError
+    """
+    values = _by_equation(_read(value, argument), names, argument)
+    blocks, columns = _designs(values, names, argument, letter)
     for name, X in zip(names, blocks, strict=True):
         if len(X) != N:
             raise ShapeError(
-                f"equation {name!r}: exog has {len(X)} rows but endog has {N}; give both the "
-                "same rows"
+                f"equation {name!r}: {argument} has {len(X)} rows but endog has {N}; give both "
+                "the same rows"
             )
         if X.shape[1] == 0:
-            raise ShapeError(f"equation {name!r}: exog has no columns; give at least a constant")
-    if Y.shape[1] == 0:
-        raise ShapeError(f"the system is empty: {N} rows, 0 equations")
-    index, labelled = _common_index(y_index, [_index_of(value) for value in values], names, N)
-    source = Provenance(index, labelled=labelled)
-    if drop:
-        keep = ~np.isnan(Y).any(axis=1)
-        for X in distinct(blocks):
-            keep &= ~np.isnan(X).any(axis=1)
-        if not keep.all():
-            source = source.kept(np.flatnonzero(keep))
-            index, Y = source.index, Y[keep]
-            kept = {id(X): X[keep] for X in distinct(blocks)}
-            blocks = [kept[id(X)] for X in blocks]
-    named = tuple(_has_names(value) for value in values)
-    return System(names, index, Y, blocks, columns, N - len(Y), named, source=source)
+            raise ShapeError(f"equation {name!r}: {argument} has no columns; give {least}")
+    common, labelled = _common_index(index, [_index_of(x) for x in values], names, N, argument)
+    return Designs(blocks, columns, tuple(_has_names(x) for x in values), common, labelled)
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -175,34 +222,38 @@ def _check_unique(names: list[str]) -> None:
         raise ShapeError(f"equation names must be unique, {twice!r} is repeated")
 
 
-def _by_equation(exog: Any, names: list[str]) -> list[Any]:
-    """The regressors of each equation, as they were given."""
-    if isinstance(exog, Mapping):
-        at = by_name(exog, names, "exog", ShapeError, noun="equation")
-        values = list(exog.values())
+def _by_equation(given: Any, names: list[str], argument: str) -> list[Any]:
+    """The design of each equation, as it was given."""
+    if isinstance(given, Mapping):
+        at = by_name(given, names, argument, ShapeError, noun="equation")
+        values = list(given.values())
         return [values[i] for i in at]
-    if isinstance(exog, (list, tuple)) and (len(exog) == 0 or depth(exog[0]) > 0):
-        if len(exog) != len(names):
+    if isinstance(given, (list, tuple)) and (len(given) == 0 or depth(given[0]) > 0):
+        if len(given) != len(names):
             raise ShapeError(
-                f"exog lists {len(exog)} designs for {len(names)} equations; give one per "
+                f"{argument} lists {len(given)} designs for {len(names)} equations; give one per "
                 "equation, or a single array that all share"
             )
-        return list(exog)
-    return [exog] * len(names)
+        return list(given)
+    return [given] * len(names)
 
 
-def _designs(values: list[Any], names: list[str]) -> tuple[list[np.ndarray], list[list[str]]]:
-    """Blocks and column names of each equation's regressors."""
+def _designs(
+    values: list[Any], names: list[str], argument: str, letter: str
+) -> tuple[list[np.ndarray], list[list[str]]]:
+    """Blocks and column names of each equation's design."""
     blocks: list[np.ndarray] = []
     columns: list[list[str]] = []
     known: dict[int, tuple[np.ndarray, list[str]]] = {}
     for name, value in zip(names, values, strict=True):
         if id(value) not in known:
-            X = _numbers(value, "exog", name)
+            X = _numbers(value, argument, name)
             X = X[:, None] if X.ndim == 1 else X
             if X.ndim != 2:
-                raise ShapeError(f"equation {name!r}: exog must be (N, p), got {X.ndim} dimensions")
-            known[id(value)] = X, _column_names(value, X, name)
+                raise ShapeError(
+                    f"equation {name!r}: {argument} must be (N, p), got {X.ndim} dimensions"
+                )
+            known[id(value)] = X, _column_names(value, X, name, argument, letter)
         X, labels = known[id(value)]
         blocks.append(X)
         columns.append(labels)
@@ -224,23 +275,23 @@ def _has_names(value: Any) -> bool:
     return isinstance(value, pd.DataFrame)
 
 
-def _column_names(value: Any, X: np.ndarray, name: str) -> list[str]:
+def _column_names(value: Any, X: np.ndarray, name: str, argument: str, letter: str) -> list[str]:
     if isinstance(value, pd.DataFrame):
         labels = [spell(c) for c in value.columns]
         if len(set(labels)) < len(labels):
             twice = next(c for c in labels if labels.count(c) > 1)
-            raise ShapeError(f"equation {name!r}: exog has two columns named {twice!r}")
+            raise ShapeError(f"equation {name!r}: {argument} has two columns named {twice!r}")
         return labels
     if isinstance(value, pd.Series):
-        return [spell(value.name) if value.name is not None else "x1"]
+        return [spell(value.name) if value.name is not None else f"{letter}1"]
     ones = [
         len(X) > 0 and X[0, i] == 1.0 and X[-1, i] == 1.0 and (X[:, i] == 1.0).all()
         for i in range(X.shape[1])
     ]
-    return numbered(ones)
+    return numbered(ones, letter)
 
 
-def numbered(ones: Iterable[bool]) -> list[str]:
+def numbered(ones: Iterable[bool], letter: str = "x") -> list[str]:
     """Names of columns that have none, const, x1, x2, ...; ``ones`` (p_j,) says which hold 1s."""
     labels: list[str] = []
     count = 0
@@ -249,12 +300,16 @@ def numbered(ones: Iterable[bool]) -> list[str]:
             labels.append("const")
         else:
             count += 1
-            labels.append(f"x{count}")
+            labels.append(f"{letter}{count}")
     return labels
 
 
 def _common_index(
-    y_index: pd.Index | None, x_index: list[pd.Index | None], names: list[str], N: int
+    y_index: pd.Index | None,
+    x_index: list[pd.Index | None],
+    names: list[str],
+    N: int,
+    argument: str,
 ) -> tuple[pd.Index, bool]:
     """Labels of the rows, and whether the caller gave them."""
     index = y_index
@@ -263,7 +318,7 @@ def _common_index(
             if index is None:
                 index = other
             elif other is not index:
-                _same_index(other, index, f"exog of equation {name!r}")
+                _same_index(other, index, f"{argument} of equation {name!r}")
     return (pd.RangeIndex(N), False) if index is None else (index, True)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,9 @@ class System:
         Which of the rows that were handed in these are. Default: all.
     """
 
+    #: Fields that hold K designs each.
+    DESIGNS: ClassVar[tuple[str, ...]] = ("blocks",)
+
     names: list[str]
     index: pd.Index
     Y: np.ndarray
@@ -56,6 +60,35 @@ class System:
     def cells(self) -> Cells:
         """Which cells are used, and their weights."""
         return Cells(self.nobs, len(self.names)) if self.used is None else self.used
+
+    @property
+    def designs(self) -> list[tuple[str, Sequence[np.ndarray], list[list[str]]]]:
+        """What the caller calls each list of designs, these, and their columns' names."""
+        return [("exog", self.blocks, self.columns)]
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """Responses and designs, those that are one object once."""
+        lists = [getattr(self, name) for name in self.DESIGNS]
+        return list({id(A): A for A in (self.Y, *(X for one in lists for X in one))}.values())
+
+    def mapped(self, change: Callable[[np.ndarray], np.ndarray], **others: Any) -> Self:
+        """The same system with every array changed; what was one object stays one.
+
+        ``others`` are fields that change as well.
+        """
+        made = {id(A): change(A) for A in self.arrays}
+        for name in self.DESIGNS:
+            others[name] = [made[id(X)] for X in getattr(self, name)]
+        return replace(self, Y=made[id(self.Y)], **others)
+
+    def kept(self, keep: np.ndarray) -> Self:
+        """The same system on the rows where ``keep`` (N,) is true."""
+        if keep.all():
+            return self
+        source = self.provenance.kept(np.flatnonzero(keep))
+        dropped = self.n_dropped + int((~keep).sum())
+        return self.mapped(lambda A: A[keep], source=source, index=source.index, n_dropped=dropped)
 
     @property
     def provenance(self) -> Provenance:
@@ -75,7 +108,11 @@ class System:
     @cached_property
     def rows(self) -> Rows:
         """The rows as the likelihood sees them; one pass over the data, when first asked for."""
-        return self.cells.rows(self.blocks, self.Y)
+        return self.rows_of(self.Y, {name: list(getattr(self, name)) for name in self.DESIGNS})
+
+    def rows_of(self, Y: np.ndarray, designs: dict[str, list[np.ndarray]]) -> Rows:
+        """The same of responses and designs that are handed in: those of the fields `DESIGNS`."""
+        return self.cells.rows(designs["blocks"], Y)
 
     @property
     def sizes(self) -> np.ndarray:

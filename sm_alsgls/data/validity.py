@@ -36,43 +36,47 @@ def distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
     return list({id(X): X for X in blocks}.values())
 
 
-def check_finite(system: System) -> None:
+def check_finite(system: System, cells: bool = True) -> None:
     """Finite numbers everywhere; an error names equation, column and row.
+
+    ``cells`` says whether the system can do without single cells, which is then a remedy.
 
     Raises
     ------
     NonFiniteError
     """
-    if _sound([system.Y, *distinct(system.blocks)]):
+    if _sound(system.arrays):
         return
     if not np.isfinite(system.Y).all():
         j = int(np.flatnonzero(~np.isfinite(system.Y).all(axis=0))[0])
         bad = ~np.isfinite(system.Y[:, j])
         values = system.Y[bad, j]
-        raise NonFiniteError(_where(system, "endog", system.names[j], None, bad, values))
-    seen: set[int] = set()
-    for name, X, columns in zip(system.names, system.blocks, system.columns, strict=True):
-        if id(X) in seen:
-            continue
-        seen.add(id(X))
-        if not np.isfinite(X).all():
-            i = int(np.flatnonzero(~np.isfinite(X).all(axis=0))[0])
-            bad = ~np.isfinite(X[:, i])
-            raise NonFiniteError(_where(system, "exog", name, columns[i], bad, X[bad, i]))
+        raise NonFiniteError(_where(system, "endog", system.names[j], None, bad, values, cells))
+    for argument, blocks, labels in system.designs:
+        seen: set[int] = set()
+        for name, X, columns in zip(system.names, blocks, labels, strict=True):
+            if id(X) in seen:
+                continue
+            seen.add(id(X))
+            if not np.isfinite(X).all():
+                i = int(np.flatnonzero(~np.isfinite(X).all(axis=0))[0])
+                bad = ~np.isfinite(X[:, i])
+                where = _where(system, argument, name, columns[i], bad, X[bad, i], cells)
+                raise NonFiniteError(where)
     _check_large(system)
 
 
 def _check_large(system: System) -> None:
     """Numbers whose squares are doubles; a single one may be a code for something else."""
     for j, name in enumerate(system.names):
-        X = system.blocks[j]
-        arrays = {None: system.Y[:, j]} | {c: X[:, i] for i, c in enumerate(system.columns[j])}
-        for column, values in arrays.items():
+        arrays = {f"endog: equation {name!r}": system.Y[:, j]}
+        for argument, blocks, labels in system.designs:
+            for i, column in enumerate(labels[j]):
+                arrays[f"{argument}: column {column!r} of equation {name!r}"] = blocks[j][:, i]
+        for what, values in arrays.items():
             bad = np.flatnonzero(np.abs(values) > LARGEST)
             if not len(bad):
                 continue
-            what = f"endog: equation {name!r}" if column is None else ""
-            what = what or f"exog: column {column!r} of equation {name!r}"
             raise SystemInputError(
                 f"{what} has {len(bad)} value{'s' * (len(bad) > 1)} beyond {LARGEST:g}, the first "
                 f"is {values[bad[0]]:g} in row {shown(system.index[int(bad[0])])}; squares leave "
@@ -140,6 +144,7 @@ def _where(
     column: str | None,
     bad: np.ndarray,
     values: np.ndarray,
+    cells: bool,
 ) -> str:
     first = system.index[int(np.flatnonzero(bad)[0])]
     what = f"column {column!r} of equation {name!r}" if column else f"equation {name!r}"
@@ -148,7 +153,7 @@ def _where(
     kind = "missing" if missing else "infinite" if np.isinf(values).all() else "missing or infinite"
     remedy = "drop or fill such rows"
     if missing:
-        remedy += ", or pass missing='drop' (these rows) or 'fiml' (these cells)"
+        remedy += ", or pass missing='drop'" + (" (these rows) or 'fiml' (these cells)" * cells)
     return (
         f"{argument}: {what} has {count} {kind} value{'s' if count > 1 else ''}, the first in row "
         f"{shown(first)}; {remedy}"
