@@ -2,11 +2,15 @@
 
 from sm_alsgls.covariance import LowRankDiag, Unrestricted
 from sm_alsgls.models.sur import LowRankSUR
+from sm_alsgls.models.three_stage import LowRank3SLS
 from sm_alsgls.rank import RankSelection, select_rank
 from sm_alsgls.results.sur import LowRankSURResults
+from sm_alsgls.results.three_stage import LowRank3SLSResults
 from sm_alsgls.simulate import simulate_sur
 
 __all__ = [
+    "LowRank3SLS",
+    "LowRank3SLSResults",
     "LowRankDiag",
     "LowRankSUR",
     "LowRankSURResults",

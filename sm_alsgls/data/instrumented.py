@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
 from sm_alsgls.core.design.spans import equal_columns
+from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.rows.cells import Cells
-from sm_alsgls.core.rows.instrumented import instrumented_rows
+from sm_alsgls.core.rows.instrumented import InstrumentedRows, instrumented_rows
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data import identified
 from sm_alsgls.data.columns import dependent, tiny
@@ -67,6 +69,11 @@ class InstrumentedSystem(System):
     def rows_of(self, Y: np.ndarray, designs: dict[str, list[np.ndarray]]) -> Rows:
         """See `System.rows_of`; with the instruments."""
         return instrumented_rows(self.cells, designs["blocks"], designs["instruments"], Y)
+
+    def free_design(self, rows: Rows) -> PerEquation:
+        """See `System.free_design`: of two faces, so that least squares are two-stage ones."""
+        made = cast(InstrumentedRows, rows)
+        return Instrumented(made.blocks, made.instruments, made.n_obs)
 
     @cached_property
     def used_instruments(self) -> Sequence[np.ndarray]:

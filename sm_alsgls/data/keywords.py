@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from sm_alsgls.border.arguments import function, unknown
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.core.maximise.als import Sweep
 from sm_alsgls.exceptions import CallableError, OptionError
+
+T = TypeVar("T")
 
 
 def coefficients(params: Any, names: list[str], argument: str) -> np.ndarray:
@@ -117,19 +119,37 @@ def watched(callback: Callable[[Sweep], object] | None) -> Callable[[Sweep], obj
     OptionError
         It is no function. And, when called, CallableError, chained to what was raised.
     """
-    if function(callback, "callback", "a Sweep") is None:
-        return None
     start = 0
 
-    def call(sweep: Sweep) -> object:
+    def where(sweep: Sweep) -> str:
         nonlocal start
         start += sweep.sweep == 0  # number 0 opens a start
+        return f"sweep {sweep.sweep} of start {start}"
+
+    return guarded(callback, "a Sweep", where)
+
+
+def guarded(
+    callback: Callable[[T], object] | None, takes: str, where: Callable[[T], str]
+) -> Callable[[T], object] | None:
+    """A callback that ``takes`` something, whose errors say ``where`` of the fit they came.
+
+    Raises
+    ------
+    OptionError
+        It is no function. And, when called, CallableError, chained to what was raised.
+    """
+    if function(callback, "callback", takes) is None or callback is None:
+        return None
+
+    def call(step: T) -> object:
+        at = where(step)
         try:
-            return callback(sweep)  # type: ignore[misc]
+            return callback(step)
         except Exception as error:
             raise CallableError(
-                f"callback raised {type(error).__name__} ({error}) at sweep {sweep.sweep} of "
-                f"start {start}; the fit is lost: return True to stop with what there is"
+                f"callback raised {type(error).__name__} ({error}) at {at}; the fit is lost: "
+                "return True to stop with what there is"
             ) from error
 
     return call

@@ -92,11 +92,12 @@ def choose(
     rows: Provenance,
     complete: bool = True,
     has_factors: bool = True,
+    refused: Mapping[str, str] | None = None,
 ) -> CovarianceChoice:
     """Check a covariance type and its options against the rows of the system.
 
     ``complete`` says whether no cell is missing, ``has_factors`` whether Sigma is low rank plus
-    diagonal.
+    diagonal, ``refused`` which types mean nothing for the estimator, and why.
 
     Raises
     ------
@@ -110,6 +111,9 @@ def choose(
             f"cov_type={cov_type!r} is not defined with missing cells: {_COMPLETE_ONLY[cov_type]}; "
             "use 'nonrobust', 'HC0' to 'HC3', 'cluster' or 'HAC'"
         )
+    if refused and cov_type in refused:
+        left = ", ".join(repr(name) for name in COV_TYPES if name not in refused)
+        raise OptionError(f"cov_type={cov_type!r}: {refused[cov_type]}; use one of {left}")
     kwds = own(dict(cov_kwds or {}))
     _check_options(cov_type, kwds)
     if "dof" in _KWDS[cov_type]:

@@ -45,11 +45,14 @@ def sigma_inference(estimate: Estimate) -> Covariance:
     are not bent to it; and its element (j, l) is multiplied by the roots of
     N_j / (N_j - p_j - r) and N_l / (N_l - p_l - r).
     """
+    sample, maximum, moments = estimate.sample, estimate.maximum, estimate.moments
     if not estimate.debiased:
-        return estimate.sigma
-    sample, maximum = estimate.sample, estimate.maximum
-    found = estimate.sigma if maximum is None else maximum.search.best.cov
-    made = sample.problem.interval_sigma(sample.E, found)
+        return estimate.sigma if moments is None else moments.first_cov
+    E, found = sample.E, estimate.sigma if maximum is None else maximum.search.best.cov
+    if moments is not None:
+        # What the coefficients were weighted with, and the residuals that it is of.
+        E, found = sample.problem.residuals(moments.first_g), moments.first_cov
+    made = sample.problem.interval_sigma(E, found)
     return made.scaled(estimate.df.correction)
 
 

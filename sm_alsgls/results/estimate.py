@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import update_wrapper
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from sm_alsgls.core.instruments.three_stage import ThreeStage
 from sm_alsgls.core.rows.cells import Usage
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.exceptions import NoLikelihoodError
+from sm_alsgls.exceptions import NoLikelihoodError, NotApplicableError
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.freedom import Freedom
@@ -107,6 +108,10 @@ class Estimate:
         Of the likelihood; None where nothing was maximised.
     describe : callable
         What the estimator says of this in a summary.
+    moments : ThreeStage or None
+        How moments with instruments were solved; None where nothing was instrumented.
+    refused : mapping of str to str
+        Covariance types that mean nothing for such an estimate, and why.
     progress : callable, optional
         Told how far standard errors of many equations are.
     """
@@ -129,6 +134,8 @@ class Estimate:
     sample: Sample
     maximum: Maximum | None
     describe: Callable[[Estimate], Header]
+    moments: ThreeStage | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     progress: Callable[[str, int, int], object] | None = None
     known: dict[str, Any] = field(default_factory=dict)
 
@@ -191,6 +198,21 @@ class Estimate:
                 "to differentiate or to base a criterion on; wald_test(R) compares nested models"
             )
         return self.maximum
+
+    @property
+    def instrumented(self) -> ThreeStage:
+        """How moments with instruments were solved.
+
+        Raises
+        ------
+        NotApplicableError
+        """
+        if self.moments is None:
+            raise NotApplicableError(
+                "this estimate has no instruments, so there are no first stages and no moments "
+                "beside those that coefficients solve; see LowRank3SLS"
+            )
+        return self.moments
 
     def with_covariance(self, choice: CovarianceChoice, use_t: bool) -> Estimate:
         """The same coefficients with another covariance."""

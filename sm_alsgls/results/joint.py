@@ -48,6 +48,15 @@ class Jointly(HasBread, Protocol):
         ...
 
 
+@runtime_checkable
+class OwnLaw(ParameterCovariance, Protocol):
+    """A covariance that says how good an estimate it is."""
+
+    def joint_df(self, R: np.ndarray) -> float:
+        """Degrees of freedom of the covariance of R beta, taken as a Wishart matrix."""
+        ...
+
+
 class JointTest(ContrastResults):
     """An F test of several hypotheses that says how it was made.
 
@@ -109,6 +118,9 @@ def _tested(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
     kind = estimate.choice
     if len(R) == 1:
         return _single(estimate, R, q)
+    V = covariance(estimate)
+    if isinstance(V, OwnLaw):
+        return _hotelling(estimate, R, q, V.joint_df(R))
     if kind.power is not None:
         return _robust(estimate, R, q)
     if kind.cov_type == "pcse":
@@ -305,12 +317,17 @@ def _least_squares(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
 
 def _hac(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
     """Hotelling's scaling with the degrees of freedom of the t tests."""
-    m, nu = len(R), float(estimate.df.t[_equations(estimate, R)].min())
+    return _hotelling(estimate, R, q, float(estimate.df.t[_equations(estimate, R)].min()))
+
+
+def _hotelling(estimate: Estimate, R: np.ndarray, q: np.ndarray, nu: float) -> _Found:
+    """Hotelling's scaling with ``nu`` degrees of freedom of the covariance."""
+    m = len(R)
     if m > nu:
         raise InsufficientRowsError(
-            f"{m} hypotheses cannot be tested together with {nu:.0f} degrees of freedom: the HAC "
-            "covariance of their estimates is singular. Test fewer, one at a time with t_test, or "
-            "with another cov_type"
+            f"{m} hypotheses cannot be tested together with {nu:.0f} degrees of freedom: the "
+            f"{estimate.choice.cov_type} covariance of their estimates is singular. Test fewer, "
+            "one at a time with t_test, or with another cov_type"
         )
     S, s = _orthogonal(estimate, R, q)
     gap = _gap(estimate, S, s)

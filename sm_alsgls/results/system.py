@@ -237,7 +237,13 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
         estimate = self.estimate
         use_t, rows = optional_flag(use_t, "use_t"), estimate.model.provenance
         choice = choose(
-            cov_type, cov_kwds, estimate.debiased, rows, estimate.complete, estimate.has_factors
+            cov_type,
+            cov_kwds,
+            estimate.debiased,
+            rows,
+            estimate.complete,
+            estimate.has_factors,
+            estimate.refused,
         )
         check_fitted(estimate, choice)
         again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)

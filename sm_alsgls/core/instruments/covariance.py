@@ -4,15 +4,15 @@ Given Sigma gamma-hat = pull(I)'s is linear in the errors (`sm_alsgls.core.instr
 
     theta = S'gamma,     gamma = L g  where coefficients are tied,     g = W gamma-hat
 
-(`Form.projection`), so combinations R theta are B'gamma-hat with B = W'L'lift(R), and every covariance here is one of
-pull(B)'scores: at Sigma, at S = E'E/N in its place (``working``), or as sums over independent units
-(`sm_alsgls.core.instruments.robust`).
+(`Form.projection`), so combinations R theta are B'gamma-hat with B = W'L'lift(R), and every
+covariance here is one of pull(B)'scores: at Sigma, at S = E'E/N in its place
+(`WorkingFormCovariance`), or as sums over independent units (`sm_alsgls.core.instruments.robust`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import scipy.linalg
@@ -24,16 +24,10 @@ from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
+#: What the estimation of Sigma adds: A_j (p_j, p_j) of V_jj <- A_j V_jj A_j'.
+Stretch = Callable[[int], Array]
 #: Coefficients up to which tied ones are solved for: their covariances are P x P arrays.
 MOST_TIED = 4_000
-
-
-class Stretch(Protocol):
-    """What the estimation of Sigma adds: A_j (p_j, p_j) of V_jj <- A_j V_jj A_j'."""
-
-    def __call__(self, j: int) -> Array:
-        """A_j."""
-        ...
 
 
 def tied_basis(design: Linear) -> Array | None:

@@ -2,8 +2,8 @@
 
 An independent unit g moves R theta-hat by v_g = pull(B)' sum_{n in g} s_n, and V = sum v_g v_g',
 weighted as `sm_alsgls.core.beta.robust` has it. Small samples: the multipliers (1 - leverage)^-k
-and the degrees of freedom of `sm_alsgls.core.beta.small_sample`, with the leverage of first stages, in
-which two-stage least squares is least squares.
+and the degrees of freedom of `sm_alsgls.core.beta.small_sample`, with the leverage of first stages,
+in which two-stage least squares is least squares.
 """
 
 from __future__ import annotations

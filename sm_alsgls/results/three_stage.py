@@ -1,0 +1,133 @@
+"""``LowRank3SLSResults``: estimates of a system with instruments."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import pandas as pd
+import statsmodels.base.wrapper as wrap
+
+from sm_alsgls.core.instruments.three_stage import Step
+from sm_alsgls.results import factors, overidentification, plots
+from sm_alsgls.results import hausman as comparison
+from sm_alsgls.results.labelled import SystemResultsWrapper
+from sm_alsgls.results.method import method as of_estimate
+from sm_alsgls.results.system import SystemResults
+
+
+class LowRank3SLSResults(SystemResults):
+    """Results of `LowRank3SLS.fit`.
+
+    Attributes
+    ----------
+    params : Series (P,)
+        Coefficients, named ``equation_variable``.
+    sigma : LowRankDiag or Unrestricted
+        Covariance of the residuals y - X b, by factor analysis or E'E/N.
+    method : str
+        "iv", "gmm" or "2sls".
+    nobs, neqs, rank : int
+        Rows N, equations K, factors r.
+    df_model, df_resid : float
+        Coefficients and parameters of Sigma, and cells less these.
+    debiased, use_t : bool
+        Standard errors with N - p_j - r degrees of freedom and t quantiles.
+
+    Notes
+    -----
+    Nothing was maximised: ``llf``, ``aic``, ``bic`` and likelihood ratios raise a
+    NoLikelihoodError. `j_test`, `hausman` and `wald_test` are there in their place.
+    """
+
+    @property
+    def method(self) -> str:
+        """How it was estimated: "iv", "gmm" or "2sls"."""
+        return self.estimate.instrumented.method
+
+    @property
+    def converged(self) -> bool:
+        """Whether the estimating equations were solved and, iterated, a fixed point was reached."""
+        return self.estimate.instrumented.converged
+
+    @property
+    def iterations(self) -> pd.DataFrame:
+        """A row for every round of Sigma and coefficients.
+
+        Columns: ``change``, the largest change of a coefficient in standard errors of 2SLS;
+        ``solver``, steps that solving took (0: factorised); ``residual``, what it left of the
+        estimating equations, in their standard errors; ``gradient``, that of the factor analysis
+        after it.
+        """
+        steps = self.estimate.instrumented.steps
+        return pd.DataFrame(steps, columns=Step._fields).set_index("round")
+
+    @property
+    def rank(self) -> int | str:
+        """Factors r, or "full" where Sigma is unrestricted."""
+        return factors.rank_of(self.estimate)
+
+    @property
+    def loadings(self) -> pd.DataFrame:
+        """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
+        return factors.loadings(self.estimate)
+
+    @property
+    def uniquenesses(self) -> pd.Series:
+        """The variances d (K,) that the factors leave."""
+        return factors.uniquenesses(self.estimate)
+
+    @property
+    def communalities(self) -> pd.Series:
+        """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
+        return factors.communalities(self.estimate)
+
+    @property
+    def factor_scores(self) -> pd.DataFrame:
+        """Posterior means E Sigma^-1 F of the factors (N, r) at residuals E = Y - X b."""
+        return factors.factor_scores(self.estimate)
+
+    @property
+    def heywood(self) -> list[str]:
+        """Equations whose uniqueness is on its lower bound."""
+        return factors.heywood(self.estimate)
+
+    rotated_loadings = of_estimate(factors.rotated_loadings)
+    j_test = of_estimate(overidentification.j_test)
+    sargan = of_estimate(overidentification.sargan)
+    hausman = of_estimate(comparison.hausman)
+    plot_loadings = of_estimate(plots.plot_loadings)
+    plot_factor_scores = of_estimate(plots.plot_factor_scores)
+    plot_communalities = of_estimate(plots.plot_communalities)
+
+    def _no_likelihood(self) -> NoReturn:
+        _ = self.estimate.likelihood
+        raise AssertionError("an estimate with instruments has no maximum of a likelihood")
+
+    @property
+    def aic(self) -> float:
+        """There is none: NoLikelihoodError."""
+        self._no_likelihood()
+
+    @property
+    def bic(self) -> float:
+        """There is none: NoLikelihoodError."""
+        self._no_likelihood()
+
+    @property
+    def nll_per_row(self) -> float:
+        """There is none: NoLikelihoodError."""
+        self._no_likelihood()
+
+    def compare_lr(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """There is none: NoLikelihoodError; ``wald_test`` compares nested models."""
+        self._no_likelihood()
+
+    compare_lr_test = compare_lr
+
+
+class LowRank3SLSResultsWrapper(SystemResultsWrapper):
+    """Labels arrays of `LowRank3SLSResults` with the names of the coefficients."""
+
+
+LowRank3SLSResults.wrapper = LowRank3SLSResultsWrapper
+wrap.populate_wrapper(LowRank3SLSResultsWrapper, LowRank3SLSResults)
