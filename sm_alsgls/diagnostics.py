@@ -444,8 +444,7 @@ def _draws(
     sample, problem = estimate.sample, estimate.sample.problem
     fitted = sample.cells.used(estimate.model.endog) - used_residuals(estimate)
     # Compressed rows know the responses they were made from.
-    own = problem.design.n == len(fitted) and estimate.complete
-    design = problem.design.free if own else problem.full_design(sample.blocks)
+    design = sample.whole_design
 
     def draw(rng: np.random.Generator) -> float:
         if rank == 0:
@@ -462,7 +461,7 @@ def _all_rows(estimate: Estimate) -> Problem:
     """The system on the rows of its data, not on compressed ones."""
     sample = estimate.sample
     Y, problem = sample.cells.used(estimate.model.endog), sample.problem
-    return problem.with_responses(Y, problem.full_design(sample.blocks))
+    return problem.with_responses(Y, sample.whole_design)
 
 
 def _wild_draws(

@@ -75,8 +75,8 @@ class UnrestrictedSigmaError(OptionError, NoFactorsError):
     """Something about factors is asked of a fit whose Sigma is unrestricted."""
 
 
-class NoLikelihoodError(OptionError):
-    """Something about the likelihood is asked of an estimator that maximises none."""
+class NoLikelihoodError(OptionError, AttributeError):
+    """Something about the likelihood is asked of an estimator that has none: hasattr is False."""
 
 
 class ArgumentTypeError(OptionError, TypeError):

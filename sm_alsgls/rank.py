@@ -9,15 +9,15 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.models.sur import LowRankSUR
+from sm_alsgls.models.base import SystemModel
 from sm_alsgls.rank_choice.selection import RankSelection
-from sm_alsgls.rank_choice.selector import METHODS, select
+from sm_alsgls.rank_choice.selector import METHODS, check_residual_rule, select
 
 __all__ = ["METHODS", "RankSelection", "select_rank"]
 
 
 def select_rank(
-    model: LowRankSUR,
+    model: SystemModel,
     method: str = "bic_ols",
     candidates: Any = None,
     rng: np.random.Generator | int | None = None,
@@ -32,7 +32,8 @@ def select_rank(
 
     Parameters
     ----------
-    model : LowRankSUR
+    model : LowRankSUR or LowRank3SLS
+        Of the second the rules that look at residuals, which are those of 2SLS.
         Its rank does not matter; restrictions on coefficients are kept. It is not changed.
     method : str
         ================ ================================================================
@@ -117,12 +118,15 @@ def select_rank(
     1 -812.3          55   1450.7
     2 -794.0          65   1457.9
     """
-    if not isinstance(model, LowRankSUR):
+    if not isinstance(model, SystemModel):
         raise OptionError(
-            f"model must be a LowRankSUR, got {type(model).__name__}"
+            f"model must be a LowRankSUR or LowRank3SLS, got {type(model).__name__}"
             + ("; pass results.model" if hasattr(model, "model") else "")
         )
     method = choice(method, "method", METHODS)
+    complete = model.has_likelihood
+    if not complete:
+        check_residual_rule(method, "method")
     if method == "cv" and not isinstance(blocks, (bool, np.bool_)):
         blocks = _block_labels(model, blocks)
     return select(
@@ -136,11 +140,12 @@ def select_rank(
         blocks=blocks,
         alpha=alpha,
         fit_options=fit_options,
+        complete=complete,
         time=getattr(model.formula_system, "time", None),
     )
 
 
-def _block_labels(model: LowRankSUR, blocks: Any) -> np.ndarray:
+def _block_labels(model: SystemModel, blocks: Any) -> np.ndarray:
     """A label for each row of the system, as a number (N,)."""
     found = model.provenance.per_row(blocks, "blocks")
     if len(found) != 1:

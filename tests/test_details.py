@@ -80,7 +80,7 @@ def test_a_maximum_that_one_start_alone_found_is_doubtful(tried, reached, verdic
         "score_beta": 1e-8,
     }
     maximum = SimpleNamespace(retvals=lambda: retvals, converged=True)
-    got = checks.convergence(SimpleNamespace(likelihood=maximum))
+    got = checks.convergence(SimpleNamespace(moments=None, likelihood=maximum))
     assert verdict in got
 
 

@@ -24,7 +24,7 @@ CIRCLES: list[tuple[str, ...]] = []
 CIRCLES_OF_ROOMS: list[tuple[str, ...]] = []
 # Concrete classes that are asked for outside their own room (isinstance, type(x) is, case): what a
 # user hands to select_rank() is checked by its type.
-ASKED: dict[str, int] = {"LowRankSUR": 1}
+ASKED: dict[str, int] = {"SystemModel": 1}
 # Underscore names that are read of another object, across modules: statsmodels' wrappers of results
 # have no other door.
 READ: dict[str, int] = {"_results": 1}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sm_alsgls.core.design.base import Binding, Bread, Linear, Normal, PerEquation, Unbound
-from sm_alsgls.core.design.per_equation import Design, of_rows
+from sm_alsgls.core.design.per_equation import of_rows
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction, Errors, SigmaStep
 from sm_alsgls.core.errors.low_rank import low_rank
@@ -184,16 +184,12 @@ class Problem:
         ----------
         Y : ndarray, shape (N, K)
         free : PerEquation, optional
-            Of the blocks on all N rows, see `full_design`: compression would need the responses.
+            Of all N rows: compression would need the responses.
         """
         again = copy.copy(self)
         again._set(self.design.free if free is None else free, Y)
         again.ridge = again._ridge()
         return again
-
-    def full_design(self, blocks: Sequence[Array]) -> PerEquation:
-        """What `with_responses` takes, of blocks with all N rows; the problem's own has them."""
-        return self.design.free if len(self.Y) == self.n_obs else Design(blocks)
 
     def with_errors(self, errors: Errors) -> Problem:
         """The same rows and design under another law, which must be of them.

@@ -75,6 +75,22 @@ class InstrumentedSystem(System):
         made = cast(InstrumentedRows, rows)
         return Instrumented(made.blocks, made.instruments, made.n_obs)
 
+    def whole_design(self, free: PerEquation) -> PerEquation:
+        """See `System.whole_design`; in the same coordinates."""
+        if free.n == self.nobs:
+            return free
+        return cast(Instrumented, free).on_rows(self.used_blocks, self.used_instruments)
+
+    @property
+    def least_squares(self) -> str:
+        """See `System.least_squares`."""
+        return "2SLS"
+
+    @property
+    def exogenous_variables(self) -> tuple[Sequence[np.ndarray], list[list[str]]]:
+        """See `System.exogenous_variables`: the instruments."""
+        return self.used_instruments, self.instrument_columns
+
     @cached_property
     def used_instruments(self) -> Sequence[np.ndarray]:
         """The instruments times the roots of the weights."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.design.base import PerEquation
-from sm_alsgls.core.design.per_equation import of_rows
+from sm_alsgls.core.design.per_equation import Design, of_rows
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.labels import Labels
@@ -127,6 +127,20 @@ class System:
     def free_design(self, rows: Rows) -> PerEquation:
         """The design of these rows, or of some like them, whose coefficients nothing ties."""
         return of_rows(rows)
+
+    def whole_design(self, free: PerEquation) -> PerEquation:
+        """``free``, which may be of compressed rows, on all N rows."""
+        return free if free.n == self.nobs else Design(self.used_blocks)
+
+    @property
+    def exogenous_variables(self) -> tuple[Sequence[np.ndarray], list[list[str]]]:
+        """What errors do not move with, of each equation, times the roots of the weights; names."""
+        return self.used_blocks, self.columns
+
+    @property
+    def least_squares(self) -> str:
+        """What least squares of an equation are called."""
+        return "OLS"
 
     def check_rows(self) -> None:
         """Whether the data behind `rows` are what they were; here they are this system's own.

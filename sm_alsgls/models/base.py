@@ -79,6 +79,8 @@ class SystemModel(SystemAttributes, LikelihoodModel):
     """
 
     _formula_max_endog = None
+    #: Whether a likelihood is maximised, which some rules for the rank look at.
+    has_likelihood = True
 
     def __init__(
         self,

@@ -30,8 +30,8 @@ from sm_alsgls.exceptions import (
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
-from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RankSelection
-from sm_alsgls.rank_choice.selector import choose_rank, is_rule
+from sm_alsgls.rank_choice.selection import RankSelection
+from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_rule
 from sm_alsgls.results.cov_types import choose
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.estimate import Estimate
@@ -40,9 +40,6 @@ from sm_alsgls.results.instrumented_covariance import REFUSED, build
 from sm_alsgls.results.sample import Sample, Seen
 from sm_alsgls.results.three_stage import LowRank3SLSResults, LowRank3SLSResultsWrapper
 from sm_alsgls.results.three_stage_header import ThreeStageHeader
-
-# Rules that look at residuals, which those of 2SLS are.
-_RULES = ("auto", "bic_robust", *RESIDUAL_RULES)
 
 T = TypeVar("T")
 
@@ -145,6 +142,8 @@ class LowRank3SLS(SystemModel):
     np.float64(1.0)
     """
 
+    has_likelihood = False
+
     def __init__(
         self,
         endog: Any,
@@ -163,11 +162,8 @@ class LowRank3SLS(SystemModel):
             refuse(unknown, _of_constructor(), "LowRank3SLS()")
         system = read_instrumented(endog, exog, instruments, missing, weights, common_instruments)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
-        if rule is not None and rule not in _RULES:
-            raise OptionError(
-                f"rank={rank!r} looks at a likelihood, which 3SLS has none of; use rank='auto', "
-                + ", ".join(map(repr, RESIDUAL_RULES))
-            )
+        if rule is not None:
+            check_residual_rule(rule, "rank")
         groups = getattr(_formula, "groups", None)
         law = resolve_law(0 if rule else rank, system, groups)
         super().__init__(system, Parameters.of(system.labels, common), law, _formula)
@@ -373,10 +369,8 @@ class LowRank3SLS(SystemModel):
 
     def _rows(self, design: Instrumented) -> Rows:
         """All rows, in the coordinates of a design of compressed ones."""
-        system = cast(InstrumentedSystem, self.system)
-        whole = design
-        if design.n != self.nobs:
-            whole = design.on_rows(system.used_blocks, system.used_instruments)
+        system = self.system
+        whole = cast(Instrumented, system.whole_design(design))
         return Rows(whole, system.cells.used(system.Y))
 
     def _warn(self, found: ThreeStage) -> None:

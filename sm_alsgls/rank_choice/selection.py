@@ -100,6 +100,8 @@ class RankSelection:
         N and K.
     notes : list of str
         What a reader of the choice must know.
+    least_squares : str
+        What residuals are of: "OLS", or "2SLS" where equations have instruments.
     """
 
     rank: int | str
@@ -110,6 +112,7 @@ class RankSelection:
     nobs: int
     neqs: int
     notes: list[str] = field(default_factory=list)
+    least_squares: str = "OLS"
 
     @property
     def criterion(self) -> pd.Series | None:
@@ -131,7 +134,8 @@ class RankSelection:
     @property
     def reason(self) -> str:
         """What chose the rank, in a sentence."""
-        return f"Rank {self.rank} is chosen by {_NAMES[self.method]}."
+        said = _NAMES[self.method].replace("OLS", self.least_squares)
+        return f"Rank {self.rank} is chosen by {said}."
 
     def summary(self) -> SystemSummary:
         """Criteria by candidate, the choice of each, and the chosen rank in a sentence."""

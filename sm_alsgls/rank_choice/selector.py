@@ -147,12 +147,22 @@ def select(
         notes += default_notes(system, parameters, rank)
     if robust is not None:
         notes += robust_notes(robust)
-    return RankSelection(rank, method, table, choices, alpha, N, K, notes)
+    return RankSelection(rank, method, table, choices, alpha, N, K, notes, system.least_squares)
 
 
 def check_method(method: Any, argument: str = "method") -> None:
     """Raise OptionError unless ``method`` names a rule; a near miss is suggested."""
     choice(method, argument, METHODS)
+
+
+def check_residual_rule(method: str, argument: str) -> None:
+    """Raise OptionError where a rule looks at fits of a likelihood, of a model that has none."""
+    if method not in ("auto", "rule", "bic_robust", *RESIDUAL_RULES):
+        rules = ", ".join(map(repr, ("auto", *RESIDUAL_RULES)))
+        raise OptionError(
+            f"{argument}={method!r} looks at a likelihood, and 3SLS has none; use one of {rules}, "
+            "which look at 2SLS residuals"
+        )
 
 
 def _check_cells(system: System, method: str, argument: str) -> None:

@@ -210,7 +210,7 @@ def bootstrap(
     problem = sample.problem
     parent = Parent(
         problem,
-        problem.full_design(sample.blocks),
+        sample.whole_design,
         sample.cells.used(estimate.model.endog) - E,
         E * np.sqrt(counts / (counts - estimate.p)),
         list(estimate.beta),

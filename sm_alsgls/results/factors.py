@@ -102,7 +102,9 @@ def heywood(estimate: Estimate) -> list[str]:
 
 @kept
 def last_factor(estimate: Estimate) -> LastFactor | None:
-    """The last factor beside noise; None without factors, or with rows observed in part."""
+    """The last factor beside noise; None without factors or maximum, or with rows in part."""
+    if estimate.maximum is None:
+        return None
     return spare_factor(estimate.sample.problem, estimate.likelihood.search.best, estimate.rank)
 
 

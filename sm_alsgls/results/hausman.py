@@ -3,11 +3,11 @@
 Both are linear in the errors given Sigma, so their difference is, and its covariance needs no
 "inefficient less efficient": with A and A_2 the weights on the errors' cells,
 
-    delta = b_2sls - b,     V = (A_2 - A)(Sigma x I)(A_2 - A)',
-    H = delta' V^+ delta ~ chi2(rank V),
+    delta = b_2sls - b,     V = (A_2 - A)(S x I)(A_2 - A)',     H = delta' V^+ delta ~ chi2(rank V),
 
-which is V_2sls - V for GMM, and positive semidefinite always. 2SLS asks only E z_j e_j = 0; 3SLS
-("iv") asks E z_j e_l = 0 for all j and l, and every equation to be right.
+positive semidefinite always, and V_2sls - V of GMM where S is the Sigma that it is weighted with.
+Here S = E'E of 2SLS residuals over N - p_j, which needs no rank to be right. 2SLS asks only
+E z_j e_j = 0; 3SLS ("iv") asks E z_j e_l = 0 for all j and l, and every equation to be right.
 
 Hausman (1978, Econometrica 46).
 """
@@ -23,7 +23,6 @@ from scipy import stats
 from sm_alsgls.core.instruments.covariance import Combinations
 from sm_alsgls.core.instruments.gmm import GMMForm
 from sm_alsgls.exceptions import NotApplicableError
-from sm_alsgls.results.covariance import sigma_inference
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.instrumented_covariance import design_of, form_at
 
@@ -95,11 +94,15 @@ def hausman(estimate: Estimate) -> Hausman:
             "with a heteroscedastic weight the covariance of the difference is not that of Sigma; "
             "compare a fit with weight='homoskedastic'"
         )
-    design, sigma, labels = design_of(estimate), sigma_inference(estimate), estimate.labels
+    design, sigma, labels = design_of(estimate), found.first_cov, estimate.labels
     system, own = form_at(estimate, sigma), GMMForm(design, sigma, over=False)
     combinations = Combinations(own, design)
-    plain = np.concatenate(design.to_beta(design.project(estimate.sample.problem.Y)))
+    Y = estimate.sample.problem.Y
+    first = design.project(Y)
+    plain = np.concatenate(design.to_beta(first))
     delta = plain - estimate.params
+    E = (Y - design.fitted(first)) / np.sqrt(estimate.nobs - estimate.p)
+    root = np.asarray(np.linalg.qr(E, mode="r")).T
 
     def compared(at: np.ndarray) -> tuple[float, int, float, np.ndarray]:
         """Statistic, degrees of freedom, p-value, and variances of differences."""
@@ -109,9 +112,8 @@ def hausman(estimate: Estimate) -> Hausman:
         apart = [
             own.carried(b) - system.carried(t) for b, t in zip(B.T, system.pull(B).T, strict=True)
         ]
-        flat = np.stack([a.ravel(order="K") for a in apart])
-        weighted = np.stack([np.asarray(sigma.times(a)).ravel(order="K") for a in apart])
-        V = flat @ weighted.T
+        flat = np.stack([(a @ root).ravel() for a in apart])
+        V = flat @ flat.T
         unit = np.sqrt(np.diagonal(own.cross(B, B)))
         values, vectors = np.linalg.eigh(V / np.multiply.outer(unit, unit))
         there = values > _NONE
@@ -124,8 +126,8 @@ def hausman(estimate: Estimate) -> Hausman:
     for j, name in enumerate(estimate.equations):
         at = np.arange(labels.P)[labels.columns(j)]
         *rows[name], variances[at] = compared(at)
-    cells = estimate.sample.E.size
-    if estimate.neqs > 1 and labels.P <= _JOINT and labels.P * cells <= 2**27:
+    size = labels.P * len(Y) * root.shape[1]
+    if estimate.neqs > 1 and labels.P <= _JOINT and size <= 2**27:
         *rows["all"], _ = compared(np.arange(labels.P))
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["statistic", "df", "pvalue"])
     coefficients = pd.DataFrame(

@@ -47,10 +47,13 @@ def design_of(estimate: Estimate) -> Instrumented:
 @kept
 def whole_design(estimate: Estimate) -> Instrumented:
     """The same coordinates on all N rows."""
-    design, system = design_of(estimate), instruments_of(estimate)
-    if design.n == estimate.nobs:
-        return design
-    return design.on_rows(system.used_blocks, system.used_instruments)
+    return cast(Instrumented, estimate.sample.whole_design)
+
+
+def first_stages(estimate: Estimate) -> np.ndarray:
+    """Xhat_j b_j on all rows, times the roots of the weights, (N, K)."""
+    design = whole_design(estimate)
+    return design.first_stage(design.from_beta(estimate.beta))
 
 
 def form_at(estimate: Estimate, sigma: Covariance) -> Form:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import flag, path
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.data.removed import Removed
+from sm_alsgls.data.removed import Removed, in_place_of
 from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results import coefficients, factors, in_sample, system_fit
 from sm_alsgls.results.covariance import covariance, sigma_inference
@@ -156,12 +156,13 @@ def without_data(estimate: Estimate) -> Estimate:
             known |= estimate.knowing(joint_of_slopes)
     kept = KeptCovariance.of(covariance(estimate), estimate.labels)
     kwds = _without_rows(estimate.choice.kwds, estimate.nobs)
-    maximum = estimate.maximum
+    maximum, moments = estimate.maximum, estimate.moments
     again = replace(
         estimate,
         sample=estimate.sample.without_data(),
         choice=replace(estimate.choice, kwds=kwds),
         maximum=None if maximum is None else maximum.without_data(),
+        moments=None if moments is None else replace(moments, E=in_place_of("residuals")),
         known=known,
     )
     covariance.give(again, kept)

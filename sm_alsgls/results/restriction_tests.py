@@ -55,7 +55,7 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
                 f"{type(unrestricted).__name__}"
             )
         free = found
-    R, q = _of_free_coefficients(restricted.labels, model.restrictions)
+    R, q = of_free_coefficients(restricted.labels, model.restrictions)
     m = len(q)
     lr, lr_pvalue, lr_df = compare_lr(free, restricted)
     wald = wald_test(free, (R, q), use_f=False, scalar=True).statistic
@@ -76,7 +76,7 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     )
 
 
-def _of_free_coefficients(
+def of_free_coefficients(
     labels: Labels, restrictions: Restrictions | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """R and q of all that binds the coefficients that each equation would have alone."""

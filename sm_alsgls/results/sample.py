@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.removed import gone
@@ -84,6 +85,16 @@ class Sample:
     def blocks(self) -> Sequence[np.ndarray]:
         """The designs times the roots of the weights, zero where they miss something."""
         return self.model.system.used_blocks
+
+    @property
+    def exogenous(self) -> tuple[Sequence[np.ndarray], list[list[str]]]:
+        """What errors do not move with, of each equation, times the roots of the weights; names."""
+        return self.model.system.exogenous_variables
+
+    @property
+    def whole_design(self) -> PerEquation:
+        """The design with free coefficients, on all N rows."""
+        return self.model.system.whole_design(self.problem.design.free)
 
     def residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray:
         """Y - X beta on the rows of the data, (N, K) Fortran-ordered; NaN in missing cells."""

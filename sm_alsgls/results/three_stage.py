@@ -8,7 +8,7 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.core.instruments.three_stage import Step
-from sm_alsgls.results import factors, overidentification, plots
+from sm_alsgls.results import factors, moments, overidentification, plots
 from sm_alsgls.results import hausman as comparison
 from sm_alsgls.results.labelled import SystemResultsWrapper
 from sm_alsgls.results.method import method as of_estimate
@@ -92,6 +92,8 @@ class LowRank3SLSResults(SystemResults):
         return factors.heywood(self.estimate)
 
     rotated_loadings = of_estimate(factors.rotated_loadings)
+    glance = of_estimate(moments.glance)
+    restriction_tests = of_estimate(moments.restriction_tests)
     j_test = of_estimate(overidentification.j_test)
     sargan = of_estimate(overidentification.sargan)
     hausman = of_estimate(comparison.hausman)

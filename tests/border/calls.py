@@ -22,13 +22,17 @@ import pandas as pd
 from hypothesis import strategies as st
 
 import sm_alsgls
-from sm_alsgls import LowRankSUR, simulate_sur
+from sm_alsgls import LowRank3SLS, LowRankSUR, simulate_sur
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
 
 #: Of statsmodels, and made of methods of the package; others of its methods are its own affair.
 INHERITED = {"f_test"}
+#: What the package alone makes.
+MADE = {
+    "RankSelection", "LowRankSURResults", "LowRank3SLSResults", "SimulatedSystem", "CovarianceTest",
+}  # fmt: skip
 MODULES = ("sm_alsgls", "sm_alsgls.rank", "sm_alsgls.simulate", "sm_alsgls.diagnostics")
 
 
@@ -73,8 +77,18 @@ def made() -> dict[str, Any]:
     panel = LowRankSUR.from_formula(
         "invest ~ value", load_grunfeld(), groups="firm", time="year", rank=1
     )
+    rng = np.random.default_rng(2)
+    Z = {name: pd.DataFrame(x).assign(z=rng.standard_normal(24), u=0.0) for name, x in X.items()}
+    for name, z in Z.items():
+        z["u"] = rng.standard_normal(24) + 2.0 * X[name]["x"]
+    endogenous = {
+        name: x.assign(w=Z[name]["z"] + Z[name]["u"] + rng.standard_normal(24))
+        for name, x in X.items()
+    }
+    instrumented = LowRank3SLS(Y, endogenous, Z, rank=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        three = instrumented.fit()
         res, long = model.fit(), panel.fit(n_starts=1)
         holes = Y.mask(np.random.default_rng(0).random(Y.shape) < 0.1)
         holed = LowRankSUR(holes, X, rank=1, missing="fiml").fit(n_starts=1)
@@ -82,6 +96,8 @@ def made() -> dict[str, Any]:
         "Model": model,
         "PanelModel": panel,
         "Results": res,
+        "InstrumentedModel": instrumented,
+        "InstrumentedResults": three,
         "PanelResults": long,
         "HoledResults": holed,
         "EquationResults": res.equations["a"],
@@ -108,6 +124,10 @@ def needed() -> dict[str, Any]:
     return {
         "LowRankSUR.endog": model.endog,
         "LowRankSUR.exog": model.exog,
+        "LowRank3SLS.endog": model.endog,
+        "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
+        "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
+        "InstrumentedModel.params": np.asarray(objects["InstrumentedResults"].params),
         "from_system.equations": {"a": (model.endog[:, 0], model.exog[0])},
         "from_chunks.chunks": [(model.endog, model.exog)],
         "from_formula.formula": "invest ~ value",
@@ -192,8 +212,8 @@ def _found() -> Iterator[tuple[str, str, Callable[..., Any]]]:
             if thing in seen or not callable(thing):
                 continue
             seen.add(thing)
-            if name in ("RankSelection", "LowRankSURResults", "SimulatedSystem", "CovarianceTest"):
-                continue  # made by the package only
+            if name in MADE:
+                continue
             yield "sm_alsgls", name, thing
     for owner, thing in made().items():
         for name in sorted(dir(thing)):
@@ -273,6 +293,7 @@ FITS: dict[str, set[str]] = {
     "np.random.Generator | int": {"zero", "huge int"},
     "Mapping[str, Any] | None": {"None", "empty dict"},
     "Callable[[Sweep], object] | None": {"None", "function"},
+    "Callable[[Step], object] | None": {"None", "function"},
     "Callable[[Replicate], Any] | None": {"None", "function"},
 }
 

@@ -167,12 +167,12 @@ class WorkingFormCovariance(FormCovariance):
 
     def __init__(self, combinations: Combinations, E: Array, n_obs: int, df: float) -> None:
         super().__init__(combinations)
-        self._E, self._n_obs, self._df = E, n_obs, df
+        self._root, self._n_obs, self._df = np.asarray(np.linalg.qr(E, mode="r")).T, n_obs, df
 
     def _products(self, B: Array) -> Array:
-        """a_n'e_m of every pair of rows, (m, n, n), a (n, K) the errors' weights."""
+        """a_n'R' of every row, (m, n, k), a (n, K) the errors' weights and R'R = E'E."""
         T = self._of.form.pull(B)
-        return np.stack([self._of.form.carried(t) @ self._E.T for t in T.T])
+        return np.stack([self._of.form.carried(t) @ self._root for t in T.T])
 
     def _cross(self, B: Array, other: Array) -> Array:
         left = self._products(B).reshape(B.shape[1], -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.instruments.three_stage import ThreeStage
 from sm_alsgls.core.residuals.correlation import robust_squares, sum_of_correlations, unit_columns
 from sm_alsgls.core.residuals.residual_tests import condition_numbers, residual_correlations
 from sm_alsgls.core.residuals.wild_signs import wild_pvalue
@@ -30,7 +31,9 @@ PAIR = ["equation", "other", "correlation"]
 
 
 def convergence(estimate: Estimate) -> Check:
-    """Whether the maximum was found, and by how many starts."""
+    """Whether the maximum was found, and by how many starts; or whether moments were solved."""
+    if estimate.moments is not None:
+        return _solved(estimate.moments)
     fit = estimate.likelihood.retvals()
     tried, reached = len(fit["starts"]), fit["starts_at_best"]
     found = f"{fit['message']}; {reached} of {tried} starts reached this likelihood"
@@ -46,8 +49,23 @@ def convergence(estimate: Estimate) -> Check:
     )
 
 
+def _solved(found: ThreeStage) -> Check:
+    """Whether the estimating equations were solved and, iterated, a fixed point was reached."""
+    last = found.steps[-1].residual if found.steps else 0.0
+    return Check(
+        "convergence",
+        last,
+        np.nan,
+        verdict(not found.converged),
+        found.status,
+        "not converged: raise maxiter, or take the two-step estimate",
+    )
+
+
 def curvature(estimate: Estimate) -> Check:
     """Whether it is a maximum."""
+    if estimate.moments is not None:
+        return skipped("curvature", "nothing was maximised")
     if estimate.has_factors and estimate.rank == 0:
         return Check("curvature", np.nan, np.nan, "ok", "no factors, no other maximum", "")
     lowest = lowest_curvature(estimate)
@@ -180,13 +198,14 @@ def left_over(estimate: Estimate, alpha: float) -> tuple[list[Check], pd.DataFra
     before = scale * sum_of_correlations(unit_columns(problem.E_ols))
     after = scale * sum_of_correlations(unit_columns(U))
     first = pairs.iloc[0]
+    called = "OLS" if estimate.moments is None else "2SLS"
     p, tested = np.nan, ""
     if estimate.rank == 0 and K <= _FEW:
         p = _uncorrelated(estimate)
         tested = f"; {_REPS} draws of uncorrelated errors (diagonality_test 'lm_robust')"
     found = (
         f"root mean square {rms:.3f}; worst {first.correlation:+.2f}, {first.equation!r} and "
-        f"{first.other!r}. CD {before:.1f} of OLS residuals (N(0, 1) without correlation), "
+        f"{first.other!r}. CD {before:.1f} of {called} residuals (N(0, 1) without correlation), "
         f"{after:.1f} of what the factors leave (no p-value: its law is another after factors, "
         "Juodis and Reese 2022)"
     )
@@ -206,18 +225,19 @@ def left_over(estimate: Estimate, alpha: float) -> tuple[list[Check], pd.DataFra
 def _uncorrelated(estimate: Estimate) -> float:
     """P-value of uncorrelated errors."""
     sample = estimate.sample
-    problem = sample.problem
     try:
-        blocks, Y = sample.blocks, sample.cells.used(estimate.model.endog)
+        Y = sample.cells.used(estimate.model.endog)
     except DataRemovedError:
         return np.nan
-    design = problem.full_design(blocks)
+    design = sample.whole_design
     E = Y - design.fitted(design.project(Y))
     return wild_pvalue(robust_squares, E, design, _REPS)[1]
 
 
 def exogeneity(estimate: Estimate, alpha: float) -> Check:
     """Whether factors move with the regressors."""
+    if estimate.moments is not None:
+        return skipped(EXOGENEITY, "regressors that move with the errors are instrumented")
     try:
         test = exogeneity_test(estimate)
     except (InsufficientRowsError, OptionError) as error:

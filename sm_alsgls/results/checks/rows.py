@@ -20,6 +20,7 @@ from sm_alsgls.results.checks.report import listed
 from sm_alsgls.results.checks.tails import tail
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import fitted, residuals
+from sm_alsgls.results.instrumented_covariance import first_stages
 
 # Times the mean leverage of a row that is called high (Hoaglin and Welsch 1978 take two).
 _LEVERAGE = 3.0
@@ -67,13 +68,19 @@ def of_normality(
 def of_variance(
     estimate: Estimate, E: np.ndarray, equations: pd.DataFrame, alpha: float
 ) -> list[Check]:
-    """Whether variances move with the regressors: of each equation, and of whole rows."""
-    blocks = estimate.sample.blocks
+    """Whether variances move with the regressors: of each equation, and of whole rows.
+
+    Of instrumented regressors with their instruments and first stages: squares of errors move with
+    what is endogenous by themselves (Pagan and Hall 1983, Econometric Reviews 2).
+    """
+    blocks, columns = estimate.sample.exogenous
     N = len(E)
     if N < _FEWEST:
         equations["koenker"] = np.nan
         return [skipped(name, "too few rows") for name in VARIANCE]
     about = estimate.sample.cells.used(fitted(estimate))
+    if estimate.moments is not None:
+        about = first_stages(estimate)
     statistic, _, pvalues = variance_of_equations(E, blocks, about)
     equations["koenker"] = pvalues
     advice = (
@@ -81,7 +88,7 @@ def of_variance(
         "weights= where the variance is known up to scale"
     )
     own = family(VARIANCE[0], statistic, pvalues, equations.index, alpha, advice, "equations")
-    named, Z = _row_variables(estimate.labels.regressors, blocks)
+    named, Z = _row_variables(columns, blocks)
     distance = np.einsum("nk,nk->n", estimate.sigma.solve(E), E)
     value, df, p = variance_of_rows(distance / (1.0 - leverages(blocks)), Z)
     if not df:
