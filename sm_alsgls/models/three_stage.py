@@ -26,6 +26,7 @@ from sm_alsgls.exceptions import (
     NoLikelihoodError,
     OptionError,
     UnderidentifiedError,
+    WeakInstrumentWarning,
 )
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.models.base import SystemModel
@@ -35,6 +36,7 @@ from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_
 from sm_alsgls.results.cov_types import choose
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.first_stage import first_stage_of
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.instrumented_covariance import REFUSED, build
 from sm_alsgls.results.sample import Sample, Seen
@@ -312,6 +314,9 @@ class LowRank3SLS(SystemModel):
             refused=REFUSED,
             describe=ThreeStageHeader(self.rank_method, reason),
         )
+        said = first_stage_of(estimate).warning
+        if said:
+            warnings.warn(said, WeakInstrumentWarning, stacklevel=2)
         return LowRank3SLSResultsWrapper(LowRank3SLSResults(self, estimate))
 
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRank3SLSResultsWrapper:

@@ -88,7 +88,7 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
         return WorkingCovariance(bread, W, N, scale)
     cells, E = sample.cells, used_residuals(estimate)
     if choice.cov_type == "HAC":
-        weights = _weights_of_time(choice.kwds, N)
+        weights = weights_of_time(choice.kwds, N)
         W = cells.solve(E, sigma)
         return SandwichCovariance(bread, sample.blocks, W, weights, scale)
     factor = beside_leverage(estimate, bread) if choice.power else scale
@@ -109,7 +109,8 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     return TwoWayCovariance(*parts)
 
 
-def _weights_of_time(kwds: dict[str, Any], N: int) -> RowWeights:
+def weights_of_time(kwds: dict[str, Any], N: int) -> RowWeights:
+    """How N rows depend over time, by the options of ``cov_type="HAC"``."""
     if kwds["kernel"] == "cosine":
         return Cosines(N, kwds["terms"])
     return Kernel(kernel_weights(kwds["kernel"], kwds["maxlags"], N))

@@ -8,8 +8,10 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.core.instruments.three_stage import Step
+from sm_alsgls.results import anderson_rubin as weak
 from sm_alsgls.results import factors, moments, overidentification, plots
 from sm_alsgls.results import hausman as comparison
+from sm_alsgls.results.first_stage import FirstStage, first_stage_of
 from sm_alsgls.results.labelled import SystemResultsWrapper
 from sm_alsgls.results.method import method as of_estimate
 from sm_alsgls.results.system import SystemResults
@@ -91,12 +93,18 @@ class LowRank3SLSResults(SystemResults):
         """Equations whose uniqueness is on its lower bound."""
         return factors.heywood(self.estimate)
 
+    @property
+    def first_stage(self) -> FirstStage:
+        """How much instruments say of each endogenous regressor: a table, and whose are weak."""
+        return first_stage_of(self.estimate)
+
     rotated_loadings = of_estimate(factors.rotated_loadings)
     glance = of_estimate(moments.glance)
     restriction_tests = of_estimate(moments.restriction_tests)
     j_test = of_estimate(overidentification.j_test)
     sargan = of_estimate(overidentification.sargan)
     hausman = of_estimate(comparison.hausman)
+    anderson_rubin = of_estimate(weak.anderson_rubin)
     plot_loadings = of_estimate(plots.plot_loadings)
     plot_factor_scores = of_estimate(plots.plot_factor_scores)
     plot_communalities = of_estimate(plots.plot_communalities)

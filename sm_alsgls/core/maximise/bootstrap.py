@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +26,7 @@ from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.replicates import replicates
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance.base import Covariance
 
@@ -134,24 +134,4 @@ def bootstrap(
     n_jobs: int = 1,
 ) -> Iterator[tuple[Replicate, Any]]:
     """Replicates in the order of ``seeds``, on ``n_jobs`` processes."""
-    if n_jobs == 1:
-        for seed in seeds:
-            yield replicate(parent, seed)
-        return
-    with ProcessPoolExecutor(n_jobs, initializer=_adopt, initargs=(parent,)) as pool:
-        yield from pool.map(_replicate_of_adopted, seeds, chunksize=8)
-
-
-_parent: Parent | None = None
-
-
-def _adopt(parent: Parent) -> None:
-    """Hand the parent to a process once, not with every replicate."""
-    global _parent
-    _parent = parent
-
-
-def _replicate_of_adopted(seed: np.random.SeedSequence) -> tuple[Replicate, Any]:
-    if _parent is None:
-        raise RuntimeError("a bootstrap process was asked for a replicate before its parent came")
-    return replicate(_parent, seed)
+    return replicates(replicate, parent, seeds, n_jobs)

@@ -1,0 +1,50 @@
+"""Replicates of something, on one process or several, each with a random stream of its own.
+
+What comes out does not depend on how replicates are shared among processes: each has its seed, and
+they come in the order of the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+def replicates(
+    one: Callable[[P, np.random.SeedSequence], R],
+    parent: P,
+    seeds: Iterable[np.random.SeedSequence],
+    n_jobs: int = 1,
+) -> Iterator[R]:
+    """``one(parent, seed)`` for every seed, in their order, on ``n_jobs`` processes.
+
+    ``one`` is at the top of a module; the parent must be picklable where processes are not forked.
+    """
+    if n_jobs == 1:
+        for seed in seeds:
+            yield one(parent, seed)
+        return
+    with ProcessPoolExecutor(n_jobs, initializer=_adopt, initargs=((one, parent),)) as pool:
+        yield from pool.map(_of_adopted, seeds, chunksize=8)
+
+
+_adopted: tuple[Callable[..., Any], Any] | None = None
+
+
+def _adopt(what: tuple[Callable[..., Any], Any]) -> None:
+    """Hand the parent to a process once, not with every replicate."""
+    global _adopted
+    _adopted = what
+
+
+def _of_adopted(seed: np.random.SeedSequence) -> Any:
+    if _adopted is None:
+        raise RuntimeError("a process was asked for a replicate before its parent came")
+    one, parent = _adopted
+    return one(parent, seed)
