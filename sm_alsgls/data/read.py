@@ -53,7 +53,7 @@ def nothing_left(system: System, cells: bool = True) -> str:
     named = [f"the response of equation {name!r}" for _, name in gaps]
     counts = [count for count, _ in gaps]
     for argument, blocks, labels in system.designs:
-        what = "column" if argument == "exog" else f"column of {argument}"
+        what = "column" if argument == "exog" else "instrument"
         for name, X, columns in zip(system.names, blocks, labels, strict=True):
             for i, column in enumerate(columns):
                 counts.append(int(np.isnan(X[:, i]).sum()))

@@ -35,18 +35,19 @@ def arrange(
     groups: str,
     time: str | None,
     holes: bool = False,
+    some: bool = True,
 ) -> Cells:
     """Find the row of each cell, leaving out periods that no group has complete.
 
-    With ``holes`` cells may be incomplete and, where there is a time column, absent.
+    With ``holes`` cells may be incomplete and, where there is a time column, absent; ``some`` says
+    whether that is a remedy.
 
     ``frame`` (n rows, named ``labels`` in messages) holds the columns ``groups`` and ``time``;
     ``complete`` (n,) tells which rows miss nothing, and does so of one at least.  Raises
     UnbalancedPanelError where a cell is absent, incomplete or there twice, FormulaError or
     NonFiniteError where a column cannot tell rows apart.
     """
-    g, values = by_value(key(frame, labels, groups, "groups"))
-    names = _names(values, groups)
+    g, names = groups_of(frame, labels, groups)
     if time is None:
         # Counted before rows are dropped: dropping first would match rows that do not belong.
         t = pd.Series(g).groupby(g).cumcount().to_numpy()
@@ -80,10 +81,19 @@ def arrange(
             f"{absent.sum()} cells are absent and {gaps.sum()} have missing values: "
             f"{listed(each)}. {full.all(axis=0).sum()} periods are complete in all groups and "
             f"{full.all(axis=1).sum()} groups in all periods: restrict the data to either with "
-            f"subset=, e.g. subset=data[{time or groups!r}].isin([...]), or use the cells there "
-            + ("are, missing='fiml'." if time else "are: time= says which row of a group is which.")
+            f"subset=, e.g. subset=data[{time or groups!r}].isin([...])"
+            + (f", or use the cells there {_HOW[time is None]}" if some else ".")
         )
     return Cells(names, times[kept], at, len(times) - kept.size)
+
+
+_HOW = ("are, missing='fiml'.", "are: time= says which row of a group is which.")
+
+
+def groups_of(frame: pd.DataFrame, labels: pd.Index, groups: str) -> tuple[np.ndarray, list[str]]:
+    """The group of each row as a number, and what these are called; see `arrange`."""
+    g, values = by_value(key(frame, labels, groups, "groups"))
+    return g, _names(values, groups)
 
 
 def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.Series:
