@@ -200,7 +200,7 @@ def build(
         else {text: evaluate_right(sides.owner(text), text, used, how) for text in beside}
     )
     if groups is not None:
-        return _long(parts[0], right, sides, used, groups, time, by_cell, key, scope)
+        return _long(parts[0], right, sides, used, groups, time, missing, key, scope)
     both = np.logical_or if by_cell else np.logical_and
     complete = both.reduce([part.complete for part in (*parts, *right.values())])
     _check_left(complete, [*parts, *right.values()], used, bool(lags))
@@ -277,7 +277,7 @@ def _long(
     data: Data,
     groups: str,
     time: str | None,
-    by_cell: bool,
+    missing: str,
     key: panel.RowKey | None,
     scope: dict[str, Any],
 ) -> FormulaSystem:
@@ -288,12 +288,16 @@ def _long(
         for text, side in right.items():
             mine = np.array([one == text for one in chosen])[codes]
             complete &= side.complete | ~mine
+        if missing != "drop" and not complete.all():
+            raise exc.NonFiniteError(
+                f"{(~complete).sum()} rows have missing values in the instruments of their groups, "
+                f"first rows {listed(data.labels[~complete])}; fill them, or use missing='drop'."
+            )
     _check_left(complete, [part, *right.values()], data, bool(called(part.text, scope)))
     for text in (part.text, *right):
         refuse_order(str(part.lhs.columns[0]), text, data, groups, time)
-    cells = panel.arrange(
-        data.frame, data.labels, complete, groups, time, by_cell, some=sides is None
-    )
+    how = {"holes": missing == "fiml", "whole": sides is not None}
+    cells = panel.arrange(data.frame, data.labels, complete, groups, time, **how)
     y = part.lhs.iloc[:, 0]
     # A cell that is absent is at -1, which no row is called.
     endog = {

@@ -35,12 +35,12 @@ def arrange(
     groups: str,
     time: str | None,
     holes: bool = False,
-    some: bool = True,
+    whole: bool = False,
 ) -> Cells:
     """Find the row of each cell, leaving out periods that no group has complete.
 
-    With ``holes`` cells may be incomplete and, where there is a time column, absent; ``some`` says
-    whether that is a remedy.
+    With ``holes`` cells may be incomplete and, where there is a time column, absent. With ``whole``
+    a period is left out where any group's cell is incomplete.
 
     ``frame`` (n rows, named ``labels`` in messages) holds the columns ``groups`` and ``time``;
     ``complete`` (n,) tells which rows miss nothing, and does so of one at least.  Raises
@@ -64,7 +64,15 @@ def arrange(
     at = np.full((len(names), len(times)), -1)  # the row of the data that fills a cell
     at[g, t] = np.arange(g.size)
     full = (at >= 0) & complete[at]
-    kept = np.flatnonzero(full.any(axis=0))
+    used = full.any(axis=0)
+    if whole:
+        used &= (full | (at < 0)).all(axis=0)
+        if not used.any():
+            raise exc.NonFiniteError(
+                f"No period is left: of {len(times)} every one misses something in some group "
+                "(missing='drop' leaves such periods out)."
+            )
+    kept = np.flatnonzero(used)
     at, full = at[:, kept], full[:, kept]
     if holes and (time is not None or (at >= 0).all()):
         return Cells(names, times[kept], at, len(times) - kept.size)
@@ -82,7 +90,7 @@ def arrange(
             f"{listed(each)}. {full.all(axis=0).sum()} periods are complete in all groups and "
             f"{full.all(axis=1).sum()} groups in all periods: restrict the data to either with "
             f"subset=, e.g. subset=data[{time or groups!r}].isin([...])"
-            + (f", or use the cells there {_HOW[time is None]}" if some else ".")
+            + ("." if whole else f", or use the cells there {_HOW[time is None]}")
         )
     return Cells(names, times[kept], at, len(times) - kept.size)
 

@@ -157,11 +157,12 @@ class InstrumentedConstruction(OfFormula):
             Every equation gets the instruments of all equations, their exogenous regressors
             among them, as in Stata's reg3.
         groups, time, subset, weights, eval_env : optional
-            As in `LowRankSUR.from_formula`; ``lag(x, k)`` and the like may stand in brackets. A
-            long panel must be balanced, and weights are of rows: of a panel those of its periods.
+            As in `LowRankSUR.from_formula`; ``lag(x, k)`` and the like may stand in brackets.
+            Weights are of rows: of a long panel those of its periods.
         missing : {"drop", "raise", "none"}, optional
             "drop" (default) removes every row in which a response, a regressor or an instrument
-            of any equation is missing.
+            of any equation is missing: of a long panel every period. Cells (group, time) that are
+            absent are an error.
 
         Raises
         ------

@@ -20,8 +20,8 @@ from sm_alsgls.exceptions import (
     SystemInputError,
 )
 from sm_alsgls.formula.build import build_system
-from sm_alsgls.formula.replay import replay, replay_panel
 from sm_alsgls.formula.panel_guess import guess_panel
+from sm_alsgls.formula.replay import replay, replay_panel
 
 PANEL = {"groups": "firm", "time": "year"}
 
