@@ -242,7 +242,6 @@ def _check_brackets(system: InstrumentedSystem, built: FormulaSystem) -> None:
                 )
             raise InstrumentError(
                 f"equation {name!r}: {columns[i]!r} stands outside of the brackets, but it is no "
-                "combination of the instruments, where the formula engine codes categories in "
-                "another way than beside the endogenous regressors; write its columns out, or "
-                "give all instruments, instruments='~ ...'"
+                "combination of the instruments, which must hold every exogenous regressor: do "
+                "not subtract it in brackets, or put it among the endogenous ones"
             )

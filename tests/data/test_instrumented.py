@@ -208,7 +208,7 @@ def test_missing_instruments_are_named(data, missing):
 def test_infinite_and_enormous_instruments_are_named(data):
     with pytest.raises(NonFiniteError, match=r"instruments: column 'z' .* 1 infinite"):
         read_instrumented(*parts(data.assign(z=np.where(np.arange(N) == 4, np.inf, data["z"]))))
-    with pytest.raises(SystemInputError, match="instruments: column 'b' of equation 'w'.*9.47081e.199"):
+    with pytest.raises(SystemInputError, match="instruments: column 'b' of .* 'w'.*9.47081e.199"):
         read_instrumented(*parts(data.assign(b=data["b"] * 1e200)))
 
 
