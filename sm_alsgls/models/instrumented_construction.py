@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -129,6 +129,7 @@ class InstrumentedConstruction(OfFormula):
         subset: Any = None,
         missing: str | None = None,
         weights: Any = None,
+        common: Iterable[str] | bool = False,
         eval_env: int | Mapping[str, Any] = 0,
         **unknown: Any,
     ) -> Self:
@@ -159,6 +160,8 @@ class InstrumentedConstruction(OfFormula):
         groups, time, subset, weights, eval_env : optional
             As in `LowRankSUR.from_formula`; ``lag(x, k)`` and the like may stand in brackets.
             Weights are of rows: of a long panel those of its periods.
+        common : list of str or True, optional
+            Regressors whose coefficients are equal in all equations.
         missing : {"drop", "raise", "none"}, optional
             "drop" (default) removes every row in which a response, a regressor or an instrument
             of any equation is missing: of a long panel every period. Cells (group, time) that are
@@ -178,7 +181,7 @@ class InstrumentedConstruction(OfFormula):
             known = inspect.signature(cls.from_formula).parameters
             refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
         scope = scope_of(eval_env, (formula, instruments))
-        common = flag(common_instruments, "common_instruments")
+        one_list = flag(common_instruments, "common_instruments")
         how = "drop" if missing is None else _how(missing)
         check_columns(groups=groups, time=time)
         if isinstance(data, Iterator):
@@ -206,7 +209,8 @@ class InstrumentedConstruction(OfFormula):
             rank,
             missing="none",
             weights=row_weights_of_data(weights, source),
-            common_instruments=common,
+            common_instruments=one_list,
+            common=common,
             _formula=built,
         )
         _check_brackets(model.system, built)

@@ -1,5 +1,6 @@
 """from_formula and from_system of models with instruments, on a class that only records."""
 
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from linearmodels.system import IV3SLS
 
+from sm_alsgls import LowRank3SLS
 from sm_alsgls.data.instrumented import read_instrumented
 from sm_alsgls.exceptions import (
     FormulaError,
@@ -26,11 +28,11 @@ BOTH = {"a": "y1 ~ x1 + [p1 + p2 ~ z1 + z2 + z3]", "b": "y2 ~ x2 + [p2 ~ z1]"}
 
 class Recorded(InstrumentedConstruction):
     def __init__(self, endog, exog, instruments, rank="auto", *, missing="none", weights=None,
-                 common_instruments=False, _formula=None):  # fmt: skip
+                 common_instruments=False, common=False, _formula=None):  # fmt: skip
         self.system = read_instrumented(
             endog, exog, instruments, missing, weights, common_instruments
         )
-        self.rank, self.formula_system = rank, _formula
+        self.rank, self.common, self.formula_system = rank, common, _formula
         self.equations, self.nobs = self.system.names, self.system.nobs
         self.data = SimpleNamespace()
 
@@ -58,14 +60,14 @@ def panel():
 
 
 def test_a_model_of_formulas(engine, wide):
-    model = Recorded.from_formula(BOTH, wide, 2)
+    model = Recorded.from_formula(BOTH, wide, 2, common=["p2"])
     system = model.system
     assert system.instrument_names == {
         "a": ["Intercept", "x1", "z1", "z2", "z3"],
         "b": ["Intercept", "x2", "z1"],
     }
     assert system.endogenous_names == {"a": ["p1", "p2"], "b": ["p2"]}
-    assert (model.rank, model.formula) == (2, BOTH)
+    assert (model.rank, model.formula, model.common) == (2, BOTH, ["p2"])
     pd.testing.assert_frame_equal(model.data.frame, wide)
     assert model.formula_system.specs[0].formula == "y1 ~ x1 + p1 + p2"
     # The model's data are as they were.
@@ -273,3 +275,43 @@ def test_labels_of_parts_decide(wide):
             Recorded.from_system(bad)
     with pytest.raises(ShapeError, match=r"equation 'a': expected a triple \(y, X, Z\)"):
         Recorded.from_system({"a": (1, 2)})
+
+
+# ---- the model itself ----------------------------------------------------------------------------
+
+
+def test_three_ways_to_one_model(engine, wide):
+    """Brackets, lists beside the formulas, and linearmodels' parts."""
+    ways = [
+        LowRank3SLS.from_formula(BOTH, wide, 0),
+        LowRank3SLS.from_formula(
+            {"a": "y1 ~ x1 + p1 + p2", "b": "y2 ~ x2 + p2"},
+            wide,
+            0,
+            instruments={"b": "~ x2 + z1", "a": "~ z1 + x1 + z2 + z3"},
+        ),
+        LowRank3SLS.from_system({name: parts(wide, name) for name in "ab"}, 0),
+    ]
+    params = [model.fit().params for model in ways]
+    theirs = IV3SLS.from_formula({k: v.replace("~", "~ 1 +", 1) for k, v in BOTH.items()}, wide)
+    own = theirs.fit(method="ols", iterate=False)  # "ols" is 2SLS there
+    for found in params:
+        np.testing.assert_allclose(found, own.params, rtol=1e-8)
+    assert ways[0].excluded == {"a": ["z1", "z2", "z3"], "b": ["z1"]}
+
+
+def test_predictions_need_regressors_and_no_instruments(engine, wide):
+    text = BOTH | {"b": "y2 ~ center(x2) + [p2 ~ z1]"}
+    res = LowRank3SLS.from_formula(text, wide, 0).fit()
+    new = wide[["x1", "x2", "p1", "p2"]].iloc[:5]
+    again = pickle.loads(pickle.dumps(res))
+    for one in (res, again):
+        np.testing.assert_allclose(one.predict(new), res.fittedvalues.iloc[:5], rtol=1e-10)
+
+
+def test_frames_have_the_names_of_formulas(wide):
+    wide.loc[104, "z2"] = np.nan
+    model = LowRank3SLS.from_formula(BOTH, wide, 0)
+    assert model.n_dropped == 1
+    groups = model.provenance.per_row("g", "groups")[0]
+    assert groups.index.tolist() == wide.index.drop(104).tolist()
