@@ -123,6 +123,24 @@ def test_spans_have_no_unit(data, scale, offset):
     assert (dense > 1e-6).tolist() == [False, True, False]
 
 
+def test_spans_of_many_columns_are_found(data):
+    """Rounding of wide and badly conditioned instruments is no endogeneity."""
+    rng = np.random.default_rng(4)
+    Z = rng.standard_normal((1000, 60)) + 1e6
+    Z[:, 1] = Z[:, 0] + 1e-3 * Z[:, 1]
+    X = Z @ rng.standard_normal((60, 50))
+    assert spanned(X, basis_of(Z)).all()
+    X[:, 7] += 1e-3 * rng.standard_normal(1000)
+    assert np.flatnonzero(~spanned(X, basis_of(Z))).tolist() == [7]
+
+
+def test_columns_that_differ_in_one_row_are_not_equal():
+    for row in range(100):
+        X = np.zeros((100, 1))
+        X[row] = 1.0
+        assert equal_columns(X, np.zeros((100, 1))).tolist() == [-1]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))
 def test_equal_columns_are_those_that_are_equal(seed, n, p, q):
@@ -316,6 +334,10 @@ def test_the_union_numbers_what_has_no_name(data):
     mixed = {"y": arrays["y"], "w": instruments["w"].rename(columns={"b": "z1"})}
     system = read_instrumented(endog, exog, mixed, common_instruments=True)
     assert system.instrument_columns[0] == ["const", "z2", "z3", "z4", "a", "z1"]
+    # What has a name in any equation is called by it.
+    mixed["w"] = mixed["w"].assign(level=data["k"])
+    system = read_instrumented(endog, exog, mixed, common_instruments=True)
+    assert system.instrument_columns[0] == ["const", "z2", "z3", "level", "a", "z1"]
 
 
 def test_the_union_may_not_make_an_endogenous_regressor_exogenous(data):
