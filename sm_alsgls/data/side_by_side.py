@@ -54,7 +54,9 @@ def side_by_side(equation: str, letter: str, *parts: tuple[str, Any]) -> Any:
         what = f"{argument} of equation {equation!r}"
         X = numbers(value, what)
         blocks.append(X[:, None] if X.ndim == 1 else X)
-        if blocks[-1].ndim != 2 or len(blocks[-1]) != len(blocks[0]):
+        if X.ndim not in (1, 2):
+            raise ShapeError(f"{what} must be (N, p), got {X.ndim} dimensions")
+        if len(blocks[-1]) != len(blocks[0]):
             raise ShapeError(
                 f"{what} has shape {X.shape}, {given[0][0]} has {len(blocks[0])} rows; give both "
                 "the same rows"

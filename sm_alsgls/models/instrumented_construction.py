@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.border.arguments import flag
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import snapshot
 from sm_alsgls.data.instrumented import InstrumentedSystem
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.side_by_side import side_by_side
+from sm_alsgls.data.validity import missing_by_rows
 from sm_alsgls.data.weights import row_weights_of_data
 from sm_alsgls.exceptions import FormulaError, InstrumentError, OptionError, ShapeError
 from sm_alsgls.formula.instruments import build_instrumented
@@ -34,7 +35,6 @@ _FORMS = {3: ("dependent", "X", "Z"), 4: _PARTS[:4], 5: _PARTS}
 _EXAMPLE = (
     'a triple (y, X, Z) or a mapping {"dependent": y, "exog": X, "endog": Y, "instruments": Z}'
 )
-_MISSING = ("drop", "raise", "none")
 
 
 class InstrumentedConstruction(OfFormula):
@@ -182,7 +182,7 @@ class InstrumentedConstruction(OfFormula):
             refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
         scope = scope_of(eval_env, (formula, instruments))
         one_list = flag(common_instruments, "common_instruments")
-        how = "drop" if missing is None else _how(missing)
+        how = "drop" if missing is None else missing_by_rows(missing)
         check_columns(groups=groups, time=time)
         if isinstance(data, Iterator):
             raise FormulaError(
@@ -217,15 +217,6 @@ class InstrumentedConstruction(OfFormula):
         if len(model.equations) == 1:
             warn_of_one(model.equations[0], data, groups, model.nobs, "2SLS")
         return cls._of(model, formula, frame, source)
-
-
-def _how(missing: str) -> str:
-    if missing == "fiml":
-        raise OptionError(
-            "missing='fiml' is of a likelihood, and instruments have none; use missing='drop', "
-            "which removes every row in which any equation misses something"
-        )
-    return choice(missing, "missing", _MISSING)
 
 
 def _check_brackets(system: InstrumentedSystem, built: FormulaSystem) -> None:

@@ -156,8 +156,9 @@ def test_one_equation_is_two_stage_least_squares(wide):
 def test_what_formulas_of_instruments_do_not_know(wide):
     with pytest.raises(OptionError, match="missing='fiml' is of a likelihood"):
         Recorded.from_formula(BOTH, wide, missing="fiml")
-    with pytest.raises(OptionError, match="missing"):
-        Recorded.from_formula(BOTH, wide, missing="some")
+    for bad in ("some", np.ones(2), pd.NA):
+        with pytest.raises(OptionError, match="missing must be"):
+            Recorded.from_formula(BOTH, wide, missing=bad)
     with pytest.raises(FormulaError, match="iterator of chunks"):
         Recorded.from_formula(BOTH, iter([wide]))
     with pytest.raises(UnknownArgumentError, match="instrument"):
@@ -255,6 +256,7 @@ def test_equal_parts_are_one_design(wide):
         ({"instrument": 1}, ShapeError, r"no part 'instrument' \(did you mean 'instruments'"),
         ({"exog": None, "endog": None}, ShapeError, "equation 'a' has no regressors"),
         ({"exog": None, "instruments": None}, InstrumentError, "equation 'a' has no instruments"),
+        ({"exog": 2.0}, ShapeError, r"exog of equation 'a' must be \(N, p\), got 0 dimensions"),
         ({"endog": np.ones((3, 1))}, ShapeError, r"endog of equation 'a' has shape \(3, 1\)"),
     ],
 )
