@@ -22,7 +22,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 import sm_alsgls
-from sm_alsgls import LowRankSUR, simulate_sur
+from sm_alsgls import LowRank3SLS, LowRankSUR, simulate_sur
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
@@ -30,6 +30,11 @@ from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
 #: Of statsmodels, and made of methods of the package; others of its methods are its own affair.
 INHERITED = {"f_test"}
 MODULES = ("sm_alsgls", "sm_alsgls.rank", "sm_alsgls.simulate", "sm_alsgls.diagnostics")
+#: Classes whose objects the package makes only.
+MADE = (
+    *("RankSelection", "LowRankSURResults", "LowRank3SLSResults", "SimulatedSystem"),
+    "CovarianceTest",
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,10 @@ def made() -> dict[str, Any]:
         res, long = model.fit(), panel.fit(n_starts=1)
         holes = Y.mask(np.random.default_rng(0).random(Y.shape) < 0.1)
         holed = LowRankSUR(holes, X, rank=1, missing="fiml").fit(n_starts=1)
+    Z = {name: x.assign(z=x["x"] ** 2) for name, x in X.items()}
     return {
         "Model": model,
+        "InstrumentedModel": LowRank3SLS(Y, X, Z, rank=1),
         "PanelModel": panel,
         "Results": res,
         "PanelResults": long,
@@ -108,6 +115,11 @@ def needed() -> dict[str, Any]:
     return {
         "LowRankSUR.endog": model.endog,
         "LowRankSUR.exog": model.exog,
+        "LowRank3SLS.endog": model.endog,
+        "LowRank3SLS.exog": model.exog,
+        "LowRank3SLS.instruments": model.exog,
+        "InstrumentedModel.equations": {"a": (model.endog[:, 0], model.exog[0], model.exog[0])},
+        "InstrumentedModel.formula": "invest ~ [value ~ capital]",
         "from_system.equations": {"a": (model.endog[:, 0], model.exog[0])},
         "from_chunks.chunks": [(model.endog, model.exog)],
         "from_formula.formula": "invest ~ value",
@@ -192,7 +204,7 @@ def _found() -> Iterator[tuple[str, str, Callable[..., Any]]]:
             if thing in seen or not callable(thing):
                 continue
             seen.add(thing)
-            if name in ("RankSelection", "LowRankSURResults", "SimulatedSystem", "CovarianceTest"):
+            if name in MADE:
                 continue  # made by the package only
             yield "sm_alsgls", name, thing
     for owner, thing in made().items():
