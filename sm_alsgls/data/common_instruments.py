@@ -69,12 +69,8 @@ def common_instruments(
                 f"{other.equation!r} and that of equation {column.equation!r} have one name but "
                 "different values; rename one of them"
             )
-    nameless = [column for column in distinct if not column.named]
-    ones = ["const" not in known and bool((column.values == 1.0).all()) for column in nameless]
-    # Numbers that names have taken are left out.
-    spare = iter(
-        label for label in numbered(ones + [False] * len(known), "z") if label not in known
-    )
+    ones = (bool((column.values == 1.0).all()) for column in distinct if not column.named)
+    spare = iter(numbered(ones, "z", known))
     labels = [column.label if column.named else next(spare) for column in distinct]
     return np.column_stack([column.values for column in distinct]), labels
 

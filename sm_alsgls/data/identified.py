@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sm_alsgls.border.names import listed
-from sm_alsgls.core.design.spans import basis_of, equal_columns, spanned
+from sm_alsgls.core.design.spans import bases_of, equal_columns, spanned
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import InstrumentError, UnderidentifiedError
 
@@ -33,9 +33,10 @@ def endogenous(blocks: Sequence[Array], instruments: Sequence[Array]) -> list[Ar
     for j, Z in enumerate(instruments):
         users.setdefault(id(Z), []).append(j)
     out: dict[int, Array] = {}
-    for equations in users.values():
+    first = [equations[0] for equations in users.values()]
+    made = bases_of([instruments[j] for j in first], first)
+    for equations, Wt in zip(users.values(), made, strict=True):
         Z = instruments[equations[0]]
-        Wt = basis_of(Z, equations[0])
         known: dict[int, Array] = {}
         for j in equations:
             X = blocks[j]

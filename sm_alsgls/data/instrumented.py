@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.border.arguments import flag
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
 from sm_alsgls.core.design.spans import equal_columns
@@ -24,10 +24,10 @@ from sm_alsgls.data.held_system import HeldSystem, hold
 from sm_alsgls.data.read import complete_rows, nothing_left, read_designs, read_system
 from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import (
-    MISSING,
     check_enough_rows,
     check_finite,
     check_responses_vary,
+    missing_by_rows,
     responses_vary,
 )
 from sm_alsgls.data.weights import check_weights, normalised, read_weights
@@ -195,13 +195,8 @@ def read_instrumented(
     >>> system.instrument_names, system.endogenous_names, system.excluded_names
     ({'a': ['const', 'z1', 'z2']}, {'a': ['x1']}, {'a': ['z1', 'z2']})
     """
-    missing = choice(missing, "missing", MISSING)
+    missing = missing_by_rows(missing)
     common = flag(common_instruments, "common_instruments")
-    if missing == "fiml":
-        raise OptionError(
-            "missing='fiml' is of a likelihood, and instruments have none; use missing='drop', "
-            "which removes every row in which any equation misses something"
-        )
     if isinstance(endog, Iterator):
         raise ShapeError(
             "endog is an iterator of chunks, which only LowRankSUR reads; pass arrays, which may "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,11 +50,10 @@ def nothing_left(system: System, cells: bool = True) -> str:
 
     ``cells`` says whether the system can do without single cells instead.
     """
-    gaps = [(int(np.isnan(system.Y[:, j]).sum()), name) for j, name in enumerate(system.names)]
-    named = [f"the response of equation {name!r}" for _, name in gaps]
-    counts = [count for count, _ in gaps]
+    counts = [int(gaps) for gaps in np.isnan(system.Y).sum(axis=0)]
+    named = [f"the response of equation {name!r}" for name in system.names]
     for argument, blocks, labels in system.designs:
-        what = "column" if argument == "exog" else f"column of {argument}"
+        what = "column" if argument == "exog" else "instrument"
         for name, X, columns in zip(system.names, blocks, labels, strict=True):
             for i, column in enumerate(columns):
                 counts.append(int(np.isnan(X[:, i]).sum()))
@@ -291,16 +291,16 @@ def _column_names(value: Any, X: np.ndarray, name: str, argument: str, letter: s
     return numbered(ones, letter)
 
 
-def numbered(ones: Iterable[bool], letter: str = "x") -> list[str]:
-    """Names of columns that have none, const, x1, x2, ...; ``ones`` (p_j,) says which hold 1s."""
+def numbered(ones: Iterable[bool], letter: str = "x", taken: Collection[str] = ()) -> list[str]:
+    """Names of columns that have none, const, x1, x2, ...; ``ones`` (p_j,) says which hold 1s.
+
+    Those that are ``taken`` are left out.
+    """
     labels: list[str] = []
-    count = 0
+    free = (label for i in count(1) if (label := f"{letter}{i}") not in taken)
     for is_one in ones:
-        if is_one and "const" not in labels:
-            labels.append("const")
-        else:
-            count += 1
-            labels.append(f"{letter}{count}")
+        constant = is_one and "const" not in labels and "const" not in taken
+        labels.append("const" if constant else next(free))
     return labels
 
 

@@ -13,6 +13,7 @@ from sm_alsgls.exceptions import (
     DegenerateResponseError,
     InsufficientRowsError,
     NonFiniteError,
+    OptionError,
     SystemInputError,
 )
 
@@ -29,6 +30,22 @@ MISSING = ("none", "drop", "raise", "fiml")
 def check_missing(missing: str) -> None:
     """Whether ``missing`` is one of the words that are understood."""
     choice(missing, "missing", MISSING)
+
+
+def missing_by_rows(missing: str) -> str:
+    """The word, of an estimator that needs whole rows.
+
+    Raises
+    ------
+    OptionError
+    """
+    missing = choice(missing, "missing", MISSING)
+    if missing == "fiml":
+        raise OptionError(
+            "missing='fiml' is of a likelihood, and instruments have none; use missing='drop', "
+            "which removes every row in which any equation misses something"
+        )
+    return missing
 
 
 def distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -100,6 +100,30 @@ def weights_of_data(weights: Any, source: Provenance, names: list[str]) -> np.nd
     return np.column_stack(columns)
 
 
+def row_weights_of_data(weights: Any, source: Provenance) -> np.ndarray | None:
+    """As `weights_of_data`, of a system whose weights are of rows: (N,), or None.
+
+    Of a long panel they must be the same in all cells of a period.
+
+    Raises
+    ------
+    FormulaError, ShapeError, NonFiniteError, OptionError
+    """
+    if weights is None:
+        return None
+    if depth(weights) == 0 and not isinstance(weights, str):
+        raise OptionError(f"weights must be a column of the data or a vector, got {weights!r}")
+    vectors = source.per_row(
+        weights, "weights", "a system with instruments has one weight a row of the system"
+    )
+    if len(vectors) != 1:
+        raise OptionError(
+            f"weights: a system with instruments has one weight a row, got {len(vectors)} columns; "
+            "give a column of the data, or a vector"
+        )
+    return _numbers(vectors[0].reset_index(drop=True), None)
+
+
 def _read(value: Any, source: Provenance, name: str | None) -> list[np.ndarray]:
     if depth(value) == 0 and not isinstance(value, str):
         raise OptionError(f"weights must be a column of the data or vectors, got {value!r}")

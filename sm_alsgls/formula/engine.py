@@ -77,7 +77,7 @@ def factors(text: str) -> list[str]:
             terms = [*desc.lhs_termlist, *desc.rhs_termlist]
             found = [factor.name() for term in terms for factor in term.factors]
         else:
-            terms = [*desc.lhs, *desc.rhs]
+            terms = [*getattr(desc, "lhs", ()), *getattr(desc, "rhs", desc)]
             found = [str(factor) for term in terms for factor in term.factors]
     except FAILURES:
         return []  # the engine says what is wrong when it evaluates the formula
@@ -104,7 +104,31 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
         raise engine_error(label, text, error, data.frame, data.labels, matrices) from error
     left = manager.get_model_spec(lhs)
     _check_left(label, text, manager, left, lhs)
-    complete = np.isin(np.arange(len(data.frame)), rhs.index)
+    complete = _complete(label, text, rhs, data, missing)
+    return Part(_floats(lhs), _floats(rhs), complete, text, manager.spec, left, manager.engine)
+
+
+def evaluate_right(label: str, text: str, data: Data, missing: str) -> Part:
+    """As `evaluate`, of a formula without a left side, "~ x1 + x2"; ``label`` is its equation."""
+    manager = FormulaManager()
+
+    def matrix(frame: pd.DataFrame, **how: Any) -> Any:
+        action = manager.get_na_action("drop", **how)
+        with within(data.panel):
+            return manager.get_matrices(text, frame, eval_env=data.scope, na_action=action)
+
+    try:
+        made = matrix(data.frame)
+    except FAILURES as error:
+        raise engine_error(label, text, error, data.frame, data.labels, matrix) from error
+    complete = _complete(label, text, made, data, missing)
+    spec = manager.get_model_spec(made)
+    return Part(pd.DataFrame(), _floats(made), complete, text, spec, None, manager.engine)
+
+
+def _complete(label: str, text: str, made: Any, data: Data, missing: str) -> np.ndarray:
+    """Which rows a formula could make (n,); where it must be all, that it is so."""
+    complete = np.isin(np.arange(len(data.frame)), made.index)
     if missing != "drop" and not complete.all():
         gaps = data.frame.loc[~complete]
         named = [c for c in mentioned(text, gaps) if gaps[c].isna().any()]
@@ -113,7 +137,29 @@ def evaluate(name: str | None, text: str, data: Data, missing: str) -> Part:
             f"{listed(named) or f'what {text!r} computes from complete columns'}, first rows "
             f"{listed(data.labels[~complete])}; fill them, or use missing='drop'."
         )
-    return Part(_floats(lhs), _floats(rhs), complete, text, manager.spec, left, manager.engine)
+    return complete
+
+
+def term_names(text: str) -> list[str]:
+    """Terms of a formula without a left side, but the intercept; none where it cannot be read."""
+    manager = FormulaManager()
+    try:
+        desc = manager.get_spec(text)
+        terms = desc.rhs_termlist if manager.engine == "patsy" else list(desc)
+    except FAILURES:
+        return []  # as `factors`
+    return [name for term in terms if (name := _term_name(term)) not in ("Intercept", "1")]
+
+
+def columns_of(spec: EquationSpec, terms: list[str]) -> tuple[str, ...]:
+    """The columns of an equation's design that belong to some of its terms."""
+    slices = {_term_name(term): at for term, at in spec.rhs.term_slices.items()}
+    found = (name for term in terms if term in slices for name in spec.columns[slices[term]])
+    return tuple(found)
+
+
+def _term_name(term: Any) -> str:
+    return term.name() if hasattr(term, "name") else str(term)
 
 
 def evaluate_cells(name: str | None, text: str, data: Data) -> Part:

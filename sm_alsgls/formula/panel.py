@@ -35,18 +35,19 @@ def arrange(
     groups: str,
     time: str | None,
     holes: bool = False,
+    whole: bool = False,
 ) -> Cells:
     """Find the row of each cell, leaving out periods that no group has complete.
 
-    With ``holes`` cells may be incomplete and, where there is a time column, absent.
+    With ``holes`` cells may be incomplete and, where there is a time column, absent. With ``whole``
+    a period is left out where any group's cell is incomplete.
 
     ``frame`` (n rows, named ``labels`` in messages) holds the columns ``groups`` and ``time``;
     ``complete`` (n,) tells which rows miss nothing, and does so of one at least.  Raises
     UnbalancedPanelError where a cell is absent, incomplete or there twice, FormulaError or
     NonFiniteError where a column cannot tell rows apart.
     """
-    g, values = by_value(key(frame, labels, groups, "groups"))
-    names = _names(values, groups)
+    g, names = groups_of(frame, labels, groups)
     if time is None:
         # Counted before rows are dropped: dropping first would match rows that do not belong.
         t = pd.Series(g).groupby(g).cumcount().to_numpy()
@@ -63,7 +64,15 @@ def arrange(
     at = np.full((len(names), len(times)), -1)  # the row of the data that fills a cell
     at[g, t] = np.arange(g.size)
     full = (at >= 0) & complete[at]
-    kept = np.flatnonzero(full.any(axis=0))
+    used = full.any(axis=0)
+    if whole:
+        used &= (full | (at < 0)).all(axis=0)
+        if not used.any():
+            raise exc.NonFiniteError(
+                f"No period is left: of {len(times)} every one misses something in some group "
+                "(missing='drop' leaves such periods out)."
+            )
+    kept = np.flatnonzero(used)
     at, full = at[:, kept], full[:, kept]
     if holes and (time is not None or (at >= 0).all()):
         return Cells(names, times[kept], at, len(times) - kept.size)
@@ -80,10 +89,19 @@ def arrange(
             f"{absent.sum()} cells are absent and {gaps.sum()} have missing values: "
             f"{listed(each)}. {full.all(axis=0).sum()} periods are complete in all groups and "
             f"{full.all(axis=1).sum()} groups in all periods: restrict the data to either with "
-            f"subset=, e.g. subset=data[{time or groups!r}].isin([...]), or use the cells there "
-            + ("are, missing='fiml'." if time else "are: time= says which row of a group is which.")
+            f"subset=, e.g. subset=data[{time or groups!r}].isin([...])"
+            + ("." if whole else f", or use the cells there {_HOW[time is None]}")
         )
     return Cells(names, times[kept], at, len(times) - kept.size)
+
+
+_HOW = ("are, missing='fiml'.", "are: time= says which row of a group is which.")
+
+
+def groups_of(frame: pd.DataFrame, labels: pd.Index, groups: str) -> tuple[np.ndarray, list[str]]:
+    """The group of each row as a number, and what these are called; see `arrange`."""
+    g, values = by_value(key(frame, labels, groups, "groups"))
+    return g, _names(values, groups)
 
 
 def key(frame: pd.DataFrame, labels: pd.Index, name: str, argument: str) -> pd.Series:

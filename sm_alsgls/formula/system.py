@@ -25,19 +25,24 @@ class FormulaSystem:
     time: str | None  #: column that labels the rows of a long panel
     scope: Names = field(default_factory=Names)  #: values of the caller's that formulas use
     rows: np.ndarray | None = None  #: (N,) or (K, N) rows of the caller's data, -1 for none
+    instruments: tuple[pd.DataFrame, ...] = ()  #: K, (N, q_j), of formulas that have some
+    endogenous: tuple[tuple[str, ...], ...] = ()  #: K, regressors that stand in brackets
 
     @property
     def holes(self) -> bool:
         """Whether something is missing."""
-        return any(np.isnan(M.to_numpy()).any() for M in (self.endog, *self.exog))
+        return any(
+            np.isnan(M.to_numpy()).any() for M in (self.endog, *self.exog, *self.instruments)
+        )
 
     def recipe(self) -> FormulaSystem:
         """The same without matrices: what new data need."""
-        return replace(self, endog=self.endog.iloc[:0].copy(), exog=(), rows=None)
+        empty = self.endog.iloc[:0].copy()
+        return replace(self, endog=empty, exog=(), instruments=(), rows=None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FormulaSystem:
-        matrices = copy.deepcopy((self.endog, self.exog), memo)
-        return replace(self, endog=matrices[0], exog=matrices[1])
+        endog, exog, instruments = copy.deepcopy((self.endog, self.exog, self.instruments), memo)
+        return replace(self, endog=endog, exog=exog, instruments=instruments)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))

@@ -21,8 +21,8 @@ def is_one(formula: Any) -> bool:
     return isinstance(formula, str) and not _BRACED.fullmatch(formula)
 
 
-def read_equations(formula: Any) -> list[tuple[str | None, str]]:
-    """(name or None, formula) per equation."""
+def read_equations(formula: Any, brackets: bool = False) -> list[tuple[str | None, str]]:
+    """(name or None, formula) per equation; ``brackets`` of instruments are refused, or let be."""
     pairs: list[tuple[str | None, Any]]
     if isinstance(formula, Mapping):
         pairs = [(spell(name), text) for name, text in formula.items()]
@@ -41,18 +41,18 @@ def read_equations(formula: Any) -> list[tuple[str | None, str]]:
         left, tilde, _ = text.partition("~")
         if not tilde or not left.strip():
             raise exc.FormulaError(f"{what} has no left side; write 'response ~ regressors'.")
-        _refuse_foreign(what, text)
+        _refuse_foreign(what, text, brackets)
     return [(name, re.sub(r"\s*\n\s*", " ", text.strip())) for name, text in pairs]
 
 
-def _refuse_foreign(what: str, text: str) -> None:
+def _refuse_foreign(what: str, text: str, brackets: bool) -> None:
     """Parts of formulas of other packages."""
     # Only what stands outside of quotes and brackets; inside | and ~ are Python's.
     outside = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`", "", text)
-    if re.search(r"\[[^\[\]]*~[^\[\]]*\]", outside):
+    if not brackets and re.search(r"\[[^\[\]]*~[^\[\]]*\]", outside):
         raise exc.FormulaError(
-            f"{what} has instruments, [x ~ z], which a system of regressions does not: take the "
-            "fitted values of a first stage, or linearmodels' IV3SLS."
+            f"{what} has instruments, [x ~ z], which LowRankSUR does not know: take LowRank3SLS, "
+            "which does."
         )
     while (inner := re.sub(r"[(\[{][^()\[\]{}]*[)\]}]", "", outside)) != outside:
         outside = inner

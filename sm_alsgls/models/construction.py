@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.alignment import by_name
-from sm_alsgls.border.arguments import came, choice, count, is_label, iterator, mapping
-from sm_alsgls.border.frames import table, to_pandas
-from sm_alsgls.border.labels import shown
-from sm_alsgls.border.provenance import Provenance, snapshot
+from sm_alsgls.border.arguments import choice, iterator
+from sm_alsgls.border.frames import table
+from sm_alsgls.border.provenance import snapshot
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.removed import READ_AS_STREAM, Removed
-from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import MISSING
 from sm_alsgls.data.weights import weights_of_data
-from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError, ShapeError
-from sm_alsgls.formula.build import FormulaSystem, caller_scope
+from sm_alsgls.exceptions import FormulaError, OptionError, ShapeError
 from sm_alsgls.formula.build import build_system as build_formula
-from sm_alsgls.formula.panel_guess import guess_panel
 from sm_alsgls.formula.stream import FormulaStream
-from sm_alsgls.models.labels import SystemData
+from sm_alsgls.models.of_formula import (
+    OfFormula,
+    check_columns,
+    provenance_of,
+    scope_of,
+    warn_of_one,
+)
+from sm_alsgls.models.parts import parts_of
 
 
-class Construction:
+class Construction(OfFormula):
     """Mixin of `LowRankSUR`."""
 
     if TYPE_CHECKING:
-        data: SystemData
         equations: list[str]
         nobs: int
-        formula: Any
-        _source: Provenance | None
-
-        @property
-        def system(self) -> System: ...  # noqa: D102
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -76,14 +70,19 @@ class Construction:
         """
         if not isinstance(equations, Mapping) or not equations:
             raise ShapeError('from_system takes a mapping {"equation": (y, X), ...}')
-        parts = {name: _equation(name, one) for name, one in equations.items()}
-        endog = {name: y for name, (y, _, _) in parts.items()}
-        exog = {name: X for name, (_, X, _) in parts.items()}
-        if any(w is not None for _, _, w in parts.values()):
+        forms = {2: _PARTS[:2], 3: _PARTS}
+        parts = {
+            name: parts_of(name, one, _PARTS, forms, _PARTS[:2], _EXAMPLE)
+            for name, one in equations.items()
+        }
+        endog = {name: part["dependent"] for name, part in parts.items()}
+        exog = {name: part["exog"] for name, part in parts.items()}
+        if any("weights" in part for part in parts.values()):
             if kwargs.get("weights") is not None:
                 raise OptionError("weights= is given twice: beside the equations, and in them")
             kwargs["weights"] = {
-                name: np.ones(len(y)) if w is None else w for name, (y, _, w) in parts.items()
+                name: part["weights"] if "weights" in part else np.ones(len(part["dependent"]))
+                for name, part in parts.items()
             }
         return cls(endog, exog, rank, **kwargs)
 
@@ -219,23 +218,10 @@ class Construction:
         if unknown:
             known = inspect.signature(cls.from_formula).parameters
             refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
-        if isinstance(eval_env, Mapping):
-            scope = mapping(eval_env, "eval_env", "{'f': f}")
-        else:
-            above = count(
-                eval_env, "eval_env", -1, sys.getrecursionlimit(), " (or a mapping of names)"
-            )
-            try:
-                scope = {} if above < 0 else caller_scope(1 + above, formula)
-            except ValueError as error:
-                raise OptionError(
-                    f"eval_env={above}: there are not so many frames above the caller; 0 is the "
-                    "caller"
-                ) from error
+        scope = scope_of(eval_env, formula)
         missing = None if missing is None else choice(missing, "missing", MISSING)
-        for name, value in (("groups", groups), ("time", time)):
-            if value is not None and not is_label(value):
-                raise FormulaError(f"{name} must be the name of a column, got {came(value)}")
+        check_columns(groups=groups, time=time)
+        source = None
         if isinstance(data, Iterator):
             for name, value in (("groups", groups), ("time", time), ("subset", subset)):
                 if value is not None:
@@ -282,64 +268,12 @@ class Construction:
                 common=common,
                 _formula=built,
             )
-            model._comes_from(source)
-        model.formula = formula
         if len(model.equations) == 1:
-            _warn_of_one(model.equations[0], data, groups, rows=model.nobs)
-        model.data.frame = frame
-        return model
-
-    def _comes_from(self, source: Provenance) -> None:
-        """Remember the data of the formulas, of which the system may have dropped more rows."""
-        dropped = self.system.provenance.rows
-        self._source = source if dropped is None else source.kept(dropped)
+            warn_of_one(model.equations[0], data, groups, rows=model.nobs)
+        return cls._of(model, formula, frame, source)
 
 
 _PARTS = ("dependent", "exog", "weights")
-
-
-def _equation(name: Any, one: Any) -> tuple[Any, Any, Any]:
-    """Response, design and weights of an equation of `Construction.from_system`."""
-    if isinstance(one, Mapping):
-        what = f"equation {shown(name)}"
-        y, X, w = by_name(one, _PARTS, what, ShapeError, noun="part", some=True)
-        if y < 0 or X < 0:
-            raise ShapeError(f"{what} lacks part {_PARTS[0 if y < 0 else 1]!r}")
-        values = [to_pandas(value, str(key)) for key, value in one.items()]
-        return values[y], values[X], None if w < 0 else values[w]
-    if not isinstance(one, (tuple, list)) or len(one) not in (2, 3):
-        raise ShapeError(
-            f"equation {name!r}: expected a pair (y, X), a triple (y, X, weights) or a mapping "
-            f'{{"dependent": y, "exog": X, "weights": w}}, got {type(one)}'
-        )
-    y, X, w = (*(to_pandas(part) for part in one), None)[:3]
-    return y, X, w
-
-
-def provenance_of(built: FormulaSystem, frame: pd.DataFrame) -> Provenance:
-    """Which rows of the data the rows that a formula made of them are."""
-    rows = built.rows
-    if rows is None:
-        pass
-    elif rows.ndim == 1 and np.array_equal(rows, np.arange(len(frame))):
-        rows = None
-    elif len(frame) < 2**31:
-        rows = rows.astype(np.int32)
-    return Provenance(built.endog.index, rows, frame=frame, time=built.time)
-
-
-def _warn_of_one(name: str, data: Any, groups: str | None, rows: int) -> None:
-    """A system of one equation is OLS: say so, and what would make it several."""
-    if groups is not None:
-        what = f"groups={groups!r} has one value, so that the system has one equation: it is OLS"
-    else:
-        what = f"one equation, {name!r}: this is OLS on {rows} rows"
-        found = guess_panel(data, {name}) if isinstance(data, pd.DataFrame) else None
-        if found:
-            what += (
-                f"; did you mean groups={found[0]!r}, time={found[1]!r}? No two rows of the data "
-                "share a pair of their values"
-            )
-        else:
-            what += "; a system has several formulas, {name: formula}, or the groups= of a panel"
-    warnings.warn(what, OneEquationWarning, stacklevel=3)
+_EXAMPLE = (
+    'a pair (y, X), a triple (y, X, weights) or a mapping {"dependent": y, "exog": X, "weights": w}'
+)

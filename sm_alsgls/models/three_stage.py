@@ -17,7 +17,7 @@ from sm_alsgls.core.instruments.three_stage import METHODS, Rows, Step, ThreeSta
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.data.columns import dependent
-from sm_alsgls.data.instrumented import InstrumentedSystem, read_instrumented
+from sm_alsgls.data.instrumented import read_instrumented
 from sm_alsgls.data.keywords import guarded, refuse
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.exceptions import (
@@ -30,6 +30,7 @@ from sm_alsgls.exceptions import (
 )
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.models.base import SystemModel
+from sm_alsgls.models.instrumented_construction import InstrumentedConstruction
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_rule
@@ -46,7 +47,7 @@ from sm_alsgls.results.three_stage_header import ThreeStageHeader
 T = TypeVar("T")
 
 
-class LowRank3SLS(SystemModel):
+class LowRank3SLS(InstrumentedConstruction, SystemModel):
     """A system with endogenous regressors, whose error covariance is low rank plus diagonal.
 
     K equations on N rows,
@@ -357,7 +358,7 @@ class LowRank3SLS(SystemModel):
         RankDeficientError
             The regressors themselves are dependent.
         """
-        system, j = cast(InstrumentedSystem, self.system), error.equation
+        system, j = self.system, error.equation
         name, columns = system.names[j], system.columns[j]
         try:
             bases([system.blocks[j]], np.array([j]))

@@ -13,7 +13,7 @@ from sm_alsgls.border.frames import table, to_pandas
 from sm_alsgls.border.labels import shown
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
-from sm_alsgls.formula.build import replay_responses
+from sm_alsgls.formula.replay import replay_responses
 from sm_alsgls.results.model import Model
 from sm_alsgls.results.new_rows import NewRows, Piece, rows_of_system, select
 

@@ -18,7 +18,7 @@ from sm_alsgls.border.names import listed
 from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula import panel
-from sm_alsgls.formula.build import replay, replay_panel
+from sm_alsgls.formula.replay import replay, replay_panel
 from sm_alsgls.results.model import Model
 from sm_alsgls.results.selection import equations_named
 

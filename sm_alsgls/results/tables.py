@@ -11,7 +11,7 @@ from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.border.frames import table, with_levels
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.formula import panel
-from sm_alsgls.formula.build import replay_responses
+from sm_alsgls.formula.replay import replay_responses
 from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.results.coefficients import bse, pvalues, tvalues
 from sm_alsgls.results.coefficients import conf_int as intervals

@@ -128,6 +128,8 @@ def needed() -> dict[str, Any]:
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
         "InstrumentedModel.params": np.asarray(objects["InstrumentedResults"].params),
+        "InstrumentedModel.equations": {"a": (model.endog[:, 0], model.exog[0], model.exog[0])},
+        "InstrumentedModel.formula": "invest ~ [value ~ capital]",
         "from_system.equations": {"a": (model.endog[:, 0], model.exog[0])},
         "from_chunks.chunks": [(model.endog, model.exog)],
         "from_formula.formula": "invest ~ value",
@@ -213,7 +215,7 @@ def _found() -> Iterator[tuple[str, str, Callable[..., Any]]]:
                 continue
             seen.add(thing)
             if name in MADE:
-                continue
+                continue  # made by the package only
             yield "sm_alsgls", name, thing
     for owner, thing in made().items():
         for name in sorted(dir(thing)):

@@ -14,7 +14,8 @@ from sm_alsgls.exceptions import (
     UnbalancedPanelError,
     UnseenLevelError,
 )
-from sm_alsgls.formula.build import build_system, caller_scope, replay, replay_panel
+from sm_alsgls.formula.build import build_system, caller_scope
+from sm_alsgls.formula.replay import replay, replay_panel
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from sm_alsgls.exceptions import (
     OneEquationWarning,
     SystemInputError,
 )
-from sm_alsgls.formula.build import build_system, replay, replay_panel
+from sm_alsgls.formula.build import build_system
 from sm_alsgls.formula.panel_guess import guess_panel
+from sm_alsgls.formula.replay import replay, replay_panel
 
 PANEL = {"groups": "firm", "time": "year"}
 

@@ -17,7 +17,8 @@ from sm_alsgls.exceptions import (
     UnbalancedPanelError,
     UnseenLevelError,
 )
-from sm_alsgls.formula.build import build_system, replay, replay_panel
+from sm_alsgls.formula.build import build_system
+from sm_alsgls.formula.replay import replay, replay_panel
 
 PANEL = {"groups": "unit", "time": "t"}
 

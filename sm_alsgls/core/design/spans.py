@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
 import numpy as np
 
 from sm_alsgls.core.design.bases import bases
@@ -13,6 +16,8 @@ _LOOKED_AT = 16
 # Length of what is left of a column in the span of others, over its own: bases are orthonormal to
 # 1e-13, and an offset of 1e10 leaves 1e-10 of a column that is not.
 _LEFT = 1e-11
+# Designs of one shape whose bases are made together.
+_AT_ONCE = 32
 
 
 def equal_columns(X: Array, Z: Array) -> Array:
@@ -28,8 +33,8 @@ def equal_columns(X: Array, Z: Array) -> Array:
     >>> equal_columns(np.column_stack([Z[:, 2], Z.sum(axis=1)]), Z)
     array([ 2, -1])
     """
-    at = np.unique(np.linspace(0, len(X) - 1, min(len(X), _LOOKED_AT)).astype(np.intp))
-    alike = (X[at][:, :, None] == Z[at][:, None, :]).all(axis=0)
+    rows = slice(None, None, max(1, len(X) // _LOOKED_AT))
+    alike = (X[rows, :, None] == Z[rows, None, :]).all(axis=0)
     out = np.full(X.shape[1], -1, dtype=np.intp)
     for i, k in np.argwhere(alike):
         if out[i] < 0 and np.array_equal(X[:, i], Z[:, k]):
@@ -37,15 +42,22 @@ def equal_columns(X: Array, Z: Array) -> Array:
     return out
 
 
-def basis_of(Z: Array, equation: int = 0) -> Array:
-    """An orthonormal basis of the columns of ``Z`` (N, q) as rows, W' (q, N). Cost: O(N q^2).
+def bases_of(blocks: Sequence[Array], equations: Sequence[int]) -> Iterator[Array]:
+    """Orthonormal bases of designs Z (N, q) as rows, W' (q, N), one after another.
+
+    A few are made at a time, and kept no longer. Cost: O(N q^2) each.
 
     Raises
     ------
     DependentColumnsError, TinyColumnsError
-        They carry the number ``equation``.
+        They carry a number of ``equations``.
     """
-    return bases([Z], np.array([equation]))[0][0]
+    for _, group in groupby(range(len(blocks)), key=lambda i: blocks[i].shape):
+        alike = list(group)
+        for start in range(0, len(alike), _AT_ONCE):
+            some = alike[start : start + _AT_ONCE]
+            numbers = np.array([equations[i] for i in some])
+            yield from bases([blocks[i] for i in some], numbers)[0]
 
 
 def spanned(X: Array, Wt: Array) -> Array:
@@ -56,9 +68,10 @@ def spanned(X: Array, Wt: Array) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> from sm_alsgls.core.design.spans import basis_of, spanned
+    >>> from sm_alsgls.core.design.spans import bases_of, spanned
     >>> Z = np.random.default_rng(0).standard_normal((9, 3))
-    >>> spanned(np.column_stack([Z @ [1e8, 2, 3], Z[:, 0] ** 2]), basis_of(Z))
+    >>> (Wt,) = bases_of([Z], [0])
+    >>> spanned(np.column_stack([Z @ [1e8, 2, 3], Z[:, 0] ** 2]), Wt)
     array([ True, False])
     """
     scale = np.abs(X).max(axis=0, initial=0.0)
