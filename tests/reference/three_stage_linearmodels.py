@@ -115,20 +115,28 @@ def main() -> None:
         if system != "simulated_own":
             model = IV3SLS(mapping)
             put(system, "3sls", model.fit(cov_type="unadjusted"))
-            put(system, "3sls iterated", model.fit(
-                cov_type="unadjusted", iterate=True, iter_limit=5000, tol=1e-13))
+            put(
+                system,
+                "3sls iterated",
+                model.fit(cov_type="unadjusted", iterate=True, iter_limit=5000, tol=1e-13),
+            )
             put(system, "3sls HC0", model.fit(cov_type="robust"))
             if system != "klein":
                 put(system, "3sls CR0", model.fit(cov_type="clustered", clusters=frame[["group"]]))
-                put(system, "3sls HAC 3", model.fit(
-                    cov_type="kernel", kernel="bartlett", bandwidth=3))
+                put(
+                    system,
+                    "3sls HAC 3",
+                    model.fit(cov_type="kernel", kernel="bartlett", bandwidth=3),
+                )
         found = IVSystemGMM(mapping, weight_type="unadjusted").fit(cov_type="unadjusted")
         put(system, "gmm homoskedastic", found, found.j_stat)
         if system != "klein":
             found = IVSystemGMM(mapping, weight_type="robust").fit(cov_type="robust")
             put(system, "gmm heteroskedastic", found, found.j_stat)
     with PATH.open("w", encoding="utf-8") as file:
-        file.write(f"# linearmodels {linearmodels.__version__}\nsystem,method,quantity,name,value\n")
+        file.write(
+            f"# linearmodels {linearmodels.__version__}\nsystem,method,quantity,name,value\n"
+        )
         file.writelines(f"{s},{m},{q},{n},{float(v)!r}\n" for s, m, q, n, v in rows)
 
 
