@@ -80,7 +80,7 @@ def crossed(N: int, rng: np.random.Generator) -> Drawn:
     return Drawn(W * TRUE + E, [W[:, [0]], W[:, [1]]], [z[:, [0]], z[:, [1]]])
 
 
-# -- estimators: slopes of w, their standard errors, and half-widths of 95 % intervals -------------
+# -- estimators: slopes of w, their standard errors, and half-widths of 95 % intervals ---
 
 
 def ours(method: str, s: Drawn, rank: int = RANK, **options: object):
@@ -144,7 +144,7 @@ def estimators(K: int) -> dict[str, Callable[[Drawn], tuple[np.ndarray, np.ndarr
     }
 
 
-# -- replications: each has a generator of its own, so that any slice of a run is the same ---------
+# -- replications: each has a generator of its own, so that any slice of a run is the same ---
 
 
 def accuracy_of(N: int, K: int, rep: int) -> dict[str, list[float]]:
@@ -222,7 +222,7 @@ def root(x: np.ndarray) -> str:
     return f"{size:.{digits}f} ({x.std() / np.sqrt(len(x)) / (2 * size):.{digits}f})"
 
 
-# -- tables -----------------------------------------------------------------------------------------
+# -- tables ---
 
 Verdicts = list[tuple[bool, str]]
 
@@ -306,7 +306,7 @@ def j_size(reps: int, processes: int, kept: dict, N: int = 100) -> Verdicts:
     return verdicts
 
 
-# -- speed: each run in a fresh process -------------------------------------------------------------
+# -- speed: each run in a fresh process ---
 
 SPEED = {
     "ours 300 120 2": "LowRank3SLS",
