@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from linearmodels.system import IV3SLS, IVSystemGMM
 
+from sm_alsgls.datasets import load_klein
+
 HERE = Path(__file__).parent
 PATH = Path(__file__).with_suffix(".csv")
 SIMULATED = HERE / "three_stage_simulated.csv"
@@ -54,7 +56,7 @@ def simulate(N: int = 60, seed: int = 5) -> pd.DataFrame:
 
 def klein() -> pd.DataFrame:
     """Klein's model I; the first year has no lags."""
-    return pd.read_csv(HERE / "klein.csv").iloc[1:].reset_index(drop=True)
+    return load_klein().iloc[1:].reset_index(drop=True)
 
 
 def common(equations: Equations) -> Equations:

@@ -1,17 +1,15 @@
 # Two- and three-stage least squares by R systemfit, Sigma = E'E/N; first stages and Sargan by AER.
 #
-#   Rscript tests/reference/three_stage_systemfit.R tests/reference \
-#     > tests/reference/three_stage_systemfit.csv
+#   Rscript tests/reference/three_stage_systemfit.R > tests/reference/three_stage_systemfit.csv
 #
-# klein.csv and kmenta.csv are systemfit's KleinI and Kmenta. A row is a system, a method, a
+# From the top of the repository; klein.csv and kmenta.csv are systemfit's KleinI and Kmenta. A row is a system, a method, a
 # quantity, a name and a value: coef, std_err; sigma, which made them, of pairs of equations;
 # residual_sigma, E'E/N of the last residuals. Systems that end in _own have instruments of their
 # own in each equation; "GLS", systemfit's default, and "EViews" take y - Xhat b for the residuals
 # of the normal equations, which is not consistent there, so they are not asked. ivreg's rows are named equation:test:regressor.
 suppressMessages({library(systemfit); library(AER)})
-args <- commandArgs(trailingOnly = TRUE)
-klein <- read.csv(file.path(args[1], "klein.csv"))[-1, ]
-kmenta <- read.csv(file.path(args[1], "kmenta.csv"))
+klein <- read.csv("sm_alsgls/datasets/klein.csv")[-1, ]
+kmenta <- read.csv("tests/reference/kmenta.csv")
 
 cat("# R", as.character(getRversion()), "systemfit", as.character(packageVersion("systemfit")),
     "AER", as.character(packageVersion("AER")), "\n")
