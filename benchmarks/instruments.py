@@ -5,27 +5,20 @@
 The parts of --only: "consistency" (two equations, N = 200,000), "accuracy" (RMSE and coverage of
 the endogenous slope), "weak" (first-stage F of about 3), "j" (size of the J test), "speed".
 
-Systems (`draw`): N rows of K equations with instruments of their own. Equation j is a constant, an
-exogenous x_j and an endogenous w_j = STRONG * (sum of its instruments) + v_j, with two and three
-instruments in turns; errors are F f_n + u_n with F ~ N(0, 1) of two factors, u_nj ~ N(0, d_j),
-d_j ~ U(.5, 1.5), and v_j is correlated .6 with e_j. All N(0, 1) besides, slopes are 1, everything
-is drawn anew in every replication, and every estimator has the same draws. Every instrument is
-exogenous to every equation, so that all estimators are consistent. The rank, 2, is given to ours.
-Figures are of all slopes of w, Monte Carlo standard errors over replications in brackets.
+The systems are those of `instrumented.py`. The rank, 2, is given to ours. Figures are of all slopes
+of w, Monte Carlo standard errors over replications in brackets.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -34,114 +27,25 @@ import one_thread  # noqa: F401  before NumPy
 
 # isort: split
 import numpy as np
-from scipy import stats
+from instrumented import (
+    FITTED,
+    TRUE,
+    WEAK,
+    crossed,
+    draw,
+    estimators,
+    iv3sls,
+    of_ours,
+    of_peer,
+    ours,
+    system_gmm,
+)
 
-RANK, TRUE = 2, 1.0
-STRONG, WEAK = 0.55, 0.15  # of an instrument in the first stage
-ENDOGENEITY = 0.6
 ACCURACY = [(100, 20), (100, 50), (100, 200)]
-FITTED = 2  # the place of w among the regressors: const, x, w
+# Replications of peers where K >= N: they have nothing to show and take long.
+PEERS_BEYOND = 20
+PEERS = ("IV3SLS", "IVSystemGMM")
 PARTS = ("consistency", "accuracy", "weak", "j", "speed")
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Responses (N, K), K arrays of const, x, w, and K of const, x, instruments."""
-
-    Y: np.ndarray
-    X: list[np.ndarray]
-    Z: list[np.ndarray]
-
-
-def draw(
-    N: int, K: int, rng: np.random.Generator, strength: float = STRONG, rank: int = RANK
-) -> Drawn:
-    """The system above."""
-    F, d = rng.standard_normal((K, rank)), rng.uniform(0.5, 1.5, K)
-    E = rng.standard_normal((N, rank)) @ F.T + rng.standard_normal((N, K)) * np.sqrt(d)
-    size = np.sqrt((F**2).sum(axis=1) + d)
-    Y, X, Z = np.empty((N, K)), [], []
-    for j in range(K):
-        z = rng.standard_normal((N, 2 + j % 2))
-        v = ENDOGENEITY * E[:, j] / size[j]
-        v += np.sqrt(1 - ENDOGENEITY**2) * rng.standard_normal(N)
-        x = np.column_stack([np.ones(N), rng.standard_normal(N), strength * z.sum(axis=1) + v])
-        X.append(x)
-        Z.append(np.column_stack([x[:, :2], z]))
-        Y[:, j] = x.sum(axis=1) * TRUE + E[:, j]
-    return Drawn(Y, X, Z)
-
-
-def crossed(N: int, rng: np.random.Generator) -> Drawn:
-    """Two equations: w1 and w2 both move with z1 and z2, and each equation has one of them."""
-    z = rng.standard_normal((N, 2))
-    E = rng.standard_normal((N, 2)) @ np.linalg.cholesky([[1.0, 0.7], [0.7, 1.0]]).T
-    W = z.sum(axis=1)[:, None] + ENDOGENEITY * E + 0.8 * rng.standard_normal((N, 2))
-    return Drawn(W * TRUE + E, [W[:, [0]], W[:, [1]]], [z[:, [0]], z[:, [1]]])
-
-
-# -- estimators: slopes of w, their standard errors, and half-widths of 95 % intervals ---
-
-
-def ours(method: str, s: Drawn, rank: int = RANK, **options: object):
-    """A fit of LowRank3SLS."""
-    from sm_alsgls import LowRank3SLS
-
-    return LowRank3SLS(s.Y, s.X, s.Z, rank=rank).fit(method=method, **options)
-
-
-def of_ours(res: object, place: int) -> tuple[np.ndarray, np.ndarray]:
-    """Endogenous slopes (K,) and their intervals (K, 2)."""
-    each = len(res.params) // res.model.neqs
-    at = slice(place, None, each)
-    return np.asarray(res.params)[at], np.asarray(res.conf_int())[at]
-
-
-def peer_equations(s: Drawn, exogenous: int) -> dict[str, dict[str, np.ndarray | None]]:
-    """linearmodels' mapping; the first ``exogenous`` columns of X and Z are the same."""
-    return {
-        f"e{j}": {
-            "dependent": s.Y[:, [j]],
-            "exog": x[:, :exogenous] if exogenous else None,
-            "endog": x[:, exogenous:],
-            "instruments": z[:, exogenous:],
-        }
-        for j, (x, z) in enumerate(zip(s.X, s.Z, strict=True))
-    }
-
-
-def iv3sls(s: Drawn, exogenous: int = FITTED):
-    """linearmodels' IV3SLS."""
-    from linearmodels.system import IV3SLS
-
-    return IV3SLS(peer_equations(s, exogenous)).fit(cov_type="unadjusted")
-
-
-def system_gmm(s: Drawn, exogenous: int = FITTED):
-    """linearmodels' IVSystemGMM with the weight of homoskedastic errors."""
-    from linearmodels.system import IVSystemGMM
-
-    model = IVSystemGMM(peer_equations(s, exogenous), weight_type="unadjusted")
-    return model.fit(cov_type="unadjusted")
-
-
-def of_peer(fit: object, K: int, place: int) -> tuple[np.ndarray, np.ndarray]:
-    """Endogenous slopes (K,) and their intervals (K, 2)."""
-    each = len(fit.params) // K
-    b, se = fit.params.to_numpy()[place::each], fit.std_errors.to_numpy()[place::each]
-    z = stats.norm.ppf(0.975)
-    return b, np.column_stack([b - z * se, b + z * se])
-
-
-def estimators(K: int) -> dict[str, Callable[[Drawn], tuple[np.ndarray, np.ndarray]]]:
-    """By the name of a column."""
-    return {
-        "2SLS": lambda s: of_ours(ours("2sls", s), FITTED),
-        "low-rank IV": lambda s: of_ours(ours("iv", s), FITTED),
-        "low-rank GMM": lambda s: of_ours(ours("gmm", s), FITTED),
-        "IV3SLS": lambda s: of_peer(iv3sls(s), K, FITTED),
-        "IVSystemGMM": lambda s: of_peer(system_gmm(s), K, FITTED),
-    }
 
 
 # -- replications: each has a generator of its own, so that any slice of a run is the same ---
@@ -153,10 +57,13 @@ def accuracy_of(N: int, K: int, rep: int) -> dict[str, list[float]]:
     s = draw(N, K, np.random.default_rng([1, N, K, rep]))
     found = {}
     for name, estimate in estimators(K).items():
+        if name in PEERS and K >= N and rep >= PEERS_BEYOND:
+            found[name] = [np.nan, np.nan]
+            continue
         try:
             b, interval = estimate(s)
         except (np.linalg.LinAlgError, ValueError) as error:
-            if name not in ("IV3SLS", "IVSystemGMM"):
+            if name not in PEERS:
                 raise
             print(f"{name}, N={N}, K={K}: {error}", file=sys.stderr)
             b, interval = np.full(K, np.nan), np.full((K, 2), np.nan)
@@ -186,16 +93,14 @@ def weak_of(N: int, K: int, rep: int, strength: float = WEAK) -> dict[str, list[
 
 
 def j_of(N: int, K: int, rep: int) -> dict[str, list[float]]:
-    """Whether J of a true model is rejected at 5 %, and J over its degrees of freedom."""
+    """J of a true model over its degrees of freedom, and whether it is rejected at 5 %."""
     warnings.simplefilter("ignore")
     s = draw(N, K, np.random.default_rng([3, N, K, rep]))
-    found = {}
-    for method in ("iv", "gmm"):
-        test = ours(method, s).j_test()
-        found[method] = [float(test.statistic / test.df), float(test.pvalue < 0.05)]
-    fit = system_gmm(s)
-    found["IVSystemGMM"] = [float(fit.j_stat.stat / fit.j_stat.df), float(fit.j_stat.pval < 0.05)]
-    return found
+    test, theirs = ours("gmm", s).j_test(), system_gmm(s).j_stat
+    return {
+        "low-rank": [float(test.statistic / test.df), float(test.pvalue < 0.05)],
+        "IVSystemGMM": [float(theirs.stat / theirs.df), float(theirs.pval < 0.05)],
+    }
 
 
 def replicate(
@@ -220,6 +125,16 @@ def root(x: np.ndarray) -> str:
     size = np.sqrt(x.mean())
     digits = 3 if size < 10 else 0
     return f"{size:.{digits}f} ({x.std() / np.sqrt(len(x)) / (2 * size):.{digits}f})"
+
+
+def both(x: np.ndarray) -> str:
+    """RMSE / coverage of draws (reps, 2) of mean squared errors and coverages."""
+    x = x[np.isfinite(x[:, 0])]
+    if not len(x):
+        return "singular"
+    if not np.isfinite(x[:, 1]).all():
+        return f"{root(x[:, 0])} / no standard errors"
+    return f"{root(x[:, 0])} / {mean(x[:, 1])}"
 
 
 # -- tables ---
@@ -257,12 +172,7 @@ def accuracy(reps: int, processes: int, kept: dict, cells=ACCURACY) -> Verdicts:
     for N, K in cells:
         out = replicate(partial(accuracy_of, N, K), reps, processes)
         kept[f"accuracy {N},{K}"] = {name: x.tolist() for name, x in out.items()}
-        shown = []
-        for x in out.values():
-            usable = np.isfinite(x).all(axis=1)
-            text = f"{root(x[usable, 0])} / {mean(x[usable, 1])}" if usable.any() else "singular"
-            lost = f", {usable.sum()} draws" if usable.any() and not usable.all() else ""
-            shown.append(text + lost)
+        shown = [both(x) for x in out.values()]
         print(f"| {N}, {K} | " + " | ".join(shown) + f" | {reps} |", flush=True)
         ours_is = out["low-rank IV"]
         if K >= 50:
@@ -291,8 +201,7 @@ def weak(reps: int, processes: int, kept: dict, N: int = 100, K: int = 10) -> Ve
 
 def j_size(reps: int, processes: int, kept: dict, N: int = 100) -> Verdicts:
     """Size of J at 5 %."""
-    print("| N, K | df | iv: rejects, J / df | gmm: rejects, J / df | IVSystemGMM | draws |")
-    print("|---|---|---|---|---|---|")
+    print("| N, K | df | low-rank: rejects, J / df | IVSystemGMM | draws |\n|---|---|---|---|---|")
     verdicts = []
     for K in (10, 50):
         out = replicate(partial(j_of, N, K), reps, processes)
@@ -300,9 +209,8 @@ def j_size(reps: int, processes: int, kept: dict, N: int = 100) -> Verdicts:
         cells = " | ".join(f"{mean(x[:, 1])}, {mean(x[:, 0])}" for x in out.values())
         df = sum(1 + j % 2 for j in range(K))
         print(f"| {N}, {K} | {df} | {cells} | {reps} |", flush=True)
-        for name in ("iv", "gmm"):
-            size = float(out[name][:, 1].mean())
-            verdicts.append((0.035 <= size <= 0.065, f"J of {name} rejects {size:.3f} at K={K}"))
+        size = float(out["low-rank"][:, 1].mean())
+        verdicts.append((0.035 <= size <= 0.065, f"J rejects {size:.3f} at K={K}"))
     return verdicts
 
 
@@ -316,8 +224,14 @@ SPEED = {
 }
 
 
+def peak() -> float:
+    """Peak resident memory, bytes (Linux)."""
+    text = Path("/proc/self/status").read_text()
+    return 1024.0 * int(text.split("VmHWM:")[1].split()[0])
+
+
 def timed(job: str) -> dict[str, float]:
-    """Seconds of a fit and of all standard errors, and growth of peak memory, in this process."""
+    """Processor seconds of a fit and of all standard errors, and growth of peak memory."""
     warnings.simplefilter("ignore")
     who, *numbers = job.split()
     N, K, r = map(int, numbers)
@@ -327,13 +241,14 @@ def timed(job: str) -> dict[str, float]:
     _ = warm.std_errors if who == "peer" else warm.bse
     s = draw(N, K, np.random.default_rng([4, N, K]), rank=r)
     size = s.Y.nbytes + sum(x.nbytes for x in (*s.X, *s.Z))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+    before = peak()
+    began = time.process_time()
     res = fit(s)
-    fitted = time.perf_counter() - began
+    fitted = time.process_time() - began
     _ = res.std_errors if who == "peer" else res.bse
-    both = time.perf_counter() - began
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    both = time.process_time() - began
+    grown = peak() - before
     b, interval = of_peer(res, K, FITTED) if who == "peer" else of_ours(res, FITTED)
     inside = np.mean((interval[:, 0] <= TRUE) & (TRUE <= interval[:, 1]))
     return {
