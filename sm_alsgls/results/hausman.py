@@ -109,8 +109,8 @@ def hausman(estimate: Estimate) -> Hausman:
         apart = [
             own.carried(b) - system.carried(t) for b, t in zip(B.T, system.pull(B).T, strict=True)
         ]
-        flat = np.stack([a.ravel(order="K") for a in apart])
-        weighted = np.stack([np.asarray(sigma.times(a)).ravel(order="K") for a in apart])
+        flat = np.stack([a.ravel() for a in apart])
+        weighted = np.stack([np.asarray(sigma.times(a)).ravel() for a in apart])
         V = flat @ weighted.T
         unit = np.sqrt(np.diagonal(own.cross(B, B)))
         values, vectors = np.linalg.eigh(V / np.multiply.outer(unit, unit))
