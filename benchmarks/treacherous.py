@@ -4,7 +4,7 @@
   differences, as logs, as levels;
 * Holzinger: nine mental tests of 301 pupils (`data/README.md`);
 * wages: log wages of 545 men, an equation a year, 1980-87 (linearmodels' wage_panel);
-* Cigar: log sales of cigarettes, 46 US states or draws of 15 (`data/README.md`);
+* Cigar: log sales of cigarettes, 46 US states or draws of 15;
 * Munnell: draws of 15 of the 48 states.
 """
 
@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from systems import Array, Arrays, System, munnell
+
+from sm_alsgls.datasets import load_cigarettes
 
 DATA = Path(__file__).parent / "data"
 _GROWING = ("realgdp", "realcons", "realinv", "realgovt", "realdpi", "cpi", "m1")
@@ -68,8 +70,7 @@ def wages(own: bool) -> Arrays:
 
 def cigar() -> Arrays:
     """46 states, 30 years: log sales on log real price, income and a neighbour's price."""
-    data = pd.read_csv(DATA / "cigar.csv").sort_values(["state", "year"])
-    parts = [part for _, part in data.groupby("state")]
+    parts = [part for _, part in load_cigarettes().groupby("state", sort=False)]
     blocks = [
         np.column_stack([np.ones(len(g)), *(np.log(g[c] / g["cpi"]) for c in _CIGAR)])
         for g in parts

@@ -393,3 +393,55 @@ class TestJointTests:
         better = np.array(found["coverage CR2"]) - found["coverage CR1, df of before"]
         assert better.mean() > 0.015
         assert np.mean(found["coverage CR2"]) > 0.91
+
+
+class TestInstruments:
+    """A slice of benchmarks/instruments.py; whole tables are in docs/measured/instruments.md."""
+
+    pytestmark = pytest.mark.filterwarnings("ignore")
+
+    def test_the_system_has_the_first_stage_that_it_says(self, load):
+        script = load("instrumented")
+        s = script.draw(4000, 10, np.random.default_rng(0))
+        for j, (x, z) in enumerate(zip(s.X, s.Z, strict=True)):
+            np.testing.assert_array_equal(x[:, :2], z[:, :2])
+            assert z.shape[1] == 4 + j % 2
+            slopes = np.linalg.lstsq(z, x[:, script.FITTED], rcond=None)[0]
+            np.testing.assert_allclose(slopes, [0, 0] + [script.STRONG] * (2 + j % 2), atol=0.1)
+            e = s.Y[:, j] - x.sum(axis=1) * script.TRUE
+            v = x[:, script.FITTED] - z @ slopes
+            assert np.corrcoef(e, v)[0, 1] == pytest.approx(script.ENDOGENEITY, abs=0.05)
+            assert np.abs(np.corrcoef(e, z[:, 2])[0, 1]) < 0.06
+
+    def test_consistency(self, load, capsys):
+        pytest.importorskip("linearmodels")
+        verdicts = load("instruments").consistency(20_000, seed=1)
+        assert [ok for ok, _ in verdicts] == [True] * 3
+        row = next(r for r in capsys.readouterr().out.splitlines() if r.startswith("| IV3SLS"))
+        assert float(row.split("|")[4]) > 50  # standard errors from the truth
+
+    def test_accuracy(self, load):
+        pytest.importorskip("linearmodels")
+        script = load("instruments")
+        out = script.replicate(lambda rep: script.accuracy_of(100, 20, rep), 6, 1)
+        mse, coverage = ({name: x[:, i].mean() for name, x in out.items()} for i in (0, 1))
+        assert mse["low-rank IV"] < 0.6 * mse["2SLS"]
+        # The same estimator but for Sigma.
+        assert mse["low-rank GMM"] == pytest.approx(mse["IVSystemGMM"], rel=0.1)
+        assert coverage["low-rank IV"] > 0.9
+        assert coverage["IV3SLS"] < 0.9
+
+    def test_j(self, load):
+        pytest.importorskip("linearmodels")
+        script = load("instruments")
+        out = script.replicate(lambda rep: script.j_of(100, 10, rep), 6, 1)
+        assert out["low-rank"][:, 0].mean() == pytest.approx(1.0, abs=0.35)
+        np.testing.assert_allclose(out["low-rank"], out["IVSystemGMM"], rtol=0.15)
+
+    def test_a_job_of_speed(self, load):
+        pytest.importorskip("linearmodels")
+        script = load("instruments")
+        for who in ("ours", "peer"):
+            row = script.timed(f"{who} 60 8 1")
+            assert 0.0 < row["fit"] <= row["all"]
+            assert row["memory"] >= 0.0

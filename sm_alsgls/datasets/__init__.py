@@ -86,7 +86,59 @@ def load_berndt_wood() -> pd.DataFrame:
     >>> load_berndt_wood()["energy_share"].mean().round(4)
     np.float64(0.0448)
     """
-    with resources.files("sm_alsgls.datasets").joinpath("berndt_wood.csv").open() as file:
+    return _shipped("berndt_wood")
+
+
+def load_klein() -> pd.DataFrame:
+    """Klein's model I of the US economy, 1920-1941 (Klein 1950).
+
+    Returns
+    -------
+    DataFrame, 22 rows
+        year; in billions of 1934 dollars consump (consumption), corpProf and corpProfLag (profits),
+        privWage, govWage and wages (private and public wage bill, and their sum), invest,
+        capitalLag (capital stock at the year's begin), gnp and gnpLag (without public wages, with
+        indirect taxes), govExp, taxes; trend (year - 1931). The first row has no lags.
+
+    References
+    ----------
+    Klein (1950), *Economic Fluctuations in the United States, 1921-1941*. Values and names are
+    those of ``KleinI`` in R's systemfit.
+
+    Examples
+    --------
+    >>> from sm_alsgls.datasets import load_klein
+    >>> load_klein().loc[1:, ["consump", "corpProf", "wages"]].mean().round(3).to_dict()
+    {'consump': 53.995, 'corpProf': 16.89, 'wages': 41.481}
+    """
+    return _shipped("klein")
+
+
+def load_cigarettes() -> pd.DataFrame:
+    """Sales and prices of cigarettes in 46 US states, 1963-1992 (Baltagi and Levin 1992).
+
+    Returns
+    -------
+    DataFrame, 1380 rows
+        state, year, sales (packs a head), price (cents a pack), cpi (1983 = 100), ndi (disposable
+        income a head, dollars), pimin (least price in adjoining states).
+
+    References
+    ----------
+    Baltagi and Levin (1992), Cigarette taxation: raising revenues and reducing consumption,
+    *Structural Change and Economic Dynamics* 3, 321-335. Values are those of ``Cigar`` in R's plm.
+
+    Examples
+    --------
+    >>> from sm_alsgls.datasets import load_cigarettes
+    >>> load_cigarettes().groupby("state")["sales"].mean().nlargest(2).round(1).to_dict()
+    {'NH': 236.5, 'KY': 180.0}
+    """
+    return _shipped("cigarettes")
+
+
+def _shipped(name: str) -> pd.DataFrame:
+    with resources.files("sm_alsgls.datasets").joinpath(f"{name}.csv").open() as file:
         return pd.read_csv(file)
 
 
