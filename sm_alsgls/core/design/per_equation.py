@@ -143,8 +143,9 @@ class Design:
             p = basis.shape[1]
             return basis, np.broadcast_to(np.eye(p), (len(equations), p, p))
 
+        p = np.array([len(bases[0])] * len(bases) if equal else [len(Q) for Q in bases])
         design: Design = object.__new__(Design)
-        design._open(n, np.array([len(Q) for Q in bases]), equal, made)
+        design._open(n, p, equal, made)
         return design
 
     def _open(

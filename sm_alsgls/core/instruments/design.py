@@ -18,7 +18,7 @@ brought to W_j first, W_j'X_j = U_j R_j is factorised, and Q_j = W_j U_j, O_j = 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -206,12 +206,9 @@ class Instrumented(Design):
             self._faces.append(face)
             return basis, to_beta
 
-        self._open(n, np.array([X.shape[1] for X in blocks]), equal, made)
-        if equal:
-            for j in range(1, K):
-                over[j], self.exogenous[j] = over[0], self.exogenous[0]
-                self._maps[j] = self._maps[0]
-        self.over = Design.of_bases(over, n, equal)
+        self._stand(n, np.array([X.shape[1] for X in blocks]), equal, made, over)
+        for j in range(1, K if equal else 1):
+            self.exogenous[j], self._maps[j] = self.exogenous[0], self._maps[0]
 
     # -- the two faces -------------------------------------------------------------------------
 
@@ -282,10 +279,21 @@ class Instrumented(Design):
             design._faces.append(np.stack(faces))
             return np.stack(hats), np.stack([self.beta_map(int(j)) for j in equations])
 
-        design._open(n, self.p, equal, made)
         one = [(instruments[j] @ self._maps[j][1]).T for j in range(1 if equal else self.K)]
-        design.over = Design.of_bases(one * self.K if equal else one, n, equal)
+        design._stand(n, self.p, equal, made, one * self.K if equal else one)
         return design
+
+    def _stand(
+        self,
+        n: int,
+        p: Array,
+        equal: bool,
+        made: Callable[[Array], tuple[Array, Array]],
+        over: Sequence[Array],
+    ) -> None:
+        """Open the stacks of bases; ``over`` is complete, or filled by ``made`` on the way."""
+        self._open(n, p, equal, made)
+        self.over = Design.of_bases(over, n, equal)
 
 
 def _one(blocks: Sequence[Array]) -> bool:
