@@ -286,30 +286,36 @@ def test_labels_of_parts_decide(wide):
 # ---- the model itself ----------------------------------------------------------------------------
 
 
-def test_three_ways_to_one_model(engine, wide):
+@pytest.fixture
+def strong(wide):
+    """Instruments that say what their regressors are."""
+    return wide.assign(p1=wide["p1"] + 20 * wide["z2"], p2=wide["p2"] + 20 * wide["z1"])
+
+
+def test_three_ways_to_one_model(engine, strong):
     """Brackets, lists beside the formulas, and linearmodels' parts."""
     ways = [
-        LowRank3SLS.from_formula(BOTH, wide, 0),
+        LowRank3SLS.from_formula(BOTH, strong, 0),
         LowRank3SLS.from_formula(
             {"a": "y1 ~ x1 + p1 + p2", "b": "y2 ~ x2 + p2"},
-            wide,
+            strong,
             0,
             instruments={"b": "~ x2 + z1", "a": "~ z1 + x1 + z2 + z3"},
         ),
-        LowRank3SLS.from_system({name: parts(wide, name) for name in "ab"}, 0),
+        LowRank3SLS.from_system({name: parts(strong, name) for name in "ab"}, 0),
     ]
     params = [model.fit().params for model in ways]
-    theirs = IV3SLS.from_formula({k: v.replace("~", "~ 1 +", 1) for k, v in BOTH.items()}, wide)
+    theirs = IV3SLS.from_formula({k: v.replace("~", "~ 1 +", 1) for k, v in BOTH.items()}, strong)
     own = theirs.fit(method="ols", iterate=False)  # "ols" is 2SLS there
     for found in params:
         np.testing.assert_allclose(found, own.params, rtol=1e-8)
     assert ways[0].excluded == {"a": ["z1", "z2", "z3"], "b": ["z1"]}
 
 
-def test_predictions_need_regressors_and_no_instruments(engine, wide):
+def test_predictions_need_regressors_and_no_instruments(engine, strong):
     text = BOTH | {"b": "y2 ~ center(x2) + [p2 ~ z1]"}
-    res = LowRank3SLS.from_formula(text, wide, 0).fit()
-    new = wide[["x1", "x2", "p1", "p2"]].iloc[:5]
+    res = LowRank3SLS.from_formula(text, strong, 0).fit()
+    new = strong[["x1", "x2", "p1", "p2"]].iloc[:5]
     again = pickle.loads(pickle.dumps(res))
     for one in (res, again):
         np.testing.assert_allclose(one.predict(new), res.fittedvalues.iloc[:5], rtol=1e-10)
