@@ -25,6 +25,9 @@ from sm_alsgls.results.instrumented_covariance import instruments_of
 from sm_alsgls.results.selection import positions
 from sm_alsgls.results.summary_text import SystemSummary
 
+# Values whose squares are floats.
+_MOST = 1e100
+
 
 @dataclass(frozen=True, repr=False)
 class AndersonRubinTest:
@@ -32,7 +35,7 @@ class AndersonRubinTest:
 
     Attributes
     ----------
-    param : str
+    param : str or int
         ``equation_regressor``.
     value : float
         Under the null.
@@ -78,7 +81,7 @@ class AndersonRubinTest:
 
     def contains(self, value: float) -> bool:
         """Whether the set has ``value``, which is that the test does not reject it."""
-        value = number(value, "value")
+        value = number(value, "value", least=-_MOST, most=_MOST)
         return any(low <= value <= high for low, high in self.intervals)
 
     @property
@@ -124,7 +127,7 @@ class AndersonRubinTest:
 
 
 def anderson_rubin(
-    estimate: Estimate, param: str, value: float = 0.0, alpha: float = 0.05
+    estimate: Estimate, param: str | int, value: float = 0.0, alpha: float = 0.05
 ) -> AndersonRubinTest:
     """Test that an endogenous coefficient has a value, whatever its instruments say of it.
 
@@ -137,7 +140,7 @@ def anderson_rubin(
 
     Parameters
     ----------
-    param : str
+    param : str or int
         ``equation_regressor`` as in ``params``, or its position there.
     value : float
     alpha : float
@@ -202,7 +205,7 @@ def anderson_rubin(
             "anderson_rubin tests one coefficient; param is its name, or its position"
         )
     name, owner = labels.params[int(at)], labels.owners[int(at)]
-    value, alpha = number(value, "value"), level(alpha)
+    value, alpha = number(value, "value", least=-_MOST, most=_MOST), level(alpha)
     robust, system = estimate.instrumented.robust, instruments_of(estimate)
     if not owner:
         raise OptionError(

@@ -127,6 +127,7 @@ def needed() -> dict[str, Any]:
         "LowRank3SLS.endog": model.endog,
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
+        "anderson_rubin.param": "a_w",
         "InstrumentedModel.params": np.asarray(objects["InstrumentedResults"].params),
         "InstrumentedModel.equations": {"a": (model.endog[:, 0], model.exog[0], model.exog[0])},
         "InstrumentedModel.formula": "invest ~ [value ~ capital]",

@@ -23,9 +23,7 @@ from sm_alsgls.exceptions import (
 from sm_alsgls.models.instrumented_construction import InstrumentedConstruction
 
 # Systems of noise.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sm_alsgls.exceptions.WeakInstrumentWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.WeakInstrumentWarning")
 N = 24
 BOTH = {"a": "y1 ~ x1 + [p1 + p2 ~ z1 + z2 + z3]", "b": "y2 ~ x2 + [p2 ~ z1]"}
 
