@@ -80,13 +80,24 @@ def selector(design: Instrumented, j: int) -> Array:
     return out
 
 
-def rows_of(design: Instrumented) -> tuple[Array, Array]:
-    """All Q_j' as rows (P, n), and the equation of each (P,)."""
-    rows, owner = np.empty((design.P, design.n)), np.empty(design.P, dtype=np.intp)
-    for equations, basis, at in design.tiles(design.K):
+def rows_of(design: PerEquation) -> Array:
+    """All Q_j' as rows (P, n)."""
+    rows = np.empty((design.P, design.n))
+    for _, basis, at in design.tiles(design.K):
         rows[at] = basis.reshape(-1, design.n)
-        owner[at] = np.repeat(equations, basis.shape[1])
-    return rows, owner
+    return rows
+
+
+def spread(M: Array, S: Array, left: PerEquation, right: PerEquation) -> Array:
+    """M (P, P') times S_jl in the block of equations j of ``left`` and l of ``right``, in place."""
+    for js, first, rows in left.tiles(left.K):
+        p = first.shape[1]
+        for ls, second, columns in right.tiles(right.K):
+            q = second.shape[1]
+            block = M[rows, columns].reshape(len(js), p, len(ls), q)
+            # Splitting axes makes no copy.
+            block *= S[np.ix_(js, ls)][:, None, :, None]
+    return M
 
 
 def weighted_rows(design: PerEquation, M: Array) -> Array:

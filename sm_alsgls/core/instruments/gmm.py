@@ -28,7 +28,7 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
-from sm_alsgls.core.instruments.base import Solved, selector, weighted_rows
+from sm_alsgls.core.instruments.base import Solved, rows_of, selector, spread, weighted_rows
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualGMM
 from sm_alsgls.covariance.base import Covariance
@@ -57,8 +57,8 @@ class OverIdentified:
 
     @cached_property
     def _factor(self) -> tuple[Array, bool]:
-        over, S = self.design.over, self.cov.times(np.eye(self.design.K))
-        C = over.stacked.gram * S[over.stacked.owner[:, None], over.stacked.owner]
+        over, rows = self.design.over, rows_of(self.design.over)
+        C = spread(rows @ rows.T, self.cov.times(np.eye(self.design.K)), over, over)
         return scipy.linalg.cho_factor(C, lower=True, overwrite_a=True, check_finite=False)
 
     def apply(self, a: Array) -> Array:
@@ -91,6 +91,12 @@ class OverIdentified:
                 )
             out[:, i], steps = found.x, max(steps, found.iterations)
         return out, steps
+
+    def half(self, B: Array) -> Array:
+        """L^-1 B, C = L L', for columns B (M, m), which are overwritten."""
+        return scipy.linalg.solve_triangular(
+            self._factor[0], B, lower=True, overwrite_b=True, check_finite=False
+        )
 
     def statistic(self, Y: Array) -> float:
         """J = c'C^-1 c of responses (or residuals) Y (n, K)."""
@@ -200,14 +206,17 @@ class GMMForm:
         if low is not None and low.rank and DualGMM.flops(design, low) < dense:
             yield from DualGMM(design, low).blocks()
             return
-        for equations, basis, at in design.tiles(max(1, 512 // int(design.p.max()))):
+        if 8 * M * (M + P) > _MEMORY:
+            for j in range(design.K):
+                yield np.array([j]), self.block(j)[None]
+            return
+        # O'(Sigma x I)Q, whose columns are solved for all at once.
+        against = rows_of(design.over) @ rows_of(design).T
+        half = over.half(spread(against, self.cov.times(np.eye(design.K)), design.over, design))
+        for equations, basis, at in design.tiles(design.K):
             m, p = basis.shape[:2]
-            B = np.zeros((P, m * p))
-            B[np.arange(at.start, at.stop), np.arange(m * p)] = 1.0
-            after = self._against(B)
-            taken = np.einsum("kmp,kmq->mpq", *[
-                v.reshape(M, m, p) for v in (after, over.solve(after)[0])
-            ])  # fmt: skip
+            part = half[:, at].T.reshape(m, p, M)
+            taken = np.matmul(part, part.transpose(0, 2, 1))
             yield equations, self.cov.diag()[equations][:, None, None] * np.eye(p) - taken
 
     def projection(self, L: Array) -> Array:

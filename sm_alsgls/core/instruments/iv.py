@@ -26,7 +26,7 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from sm_alsgls.core.instruments.base import Solved, rows_of, selector, weighted_rows
+from sm_alsgls.core.instruments.base import Solved, rows_of, selector, spread, weighted_rows
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualIV
 from sm_alsgls.covariance.base import Covariance
@@ -98,15 +98,11 @@ class IVForm:
 
     def _matrix(self) -> Array:
         """A, (P, P)."""
-        rows, owner = rows_of(self.design)
-        return self._spread(rows @ self.design.stacked_faces.T, owner)
+        return self._spread(rows_of(self.design) @ self.design.stacked_faces.T)
 
-    def _spread(self, M: Array, owner: Array) -> Array:
-        """M times the precisions of the equations of its rows and columns, in place."""
-        precision = self.cov.solve(np.eye(self.design.K))
-        for start in range(0, len(M), 256):
-            M[:, start : start + 256] *= precision[owner[:, None], owner[start : start + 256]]
-        return M
+    def _spread(self, M: Array) -> Array:
+        """M (P, P) times the precisions of the equations of its rows and columns, in place."""
+        return spread(M, self.cov.solve(np.eye(self.design.K)), self.design, self.design)
 
     def solve(self, Y: Array) -> Solved:
         """By the residuals of 2SLS, from which only the change is solved for."""
@@ -199,10 +195,10 @@ class IVForm:
 
     def _dense_blocks(self) -> Iterator[tuple[Array, Array]]:
         """V_jj = G_j G_j', G = A^-1 L."""
-        rows, owner = rows_of(self.design)
-        B = self._spread(rows @ rows.T, owner)
+        rows = rows_of(self.design)
+        B = self._spread(rows @ rows.T)
+        del rows
         L = scipy.linalg.cholesky(B, lower=True, overwrite_a=True, check_finite=False)
-        L[np.triu_indices(len(L), 1)] = 0.0
         G = scipy.linalg.lu_solve(self._factor, L, overwrite_b=True, check_finite=False)
         for equations, basis, at in self.design.tiles(self.design.K):
             part = G[at].reshape(len(equations), basis.shape[1], -1)
