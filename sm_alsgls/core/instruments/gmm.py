@@ -62,8 +62,29 @@ class OverIdentified:
         return scipy.linalg.cho_factor(C, lower=True, overwrite_a=True, check_finite=False)
 
     def apply(self, a: Array) -> Array:
-        """C a."""
-        return self.design.over.project(self.cov.times(self.design.over.fitted(a)))
+        """C a; of a low-rank Sigma D a + O'((O a F) F'), which makes no (n, K) array."""
+        over, low = self.design.over, self.cov.low_rank
+        if low is None:
+            return over.project(self.cov.times(over.fitted(a)))
+        F, out = low.loadings, self._unique * a
+        if not low.rank:
+            return out
+        rows = np.zeros((low.rank, over.n))
+        for equations, basis, at in over.tiles(over.K):
+            weights = a[at].reshape(len(equations), -1, 1) * F[equations][:, None, :]
+            rows += weights.reshape(-1, low.rank).T @ basis.reshape(-1, over.n)
+        for equations, basis, at in over.tiles(over.K):
+            inside = (basis.reshape(-1, over.n) @ rows.T).reshape(len(equations), -1, low.rank)
+            out[at] += np.einsum("kmr,kr->km", inside, F[equations]).ravel()
+        return out
+
+    @cached_property
+    def _unique(self) -> Array:
+        """d of a low-rank Sigma, for each moment, (M,)."""
+        low = self.cov.low_rank
+        if low is None:
+            raise TypeError("an unrestricted Sigma has no uniquenesses")
+        return self.design.over.expand(low.uniquenesses)
 
     def solve(self, B: Array) -> tuple[Array, int]:
         """C^-1 B for columns B (M, m), and conjugate gradients' steps.
