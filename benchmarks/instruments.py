@@ -3,7 +3,8 @@
     python benchmarks/instruments.py [--reps 500] [--processes 2] [--only PART ...] [--json FILE]
 
 The parts of --only: "consistency" (two equations, N = 200,000), "accuracy" (RMSE and coverage of
-the endogenous slope), "weak" (first-stage F of about 3), "j" (size of the J test), "speed".
+the endogenous slope), "weak" (first-stage F of about 3), "j" and "hausman" (sizes of these tests),
+"speed".
 
 The systems are those of `instrumented.py`. The rank, 2, is given to ours. Figures are of all slopes
 of w, Monte Carlo standard errors over replications in brackets.
@@ -45,7 +46,7 @@ ACCURACY = [(100, 20), (100, 50), (100, 200)]
 # Replications of peers where K >= N: they have nothing to show and take long.
 PEERS_BEYOND = 20
 PEERS = ("IV3SLS", "IVSystemGMM")
-PARTS = ("consistency", "accuracy", "weak", "j", "speed")
+PARTS = ("consistency", "accuracy", "weak", "j", "hausman", "speed")
 
 
 # -- replications: each has a generator of its own, so that any slice of a run is the same ---
@@ -100,6 +101,17 @@ def j_of(N: int, K: int, rep: int) -> dict[str, list[float]]:
     return {
         "low-rank": [float(test.statistic / test.df), float(test.pvalue < 0.05)],
         "IVSystemGMM": [float(theirs.stat / theirs.df), float(theirs.pval < 0.05)],
+    }
+
+
+def hausman_of(N: int, K: int, rep: int) -> dict[str, list[float]]:
+    """Hausman's statistic of a true model, whether it is rejected, and the share of equations."""
+    s = draw(N, K, np.random.default_rng([5, N, K, rep]))
+    table = ours("iv", s).hausman().table
+    joint, each = table.loc["all"], table["pvalue"].drop("all")
+    return {
+        "all": [float(joint["statistic"] / joint["df"]), float(joint["pvalue"] < 0.05)],
+        "each": [np.nan, float((each < 0.05).mean())],
     }
 
 
@@ -214,6 +226,20 @@ def j_size(reps: int, processes: int, kept: dict, N: int = 100) -> Verdicts:
     return verdicts
 
 
+def hausman_size(reps: int, processes: int, kept: dict) -> Verdicts:
+    """Size of Hausman's test at 5 %."""
+    print("| N, K | all together: rejects | statistic / df | each equation: rejects | draws |")
+    print("|---|---|---|---|---|")
+    verdicts = []
+    for N, K in ((100, 5), (100, 20), (30, 20)):
+        out = replicate(partial(hausman_of, N, K), reps, processes)
+        kept[f"hausman {N},{K}"] = {name: x.tolist() for name, x in out.items()}
+        joint, each = out["all"], out["each"][:, 1]
+        print(f"| {N}, {K} | {mean(joint[:, 1])} | {mean(joint[:, 0])} | {mean(each)} | {reps} |")
+        verdicts.append((each.mean() <= 0.065, f"Hausman rejects {each.mean():.3f} at {N}, {K}"))
+    return verdicts
+
+
 # -- speed: each run in a fresh process ---
 
 SPEED = {
@@ -311,6 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "accuracy": lambda: accuracy(given.reps, given.processes, kept),
         "weak": lambda: weak(given.reps, given.processes, kept),
         "j": lambda: j_size(2 * given.reps, given.processes, kept),
+        "hausman": lambda: hausman_size(given.reps, given.processes, kept),
         "speed": lambda: speed(kept),
     }
     verdicts: Verdicts = []

@@ -438,6 +438,14 @@ class TestInstruments:
         assert out["low-rank"][:, 0].mean() == pytest.approx(1.0, abs=0.35)
         np.testing.assert_allclose(out["low-rank"], out["IVSystemGMM"], rtol=0.15)
 
+    def test_weak_instruments_are_weak(self, load):
+        script = load("instruments")
+        out = script.replicate(lambda rep: script.weak_of(100, 6, rep), 4, 1)
+        assert 1.5 < out["first-stage F"][:, 0].mean() < 6.0
+        # 24 tests of 5 %.
+        assert out["Anderson-Rubin"][:, 1].mean() > 0.8
+        assert out["Wald, 2sls"][:, 0].mean() > 0.0
+
     def test_a_job_of_speed(self, load):
         pytest.importorskip("linearmodels")
         script = load("instruments")

@@ -44,18 +44,19 @@ class FirstStage:
     table : DataFrame
         Indexed by (equation, regressor), a row for each endogenous regressor:
 
-        rsquared              R2 of the regression on all instruments partial_rsquared      R2 with
-        the exogenous regressors taken out of both shea_rsquared         the same with the other
-        endogenous regressors taken out too (Shea 1997)
-        fvalue, f_pvalue      F of the excluded instruments, on (n_excluded, df_denom), for errors
-                              of one variance
-        effective_f           F of Montiel Olea and Pflueger (2013), robust to heteroscedasticity
-                              (HC1); NaN where an equation has several endogenous regressors
-        effective_f_critical  beyond which instruments are strong, see ``weak``
-        sanderson_windmeijer  conditional F (2016), on (n_excluded - m + 1, df_denom) with m
-                              endogenous regressors; fvalue where m = 1
-        n_excluded            excluded instruments that are linearly independent
-        df_denom              N less all instruments
+        * ``rsquared``: R2 of the regression on all instruments;
+        * ``partial_rsquared``: R2 with the exogenous regressors taken out of both;
+        * ``shea_rsquared``: the same with the other endogenous regressors taken out too (Shea
+          1997);
+        * ``fvalue``, ``f_pvalue``: F of the excluded instruments, on (n_excluded, df_denom), for
+          errors of one variance;
+        * ``effective_f``: F of Montiel Olea and Pflueger (2013), robust to heteroscedasticity
+          (HC1); NaN where an equation has several endogenous regressors;
+        * ``effective_f_critical``: beyond which instruments are strong, see ``weak``;
+        * ``sanderson_windmeijer``: conditional F (2016), on (n_excluded - m + 1, df_denom) with m
+          endogenous regressors; fvalue where m = 1;
+        * ``n_excluded``: excluded instruments that are linearly independent;
+        * ``df_denom``: N less all instruments.
     weak : list of str
         ``equation_regressor`` of those whose effective F (of several, whose Sanderson-Windmeijer F)
         is below its critical value: at 5 % it cannot be ruled out that the bias of 2SLS exceeds a
