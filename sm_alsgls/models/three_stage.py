@@ -37,7 +37,7 @@ from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_
 from sm_alsgls.results.cov_types import choose
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.first_stage import first_stage_of
+from sm_alsgls.results.first_stage import weak_instruments
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.instrumented_covariance import REFUSED, build
 from sm_alsgls.results.sample import Sample, Seen
@@ -315,7 +315,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             refused=REFUSED,
             describe=ThreeStageHeader(self.rank_method, reason),
         )
-        said = first_stage_of(estimate).warning
+        said = weak_instruments(estimate)
         if said:
             warnings.warn(said, WeakInstrumentWarning, stacklevel=2)
         return LowRank3SLSResultsWrapper(LowRank3SLSResults(self, estimate))

@@ -19,9 +19,10 @@ from sm_alsgls.core.instruments.effective_f import (
 )
 from sm_alsgls.core.instruments.first_stage import strength
 from sm_alsgls.core.instruments.partialled import Partialled, partial_out
+from sm_alsgls.core.instruments.strengths import strengths
 from sm_alsgls.data.instrumented import InstrumentedSystem
 from sm_alsgls.results.estimate import Estimate, kept
-from sm_alsgls.results.instrumented_covariance import instruments_of
+from sm_alsgls.results.instrumented_covariance import instruments_of, whole_design
 from sm_alsgls.results.summary_text import SystemSummary
 
 # Share of the worst-case bias that instruments are held to, and the level of the test.
@@ -99,17 +100,7 @@ class FirstStage:
     @property
     def warning(self) -> str:
         """What there is to warn of, "" where instruments are strong."""
-        if not self.weak:
-            return ""
-        several = len(self.weak) > 1
-        return (
-            f"instruments are weak for {len(self.weak)} of {len(self.table)} endogenous "
-            f"regressors: {listed(map(repr, self.weak))}: "
-            f"{'their' if several else 'its'} effective F is below the critical value for a bias "
-            f"of {_TAU:.0%} of the worst case (first_stage has both), so estimates lean towards "
-            "OLS and standard errors are too small; use anderson_rubin(), whose test and interval "
-            "hold whatever the instruments say, bootstrap(method='wild'), or stronger instruments"
-        )
+        return _said(self.weak, len(self.table))
 
     def __repr__(self) -> str:
         found = f": {listed(self.weak)}" if self.weak else ""
@@ -218,6 +209,28 @@ def first_stage(system: InstrumentedSystem) -> FirstStage:
     return FirstStage(table, weak, N)
 
 
+def weak_instruments(estimate: Estimate) -> str:
+    """`FirstStage.warning` of an estimate, without the rest of the table.
+
+    Equations with one endogenous regressor are looked at together; those with several, each.
+    """
+    system = instruments_of(estimate)
+    found = strengths(whole_design(estimate), _TAU, _LEVEL)
+    below = dict(zip(found.equations.tolist(), found.effective < found.critical, strict=True))
+    roots = np.broadcast_to(system.cells.root[:, 0], estimate.nobs).astype(float)
+    weak, total = [], 0
+    for j, endogenous in enumerate(system.endogenous):
+        at = np.flatnonzero(endogenous)
+        total += len(at)
+        bad = np.array([below.get(j, False)])
+        if len(at) > 1:
+            part = partial_out(system.used_blocks[j], system.used_instruments[j], endogenous)
+            table = pd.DataFrame(_statistics(part, roots), columns=list(_COLUMNS))
+            bad = _margin(table) < 1.0
+        weak += [f"{system.names[j]}_{system.columns[j][i]}" for i in at[bad[: len(at)]]]
+    return _said(weak, total)
+
+
 @kept
 def first_stage_of(estimate: Estimate) -> FirstStage:
     """The same of the system behind an estimate.
@@ -230,6 +243,19 @@ def first_stage_of(estimate: Estimate) -> FirstStage:
     """
     _ = estimate.instrumented
     return first_stage(instruments_of(estimate))
+
+
+def _said(weak: list[str], total: int) -> str:
+    """What there is to say of weak instruments, of ``total`` endogenous regressors."""
+    if not weak:
+        return ""
+    return (
+        f"instruments are weak for {len(weak)} of {total} endogenous regressors: "
+        f"{listed(map(repr, weak))}: {'their' if len(weak) > 1 else 'its'} effective F is below "
+        f"the critical value for a bias of {_TAU:.0%} of the worst case (first_stage has both), so "
+        "estimates lean towards OLS and standard errors are too small; use anderson_rubin(), whose "
+        "test and interval hold whatever the instruments say, wild_test(), or stronger instruments"
+    )
 
 
 def _statistics(part: Partialled, one: np.ndarray) -> np.ndarray:

