@@ -220,8 +220,9 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             Of "gmm": Sigma, or the covariance of the moments as the rows have it, which needs more
             rows than instruments in all.
         debiased : bool
-            Standard errors with N - p_j - r degrees of freedom and t quantiles, or with N and
-            normal ones, as systemfit's noDfCor and reg3 have them.
+            Standard errors with N - p_j - r degrees of freedom and t quantiles, and J with the
+            N - p_j of 2SLS; or both with N, and normal quantiles, as systemfit's noDfCor and reg3
+            have them.
         cov_type, cov_kwds, use_t : str, mapping, bool
             Standard errors; see `LowRank3SLSResults.get_robustcov_results`.
         d_floor : float
@@ -280,6 +281,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             iterate=iterate,
             tol=tol,
             max_iter=maxiter,
+            correction=np.sqrt(self.nobs / (self.nobs - self.labels.p)) if debiased else None,
             callback=callback,
         )
         self._warn(found)

@@ -12,8 +12,10 @@ Of one equation with 2SLS residuals e_j, s = |e_j|^2 / N, and h = sum_n e_nj^2 o
 both on q_j - p_j degrees of freedom. (Hansen's weight is that of 2SLS residuals on O_j, whose
 coefficients are none; a two-step GMM of the equation has the same statistic.)
 
-Many moments: with Sigma of N rows J is a ratio with an estimated denominator, whose mean is below
-its degrees of freedom; see docs/measured/instruments for its size.
+Where the fit is debiased J is weighted with Sigma of N - p_j degrees of freedom, as 2SLS residuals
+have them. Divided by N it is too large in small samples: at 5 % it rejects 20 % of right systems of
+46 equations, 30 rows and 5 regressors (2.5 % so), 7 % of 10 equations and 100 rows (5 %); 200 and
+600 draws, docs/measured/instruments.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def j_test(estimate: Estimate) -> CovarianceTest:
     Notes
     -----
     The moments are E z_j e_j = 0 for each equation with the optimal weight of the fit; J is the
-    same for "iv", "gmm" and "2sls" but for the Sigma it is weighted with. "iv" asks for more,
+    same for "iv", "gmm" and "2sls" but for the Sigma it is weighted with. Where the fit is
+    ``debiased`` Sigma has N - p_j degrees of freedom (J is smaller by (N - p) / N than others'),
+    which keeps its size in small samples; a heteroscedastic weight is as it is. "iv" asks for more,
     E z_j e_l = 0: `LowRank3SLSResults.hausman` compares it with 2SLS, which does not.
 
     References

@@ -121,6 +121,7 @@ def three_stage(
     iterate: bool = False,
     tol: float = 1e-8,
     max_iter: int = 500,
+    correction: Array | None = None,
     callback: Callable[[Step], object] | None = None,
 ) -> ThreeStage:
     """The steps of the module.
@@ -139,6 +140,9 @@ def three_stage(
     iterate : bool
     tol, max_iter : float, int
         Of the fixed point.
+    correction : ndarray, shape (K,), optional
+        What standard deviations are multiplied by in the weight of J, such as the roots of
+        N / (N - p_j); not in one that is heteroscedastic.
     callback : callable, optional
         Called with every `Step`; a true return value stops.
 
@@ -170,7 +174,7 @@ def three_stage(
 
         found = three_stage(
             inner, design, rank, method, whole=None if whole is None else scaled,
-            iterate=iterate, tol=tol, max_iter=max_iter, callback=callback,
+            iterate=iterate, tol=tol, max_iter=max_iter, correction=correction, callback=callback,
         )  # fmt: skip
         return replace(
             found,
@@ -213,7 +217,8 @@ def three_stage(
         if (callback is not None and callback(rounds[-1])) or (iterate and change <= tol):
             break
     last = form_at(first_g, first_cov)
-    over = last if isinstance(last, RobustGMMForm) else OverIdentified(rows.design, first_cov)
+    weight = first_cov if correction is None else first_cov.scaled(correction)
+    over = last if isinstance(last, RobustGMMForm) else OverIdentified(rows.design, weight)
     J = over.statistic(rows.Y)
     return ThreeStage(
         method, whole is not None, iterate, g, E, step.cov, step.at_bound, J, design.over.P,
