@@ -10,7 +10,7 @@ from scipy import stats
 
 from sm_alsgls.border.arguments import came, choice, is_label
 from sm_alsgls.border.names import close
-from sm_alsgls.exceptions import InsufficientRowsError, OptionError
+from sm_alsgls.exceptions import InsufficientRowsError, NotApplicableError, OptionError
 from sm_alsgls.results.covariance import sigma_inference
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import factors, factors_left
@@ -147,6 +147,10 @@ def grs_test(estimate: Estimate, variable: str | None = None, method: str = "aut
 
 def _check_shared(estimate: Estimate) -> None:
     instead = "use test_across(variable)"
+    if estimate.moments is not None:
+        raise NotApplicableError(
+            f"grs_test is that of least squares, and these regressors are instrumented; {instead}"
+        )
     if not estimate.complete:
         raise OptionError(f"grs_test needs complete rows, and cells are missing; {instead}")
     if estimate.model.restrictions is not None or not estimate.labels.own:

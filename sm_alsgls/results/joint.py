@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -336,6 +337,18 @@ def _hotelling(estimate: Estimate, R: np.ndarray, q: np.ndarray, nu: float) -> _
     return _Found(Q * left / (nu * m), float(m), left, "Hotelling", "", m)
 
 
+def _working(estimate: Estimate, R: np.ndarray, q: np.ndarray, note: str) -> _Found:
+    """What `residual_test` is to likelihoods, of moments: by cov_type="sandwich"."""
+    choice = replace(estimate.choice, cov_type="sandwich", kwds={"dof": "p+r"})
+    again = estimate.with_covariance(choice, estimate.use_t)
+    m, V = len(R), covariance(again)
+    nu = V.joint_df(R) if isinstance(V, OwnLaw) else float(estimate.df.fewest)
+    if 2 * m > nu:
+        why = f"{m} hypotheses are many for {nu:.0f} degrees of freedom"
+        return _bonferroni(again, R, q, f"{note}; {why}")
+    return _hotelling(again, R, q, nu)._replace(note=note)
+
+
 def _model_based(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
     """F where Sigma = F F' + D is to be trusted, the residuals' covariance where it is not."""
     m, equations = len(R), _equations(estimate, R)
@@ -350,9 +363,8 @@ def _model_based(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
                 f"(p-value {left.pvalue:.2g})"
             )
             if estimate.sample.available:
-                return residual_test(
-                    estimate, R, q, f"{why}: their own covariance is used, not Sigma"
-                )
+                test = residual_test if estimate.moments is None else _working
+                return test(estimate, R, q, f"{why}: their own covariance is used, not Sigma")
             note = f"{why}, and this test trusts the rank; the data to do without it are gone"
     S, s = _orthogonal(estimate, R, q)
     gap = _gap(estimate, S, s)

@@ -271,7 +271,16 @@ class PerEquation(Linear, Protocol):
     """A design whose equations have bases and coefficients of their own, X_j = Q_j R_j.
 
     gamma_j = R_j beta_j and Q_j'Q_j = I. ``lift`` and ``drop`` are the identity.
+
+    Attributes
+    ----------
+    symmetric : bool
+        Whether ``project`` is the transpose of ``fitted``. It is not where regressors are
+        instrumented (`sm_alsgls.core.instruments.design`): such a design has least squares, which
+        are two-stage ones, and no `Normal`.
     """
+
+    symmetric: bool
 
     def columns(self, j: int) -> slice:
         """Where beta_j sits in ``to_params``."""

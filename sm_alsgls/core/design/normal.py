@@ -27,6 +27,7 @@ import numpy as np
 from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
 
@@ -48,6 +49,11 @@ class NormalEquations:
     ) -> None:
         self.design, self.cov, self._n_obs, self._ridge = design, cov, n_obs, ridge
         self._free = design.free
+        if not self._free.symmetric:
+            raise NotApplicableError(
+                "GLS of a likelihood has no meaning with instruments, whose normal matrix is not "
+                "symmetric; LowRank3SLS solves what has"
+            )
         # Of a small system what a call costs is what a product costs.
         self._plain = self._free is design
         large = design.n * design.K > _LARGE

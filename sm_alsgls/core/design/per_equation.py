@@ -168,6 +168,8 @@ class Design:
             for i, j in enumerate(group.equations):
                 self._slices[j] = (group, i)
 
+    #: ``project`` is the transpose of ``fitted``.
+    symmetric = True
     #: Coefficients are free, and their equation's own.
     restricted = False
     #: Fitted values are zero where coefficients are.

@@ -179,6 +179,9 @@ class Instrumented(Design):
     True
     """
 
+    #: Fitted with X, projected with Xhat.
+    symmetric = False
+
     def __init__(
         self, blocks: Sequence[Array], instruments: Sequence[Array], n_obs: int | None = None
     ) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from sm_alsgls.core.design.restricted import Restrictions
 from sm_alsgls.core.instruments.design import (
     DependentInstrumentsError,
     Instrumented,
@@ -12,7 +13,8 @@ from sm_alsgls.core.instruments.design import (
 )
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.instrumented import instrumented_rows
-from sm_alsgls.exceptions import ShapeError
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import NotApplicableError, ShapeError
 from tests.core.instruments.twin import system
 
 
@@ -119,3 +121,12 @@ def test_what_is_not_identified():
         Instrumented([X[:, :1]], [rng.standard_normal((20, 5))], 5)
     with pytest.raises(ShapeError):
         Instrumented([X], [Z[:-1]])
+
+
+def test_a_likelihoods_normal_matrix_is_refused(made):
+    *_, design = made
+    problem_cov = LowRankDiag.diagonal(np.ones(4))
+    for one in (design, Restrictions(np.eye(1, design.P), np.zeros(1)).bind(design)):
+        with pytest.raises(NotApplicableError, match="not symmetric"):
+            one.normal(problem_cov, 60)
+    assert design.hat.normal(problem_cov, 60).apply(np.ones(design.P)).shape == (design.P,)
