@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
@@ -320,6 +321,9 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         said = weak_instruments(estimate)
         if said:
             warnings.warn(said, WeakInstrumentWarning, stacklevel=2)
+            doubts = (f"{said[0].upper()}{said[1:]}.",)
+            header = ThreeStageHeader(self.rank_method, reason, doubts)
+            estimate = replace(estimate, describe=header)
         return LowRank3SLSResultsWrapper(LowRank3SLSResults(self, estimate))
 
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRank3SLSResultsWrapper:
