@@ -81,6 +81,8 @@ class ThreeStage:
     steps : tuple of Step
     converged : bool
     status : str
+    tol, max_iter : float, int
+        What the fixed point was asked to be.
     """
 
     method: str
@@ -97,6 +99,8 @@ class ThreeStage:
     steps: tuple[Step, ...]
     converged: bool
     status: str
+    tol: float
+    max_iter: int
 
 
 def form_of(
@@ -222,7 +226,7 @@ def three_stage(
     J = over.statistic(rows.Y)
     return ThreeStage(
         method, whole is not None, iterate, g, E, step.cov, step.at_bound, J, design.over.P,
-        first_g, first_cov, tuple(rounds), converged, status,
+        first_g, first_cov, tuple(rounds), converged, status, tol, max_iter,
     )  # fmt: skip
 
 
