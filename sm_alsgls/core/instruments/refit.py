@@ -77,8 +77,13 @@ class Way:
             order, found.method, found.robust, found.iterated, found.tol, found.max_iter, correction
         )
 
-    def again(self, problem: Problem, whole: Callable[[], Rows]) -> Again:
-        """Estimate a problem of an `Instrumented` design; ``whole`` as `form_found` has it."""
+    def again(
+        self, problem: Problem, whole: Callable[[], Rows], near: Covariance | None = None
+    ) -> Again:
+        """Estimate a problem of an `Instrumented` design.
+
+        ``whole`` is as `form_found` has it, ``near`` a Sigma from which the first is looked for.
+        """
         found = three_stage(
             problem,
             cast(Instrumented, problem.design.free),
@@ -88,6 +93,7 @@ class Way:
             iterate=self.iterated,
             tol=self.tol,
             max_iter=self.max_iter,
+            near=near,
         )
         return Again(problem, found, self.correction, whole)
 

@@ -191,7 +191,10 @@ def three_stage(
     rows = problem_rows(problem, design) if whole is None else _less_origin(problem, whole())
     L = tied_basis(problem.design)
     g, E = problem.gamma_ols, problem.E_ols
-    step = sigma_of_residuals(problem, rank)
+    if near is None:
+        step = sigma_of_residuals(problem, rank)
+    else:
+        step = problem.sigma_step(E, rank, near=near, gtol=_SIGMA)
     scale = np.sqrt(design.expand(s))
     rounds: list[Step] = []
     converged, status = True, _STATUS[method]

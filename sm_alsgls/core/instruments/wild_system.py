@@ -39,6 +39,7 @@ from sm_alsgls.core.replicates import replicates
 from sm_alsgls.core.rows.instrumented import InstrumentedRows
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import IterationError, SystemInputError
 
 Array = np.ndarray
@@ -69,9 +70,14 @@ class WholeSystem:
     way: Way
 
     def estimated(
-        self, blocks: Sequence[Array], Y: Array, binding: Binding | None = None
+        self,
+        blocks: Sequence[Array],
+        Y: Array,
+        *,
+        binding: Binding | None = None,
+        near: Covariance | None = None,
     ) -> Again:
-        """The estimate of regressors and responses on these instruments.
+        """The estimate of regressors and responses on these instruments, Sigma ``near`` one.
 
         Raises
         ------
@@ -83,7 +89,7 @@ class WholeSystem:
         problem = Problem.from_rows(
             rows, self.options, law=self.law, binding=binding, free=lambda _: design
         )
-        return self.way.again(problem, lambda: WholeRows(design, Y))
+        return self.way.again(problem, lambda: WholeRows(design, Y), near)
 
     def places(self) -> Array:
         """The equation of every parameter, (P,)."""
@@ -106,6 +112,8 @@ class SystemNull:
         Regressors less their first-stage residuals, and these, rescaled; 0 of exogenous ones.
     u : ndarray, shape (N, K)
         Rescaled residuals.
+    sigma : Covariance
+        Of 2SLS residuals under the null, from which draws look for theirs.
     code : ndarray of int, shape (N,), optional
         The cluster of each row. Default: rows are their own.
     """
@@ -117,6 +125,7 @@ class SystemNull:
     means: list[Array]
     V: list[Array]
     u: Array
+    sigma: Covariance
     code: Array | None = None
 
     @property
@@ -134,7 +143,8 @@ class SystemNull:
     def t(self, signs: Array) -> float:
         """Step 4: t* of a draw; NaN where it is not identified."""
         try:
-            return self.system.estimated(*self.drawn(signs)).t(self.at, self.value)
+            again = self.system.estimated(*self.drawn(signs), near=self.sigma)
+            return again.t(self.at, self.value)
         except (SystemInputError, IterationError, np.linalg.LinAlgError):
             return float("nan")
 
@@ -152,7 +162,7 @@ def system_under_null(
     R = np.zeros((1, len(own)))
     R[0, at] = 1.0
     held = Restrictions(R, np.array([float(value)]))
-    again = system.estimated(system.blocks, system.Y, held)
+    again = system.estimated(system.blocks, system.Y, binding=held)
     beta = again.problem.design.to_beta(again.found.g)
     N, K = system.Y.shape
     u, means, residuals = np.empty((N, K), order="F"), [], []
@@ -165,7 +175,8 @@ def system_under_null(
         means.append(X - V)
         residuals.append(V * np.sqrt(N / (N - Z.shape[1])))
         u[:, j] = e * np.sqrt(N / (N - len(beta[j]) + (j == own[at])))
-    return SystemNull(system, at, float(value), list(beta), means, residuals, u, code)
+    sigma = again.found.first_cov
+    return SystemNull(system, at, float(value), list(beta), means, residuals, u, sigma, code)
 
 
 def efficient_residuals(X: Array, Z: Array, u: Array) -> Array:
