@@ -156,7 +156,7 @@ def diagonality_test(
         note = "" if reps else _LR_NOTE
     else:
         _complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
-        if estimate.moments is not None and (method == "lm_adj" or errors == "gaussian" and reps):
+        if estimate.moments is not None and (method == "lm_adj" or (errors == "gaussian" and reps)):
             raise NotApplicableError(
                 f"{'lm_adj' if method == 'lm_adj' else 'a Gaussian draw'} has the moments of least "
                 "squares' residuals, and those of 2SLS have others; use method='lm_robust', or "

@@ -218,7 +218,8 @@ def anderson_rubin(
 
 class Endogenous(NamedTuple):
     """An endogenous coefficient: its name and position among parameters, the equation that owns it
-    by name and number, and which of the endogenous regressors there."""
+    by name and number, and which of the endogenous regressors there.
+    """
 
     name: str
     at: int

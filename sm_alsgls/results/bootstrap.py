@@ -166,9 +166,7 @@ def asked(
     progress, guarded = flag(progress, "progress"), _guarded(statistic, n_jobs)
     source = generator(rng) or np.random.default_rng(0)
     entropy = source.integers(0, 2**63, 2).tolist()
-    return Asked(
-        reps, n_jobs, progress, guarded, np.random.SeedSequence(entropy).spawn(reps)
-    )
+    return Asked(reps, n_jobs, progress, guarded, np.random.SeedSequence(entropy).spawn(reps))
 
 
 def collected(
