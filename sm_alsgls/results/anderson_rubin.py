@@ -27,7 +27,7 @@ from sm_alsgls.results.selection import positions
 from sm_alsgls.results.summary_text import SystemSummary
 
 # Values whose squares are floats.
-_MOST = 1e100
+LARGEST_VALUE = 1e100
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,7 +82,7 @@ class AndersonRubinTest:
 
     def contains(self, value: float) -> bool:
         """Whether the set has ``value``, which is that the test does not reject it."""
-        value = number(value, "value", least=-_MOST, most=_MOST)
+        value = number(value, "value", least=-LARGEST_VALUE, most=LARGEST_VALUE)
         return any(low <= value <= high for low, high in self.intervals)
 
     @property
@@ -199,7 +199,7 @@ def anderson_rubin(
     >>> res.anderson_rubin("y2_x1", 1.0).kind
     'line'
     """
-    value, alpha = number(value, "value", least=-_MOST, most=_MOST), level(alpha)
+    value, alpha = number(value, "value", least=-LARGEST_VALUE, most=LARGEST_VALUE), level(alpha)
     robust, system = estimate.instrumented.robust, instruments_of(estimate)
     name, at, owner, j, which = endogenous_at(estimate, param, "anderson_rubin")
     endogenous = system.endogenous[j]

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from sm_alsgls.core.second_order.curvature import Curvature
-from sm_alsgls.results import criteria, nested, plots, tables
 from sm_alsgls.results import bootstrap as refits
+from sm_alsgls.results import criteria, nested, plots, tables
 from sm_alsgls.results import restriction_tests as restrictions
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults

@@ -11,7 +11,7 @@ from statsmodels.iolib.table import SimpleTable
 from sm_alsgls.border.arguments import number
 from sm_alsgls.core.instruments.wild_system import WholeSystem, system_under_null, wild_draws
 from sm_alsgls.exceptions import InsufficientRowsError, NotApplicableError, UnderidentifiedError
-from sm_alsgls.results.anderson_rubin import endogenous_at
+from sm_alsgls.results.anderson_rubin import LARGEST_VALUE, endogenous_at
 from sm_alsgls.results.bootstrap import asked
 from sm_alsgls.results.cov_types import clusters
 from sm_alsgls.results.estimate import Estimate
@@ -101,7 +101,7 @@ class WildTest:
 
 def wild_test(
     estimate: Estimate,
-    param: str,
+    param: str | int,
     value: float = 0.0,
     reps: int = 999,
     *,
@@ -179,7 +179,7 @@ def wild_test(
     0.005
     """
     these = asked(reps, n_jobs, rng, False, least=1)
-    value = number(value, "value")
+    value = number(value, "value", least=-LARGEST_VALUE, most=LARGEST_VALUE)
     found = endogenous_at(estimate, param, "wild_test")
     if estimate.sample.problem.design.restricted:
         raise NotApplicableError(
