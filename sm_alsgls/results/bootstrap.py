@@ -15,7 +15,7 @@ from sm_alsgls.border.arguments import choice, count, flag, function, generator,
 from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate
 from sm_alsgls.core.maximise.bootstrap import bootstrap as refits_of
 from sm_alsgls.exceptions import CallableError, OptionError
-from sm_alsgls.results.coefficients import plain_bse
+from sm_alsgls.results.coefficients import fixed, plain_bse
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
@@ -178,10 +178,11 @@ def collected(
 ) -> BootstrapResults:
     """Replicates with the labels of the estimate; ``numbers`` are those of their draws."""
     names, refits = estimate.labels.params, [one for one, _ in drawn]
+    none = fixed(estimate)  # zeros, where a variance may be a rounding error
     index = None if numbers is None else pd.Index(numbers, name="draw")
     return BootstrapResults(
         pd.DataFrame([one.params for one in refits], index, names),
-        pd.DataFrame([one.bse for one in refits], index, names),
+        pd.DataFrame([np.where(none, 0.0, one.bse) for one in refits], index, names),
         pd.Series(estimate.params, index=names),
         pd.Series(plain_bse(estimate), index=names),
         [value for _, value in drawn] if these.statistic is not None else [],

@@ -102,9 +102,11 @@ def plain_bse(estimate: Estimate) -> np.ndarray:
     instruments it is the covariance of the form at the Sigma that it was weighted with.
     """
     if estimate.moments is not None:
-        return np.sqrt(weighted_covariance(estimate).variances())
-    sigma = estimate.sigma.scaled(estimate.df.correction)
-    return np.sqrt(estimate.sample.problem.covariance(sigma).variances())
+        variances = weighted_covariance(estimate).variances()
+    else:
+        sigma = estimate.sigma.scaled(estimate.df.correction)
+        variances = estimate.sample.problem.covariance(sigma).variances()
+    return np.sqrt(np.where(fixed(estimate), 0.0, variances))
 
 
 @kept

@@ -234,7 +234,7 @@ def weak_instruments(estimate: Estimate) -> str:
         if len(at) > 1:
             part = partial_out(system.used_blocks[j], system.used_instruments[j], endogenous)
             table = pd.DataFrame(_statistics(part, roots), columns=list(_COLUMNS))
-            bad = _margin(table) < 1.0
+            bad = (_compared(table) < table["effective_f_critical"]).to_numpy(bool)
         weak += [f"{system.names[j]}_{system.columns[j][i]}" for i in at[bad[: len(at)]]]
     return _said(weak, total)
 
