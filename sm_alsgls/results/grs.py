@@ -90,8 +90,6 @@ def grs_test(estimate: Estimate, variable: str | None = None, method: str = "aut
         variable.
     InsufficientRowsError
         "exact" with fewer than K degrees of freedom.
-    NotApplicableError
-        The equations have instruments.
 
     References
     ----------
@@ -109,11 +107,6 @@ def grs_test(estimate: Estimate, variable: str | None = None, method: str = "aut
     ('exact', 10.0, 47.0, 0.201)
     """
     method = choice(method, "method", METHODS)
-    if estimate.moments is not None:
-        raise NotApplicableError(
-            "grs_test is of least squares, whose law is known at any number of rows; estimates "
-            "with instruments have none like it: use test_across(variable)"
-        )
     _check_shared(estimate)
     name, at = _position(estimate, variable)
     K, p = estimate.neqs, int(estimate.p[0])

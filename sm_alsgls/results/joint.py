@@ -19,7 +19,6 @@ from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.core.design.base import Bread
 from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, RestrictionError
 from sm_alsgls.results.coefficients import bse, df_of, of_combinations
-from sm_alsgls.results.cov_types import choose
 from sm_alsgls.results.covariance import beside_leverage, covariance
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance
 from sm_alsgls.results.factors import factors_left
@@ -253,16 +252,13 @@ def residual_test(estimate: Estimate, R: np.ndarray, q: np.ndarray, note: str = 
     """Hotelling's test with the residuals' own covariance S in place of Sigma.
 
     Where all designs are equal it is exact under normality for hypotheses of the form
-    A B c = 0, B (K, p) the coefficients: Gibbons, Ross and Shanken (1989). With instruments it is
-    Hotelling's with the fewest degrees of freedom of an equation.
+    A B c = 0, B (K, p) the coefficients: Gibbons, Ross and Shanken (1989).
     """
     m, sample = len(R), estimate.sample
     if not sample.available:
         raise DataRemovedError(
             "a joint test with the residuals' covariance needs the data; test before remove_data()"
         )
-    if estimate.moments is not None:
-        return _instrumented(estimate, R, q, note)
     problem = sample.problem
     E, sigma = estimate.sample.E, estimate.sigma
     bread = problem.covariance(sigma)
@@ -298,18 +294,6 @@ def residual_test(estimate: Estimate, R: np.ndarray, q: np.ndarray, note: str = 
     return _Found(
         Q * left / (eta * m), float(m), left if exact else min(left, nu), "Hotelling", said, m
     )
-
-
-def _instrumented(estimate: Estimate, R: np.ndarray, q: np.ndarray, note: str) -> _Found:
-    """`residual_test` of moments: S in the weights on the errors that the estimator gave them."""
-    choice = choose("sandwich", {}, estimate.debiased, estimate.model.provenance)
-    again = estimate.with_covariance(choice, estimate.use_t)
-    V, m = covariance(again), len(R)
-    nu = V.joint_df(R) if isinstance(V, OwnLaw) else estimate.df.fewest
-    if 2 * m > nu:
-        why = f"{m} hypotheses are many for {nu:.0f} degrees of freedom"
-        return _bonferroni(estimate, R, q, f"{note}; {why}" if note else why)
-    return _hotelling(again, R, q, nu)._replace(note=note)
 
 
 def _least_squares(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:

@@ -1,7 +1,5 @@
 """bootstrap() of LowRank3SLS: rows of everything are drawn, and everything estimated again."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -22,19 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NoReturn
 
 import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.design.bases import DependentColumnsError, bases
 from sm_alsgls.core.design.per_equation import Design
-from sm_alsgls.exceptions import (
-    InstrumentError,
-    NotApplicableError,
-    ShapeError,
-    UnderidentifiedError,
-)
+from sm_alsgls.exceptions import InstrumentError, ShapeError, UnderidentifiedError
 
 Array = np.ndarray
 
@@ -239,15 +233,6 @@ class Instrumented(Design):
     def first_stage(self, g: Array) -> Array:
         """Xhat_j beta_j, (n, K) Fortran-ordered."""
         return super().fitted(g)
-
-    def normal(self, *args: object, **kwargs: object) -> NoReturn:
-        """There is none: NotApplicableError. Normal equations of GLS take one face for both."""
-        raise NotApplicableError(
-            "regressors that move with the errors have no normal equations of least squares, and "
-            "no covariance that is their inverse: see sm_alsgls.core.instruments.base.Form"
-        )
-
-    variance = normal
 
     def face_project(self, M: Array) -> Array:
         """The transpose of ``fitted``: Xt_j'm_j, (P,)."""

@@ -126,6 +126,7 @@ def three_stage(
     tol: float = 1e-8,
     max_iter: int = 500,
     correction: Array | None = None,
+    near: Covariance | None = None,
     callback: Callable[[Step], object] | None = None,
 ) -> ThreeStage:
     """The steps of the module.
@@ -147,6 +148,8 @@ def three_stage(
     correction : ndarray, shape (K,), optional
         What standard deviations are multiplied by in the weight of J, such as the roots of
         N / (N - p_j); not in one that is heteroscedastic.
+    near : Covariance, optional
+        Where the first Sigma is looked for, as in a bootstrap. Default: everywhere.
     callback : callable, optional
         Called with every `Step`; a true return value stops.
 
@@ -179,6 +182,7 @@ def three_stage(
         found = three_stage(
             inner, design, rank, method, whole=None if whole is None else scaled,
             iterate=iterate, tol=tol, max_iter=max_iter, correction=correction, callback=callback,
+            near=None if near is None else near.scaled(1.0 / c),
         )  # fmt: skip
         return replace(
             found,

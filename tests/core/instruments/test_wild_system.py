@@ -22,7 +22,7 @@ TOLD = [np.array([False, True]), np.array([False, True])] + [np.array([False, Fa
 
 def whole(method, rank, data, told=TOLD, iterated=False):
     blocks, instruments, Y, *_ = data
-    N, K = Y.shape
+    N = len(Y)
     p = np.array([X.shape[1] for X in blocks])
     correction = np.sqrt(N / (N - p)) if method == "2sls" else np.sqrt(N / (N - p - 1.0))
     law = law_of(rank)
@@ -42,7 +42,7 @@ def two_steps(method, blocks, instruments, Y):
 def by_hand(method, data, j, value, s, correction):
     """A draw with whole matrices: the column of the null is left out of its equation."""
     blocks, instruments, Y, *_ = data
-    N, K = Y.shape
+    N = len(Y)
     held, target = [*blocks], Y.copy()
     target[:, j] -= value * blocks[j][:, -1]
     held[j] = blocks[j][:, :-1]
