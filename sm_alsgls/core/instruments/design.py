@@ -282,7 +282,7 @@ class Instrumented(Design):
         bases = super().turned(order)
         turns = [self.basis(j).T @ bases.basis(j) for j in range(self.K)]
         design: Instrumented = object.__new__(Instrumented)
-        design.q, design.exogenous, design.over = self.q, self.exogenous, self.over
+        design.q, design.exogenous = self.q, self.exogenous
         design._maps = [
             (first @ turn, over) for (first, over), turn in zip(self._maps, turns, strict=True)
         ]
@@ -295,7 +295,8 @@ class Instrumented(Design):
                 [bases.beta_map(j) for j in js]
             )
 
-        design._open(self.n, self.p, bases.shared, made)
+        over = [self.over.basis(j).T for j in range(self.K)]
+        design._stand(self.n, self.p, bases.shared, made, over)
         return design
 
     def on_rows(self, blocks: Sequence[Array], instruments: Sequence[Array]) -> Instrumented:
