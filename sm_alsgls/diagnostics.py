@@ -29,7 +29,7 @@ from sm_alsgls.core.residuals.correlation import (
 )
 from sm_alsgls.core.residuals.wild_signs import evened, turned
 from sm_alsgls.covariance.base import factors_of
-from sm_alsgls.exceptions import InsufficientRowsError, OptionError
+from sm_alsgls.exceptions import InsufficientRowsError, NotApplicableError, OptionError
 from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.factors import factors
@@ -156,6 +156,12 @@ def diagonality_test(
         note = "" if reps else _LR_NOTE
     else:
         _complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
+        if estimate.moments is not None and (method == "lm_adj" or (errors == "gaussian" and reps)):
+            raise NotApplicableError(
+                f"{'lm_adj' if method == 'lm_adj' else 'a Gaussian draw'} has the moments of least "
+                "squares' residuals, and those of 2SLS have others; use method='lm_robust', or "
+                "'lm' or 'cd' without reps="
+            )
         # Rows have scales of their own: compressed ones would not do.
         whole = estimate.sample.problem if method != "lm_robust" else _all_rows(estimate)
         statistic, note = _STATISTICS[method](whole), ""

@@ -157,5 +157,9 @@ class WeakInstrumentWarning(AlsglsWarning):
     """Instruments say little about an endogenous regressor: estimates lean towards OLS."""
 
 
+class BootstrapWarning(AlsglsWarning):
+    """Draws of a bootstrap that identify no estimate were left out; the message says why."""
+
+
 class CovarianceWarning(AlsglsWarning):
     """A robust covariance is not what it should be in this sample; the message says where."""

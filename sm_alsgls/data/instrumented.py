@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
+import pandas as pd
 
 from sm_alsgls.border.arguments import flag
 from sm_alsgls.core.design.base import PerEquation
@@ -95,6 +96,30 @@ class InstrumentedSystem(System):
     def used_instruments(self) -> Sequence[np.ndarray]:
         """The instruments times the roots of the weights."""
         return self.cells.used_blocks(self.instruments)
+
+    def drawn(self, rows: np.ndarray) -> InstrumentedSystem:
+        """The system of some rows, each as often as it is in ``rows`` (n,), for bootstraps.
+
+        Weights are drawn with the rows, and normalised to the mean 1 that those of a system have.
+        """
+        n, K = len(rows), len(self.names)
+        used = None
+        if self.cells.weights is not None:
+            w = normalised(self.cells.weights[rows], np.ones((n, 1), dtype=bool))
+            used = Cells(n, K, None, w)
+        made = {id(A): np.asarray(A)[rows] for A in self.arrays}
+        return InstrumentedSystem(
+            self.names,
+            pd.RangeIndex(n),
+            made[id(self.Y)],
+            [made[id(X)] for X in self.blocks],
+            self.columns,
+            named=self.named,
+            used=used,
+            instruments=[made[id(Z)] for Z in self.instruments],
+            instrument_columns=self.instrument_columns,
+            told=self.endogenous,
+        )
 
     # -- which variable is what ------------------------------------------------------------
 

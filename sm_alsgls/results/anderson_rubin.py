@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from statsmodels.iolib.summary import forg
@@ -26,7 +27,7 @@ from sm_alsgls.results.selection import positions
 from sm_alsgls.results.summary_text import SystemSummary
 
 # Values whose squares are floats.
-_MOST = 1e100
+LARGEST_VALUE = 1e100
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +82,7 @@ class AndersonRubinTest:
 
     def contains(self, value: float) -> bool:
         """Whether the set has ``value``, which is that the test does not reject it."""
-        value = number(value, "value", least=-_MOST, most=_MOST)
+        value = number(value, "value", least=-LARGEST_VALUE, most=LARGEST_VALUE)
         return any(low <= value <= high for low, high in self.intervals)
 
     @property
@@ -198,19 +199,58 @@ def anderson_rubin(
     >>> res.anderson_rubin("y2_x1", 1.0).kind
     'line'
     """
+    value, alpha = number(value, "value", least=-LARGEST_VALUE, most=LARGEST_VALUE), level(alpha)
+    robust, system = estimate.instrumented.robust, instruments_of(estimate)
+    name, at, owner, j, which = endogenous_at(estimate, param, "anderson_rubin")
+    endogenous = system.endogenous[j]
+    part = partial_out(system.used_blocks[j], system.used_instruments[j], endogenous)
+    y = system.Y[:, j] * system.cells.root[:, 0]
+    choice = estimate.choice
+    if choice.cov_type == "nonrobust" and robust:
+        choice = CovarianceChoice("HC1", {}, "")  # as the weight of its moments is
+    test, note = _test_of(choice, y, part, which, owner)
+    found = test.test(value)
+    return AndersonRubinTest(
+        name, value, found.statistic, found.pvalue, found.num, found.denom,
+        test.confidence_set(alpha), alpha, float(estimate.params[at]), note,
+    )  # fmt: skip
+
+
+class Endogenous(NamedTuple):
+    """An endogenous coefficient: its name and position among parameters, the equation that owns it
+    by name and number, and which of the endogenous regressors there.
+    """
+
+    name: str
+    at: int
+    owner: str
+    j: int
+    which: int
+
+
+def endogenous_at(estimate: Estimate, param: Any, by: str) -> Endogenous:
+    """The endogenous coefficient that ``by``, a test of one, was asked about.
+
+    Raises
+    ------
+    OptionError
+        There is no such coefficient, or several equations share it.
+    InstrumentError
+        The regressor is exogenous.
+    NotApplicableError
+        The equations have no instruments.
+    """
     labels = estimate.labels
     at = positions(param, labels.params, "param")
     if at.ndim:
-        raise OptionError(
-            "anderson_rubin tests one coefficient; param is its name, or its position"
-        )
+        raise OptionError(f"{by} tests one coefficient; param is its name, or its position")
     name, owner = labels.params[int(at)], labels.owners[int(at)]
-    value, alpha = number(value, "value", least=-_MOST, most=_MOST), level(alpha)
-    robust, system = estimate.instrumented.robust, instruments_of(estimate)
+    _ = estimate.instrumented
+    system = instruments_of(estimate)
     if not owner:
         raise OptionError(
-            f"param: {name!r} is common to several equations, and anderson_rubin tests the "
-            "coefficient of one; fit the model without common coefficients"
+            f"param: {name!r} is common to several equations, and {by} tests the coefficient of "
+            "one; fit the model without common coefficients"
         )
     j = labels.position[owner]
     i = int(np.flatnonzero(np.arange(labels.P)[labels.columns(j)] == at)[0])
@@ -222,18 +262,7 @@ def anderson_rubin(
             f"param: {name!r} is exogenous in equation {owner!r}, its own instrument, so weak "
             f"instruments do not concern its test, wald_test(); {there}"
         )
-    part = partial_out(system.used_blocks[j], system.used_instruments[j], endogenous)
-    y = system.Y[:, j] * system.cells.root[:, 0]
-    which = int(np.count_nonzero(endogenous[:i]))
-    choice = estimate.choice
-    if choice.cov_type == "nonrobust" and robust:
-        choice = CovarianceChoice("HC1", {}, "")  # as the weight of its moments is
-    test, note = _test_of(choice, y, part, which, owner)
-    found = test.test(value)
-    return AndersonRubinTest(
-        name, value, found.statistic, found.pvalue, found.num, found.denom,
-        test.confidence_set(alpha), alpha, float(estimate.params[int(at)]), note,
-    )  # fmt: skip
+    return Endogenous(name, int(at), owner, j, int(np.count_nonzero(endogenous[:i])))
 
 
 def _test_of(

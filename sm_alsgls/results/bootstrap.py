@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from sm_alsgls.border.arguments import choice, count, flag, function, generator,
 from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate
 from sm_alsgls.core.maximise.bootstrap import bootstrap as refits_of
 from sm_alsgls.exceptions import CallableError, OptionError
-from sm_alsgls.results.coefficients import plain_bse
+from sm_alsgls.results.coefficients import fixed, plain_bse
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
@@ -39,6 +39,9 @@ class BootstrapResults:
         What ``statistic`` returned for each replicate.
     converged : ndarray of bool (reps,)
     method : str
+    failed : int
+        Draws of rows that did not identify the system, which are in none of the others: the index
+        of ``params`` has the numbers of those that are.
     """
 
     params: pd.DataFrame
@@ -48,6 +51,7 @@ class BootstrapResults:
     statistics: list[Any] = field(repr=False)
     converged: np.ndarray = field(repr=False)
     method: str
+    failed: int = 0
 
     @property
     def reps(self) -> int:
@@ -139,6 +143,55 @@ class _Statistic:
             ) from error
 
 
+class Asked(NamedTuple):
+    """Arguments of any bootstrap, read."""
+
+    reps: int
+    n_jobs: int
+    progress: bool
+    statistic: _Statistic | None
+    seeds: list[np.random.SeedSequence]
+
+
+def asked(
+    reps: Any, n_jobs: Any, rng: Any, progress: Any, statistic: Any = None, least: int = 2
+) -> Asked:
+    """Read them; every replicate has a random stream of its own.
+
+    Raises
+    ------
+    OptionError, ArgumentTypeError
+    """
+    reps, n_jobs = count(reps, "reps", least), count(n_jobs, "n_jobs", 1, _MOST_JOBS)
+    progress, guarded = flag(progress, "progress"), _guarded(statistic, n_jobs)
+    source = generator(rng) or np.random.default_rng(0)
+    entropy = source.integers(0, 2**63, 2).tolist()
+    return Asked(reps, n_jobs, progress, guarded, np.random.SeedSequence(entropy).spawn(reps))
+
+
+def collected(
+    estimate: Estimate,
+    drawn: list[tuple[Replicate, Any]],
+    these: Asked,
+    method: str,
+    numbers: list[int] | None = None,
+) -> BootstrapResults:
+    """Replicates with the labels of the estimate; ``numbers`` are those of their draws."""
+    names, refits = estimate.labels.params, [one for one, _ in drawn]
+    none = fixed(estimate)  # zeros, where a variance may be a rounding error
+    index = None if numbers is None else pd.Index(numbers, name="draw")
+    return BootstrapResults(
+        pd.DataFrame([one.params for one in refits], index, names),
+        pd.DataFrame([np.where(none, 0.0, one.bse) for one in refits], index, names),
+        pd.Series(estimate.params, index=names),
+        pd.Series(plain_bse(estimate), index=names),
+        [value for _, value in drawn] if these.statistic is not None else [],
+        np.array([one.converged for one in refits]),
+        method,
+        these.reps - len(drawn),
+    )
+
+
 def _guarded(statistic: Callable[[Replicate], Any] | None, n_jobs: int) -> _Statistic | None:
     """The statistic with its errors chained; one that several processes cannot share is refused."""
     of = function(statistic, "statistic", "a Replicate")
@@ -196,15 +249,10 @@ def bootstrap(
             f"method={method!r} draws whole rows of residuals, and rows have different cells; use "
             "'parametric' or 'wild', which keep every row's own"
         )
-    reps, n_jobs = count(reps, "reps", 2), count(n_jobs, "n_jobs", 1, _MOST_JOBS)
+    these = asked(reps, n_jobs, rng, progress, statistic)
     if block_length is None:
         block_length = max(1, round(N ** (1 / 3)))
     block_length = count(block_length, "block_length", 1, N, ", the number of rows")
-    progress = flag(progress, "progress")
-    guarded = _guarded(statistic, n_jobs)
-    source = generator(rng) or np.random.default_rng(0)
-    entropy = source.integers(0, 2**63, 2).tolist()
-    seeds: Iterable[np.random.SeedSequence] = np.random.SeedSequence(entropy).spawn(reps)
     sample, counts = estimate.sample, estimate.counts
     E = used_residuals(estimate)
     problem = sample.problem
@@ -220,20 +268,9 @@ def bootstrap(
         estimate.df.correction,
         method,
         block_length,
-        guarded,
+        these.statistic,
     )
-    replicates = refits_of(parent, seeds, n_jobs)
-    if progress:
-        replicates = bar(replicates, total=reps, desc="bootstrap")
-    drawn = list(replicates)
-    names = estimate.labels.params
-    refits = [one for one, _ in drawn]
-    return BootstrapResults(
-        pd.DataFrame([one.params for one in refits], columns=names),
-        pd.DataFrame([one.bse for one in refits], columns=names),
-        pd.Series(estimate.params, index=names),
-        pd.Series(plain_bse(estimate), index=names),
-        [value for _, value in drawn] if guarded is not None else [],
-        np.array([one.converged for one in refits]),
-        method,
-    )
+    replicates = refits_of(parent, these.seeds, these.n_jobs)
+    if these.progress:
+        replicates = bar(replicates, total=these.reps, desc="bootstrap")
+    return collected(estimate, list(replicates), these, method)

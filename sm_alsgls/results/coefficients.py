@@ -16,6 +16,7 @@ from sm_alsgls.data.labels import Columns
 from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionError
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate, OwnDegrees, kept, kept_of_equation
+from sm_alsgls.results.instrumented_covariance import weighted_covariance
 from sm_alsgls.results.selection import combinations as checked
 from sm_alsgls.results.selection import positions
 
@@ -97,10 +98,15 @@ def _doubt_variances(estimate: Estimate) -> None:
 def plain_bse(estimate: Estimate) -> np.ndarray:
     """Roots of the diagonal of H^-1, whatever ``cov_type`` is: what the bootstrap divides by.
 
-    The correction for estimating Sigma, nearly the same in every replicate, cancels there.
+    The correction for estimating Sigma, nearly the same in every replicate, cancels there. With
+    instruments it is the covariance of the form at the Sigma that it was weighted with.
     """
-    sigma = estimate.sigma.scaled(estimate.df.correction)
-    return np.sqrt(estimate.sample.problem.covariance(sigma).variances())
+    if estimate.moments is not None:
+        variances = weighted_covariance(estimate).variances()
+    else:
+        sigma = estimate.sigma.scaled(estimate.df.correction)
+        variances = estimate.sample.problem.covariance(sigma).variances()
+    return np.sqrt(np.where(fixed(estimate), 0.0, variances))
 
 
 @kept

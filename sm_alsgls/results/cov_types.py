@@ -226,16 +226,10 @@ def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
             "cov_type='cluster' needs groups=: one or two labels for each row, for example a "
             "column of the data by its name"
         )
-    labels = rows.per_row(kwds["groups"], "groups", within=_WITHIN)
-    if len(labels) not in (1, 2):
-        raise ShapeError(f"groups may hold one or two groupings, got {len(labels)}")
+    kept, codes = clusters(kwds["groups"], rows)
     # What the rows have, not what the caller passed: that may be of other rows, and may change.
-    kept = [label.to_numpy() for label in labels]
     kwds["groups"] = kept[0] if len(kept) == 1 else np.column_stack(kept)
-    codes = [pd.factorize(label)[0] for label in labels]
     sizes = [int(code.max()) + 1 for code in codes]
-    if min(sizes) < 2:
-        raise OptionError("groups: one cluster only; clustered errors need two or more")
     correction = _correction(kwds)
     kwds["correction"] = correction
     ways = "two-way " if len(codes) == 2 else ""
@@ -253,6 +247,25 @@ def _clustered(kwds: dict[str, Any], rows: Provenance) -> CovarianceChoice:
         float(min(sizes) - 1),
         _CORRECTIONS[correction],
     )
+
+
+def clusters(groups: Any, rows: Provenance, most: int = 2) -> tuple[list[Any], list[np.ndarray]]:
+    """Labels of the rows of the system, and their codes from 0, for each grouping.
+
+    Raises
+    ------
+    ShapeError
+        More than ``most`` groupings.
+    OptionError, NonFiniteError
+    """
+    labels = rows.per_row(groups, "groups", within=_WITHIN)
+    if not 1 <= len(labels) <= most:
+        several = "one or two groupings" if most > 1 else "one grouping"
+        raise ShapeError(f"groups may hold {several}, got {len(labels)}")
+    codes = [pd.factorize(label)[0] for label in labels]
+    if any(int(code.max()) < 1 for code in codes):
+        raise OptionError("groups: one cluster only; clustered errors need two or more")
+    return [label.to_numpy() for label in labels], codes
 
 
 def _correction(kwds: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from sm_alsgls.exceptions import InsufficientRowsError, OptionError
+from sm_alsgls.exceptions import InsufficientRowsError, NotApplicableError, OptionError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import factors
 from sm_alsgls.results.in_sample import used_residuals
@@ -39,6 +39,8 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
     OptionError
         Rank 0; missing cells; or regressors that are the same in all equations, with which
         nothing tells factors that move from factors that do not.
+    NotApplicableError
+        The equations have instruments.
 
     Notes
     -----
@@ -61,6 +63,11 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
     >>> print(f"{res.exogeneity_test().pvalue:.3f}")  # the factor moves with the regressors
     0.014
     """
+    if estimate.moments is not None:
+        raise NotApplicableError(
+            "exogeneity_test asks whether regressors move with the errors, and with instruments "
+            "they may: j_test() and sargan() ask whether the instruments do"
+        )
     F = factors(estimate).loadings
     if estimate.rank == 0:
         raise OptionError(

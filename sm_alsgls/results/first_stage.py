@@ -98,6 +98,16 @@ class FirstStage:
     nobs: int
 
     @property
+    def compared(self) -> pd.Series:
+        """The F that is compared with ``effective_f_critical``: effective, or Sanderson's."""
+        return _compared(self.table)
+
+    @property
+    def margin(self) -> pd.Series:
+        """It over its critical value; below 1 instruments are weak."""
+        return self.compared / self.table["effective_f_critical"]
+
+    @property
     def warning(self) -> str:
         """What there is to warn of, "" where instruments are strong."""
         return _said(self.weak, len(self.table))
@@ -116,7 +126,8 @@ class FirstStage:
         """The table, or of a large system its weakest rows, and what its columns are."""
         table = self.table
         if len(table) > _MOST:
-            table = table.iloc[np.argsort(_margin(table), kind="stable")[:_MOST]]
+            order = np.argsort(self.margin.to_numpy(float), kind="stable")
+            table = table.iloc[order[:_MOST]]
         weak = set(self.weak)
         body = [
             [
@@ -201,11 +212,8 @@ def first_stage(system: InstrumentedSystem) -> FirstStage:
         else pd.MultiIndex.from_arrays([[], []], names=["equation", "regressor"]),
         columns=list(_COLUMNS),
     ).astype({"n_excluded": int, "df_denom": int})
-    weak = [
-        f"{equation}_{name}"
-        for (equation, name), below in zip(table.index, _margin(table) < 1.0, strict=True)
-        if below
-    ]
+    below = (_compared(table) < table["effective_f_critical"]).to_numpy(bool)
+    weak = [f"{equation}_{name}" for equation, name in table.index[below]]
     return FirstStage(table, weak, N)
 
 
@@ -226,7 +234,7 @@ def weak_instruments(estimate: Estimate) -> str:
         if len(at) > 1:
             part = partial_out(system.used_blocks[j], system.used_instruments[j], endogenous)
             table = pd.DataFrame(_statistics(part, roots), columns=list(_COLUMNS))
-            bad = _margin(table) < 1.0
+            bad = (_compared(table) < table["effective_f_critical"]).to_numpy(bool)
         weak += [f"{system.names[j]}_{system.columns[j][i]}" for i in at[bad[: len(at)]]]
     return _said(weak, total)
 
@@ -277,10 +285,8 @@ def _statistics(part: Partialled, one: np.ndarray) -> np.ndarray:
     )  # fmt: skip
 
 
-def _margin(table: pd.DataFrame) -> np.ndarray:
-    """The F that is compared over its critical value."""
-    compared = table["effective_f"].fillna(table["sanderson_windmeijer"])
-    return (compared / table["effective_f_critical"]).to_numpy(float)
+def _compared(table: pd.DataFrame) -> pd.Series:
+    return table["effective_f"].fillna(table["sanderson_windmeijer"])
 
 
 def _number(value: float) -> str:

@@ -17,8 +17,9 @@ from sm_alsgls.core.instruments.covariance import (
     WorkingFormCovariance,
 )
 from sm_alsgls.core.instruments.design import Instrumented
+from sm_alsgls.core.instruments.refit import form_found
 from sm_alsgls.core.instruments.robust import InfluenceCovariance
-from sm_alsgls.core.instruments.three_stage import form_of
+from sm_alsgls.core.instruments.three_stage import Rows
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.data.instrumented import InstrumentedSystem
 from sm_alsgls.exceptions import OptionError
@@ -58,15 +59,20 @@ def first_stages(estimate: Estimate) -> np.ndarray:
 
 def form_at(estimate: Estimate, sigma: Covariance) -> Form:
     """The form of the estimate at a Sigma; a heteroscedastic weight is what it was."""
-    found = estimate.instrumented
-    if not found.robust:
-        return form_of(found.method, design_of(estimate), sigma)
-    design, problem = whole_design(estimate), estimate.sample.problem
-    gamma = problem.design.lift(found.first_g)
-    if problem.design.origin is not None:
-        gamma = gamma + problem.design.origin
-    Y = estimate.sample.cells.used(estimate.model.endog)
-    return form_of(found.method, design, sigma, Y - design.fitted(gamma))
+    return form_found(
+        estimate.sample.problem, estimate.instrumented, sigma, lambda: whole_rows(estimate)
+    )
+
+
+def whole_rows(estimate: Estimate) -> Rows:
+    """All rows, times the roots of the weights, in the coordinates of the rows that were fitted."""
+    return Rows(whole_design(estimate), estimate.sample.cells.used(estimate.model.endog))
+
+
+def weighted_covariance(estimate: Estimate) -> FormCovariance:
+    """Where Sigma is what coefficients were weighted with, in the scale of standard errors."""
+    sigma = estimate.instrumented.first_cov.scaled(estimate.df.correction)
+    return FormCovariance(Combinations(form_at(estimate, sigma), estimate.sample.problem.design))
 
 
 def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sm_alsgls.core.second_order.curvature import Curvature
+from sm_alsgls.results import bootstrap as refits
 from sm_alsgls.results import criteria, nested, plots, tables
 from sm_alsgls.results import restriction_tests as restrictions
 from sm_alsgls.results.method import method
@@ -59,6 +60,7 @@ class LikelihoodResults(SystemResults):
         """
         return criteria.curvature(self.estimate)
 
+    bootstrap = method(refits.bootstrap)
     restriction_tests = method(restrictions.restriction_tests)
     compare_lr = method(nested.compare_lr)
     glance = method(tables.glance)

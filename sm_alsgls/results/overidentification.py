@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from sm_alsgls.exceptions import NotApplicableError
-from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.estimate import Estimate, kept
 from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.instrumented_covariance import whole_design
 from sm_alsgls.results.outcome import CovarianceTest
@@ -90,6 +90,13 @@ def sargan(estimate: Estimate) -> pd.DataFrame:
     ----------
     Sargan (1958), Econometrica 26; Hansen (1982), Econometrica 50.
     """
+    return of_equations(estimate).copy()
+
+
+@kept
+def of_equations(estimate: Estimate) -> pd.DataFrame:
+    """What `sargan` returns."""
+    _ = estimate.instrumented
     over, E = whole_design(estimate).over, used_residuals(estimate)
     rows = []
     for j in range(estimate.neqs):

@@ -15,7 +15,9 @@ from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results import coefficients, factors, in_sample, system_fit
 from sm_alsgls.results.covariance import covariance, sigma_inference
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance
+from sm_alsgls.results.first_stage import first_stage_of
 from sm_alsgls.results.overall import joint_of_slopes
+from sm_alsgls.results.overidentification import of_equations
 
 # Up to this many coefficients the whole covariance is kept (32 MB), beyond it the block of each
 # equation.
@@ -133,6 +135,8 @@ _NEEDED = (
     factors.last_factor, factors.factors_left, sigma_inference, in_sample.constants,
     in_sample.rsquared, system_fit.system_rsquared,
 )  # fmt: skip
+# The same of estimates with instruments.
+_OF_INSTRUMENTS = (first_stage_of, of_equations)
 
 
 def without_data(estimate: Estimate) -> Estimate:
@@ -144,9 +148,10 @@ def without_data(estimate: Estimate) -> Estimate:
     if not estimate.sample.available:
         return estimate
     small = estimate.labels.P <= DENSE_LIMIT
-    for function in _NEEDED:
+    needed = (*_NEEDED, *(() if estimate.moments is None else _OF_INSTRUMENTS))
+    for function in needed:
         function(estimate)
-    known = estimate.knowing(*_NEEDED)
+    known = estimate.knowing(*needed)
     if small:
         system_fit.slopes_test(estimate)
         known |= estimate.knowing(system_fit.slopes_test)

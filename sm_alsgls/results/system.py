@@ -25,7 +25,6 @@ from sm_alsgls.results import (
     system_fit,
     tables,
 )
-from sm_alsgls.results import bootstrap as refits
 from sm_alsgls.results import nlcom as functions
 from sm_alsgls.results import predict as predictions
 from sm_alsgls.results import summary as summaries
@@ -248,8 +247,6 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
         check_fitted(estimate, choice)
         again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)
         return self.wrapper(type(self)(self.model, again))
-
-    bootstrap = method(refits.bootstrap)
 
     # -- hypotheses ------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.core.instruments.three_stage import Step
 from sm_alsgls.results import anderson_rubin as weak
-from sm_alsgls.results import factors, moments, overidentification, plots
+from sm_alsgls.results import factors, instrumented_bootstrap, moments, overidentification, plots
 from sm_alsgls.results import hausman as comparison
+from sm_alsgls.results import wild_test as wild
 from sm_alsgls.results.first_stage import FirstStage, first_stage_of
 from sm_alsgls.results.labelled import SystemResultsWrapper
 from sm_alsgls.results.method import method as of_estimate
@@ -105,6 +106,8 @@ class LowRank3SLSResults(SystemResults):
     sargan = of_estimate(overidentification.sargan)
     hausman = of_estimate(comparison.hausman)
     anderson_rubin = of_estimate(weak.anderson_rubin)
+    bootstrap = of_estimate(instrumented_bootstrap.bootstrap)
+    wild_test = of_estimate(wild.wild_test)
     plot_loadings = of_estimate(plots.plot_loadings)
     plot_factor_scores = of_estimate(plots.plot_factor_scores)
     plot_communalities = of_estimate(plots.plot_communalities)

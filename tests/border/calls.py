@@ -128,6 +128,8 @@ def needed() -> dict[str, Any]:
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
         "anderson_rubin.param": "a_w",
+        "wild_test.param": "a_w",
+        "wild_test.reps": 2,
         "InstrumentedModel.params": np.asarray(objects["InstrumentedResults"].params),
         "InstrumentedModel.equations": {"a": (model.endog[:, 0], model.exog[0], model.exog[0])},
         "InstrumentedModel.formula": "invest ~ [value ~ capital]",

@@ -277,6 +277,28 @@ class Instrumented(Design):
         groups = {int(group.equations[0]): maps[group.gamma.start] for group in self._groups}
         return self._with_bases(self.p, self.shared, lambda js: groups[int(js[0])])
 
+    def turned(self, order: Sequence[Array]) -> Instrumented:
+        """As `Design.turned`; both faces turn with the bases."""
+        bases = super().turned(order)
+        turns = [self.basis(j).T @ bases.basis(j) for j in range(self.K)]
+        design: Instrumented = object.__new__(Instrumented)
+        design.q, design.exogenous = self.q, self.exogenous
+        design._maps = [
+            (first @ turn, over) for (first, over), turn in zip(self._maps, turns, strict=True)
+        ]
+        design._faces = []
+
+        def made(equations: Array) -> tuple[Array, Array]:
+            js = [int(j) for j in equations]
+            design._faces.append(np.stack([(self.face(j) @ turns[j]).T for j in js]))
+            return np.stack([bases.basis(j).T for j in js]), np.stack(
+                [bases.beta_map(j) for j in js]
+            )
+
+        over = [self.over.basis(j).T for j in range(self.K)]
+        design._stand(self.n, self.p, bases.shared, made, over)
+        return design
+
     def on_rows(self, blocks: Sequence[Array], instruments: Sequence[Array]) -> Instrumented:
         """The same coordinates on the rows that these were compressed from."""
         design: Instrumented = object.__new__(Instrumented)

@@ -9,32 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from sm_alsgls.core.replicates import replicates
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.exceptions import SystemInputError
+from sm_alsgls.exceptions import IterationError, SystemInputError
 
 Array = np.ndarray
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class Pairs(Generic[T]):
     """What is drawn from, and what is done with a draw.
 
     Attributes
     ----------
     refit : callable
-        Row numbers (n,), some of them more than once, to an array of numbers. Picklable where
-        several processes are used and not forked.
+        Of row numbers (n,), some of them more than once. Picklable where several processes are
+        used and not forked.
     n_rows : int
         N.
     code : ndarray of int, shape (N,), optional
         The cluster of each row, from 0, none left out. Default: rows are their own.
     """
 
-    refit: Callable[[Array], Array]
+    refit: Callable[[Array], T]
     n_rows: int
     code: Array | None = None
 
@@ -49,34 +51,34 @@ class Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class Refit:
+class Refit(Generic[T]):
     """One replicate.
 
     Attributes
     ----------
-    values : ndarray or None
+    values : object or None
         What ``refit`` made; None where the rows drawn do not identify it.
     failure : str
         Why not, or "".
     """
 
-    values: Array | None
+    values: T | None
     failure: str = ""
 
 
 @on_one_thread
-def refit_on_draw(pairs: Pairs, seed: np.random.SeedSequence) -> Refit:
+def refit_on_draw(pairs: Pairs[T], seed: np.random.SeedSequence) -> Refit[T]:
     """Draw rows and refit; rows that repeat so often that nothing is identified are a failure."""
     rows = pairs.rows(np.random.default_rng(seed))
     try:
-        return Refit(np.asarray(pairs.refit(rows), dtype=float))
-    except SystemInputError as error:
+        return Refit(pairs.refit(rows))
+    except (SystemInputError, IterationError, np.linalg.LinAlgError) as error:
         return Refit(None, str(error))
 
 
 def pairs_bootstrap(
-    pairs: Pairs, seeds: Iterable[np.random.SeedSequence], n_jobs: int = 1
-) -> Iterator[Refit]:
+    pairs: Pairs[T], seeds: Iterable[np.random.SeedSequence], n_jobs: int = 1
+) -> Iterator[Refit[T]]:
     """Replicates in the order of ``seeds``; the same for any number of processes.
 
     Examples

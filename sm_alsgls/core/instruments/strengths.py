@@ -1,9 +1,11 @@
 """The effective first-stage F of many equations at once.
 
 Of an equation with one endogenous regressor x, which its first stage misses by v, the excluded
-instruments, exogenous regressors taken out, span B = [q O]: the last direction of its first stage
-and the over-identifying ones (`sm_alsgls.core.instruments.design`). Then B'x = (R, 0 .. 0)'
-with R = q'x, and with u = v / R, which is the last column of Xt - Q,
+instruments, exogenous regressors taken out, span B = [q O]: a direction of its first stage,
+q = Q t, and the over-identifying ones (`sm_alsgls.core.instruments.design`). Where h is the row of
+x in R^-1, beta = R^-1 gamma, t = h / |h|, as h'R is zero at exogenous regressors. (In a design as
+it is made t is the last unit vector; one with common coefficients is turned.) Then
+B'x = (q'x, 0 .. 0)', and with u = v / q'x = (Xt - Q) t,
 
     S = N / (N - q_j) sum_n u_n^2 b_n b_n',        effective F = 1 / tr S
 
@@ -63,8 +65,9 @@ def strengths(design: Instrumented, tau: float = 0.10, level: float = 0.05) -> S
         some = np.flatnonzero(single[js])
         if not len(some):
             continue
-        q = np.stack([design.basis(int(j))[:, -1] for j in js[some]])
-        u = np.stack([design.face(int(j))[:, -1] for j in js[some]]) - q
+        t = [_direction(design, int(j)) for j in js[some]]
+        q = np.stack([design.basis(int(j)) @ v for j, v in zip(js[some], t, strict=True)])
+        u = np.stack([design.face(int(j)) @ v for j, v in zip(js[some], t, strict=True)]) - q
         B = np.concatenate([q[:, None, :], over[some]], axis=1) * u[:, None, :]
         S = np.matmul(B, B.transpose(0, 2, 1)) * (n / (n - design.q[js[some]]))[:, None, None]
         trace = np.trace(S, axis1=1, axis2=2)
@@ -76,3 +79,9 @@ def strengths(design: Instrumented, tau: float = 0.10, level: float = 0.05) -> S
         critical[js[some]] = special.chndtrix(1.0 - level, degrees, x * degrees) / degrees
     at = np.flatnonzero(single)
     return Strengths(at, effective[at], critical[at])
+
+
+def _direction(design: Instrumented, j: int) -> Array:
+    """t of the module, (p_j,)."""
+    h = design.beta_map(j)[~design.exogenous[j]][0]
+    return np.asarray(h / np.linalg.norm(h))

@@ -81,6 +81,8 @@ class ThreeStage:
     steps : tuple of Step
     converged : bool
     status : str
+    tol, max_iter : float, int
+        What the fixed point was asked to be.
     """
 
     method: str
@@ -97,6 +99,8 @@ class ThreeStage:
     steps: tuple[Step, ...]
     converged: bool
     status: str
+    tol: float
+    max_iter: int
 
 
 def form_of(
@@ -122,6 +126,7 @@ def three_stage(
     tol: float = 1e-8,
     max_iter: int = 500,
     correction: Array | None = None,
+    near: Covariance | None = None,
     callback: Callable[[Step], object] | None = None,
 ) -> ThreeStage:
     """The steps of the module.
@@ -143,6 +148,8 @@ def three_stage(
     correction : ndarray, shape (K,), optional
         What standard deviations are multiplied by in the weight of J, such as the roots of
         N / (N - p_j); not in one that is heteroscedastic.
+    near : Covariance, optional
+        Where the first Sigma is looked for, as in a bootstrap. Default: everywhere.
     callback : callable, optional
         Called with every `Step`; a true return value stops.
 
@@ -175,6 +182,7 @@ def three_stage(
         found = three_stage(
             inner, design, rank, method, whole=None if whole is None else scaled,
             iterate=iterate, tol=tol, max_iter=max_iter, correction=correction, callback=callback,
+            near=None if near is None else near.scaled(1.0 / c),
         )  # fmt: skip
         return replace(
             found,
@@ -187,7 +195,10 @@ def three_stage(
     rows = problem_rows(problem, design) if whole is None else _less_origin(problem, whole())
     L = tied_basis(problem.design)
     g, E = problem.gamma_ols, problem.E_ols
-    step = sigma_of_residuals(problem, rank)
+    if near is None:
+        step = sigma_of_residuals(problem, rank)
+    else:
+        step = problem.sigma_step(E, rank, near=near, gtol=_SIGMA)
     scale = np.sqrt(design.expand(s))
     rounds: list[Step] = []
     converged, status = True, _STATUS[method]
@@ -222,7 +233,7 @@ def three_stage(
     J = over.statistic(rows.Y)
     return ThreeStage(
         method, whole is not None, iterate, g, E, step.cov, step.at_bound, J, design.over.P,
-        first_g, first_cov, tuple(rounds), converged, status,
+        first_g, first_cov, tuple(rounds), converged, status, tol, max_iter,
     )  # fmt: skip
 
 

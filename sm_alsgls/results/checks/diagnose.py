@@ -8,7 +8,7 @@ import pandas as pd
 from sm_alsgls.border.arguments import count, level
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import DataRemovedError
-from sm_alsgls.results.checks import fit, serial
+from sm_alsgls.results.checks import fit, instruments, serial
 from sm_alsgls.results.checks import rows as rows_
 from sm_alsgls.results.checks.check import skipped
 from sm_alsgls.results.checks.report import Diagnostics
@@ -24,7 +24,9 @@ def diagnostics(estimate: Estimate, alpha: float = 0.05, lags: int | None = None
     Convergence and curvature; Heywood cases; condition numbers of designs; the rank; what
     correlation the factors leave; whether factors move with the regressors; normality, serial
     correlation, ARCH and heteroscedasticity of every equation, of all together and of the
-    factors; outlying rows and rows of high leverage.
+    factors; outlying rows and rows of high leverage. With instruments, in place of curvature and of
+    whether factors move with the regressors: weak instruments, over-identification, and what the
+    system asks beyond 2SLS.
 
     Parameters
     ----------
@@ -72,20 +74,25 @@ def diagnostics(estimate: Estimate, alpha: float = 0.05, lags: int | None = None
     lags = min(10, most) if lags is None else lags
     lags = count(lags, "lags", 1, N // 2 - 1)
     equations = pd.DataFrame(index=names)
+    solved = estimate.moments is not None
     checks = [
         fit.convergence(estimate),
-        fit.curvature(estimate),
+        *([] if solved else [fit.curvature(estimate)]),
         *fit.heywood(estimate, equations),
         fit.condition(estimate, equations),
     ]
     why = None if estimate.complete else "cells are missing; it needs complete rows"
     if why is None:
         left, pairs = fit.left_over(estimate, alpha)
-        checks += [*fit.rank(estimate, alpha), *left]
+        # That the last factor is spare is read off the likelihood.
+        checks += [*fit.rank(estimate, alpha)[solved:], *left]
     else:
         checks += [skipped(name, why) for name in _OF_SIGMA]
         pairs = pd.DataFrame(columns=fit.PAIR)
-    checks.append(fit.exogeneity(estimate, alpha))
+    if solved:
+        checks += instruments.checks(estimate, equations, alpha)
+    else:
+        checks.append(fit.exogeneity(estimate, alpha))
     E: np.ndarray | None = None
     try:
         E = used_residuals(estimate)

@@ -64,8 +64,6 @@ def _solved(found: ThreeStage) -> Check:
 
 def curvature(estimate: Estimate) -> Check:
     """Whether it is a maximum."""
-    if estimate.moments is not None:
-        return skipped("curvature", "nothing was maximised")
     if estimate.has_factors and estimate.rank == 0:
         return Check("curvature", np.nan, np.nan, "ok", "no factors, no other maximum", "")
     lowest = lowest_curvature(estimate)
@@ -236,8 +234,6 @@ def _uncorrelated(estimate: Estimate) -> float:
 
 def exogeneity(estimate: Estimate, alpha: float) -> Check:
     """Whether factors move with the regressors."""
-    if estimate.moments is not None:
-        return skipped(EXOGENEITY, "regressors that move with the errors are instrumented")
     try:
         test = exogeneity_test(estimate)
     except (InsufficientRowsError, OptionError) as error:

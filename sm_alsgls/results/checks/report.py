@@ -27,7 +27,8 @@ class Diagnostics:
     equations : DataFrame
         Indexed by equation: condition (number of the design), communality, heywood, jarque_bera,
         normality, durbin_watson, ljung_box, arch, koenker: the last five but Durbin-Watson are
-        p-values of one equation alone, not adjusted.
+        p-values of one equation alone, not adjusted. With instruments strength (least F of its
+        endogenous regressors over the critical value) and sargan (p-value) as well.
     factors : DataFrame
         Indexed by factor: ljung_box (p-value), durbin_watson.
     rows : DataFrame

@@ -37,8 +37,9 @@ def of_normality(
     """All equations together, and each."""
     N = len(E)
     equations["jarque_bera"] = jarque_bera(E)
+    draws = "bootstrap('wild')" if estimate.moments is None else "bootstrap()"
     advice = (
-        "estimates stay consistent; use get_robustcov_results('HC1') or bootstrap('wild'), and "
+        f"estimates stay consistent; use get_robustcov_results('HC1') or {draws}, and "
         "see which rows are outlying"
     )
     if N < 8:

@@ -17,10 +17,15 @@ NAMES = (
     "serial correlation, jointly", "serial correlation, equations",
     "serial correlation, factors", "ARCH, equations",
 )  # fmt: skip
-ADVICE = (
-    "if rows are in the order of time: lagged regressors or trends; get_robustcov_results('HAC') "
-    "from about a hundred rows, 'HAC' with kernel='cosine' or bootstrap('block') below"
-)
+
+
+def _advice(estimate: Estimate) -> str:
+    """No blocks of errors can be drawn around regressors that move with them."""
+    said = (
+        "if rows are in the order of time: lagged regressors or trends; "
+        "get_robustcov_results('HAC') from about a hundred rows, 'HAC' with kernel='cosine' "
+    )
+    return said + ("or bootstrap('block') below" if estimate.moments is None else "below")
 
 
 def of_order(
@@ -28,7 +33,7 @@ def of_order(
     alpha: float, lags: int,
 ) -> list[Check]:  # fmt: skip
     """Serial correlation of all equations together, of each, and of the factors; ARCH."""
-    N = len(E)
+    N, advice = len(E), _advice(estimate)
     corrected, few = tail("ljung_box", N, lags), min(4, max(1, N // 10))
     together = pooled_serial(E, estimate.sigma.solve(E), estimate.sample.blocks)
     jointly = Check(
@@ -38,7 +43,7 @@ def of_order(
         verdict(together.pvalue < alpha),
         f"common first-order correlation {together.rho:+.2f} of all {E.shape[1]} equations, and "
         "their errors' covariance taken into account",
-        ADVICE,
+        advice,
     )
     statistic, nominal = ljung_box(E, lags)
     equations["durbin_watson"] = durbin_watson(E)
@@ -46,7 +51,7 @@ def of_order(
     dw = equations["durbin_watson"]
     own = family(
         NAMES[1], statistic, equations["ljung_box"].to_numpy(),
-        equations.index, alpha, ADVICE, "equations",
+        equations.index, alpha, advice, "equations",
     )  # fmt: skip
     span = f"; Durbin-Watson from {dw.min():.2f} ({dw.idxmin()!r}) to {dw.max():.2f}"
     checks = [jointly, own._replace(found=own.found + f" (Ljung-Box, {lags} lags)" + span)]
@@ -59,7 +64,7 @@ def of_order(
         checks.append(
             family(
                 NAMES[2], of_factors, factors["ljung_box"].to_numpy(),
-                factors.index, alpha, ADVICE, "factors",
+                factors.index, alpha, advice, "factors",
             )
         )  # fmt: skip
     else:
