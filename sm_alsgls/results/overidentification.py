@@ -26,7 +26,6 @@ from scipy import stats
 
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.estimate import Estimate, kept
-from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.instrumented_covariance import whole_design
 from sm_alsgls.results.outcome import CovarianceTest
 
@@ -77,7 +76,9 @@ def j_test(estimate: Estimate) -> CovarianceTest:
 
 
 def sargan(estimate: Estimate) -> pd.DataFrame:
-    """Sargan's and Hansen's tests of each equation, from residuals of the fit.
+    """Sargan's and Hansen's tests of each equation alone, from residuals of its own 2SLS.
+
+    They are the same whatever ``method``, and whatever is restricted.
 
     Returns
     -------
@@ -97,7 +98,8 @@ def sargan(estimate: Estimate) -> pd.DataFrame:
 def of_equations(estimate: Estimate) -> pd.DataFrame:
     """What `sargan` returns."""
     _ = estimate.instrumented
-    over, E = whole_design(estimate).over, used_residuals(estimate)
+    design, Y = whole_design(estimate), estimate.sample.cells.used(estimate.model.endog)
+    over, E = design.over, Y - design.fitted(design.project(Y))
     rows = []
     for j in range(estimate.neqs):
         U, e = over.basis(j), E[:, j]
