@@ -35,7 +35,7 @@ from sm_alsgls.models.instrumented_construction import InstrumentedConstruction
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_rule
-from sm_alsgls.results.cov_types import choose
+from sm_alsgls.results.cov_types import check_instrumented, choose
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.first_stage import weak_instruments
@@ -271,6 +271,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         chosen = choose(
             cov_type, given, debiased, self.provenance, True, self.law.has_factors, REFUSED
         )
+        check_instrumented(chosen, self.parameters.bound)
         problem = self._problem(ALSOptions(d_floor=d_floor))
         design = cast(Instrumented, problem.design.free)
         found = three_stage(

@@ -147,6 +147,26 @@ def check_least_squares(rank: int | str, lam_B: float) -> None:
         )
 
 
+def check_instrumented(choice: CovarianceChoice, tied: bool) -> None:
+    """Multipliers and groupings that instruments have, ``tied`` or free coefficients.
+
+    Raises
+    ------
+    OptionError
+    """
+    if choice.power and tied:
+        raise OptionError(
+            f"cov_type={choice.cov_type!r} with multipliers of the leverage is not defined with "
+            "restrictions or common coefficients and instruments; use 'HC1', or 'cluster' with "
+            "correction='CR1'"
+        )
+    if choice.cov_type == "cluster" and len(choice.kwds["codes"]) > 1:
+        raise OptionError(
+            "cov_type='cluster' with two groupings is not there with instruments; cluster by the "
+            "coarser one"
+        )
+
+
 _ASSUMES = "Standard errors assume independent rows and that Sigma = F F' + D holds"
 _DESCRIPTIONS = {
     "nonrobust": {

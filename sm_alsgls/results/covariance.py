@@ -23,7 +23,11 @@ from sm_alsgls.core.design.base import Bread
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.results.cov_types import CovarianceChoice, check_least_squares
+from sm_alsgls.results.cov_types import (
+    CovarianceChoice,
+    check_instrumented,
+    check_least_squares,
+)
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
 from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.in_sample import used_residuals
@@ -125,6 +129,8 @@ def check_fitted(estimate: Estimate, choice: CovarianceChoice) -> None:
     """
     if choice.cov_type == "pcse":
         _panel_corrected(estimate)
+    if estimate.moments is not None:
+        check_instrumented(choice, estimate.sample.problem.design.restricted)
 
 
 def _panel_corrected(estimate: Estimate) -> WorkingCovariance:

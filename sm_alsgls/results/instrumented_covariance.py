@@ -6,8 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from sm_alsgls.core.beta.cosine_weights import Cosines
-from sm_alsgls.core.beta.robust import Clusters, Kernel, RowWeights, White, kernel_weights
+from sm_alsgls.core.beta.robust import Clusters, White
 from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.core.instruments.base import Form
 from sm_alsgls.core.instruments.covariance import (
@@ -22,9 +21,8 @@ from sm_alsgls.core.instruments.robust import InfluenceCovariance
 from sm_alsgls.core.instruments.three_stage import Rows
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.data.instrumented import InstrumentedSystem
-from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.cov_types import CovarianceChoice
-from sm_alsgls.results.covariance import sigma_inference
+from sm_alsgls.results.covariance import sigma_inference, weights_of_time
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
 from sm_alsgls.results.in_sample import used_residuals
 
@@ -77,7 +75,7 @@ def weighted_covariance(estimate: Estimate) -> FormCovariance:
 
 def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     """The covariance operator of a choice at an estimate with instruments."""
-    problem, tied = estimate.sample.problem, estimate.sample.problem.design.restricted
+    problem = estimate.sample.problem
     if choice.cov_type == "nonrobust":
         sigma = sigma_inference(estimate)
         stretch = _stretch(estimate, sigma)
@@ -88,17 +86,11 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     if choice.cov_type == "sandwich":
         E = estimate.sample.E * factor
         return WorkingFormCovariance(combinations, E, estimate.nobs, estimate.df.fewest)
-    if choice.power and tied:
-        raise OptionError(
-            f"cov_type={choice.cov_type!r} with multipliers of the leverage is not defined with "
-            "restrictions or common coefficients and instruments; use 'HC1', or 'cluster' with "
-            "correction='CR1'"
-        )
     E, N = used_residuals(estimate), estimate.nobs
     scale = estimate.labels.mean(factor)
     design, fewest = whole_design(estimate), float(estimate.df.fewest)
     if choice.cov_type == "HAC":
-        weights = _weights_of_time(choice, N)
+        weights = weights_of_time(choice.kwds, N)
         df = choice.df or fewest
         return InfluenceCovariance(combinations, design, E, weights, scale, df=df)
     if choice.power:
@@ -113,22 +105,10 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
             combinations, design, E, White(), scale, Units(N), power, df=fewest
         )
     codes = choice.kwds["codes"]
-    if len(codes) > 1:
-        raise OptionError(
-            "cov_type='cluster' with two groupings is not there with instruments; cluster by the "
-            "coarser one"
-        )
     weights = Clusters(codes[0], debias=choice.kwds["correction"] == "CR1")
     return InfluenceCovariance(
         combinations, design, E, weights, scale, Units(N, codes[0]), power, df=float(choice.df or 1)
     )
-
-
-def _weights_of_time(choice: CovarianceChoice, N: int) -> RowWeights:
-    kwds = choice.kwds
-    if kwds["kernel"] == "cosine":
-        return Cosines(N, kwds["terms"])
-    return Kernel(kernel_weights(kwds["kernel"], kwds["maxlags"], N))
 
 
 def _factor(estimate: Estimate, choice: CovarianceChoice) -> np.ndarray:
