@@ -153,6 +153,21 @@ def test_restrictions_and_common_coefficients_hold_in_every_replicate():
     assert (boot.bse > 0.0).all(axis=None)
 
 
+def test_a_weight_of_rows_is_of_coefficients_that_restrictions_hold():
+    """Of a coefficient that is 1 as of one that is 0 where the response is without it."""
+    X, Z, Y = drawn()
+    less = Y.copy()
+    less[:, 2] -= X[2][:, 1]
+    one, zero = (
+        LowRank3SLS(y, X, Z, rank=1)
+        .fit_constrained(f"y3_x1 = {value}", method="gmm", weight="heteroskedastic")
+        .bootstrap(2)
+        for y, value in ((Y, 1), (less, 0))
+    )
+    np.testing.assert_allclose(one.bse, zero.bse, rtol=1e-8)
+    np.testing.assert_allclose(one.estimate_bse, zero.estimate_bse, rtol=1e-8)
+
+
 def rare(seed=0):
     """A dummy that three rows of 60 have, so that 4 % of the draws are without them."""
     X, Z, Y = drawn(seed)

@@ -130,3 +130,31 @@ def test_a_likelihoods_normal_matrix_is_refused(made):
         with pytest.raises(NotApplicableError, match="not symmetric"):
             one.normal(problem_cov, 60)
     assert design.hat.normal(problem_cov, 60).apply(np.ones(design.P)).shape == (design.P,)
+
+
+def test_turned_designs_have_both_faces(made):
+    """As common coefficients turn them: own columns first, here the last."""
+    blocks, instruments, Y, design = made
+    turned = design.turned([np.roll(np.arange(X.shape[1]), 1) for X in blocks])
+    beta = [np.arange(1.0, 1.0 + X.shape[1]) for X in blocks]
+    g = turned.from_beta(beta)
+    want = np.column_stack([X @ b for X, b in zip(blocks, beta, strict=True)])
+    assert_allclose(turned.fitted(g), want, atol=1e-10)
+    assert_allclose(turned.first_stage(g), design.first_stage(design.from_beta(beta)), atol=1e-10)
+    both = [np.concatenate(one.to_beta(one.project(Y))) for one in (turned, design)]
+    assert_allclose(*both, rtol=1e-8)
+    assert_allclose(turned.over.project(Y), design.over.project(Y), atol=1e-12)
+    again = turned.on_rows(blocks, instruments)
+    for j in range(design.K):
+        assert_allclose(again.basis(j), turned.basis(j), atol=1e-10)
+        assert_allclose(again.face(j), turned.face(j), atol=1e-10)
+        assert_allclose(turned.basis(j).T @ turned.face(j), np.eye(turned.p[j]), atol=1e-10)
+        # The first direction is that of the column which is first in the order.
+        R = np.linalg.inv(turned.beta_map(j))
+        assert_allclose(R[1:, -1], 0.0, atol=1e-9 * np.abs(R[0, -1]))
+    equal = Instrumented([blocks[0]] * 3, [instruments[0]] * 3)
+    alike = equal.turned([np.array([1, 0])] * 3)
+    assert alike.shared
+    assert not equal.turned([np.array([1, 0]), np.array([0, 1]), np.array([0, 1])]).shared
+    beta = [np.arange(2.0)] * 3
+    assert_allclose(alike.fitted(alike.from_beta(beta)), np.tile(blocks[0][:, [1]], 3), atol=1e-10)

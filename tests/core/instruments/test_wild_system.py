@@ -105,6 +105,10 @@ def test_null_holds_and_signs_are_of_whole_rows():
     for X, mean, V, exogenous in zip(made.blocks, null.means, null.V, TOLD, strict=True):
         np.testing.assert_array_equal(V[:, ~exogenous], 0.0)
         np.testing.assert_array_equal(mean[:, ~exogenous], X[:, ~exogenous])
+    for j, X in enumerate(made.blocks):
+        left = 60 - X.shape[1] + (j == 2)  # coefficients that the null leaves
+        e = made.Y[:, j] - X @ null.beta[j]
+        np.testing.assert_allclose(null.u[:, j], e * np.sqrt(60 / left), atol=1e-12)
     blocks, Y = null.drawn(np.ones(60))
     turned, other = null.drawn(-np.ones(60))
     fitted = np.column_stack([m @ b for m, b in zip(null.means, null.beta, strict=True)])

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from sm_alsgls import LowRank3SLS
 from sm_alsgls.results.checks.instruments import OVER, STRENGTH, SYSTEM
@@ -89,6 +90,14 @@ def test_what_cannot_be_made():
     assert table.found[STRENGTH] == "no regressor is endogenous"
     restricted = LowRank3SLS(Y, X, Z, rank=1).fit_constrained("y1_x1 = y2_x1")
     assert restricted.diagnostics().table.verdict[SYSTEM] == "-"
+
+
+def test_equations_are_counted_by_holm():
+    res = fitted(*draw(seed=2))
+    plain = res.sargan()["sargan_pvalue"].to_numpy()
+    assert (plain < 0.05).any()
+    assert not multipletests(plain, 0.05, "holm")[0].any()
+    assert "rejects in 0 of 6" in res.diagnostics().table.found[OVER]
 
 
 @pytest.mark.slow
