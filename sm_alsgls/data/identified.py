@@ -35,14 +35,14 @@ def endogenous(blocks: Sequence[Array], instruments: Sequence[Array]) -> list[Ar
     out: dict[int, Array] = {}
     first = [equations[0] for equations in users.values()]
     made = bases_of([instruments[j] for j in first], first)
-    for equations, Wt in zip(users.values(), made, strict=True):
+    for equations, basis in zip(users.values(), made, strict=True):
         Z = instruments[equations[0]]
         known: dict[int, Array] = {}
         for j in equations:
             X = blocks[j]
             if id(X) not in known:
                 left = equal_columns(X, Z) < 0
-                left[left] = ~spanned(X[:, left], Wt)
+                left[left] = ~spanned(X[:, left], basis)
                 known[id(X)] = left
             out[j] = known[id(X)]
     return [out[j] for j in range(len(blocks))]

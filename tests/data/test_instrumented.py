@@ -117,8 +117,8 @@ def test_a_regressor_in_the_span_of_instruments_is_exogenous(data):
 def test_spans_have_no_unit(data, scale, offset):
     Z = data[["const", "x", "z"]].to_numpy()
     X = np.column_stack([Z @ [1.0, 2.0, -3.0], data["p"] + offset, np.zeros(N)]) * scale
-    W = next(bases_of([Z], [0]))
-    assert spanned(X, W).tolist() == [True, False, True]
+    basis = next(bases_of([Z], [0]))
+    assert spanned(X, basis).tolist() == [True, False, True]
     dense = np.linalg.norm(X / scale - Z @ np.linalg.lstsq(Z, X / scale, rcond=None)[0], axis=0)
     assert (dense > 1e-6).tolist() == [False, True, False]
 
@@ -132,6 +132,23 @@ def test_spans_of_many_columns_are_found(data):
     assert spanned(X, next(bases_of([Z], [0]))).all()
     X[:, 7] += 1e-3 * rng.standard_normal(1000)
     assert np.flatnonzero(~spanned(X, next(bases_of([Z], [0])))).tolist() == [7]
+
+
+def test_a_regressor_is_exogenous_whatever_the_origin_of_its_instrument(data):
+    """Of 1e6 + z the span has z to 1e-10 only."""
+    exog, Z = data[["const", "x", "p"]], data[["const", "x", "z"]]
+    for offset in (1e6, -1e6, 1e8):
+        system = read_instrumented(data["y"], exog, Z.add([0.0, offset, offset]))
+        assert system.exogenous_names == {"y": ["const", "x"]}
+        # What is estimated with says the same.
+        assert system.free_design(system.rows).exogenous[0].tolist() == [True, True, False]
+
+
+def test_an_endogenous_regressor_is_that_far_from_zero(data):
+    exog, Z = data[["const", "x", "p"]].add([0.0, 0.0, 2e9]), data[["const", "x", "z"]]
+    system = read_instrumented(data["y"], exog, Z)
+    assert system.endogenous_names == {"y": ["p"]}
+    assert system.free_design(system.rows).exogenous[0].tolist() == [True, True, False]
 
 
 def test_columns_that_differ_in_one_row_are_not_equal():

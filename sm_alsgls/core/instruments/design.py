@@ -28,14 +28,13 @@ import scipy.linalg
 
 from sm_alsgls.core.design.bases import DependentColumnsError, bases
 from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.design.spans import conditions, is_rounding
 from sm_alsgls.exceptions import InstrumentError, ShapeError, UnderidentifiedError
 
 Array = np.ndarray
 
 # Elements of the arrays of a chunk of equations while their first stages are made.
 _CHUNK = 2**20
-# A regressor of which instruments leave no more than this share is exogenous.
-_SPANNED = 1e-9
 # Unit regressors whose first stages are this near to dependent are not told apart.
 _APART = 1e-10
 
@@ -99,7 +98,10 @@ class _First:
         length = np.sqrt(np.einsum("mpn,mpn->mp", X, X))
         coordinates = np.matmul(W, X.transpose(0, 2, 1))
         left = X - np.matmul(coordinates.transpose(0, 2, 1), W)
-        self.exogenous = np.sqrt(np.einsum("mpn,mpn->mp", left, left)) <= _SPANNED * length
+        left = np.sqrt(np.einsum("mpn,mpn->mp", left, left))
+        size = np.array([np.linalg.norm(z, axis=0) for z in Z])
+        # The rule by which `data.identified` names them.
+        self.exogenous = is_rounding(left, length, coordinates, conditions(size, self.of_z))
         length[length == 0.0] = 1.0
         # Endogenous ones last: the first directions are those of the exogenous regressors.
         order = np.argsort(~self.exogenous, axis=1, kind="stable")

@@ -16,11 +16,12 @@ from functools import cached_property
 
 import numpy as np
 
+from sm_alsgls.core.design.spans import conditions, is_rounding
+
 Array = np.ndarray
 
-# What is left of a column, relative to its length, below which a projection has explained it, as in
-# `sm_alsgls.core.design.spans`.
-_EXPLAINED = 1e-11
+# Singular value of unit columns below which there is none, as in `sm_alsgls.core.design.spans`.
+_NONE = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def partial_out(X: Array, Z: Array, endogenous: Array, n_obs: int | None = None)
     Notes
     -----
     O(n (p + q)^2). Columns of Z that the exogenous regressors explain, and combinations that other
-    instruments do, are left out at a relative length of 1e-11.
+    instruments do, are left out: `sm_alsgls.core.design.spans` has what counts as explained.
 
     Examples
     --------
@@ -110,17 +111,19 @@ def partial_out(X: Array, Z: Array, endogenous: Array, n_obs: int | None = None)
     >>> part.L, part.m, part.df, np.allclose(part.W.sum(axis=0), 0.0)
     (2, 1, 47, True)
     """
-    raw = X[:, endogenous]
-    basis = np.linalg.qr(X[:, ~endogenous])[0]
+    raw, own = X[:, endogenous], X[:, ~endogenous]
+    length = np.linalg.norm(own, axis=0)
+    basis, R = np.linalg.qr(own / np.where(length > 0.0, length, 1.0))
     size = np.linalg.norm(Z, axis=0)
+    coordinates = basis.T @ Z
     # Twice: of a column far from zero the first leaves rounding that is not orthogonal.
-    left = Z - basis @ (basis.T @ Z)
+    left = Z - basis @ coordinates
     left -= basis @ (basis.T @ left)
     rest = np.linalg.norm(left, axis=0)
-    own = rest > _EXPLAINED * size
+    explained = is_rounding(rest, size, coordinates, conditions(np.ones(len(R)), np.linalg.pinv(R)))
     Y = raw - basis @ (basis.T @ raw)
     Y -= basis @ (basis.T @ Y)
-    W = _orthonormal(left[:, own] / rest[own])
+    W = _orthonormal(left[:, ~explained] / rest[~explained])
     return Partialled(raw, basis, Y, W, len(X) if n_obs is None else n_obs)
 
 
@@ -130,4 +133,4 @@ def _orthonormal(M: Array) -> Array:
     if np.abs(np.diagonal(R)).min(initial=1.0) > 1e-4:
         return np.asarray(Q)
     U, s, _ = np.linalg.svd(M, full_matrices=False)
-    return np.asarray(U[:, s > _EXPLAINED])
+    return np.asarray(U[:, s > _NONE])

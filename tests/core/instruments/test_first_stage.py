@@ -178,3 +178,17 @@ def test_what_is_left_is_orthogonal_though_columns_are_far_from_zero():
     np.testing.assert_allclose(part.basis.T @ part.W, 0.0, atol=1e-14)
     np.testing.assert_allclose(part.basis.T @ part.Y, 0.0, atol=1e-12)
     assert part.L == 3
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e6, 1e8])
+def test_the_origin_of_an_exogenous_regressor_adds_no_instrument(offset):
+    """Of 1e6 + x the span has x to 1e-10 only: what is left is rounding."""
+    rng = np.random.default_rng(0)
+    one, x, z, w = rng.standard_normal((4, 80, 1))
+    one[:], w = 1.0, z + w
+    endogenous = np.array([False, False, True])
+    Z = np.hstack([one, x, z])
+    plain = strength(partial_out(np.hstack([one, x, w]), Z, endogenous))
+    moved = strength(partial_out(np.hstack([one, x + offset, w]), Z, endogenous))
+    assert moved.L == 1
+    np.testing.assert_allclose(moved.fvalue, plain.fvalue, rtol=1e-6)
