@@ -93,16 +93,30 @@ class IVForm:
 
     @cached_property
     def _factor(self) -> tuple[Array, Array]:
-        """A factorised."""
+        """D^-1/2 A D^-1/2 factorised, which has no units: pivots of A would be chosen by them."""
         return scipy.linalg.lu_factor(self._matrix(), overwrite_a=True, check_finite=False)
 
+    def _solved(self, B: Array, transposed: bool = False) -> Array:
+        """A^-1 B or A^-T B by the factor, columns (P, m)."""
+        root = self._root[:, None]
+        made = scipy.linalg.lu_solve(
+            self._factor,
+            root * B,
+            trans=1 if transposed else 0,
+            overwrite_b=True,
+            check_finite=False,
+        )
+        return np.asarray(root * made)
+
     def _matrix(self) -> Array:
-        """A, (P, P)."""
+        """D^-1/2 A D^-1/2, (P, P)."""
         return self._spread(rows_of(self.design) @ self.design.stacked_faces.T)
 
     def _spread(self, M: Array) -> Array:
-        """M (P, P) times the precisions of the equations of its rows and columns, in place."""
-        return spread(M, self.cov.solve(np.eye(self.design.K)), self.design, self.design)
+        """M (P, P) times s^jl / (s^jj s^ll)^1/2 of its rows' and columns' equations, in place."""
+        unit = 1.0 / np.sqrt(self.cov.precision_diag())
+        precision = unit[:, None] * self.cov.solve(np.eye(self.design.K)) * unit
+        return spread(M, precision, self.design, self.design)
 
     def solve(self, Y: Array) -> Solved:
         """By the residuals of 2SLS, from which only the change is solved for."""
@@ -110,7 +124,7 @@ class IVForm:
         gamma = design.project(Y)
         b = design.project(self.cov.solve(Y - design.fitted(gamma)))
         if self._is_small:
-            step, count = scipy.linalg.lu_solve(self._factor, b, check_finite=False), 0
+            step, count = self._solved(b[:, None])[:, 0], 0
         else:
             step, count = self._krylov(b, _SCORE * design.P**0.5, False)
         left = float(np.linalg.norm(self._root * (b - self.apply(step))))
@@ -148,7 +162,7 @@ class IVForm:
             GMRES did not end.
         """
         if self._is_small or "_factor" in self.__dict__ or (B.shape[1] > _STEPS and self._fits):
-            return scipy.linalg.lu_solve(self._factor, B, trans=1, check_finite=False)
+            return self._solved(B, transposed=True)
         out = np.empty_like(B)
         for i, b in enumerate(B.T):
             size = float(np.linalg.norm(self._root * b))
@@ -194,12 +208,13 @@ class IVForm:
         yield from self._dense_blocks()
 
     def _dense_blocks(self) -> Iterator[tuple[Array, Array]]:
-        """V_jj = G_j G_j', G = A^-1 L."""
+        """V_jj = G_j G_j', D^1/2 G = (D^-1/2 A D^-1/2)^-1 L, L L' = D^-1/2 B D^-1/2."""
         rows = rows_of(self.design)
         B = self._spread(rows @ rows.T)
         del rows
         L = scipy.linalg.cholesky(B, lower=True, overwrite_a=True, check_finite=False)
         G = scipy.linalg.lu_solve(self._factor, L, overwrite_b=True, check_finite=False)
+        G *= self._root[:, None]
         for equations, basis, at in self.design.tiles(self.design.K):
             part = G[at].reshape(len(equations), basis.shape[1], -1)
             yield equations, np.matmul(part, part.transpose(0, 2, 1))

@@ -21,16 +21,14 @@ from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.gmm import GMMForm, OverIdentified, RobustGMMForm
 from sm_alsgls.core.instruments.iv import IVForm
 from sm_alsgls.core.maximise.two_step import sigma_of_residuals
+from sm_alsgls.core.maximise.units import units_of
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance.base import Covariance
-from sm_alsgls.covariance.units import units
 
 Array = np.ndarray
 
 METHODS = ("iv", "gmm", "2sls")
-# Variances outside of this are standardised, as `core.maximise.units` has it.
-_LEAST, _MOST = 1e-60, 1e60
 _SIGMA = 1e-9
 
 
@@ -170,17 +168,11 @@ def three_stage(
     >>> found.converged, found.df
     (True, 5)
     """
-    s = problem.s_ols
-    if not (np.all(s > _LEAST) and np.all(s < _MOST)):
-        c = units(s)
+    c = units_of(problem)
+    if c is not None:
         inner = problem.rescaled(c)
-
-        def scaled() -> Rows:
-            made = problem_rows(problem, design) if whole is None else whole()
-            return Rows(made.design, made.Y / c)
-
         found = three_stage(
-            inner, design, rank, method, whole=None if whole is None else scaled,
+            inner, design, rank, method, whole=whole and (lambda: _in_units(whole(), c)),
             iterate=iterate, tol=tol, max_iter=max_iter, correction=correction, callback=callback,
             near=None if near is None else near.scaled(1.0 / c),
         )  # fmt: skip
@@ -192,14 +184,14 @@ def three_stage(
             first_g=problem.design.carried(found.first_g, c, inner.design),
             first_cov=found.first_cov.scaled(c),
         )
-    rows = problem_rows(problem, design) if whole is None else _less_origin(problem, whole())
+    rows = Rows(design, problem.Y) if whole is None else _less_origin(problem, whole())
     L = tied_basis(problem.design)
     g, E = problem.gamma_ols, problem.E_ols
     if near is None:
         step = sigma_of_residuals(problem, rank)
     else:
         step = problem.sigma_step(E, rank, near=near, gtol=_SIGMA)
-    scale = np.sqrt(design.expand(s))
+    scale = np.sqrt(design.expand(problem.s_ols))
     rounds: list[Step] = []
     converged, status = True, _STATUS[method]
     first_g, first_cov = g, step.cov
@@ -237,9 +229,8 @@ def three_stage(
     )  # fmt: skip
 
 
-def problem_rows(problem: Problem, design: Instrumented) -> Rows:
-    """The rows that the problem has."""
-    return Rows(design, problem.Y)
+def _in_units(rows: Rows, c: Array) -> Rows:
+    return Rows(rows.design, rows.Y / c)
 
 
 def _less_origin(problem: Problem, rows: Rows) -> Rows:

@@ -32,6 +32,26 @@ _LEAST, _MOST = 1e-60, 1e60
 _SMALLEST = 1e-307
 
 
+def units_of(problem: Problem) -> Array | None:
+    """Units (K,) of a problem whose residual variances are extreme, None of any other.
+
+    Where coefficients are tied all equations have one unit, as far as that will do: least squares
+    of restricted equations, from which two-step estimators start, weighs them by their units.
+    """
+    s = problem.s_ols
+    if _ordinary(s):
+        return None
+    if problem.design.restricted:
+        one = units(np.sqrt(np.full(len(s), s.min())) * np.sqrt(s.max()))
+        if _ordinary(s / one**2):
+            return one
+    return units(s)
+
+
+def _ordinary(variances: Array) -> bool:
+    return bool(np.all(variances > _LEAST) and np.all(variances < _MOST))
+
+
 def in_units(searcher: Callable[..., Search]) -> Callable[..., Search]:
     """A search that runs on standardised responses where theirs are extreme.
 
@@ -40,10 +60,10 @@ def in_units(searcher: Callable[..., Search]) -> Callable[..., Search]:
 
     @wraps(searcher)
     def search(problem: Problem, rank: int, **kwds: Any) -> Search:
-        s = problem.s_ols
-        if np.all(s > _LEAST) and np.all(s < _MOST):
+        c = units_of(problem)
+        if c is None:
             return searcher(problem, rank, **kwds)
-        scale = _Scale(problem, units(s))
+        scale = _Scale(problem, c)
         first, callback = kwds.pop("first", None), kwds.pop("callback", None)
         found = searcher(
             scale.inner,
@@ -64,10 +84,10 @@ def curvature_in_units(
 
     @wraps(curvature_of)
     def curvature(problem: Problem, solution: Solution) -> Curvature | None:
-        s = problem.s_ols
-        if np.all(s > _LEAST) and np.all(s < _MOST):
+        c = units_of(problem)
+        if c is None:
             return curvature_of(problem, solution)
-        scale = _Scale(problem, units(s))
+        scale = _Scale(problem, c)
         found = curvature_of(scale.inner, scale.inward(solution))
         return None if found is None else scale.curvature(found)
 
