@@ -75,6 +75,20 @@ _FAMILIAR = {
     "verbose": "disp=",
 }
 
+# The same where moments are solved and nothing is maximised.
+_OF_MOMENTS = {
+    **{name: said.replace("LowRankSUR", "LowRank3SLS") for name, said in _FAMILIAR.items()},
+    **dict.fromkeys(("max_iter", "iter_limit", "maxfun", "max_sweeps"), "maxiter="),
+    **dict.fromkeys(("ftol", "xtol", "tolerance", "rel_tol", "gtol", "pgtol", "avextol"), "tol="),
+    **dict.fromkeys(
+        ("start_params", "n_starts", "rng", "seed", "random_state"),
+        "nothing: moments are solved, from no start and without a draw",
+    ),
+    **dict.fromkeys(("disp", "verbose", "progress", "retall"), "callback=, which sees every Step"),
+    "full_output": "nothing: iterations of the results holds every round",
+    "instruments": "LowRank3SLS(..., instruments=): the data belong to the model",
+}
+
 # What others call our arguments of the constructor.
 _FAMILIAR_OF_MODEL = {
     "hasconst": "nothing: whether a design spans a constant is found out",
@@ -98,8 +112,13 @@ _FAMILIAR_OF_MODEL = {
 }  # fmt: skip
 
 
-def refuse(given: Iterable[str], known: Iterable[str], called: str = "fit()") -> None:
-    """Say what does the work of a keyword that `fit`, or a way to a model, does not have.
+def refuse(
+    given: Iterable[str],
+    known: Iterable[str],
+    called: str = "fit()",
+    model: str = "LowRankSUR",
+) -> None:
+    """Say what does the work of a keyword that `fit`, or a way to a ``model``, does not have.
 
     Raises
     ------
@@ -107,7 +126,11 @@ def refuse(given: Iterable[str], known: Iterable[str], called: str = "fit()") ->
         Unless ``given`` is empty.
     """
     given, known = list(given), list(known)
-    familiar = _FAMILIAR if called == "fit()" else _FAMILIAR_OF_MODEL
+    moments = model == "LowRank3SLS"
+    if called == "fit()":
+        familiar = _OF_MOMENTS if moments else _FAMILIAR
+    else:
+        familiar = {k: v.replace("LowRankSUR", model) for k, v in _FAMILIAR_OF_MODEL.items()}
     unknown(given, known, called, {k: v for k, v in familiar.items() if k not in known})
 
 

@@ -178,8 +178,9 @@ class InstrumentedConstruction(OfFormula):
             The system has one equation, which is two-stage least squares.
         """
         if unknown:
-            known = inspect.signature(cls.from_formula).parameters
-            refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
+            own = inspect.signature(cls.from_formula).parameters
+            known = [name for name in own if name != "unknown"]
+            refuse(unknown, known, "from_formula()", "LowRank3SLS")
         scope = scope_of(eval_env, (formula, instruments))
         one_list = flag(common_instruments, "common_instruments")
         how = "drop" if missing is None else missing_by_rows(missing)

@@ -163,7 +163,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         **unknown: Any,
     ) -> None:
         if unknown:
-            refuse(unknown, _of_constructor(), "LowRank3SLS()")
+            refuse(unknown, _of_constructor(), "LowRank3SLS()", "LowRank3SLS")
         system = read_instrumented(endog, exog, instruments, missing, weights, common_instruments)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
         if rule is not None:
@@ -254,7 +254,8 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         UnknownArgumentError
         """
         if unknown:
-            refuse(unknown, list(inspect.signature(LowRank3SLS.fit).parameters)[1:-1])
+            known = list(inspect.signature(LowRank3SLS.fit).parameters)[1:-1]
+            refuse(unknown, known, model="LowRank3SLS")
         method = choice(method, "method", METHODS)
         iterate, debiased = flag(iterate, "iterate"), flag(debiased, "debiased")
         use_t, callback = optional_flag(use_t, "use_t"), guarded(callback, "a Step", _where)
@@ -265,7 +266,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
                 f"weight='heteroskedastic' is of method='gmm'; method={method!r} weighs by Sigma, "
                 "and cov_type='HC1' makes its standard errors robust"
             )
-        tol = number(tol, "tol", least=0.0, most=1.0)
+        tol = number(tol, "tol", least=0.0, most=1.0, what="a number between 0 and 1")
         maxiter = count(maxiter, "maxiter", 1)
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
         chosen = choose(

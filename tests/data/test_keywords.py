@@ -1,11 +1,14 @@
 """Arguments of `fit` that other packages have, and coefficients that go by name."""
 
+import inspect
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from sm_alsgls import LowRankSUR
-from sm_alsgls.data.keywords import _FAMILIAR, coefficients, refuse
+from sm_alsgls import LowRank3SLS, LowRankSUR
+from sm_alsgls.data.keywords import _FAMILIAR, _OF_MOMENTS, coefficients, refuse
 from sm_alsgls.exceptions import AlsglsError, OptionError, UnknownArgumentError
 from tests.systems import simulate
 
@@ -76,3 +79,36 @@ def test_likelihood_at_a_shuffled_series(model):
     assert not shuffled.index.equals(res.params.index)
     assert model.loglike(shuffled, res.sigma) == pytest.approx(res.llf)
     np.testing.assert_array_equal(model.predict(shuffled), model.predict(res.params))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("max_iter", "use maxiter="),
+        ("rel_tol", "use tol="),
+        ("n_starts", "from no start"),
+        ("disp", "callback="),
+        ("weights", r"LowRank3SLS\(\.\.\., weights=\)"),
+        ("instruments", r"LowRank3SLS\(\.\.\., instruments=\)"),
+        ("methd", "did you mean 'method'"),
+    ],
+)
+def test_a_fit_of_moments_names_its_own_arguments(name, ours):
+    """It said max_sweeps=, which it does not have."""
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((40, 2))
+    model = LowRank3SLS(z + rng.standard_normal((40, 2)), z[:, :1], z, rank=0)
+    with pytest.raises(UnknownArgumentError, match=ours):
+        model.fit(**{name: 1})
+
+
+def test_what_fits_of_moments_are_told_to_use_is_there():
+    known = list(inspect.signature(LowRank3SLS.fit).parameters)
+    for name, said in _OF_MOMENTS.items():
+        for argument in re.findall(r"^(\w+)=", said):
+            assert name in known or argument in known
+
+
+def test_a_model_with_instruments_names_its_own_ways():
+    with pytest.raises(UnknownArgumentError, match=r"LowRank3SLS\.from_formula\(\.\.\., data=\)"):
+        LowRank3SLS(np.eye(4), data=1)

@@ -312,9 +312,10 @@ def test_tests_of_over_identification(method, debiased, rows):
     assert test.statistic == pytest.approx(J, rel=1e-8)
     table = res.sargan()
     for j in (1, 3):
-        e, W = twin.E[:, j], np.linalg.qr(Z[j])[0]
-        own = Stacked(Y[:, [j]], [X[j]], [Z[j]], "2sls")
-        c = W.T @ own.E[:, 0]
+        # Of 2SLS residuals, whatever the method.
+        own, W = Stacked(Y[:, [j]], [X[j]], [Z[j]], "2sls"), np.linalg.qr(Z[j])[0]
+        e = own.E[:, 0]
+        c = W.T @ e
         row = table.iloc[j]
         assert row["df"] == Z[j].shape[1] - X[j].shape[1]
         assert row["sargan"] == pytest.approx(c @ c / np.square(e).mean(), rel=1e-8)
