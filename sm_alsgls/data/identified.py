@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from sm_alsgls.border.names import listed
+from sm_alsgls.core.design.bases import DependentColumnsError, bases
 from sm_alsgls.core.design.spans import bases_of, equal_columns, spanned
+from sm_alsgls.core.instruments.design import UnidentifiedError
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.exceptions import InstrumentError, UnderidentifiedError
+from sm_alsgls.data.columns import dependent
+from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import InstrumentError, SystemInputError, UnderidentifiedError
 
 Array = np.ndarray
+T = TypeVar("T")
 
 #: What stands for an equation where all have the same instruments.
 UNION = "the union of all instruments (common_instruments=True)"
@@ -143,3 +149,38 @@ def check_still_endogenous(
                 f"{name!r}, but an instrument of another equation, or a combination of such; "
                 "make it endogenous there too, or give instruments by equation"
             )
+
+
+def named(system: System, make: Callable[[], T]) -> T:
+    """What ``make`` returns; an equation that is not identified is named.
+
+    Raises
+    ------
+    UnderidentifiedError
+    RankDeficientError
+        The regressors themselves are dependent.
+    """
+    said: SystemInputError
+    try:
+        return make()
+    except UnidentifiedError as error:
+        said = _not_identified(error, system)
+    raise said
+
+
+def _not_identified(error: UnidentifiedError, system: System) -> SystemInputError:
+    """The error with labels."""
+    j = error.equation
+    name, columns = system.names[j], system.columns[j]
+    try:
+        bases([system.blocks[j]], np.array([j]))
+    except DependentColumnsError as own:
+        return dependent(own, f"equation {name!r}", columns)
+    bad = ", ".join(repr(columns[i]) for i in error.columns)
+    others = ", ".join(repr(columns[i]) for i in error.others)
+    follow = f"of {bad} follow from those of {others}" if others else f"of {bad} are zero"
+    return UnderidentifiedError(
+        f"equation {name!r} is not identified: its {error.q} instruments do not tell its "
+        f"{error.p} regressors apart (first stages {follow}); add instruments that move them "
+        "differently"
+    )

@@ -6,18 +6,17 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from sm_alsgls.border.arguments import choice, count, flag, mapping, number, optional_flag
-from sm_alsgls.core.design.bases import DependentColumnsError, bases
 from sm_alsgls.core.errors.law import FULL, law_of
-from sm_alsgls.core.instruments.design import Instrumented, UnidentifiedError
+from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.three_stage import METHODS, Rows, Step, ThreeStage, three_stage
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.data.columns import dependent
+from sm_alsgls.data.identified import named
 from sm_alsgls.data.instrumented import read_instrumented
 from sm_alsgls.data.keywords import guarded, refuse
 from sm_alsgls.data.parameters import Parameters
@@ -26,7 +25,6 @@ from sm_alsgls.exceptions import (
     HeywoodWarning,
     NoLikelihoodError,
     OptionError,
-    UnderidentifiedError,
     WeakInstrumentWarning,
 )
 from sm_alsgls.formula.build import FormulaSystem
@@ -44,8 +42,6 @@ from sm_alsgls.results.instrumented_covariance import REFUSED, build
 from sm_alsgls.results.sample import Sample, Seen
 from sm_alsgls.results.three_stage import LowRank3SLSResults, LowRank3SLSResultsWrapper
 from sm_alsgls.results.three_stage_header import ThreeStageHeader
-
-T = TypeVar("T")
 
 
 class LowRank3SLS(InstrumentedConstruction, SystemModel):
@@ -180,10 +176,11 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         self.excluded: dict[str, list[str]] = system.excluded_names
         if rule:
             warn_if_no_factor(rule, system, stacklevel=4)
-            self.rank_selection = self._identified(
+            self.rank_selection = named(
+                system,
                 lambda: choose_rank(
                     system, self.parameters, rule, getattr(self.formula_system, "time", None)
-                )
+                ),
             )
             self.law = law_of(self.rank_selection.rank)
             self.rank = self.law.rank
@@ -348,38 +345,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
 
     def _problem(self, options: ALSOptions) -> Problem:
         """As `SystemModel._problem`; equations that are not identified are named."""
-        return self._identified(lambda: super(LowRank3SLS, self)._problem(options))
-
-    def _identified(self, make: Callable[[], T]) -> T:
-        """What ``make`` returns; equations that are not identified are named."""
-        try:
-            return make()
-        except UnidentifiedError as error:
-            said = self._not_identified(error)
-        raise said
-
-    def _not_identified(self, error: UnidentifiedError) -> UnderidentifiedError:
-        """The error with labels.
-
-        Raises
-        ------
-        RankDeficientError
-            The regressors themselves are dependent.
-        """
-        system, j = self.system, error.equation
-        name, columns = system.names[j], system.columns[j]
-        try:
-            bases([system.blocks[j]], np.array([j]))
-        except DependentColumnsError as own:
-            raise dependent(own, f"equation {name!r}", columns) from None
-        bad = ", ".join(repr(columns[i]) for i in error.columns)
-        others = ", ".join(repr(columns[i]) for i in error.others)
-        follow = f"of {bad} follow from those of {others}" if others else f"of {bad} are zero"
-        return UnderidentifiedError(
-            f"equation {name!r} is not identified: its {error.q} instruments do not tell its "
-            f"{error.p} regressors apart (first stages {follow}); add instruments that move them "
-            "differently"
-        )
+        return named(self.system, lambda: super(LowRank3SLS, self)._problem(options))
 
     def _rows(self, design: Instrumented) -> Rows:
         """All rows, in the coordinates of a design of compressed ones."""
