@@ -36,7 +36,7 @@ class LowRankHeader:
             [
                 ("Model:", ["LowRankSUR"]),
                 ("Method:", [_method(maximum.search.method)]),
-                _law(estimate, method),
+                law_line(estimate, method),
                 ("Date:", None),
                 ("Time:", None),
                 ("Converged:", ["yes" if maximum.converged else "NO"]),
@@ -74,7 +74,8 @@ _ABOUT = {
 }
 
 
-def _law(estimate: Estimate, method: str | None) -> Line:
+def law_line(estimate: Estimate, method: str | None) -> Line:
+    """What Sigma is: its rank, with the rule that chose it, or unrestricted."""
     if not estimate.has_factors:
         return "Sigma:", ["unrestricted"]
     return "Rank r:", [f"{estimate.rank:d}" + (f" ({method})" if method else "")]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import statsmodels.base.wrapper as wrap
 
-from sm_alsgls.results import exogeneity, factors, plots
+from sm_alsgls.results import exogeneity, factors
+from sm_alsgls.results.factor_results import FactorResults
 from sm_alsgls.results.labelled import SystemResultsWrapper
 from sm_alsgls.results.likelihood import LikelihoodResults
 from sm_alsgls.results.method import method
 
 
-class LowRankSURResults(LikelihoodResults):
+class LowRankSURResults(FactorResults, LikelihoodResults):
     """Results of `LowRankSUR.fit`.
 
     Attributes
@@ -39,48 +39,11 @@ class LowRankSURResults(LikelihoodResults):
     """
 
     @property
-    def rank(self) -> int | str:
-        """Factors r, or "full" where Sigma is unrestricted."""
-        return factors.rank_of(self.estimate)
-
-    @property
     def warnings(self) -> list[str]:
         """What a reader of the estimates must know, as the summary prints it."""
         return factors.warnings_of(self.estimate)
 
-    @property
-    def loadings(self) -> pd.DataFrame:
-        """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
-        return factors.loadings(self.estimate)
-
-    @property
-    def uniquenesses(self) -> pd.Series:
-        """The variances d (K,) that the factors leave."""
-        return factors.uniquenesses(self.estimate)
-
-    @property
-    def communalities(self) -> pd.Series:
-        """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
-        return factors.communalities(self.estimate)
-
-    @property
-    def factor_scores(self) -> pd.DataFrame:
-        """Posterior means E Sigma^-1 F of the factors (N, r), given the cells that a row has.
-
-        Residuals of weighted cells are multiplied by the roots of their weights.
-        """
-        return factors.factor_scores(self.estimate)
-
-    @property
-    def heywood(self) -> list[str]:
-        """Equations whose uniqueness is on its lower bound."""
-        return factors.heywood(self.estimate)
-
-    rotated_loadings = method(factors.rotated_loadings)
     exogeneity_test = method(exogeneity.exogeneity_test)
-    plot_loadings = method(plots.plot_loadings)
-    plot_factor_scores = method(plots.plot_factor_scores)
-    plot_communalities = method(plots.plot_communalities)
 
 
 class LowRankSURResultsWrapper(SystemResultsWrapper):

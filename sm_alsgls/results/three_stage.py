@@ -9,16 +9,16 @@ import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.core.instruments.three_stage import Step
 from sm_alsgls.results import anderson_rubin as weak
-from sm_alsgls.results import factors, instrumented_bootstrap, moments, overidentification, plots
 from sm_alsgls.results import hausman as comparison
+from sm_alsgls.results import instrumented_bootstrap, moments, overidentification
 from sm_alsgls.results import wild_test as wild
+from sm_alsgls.results.factor_results import FactorResults
 from sm_alsgls.results.first_stage import FirstStage, first_stage_of
 from sm_alsgls.results.labelled import SystemResultsWrapper
 from sm_alsgls.results.method import method as of_estimate
-from sm_alsgls.results.system import SystemResults
 
 
-class LowRank3SLSResults(SystemResults):
+class LowRank3SLSResults(FactorResults):
     """Results of `LowRank3SLS.fit`.
 
     Attributes
@@ -65,41 +65,10 @@ class LowRank3SLSResults(SystemResults):
         return pd.DataFrame(steps, columns=Step._fields).set_index("round")
 
     @property
-    def rank(self) -> int | str:
-        """Factors r, or "full" where Sigma is unrestricted."""
-        return factors.rank_of(self.estimate)
-
-    @property
-    def loadings(self) -> pd.DataFrame:
-        """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
-        return factors.loadings(self.estimate)
-
-    @property
-    def uniquenesses(self) -> pd.Series:
-        """The variances d (K,) that the factors leave."""
-        return factors.uniquenesses(self.estimate)
-
-    @property
-    def communalities(self) -> pd.Series:
-        """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
-        return factors.communalities(self.estimate)
-
-    @property
-    def factor_scores(self) -> pd.DataFrame:
-        """Posterior means E Sigma^-1 F of the factors (N, r) at residuals E = Y - X b."""
-        return factors.factor_scores(self.estimate)
-
-    @property
-    def heywood(self) -> list[str]:
-        """Equations whose uniqueness is on its lower bound."""
-        return factors.heywood(self.estimate)
-
-    @property
     def first_stage(self) -> FirstStage:
         """How much instruments say of each endogenous regressor: a table, and whose are weak."""
         return first_stage_of(self.estimate)
 
-    rotated_loadings = of_estimate(factors.rotated_loadings)
     glance = of_estimate(moments.glance)
     restriction_tests = of_estimate(moments.restriction_tests)
     j_test = of_estimate(overidentification.j_test)
@@ -108,9 +77,6 @@ class LowRank3SLSResults(SystemResults):
     anderson_rubin = of_estimate(weak.anderson_rubin)
     bootstrap = of_estimate(instrumented_bootstrap.bootstrap)
     wild_test = of_estimate(wild.wild_test)
-    plot_loadings = of_estimate(plots.plot_loadings)
-    plot_factor_scores = of_estimate(plots.plot_factor_scores)
-    plot_communalities = of_estimate(plots.plot_communalities)
 
     def _no_likelihood(self) -> NoReturn:
         _ = self.estimate.likelihood

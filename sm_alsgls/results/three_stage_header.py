@@ -8,7 +8,8 @@ from scipy import stats
 
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import heywood
-from sm_alsgls.results.header import Header, Line
+from sm_alsgls.results.header import Header
+from sm_alsgls.results.low_rank_header import law_line
 
 _METHODS = {"iv": "3SLS", "gmm": "System GMM", "2sls": "2SLS"}
 _TITLES = {
@@ -48,12 +49,9 @@ class ThreeStageHeader:
 
     def __call__(self, estimate: Estimate) -> Header:
         """The header; every number comes from the estimate."""
-        found, chosen = estimate.instrumented, self.rank_method
+        found = estimate.instrumented
         method = _METHODS[found.method] + (", iterated" if found.iterated else "")
         method += ", robust weight" if found.robust else ""
-        law: Line = ("Sigma:", ["unrestricted"])
-        if estimate.has_factors:
-            law = ("Rank r:", [f"{estimate.rank:d}" + (f" ({chosen})" if chosen else "")])
         J, p = "none", "none"
         if found.df:
             J = f"{found.J:.4f} ({found.df:d})"
@@ -73,7 +71,7 @@ class ThreeStageHeader:
             [
                 ("Model:", ["LowRank3SLS"]),
                 ("Method:", [method]),
-                law,
+                law_line(estimate, self.rank_method),
                 ("Date:", None),
                 ("Time:", None),
                 ("Rounds:", [f"{len(found.steps):d}"]),
