@@ -14,8 +14,6 @@ coefficients: the q_j - p_j over-identifying moments.
 
 Everything of an equation but the products with rows is of the size of its q_j instruments: X_j is
 brought to W_j first, W_j'X_j = U_j R_j is factorised, and Q_j = W_j U_j, O_j = W_j U_j^perp.
-Exogenous regressors come first in R_j, whatever their place among the columns, so that the last
-directions of Q_j with O_j are what the excluded instruments add to them.
 """
 
 from __future__ import annotations
@@ -103,24 +101,19 @@ class _First:
         # The rule by which `data.identified` names them.
         self.exogenous = is_rounding(left, length, coordinates, conditions(size, self.of_z))
         length[length == 0.0] = 1.0
-        # Endogenous ones last: the first directions are those of the exogenous regressors.
-        order = np.argsort(~self.exogenous, axis=1, kind="stable")
-        unit = np.take_along_axis(coordinates / length[:, None, :], order[:, None, :], axis=2)
-        U, R = np.linalg.qr(unit, mode="complete")
-        R = R[:, :p]
-        _check_rank(R, equations, q, order)
         # Of unit columns, so that scale alone costs nothing.
-        self.to_beta = np.empty_like(R)
-        np.put_along_axis(self.to_beta, order[:, :, None], np.linalg.inv(R), axis=1)
-        self.to_beta /= length[:, :, None]
+        U, R = np.linalg.qr(coordinates / length[:, None, :], mode="complete")
+        R = R[:, :p]
+        _check_rank(R, equations, q)
+        self.to_beta = np.linalg.inv(R) / length[:, :, None]
         self.of_w, self.over_w = U[:, :, :p], U[:, :, p:]
         self.basis = np.matmul(self.of_w.transpose(0, 2, 1), W)
         self.over = np.matmul(self.over_w.transpose(0, 2, 1), W)
         self.face = np.matmul(self.to_beta.transpose(0, 2, 1), X)
 
 
-def _check_rank(R: Array, equations: Array, q: int, order: Array) -> None:
-    """First stages of unit regressors in an order, as triangular factors (m, p, p), are apart."""
+def _check_rank(R: Array, equations: Array, q: int) -> None:
+    """First stages of unit regressors, as triangular factors (m, p, p), are apart."""
     p = R.shape[-1]
     values = np.linalg.svd(R, compute_uv=False)
     bad = np.flatnonzero(values[:, -1] <= _APART)
@@ -131,9 +124,8 @@ def _check_rank(R: Array, equations: Array, q: int, order: Array) -> None:
     k = int((np.abs(np.diagonal(T)) > _APART).sum())
     weights = scipy.linalg.solve_triangular(T[:k, :k], T[:k, k:]) if k else np.zeros((0, p))
     used = np.abs(weights).max(axis=1) > 1e-6 if k else np.zeros(0, dtype=bool)
-    columns = order[i][pivot]
     raise UnidentifiedError(
-        int(equations[i]), q, p, sorted(map(int, columns[k:])), sorted(map(int, columns[:k][used]))
+        int(equations[i]), q, p, sorted(map(int, pivot[k:])), sorted(map(int, pivot[:k][used]))
     )
 
 

@@ -3,8 +3,7 @@
 Of an equation with one endogenous regressor x, which its first stage misses by v, the excluded
 instruments, exogenous regressors taken out, span B = [q O]: a direction of its first stage,
 q = Q t, and the over-identifying ones (`sm_alsgls.core.instruments.design`). Where h is the row of
-x in R^-1, beta = R^-1 gamma, t = h / |h|, as h'R is zero at exogenous regressors. (In a design as
-it is made t is the last unit vector; one with common coefficients is turned.) Then
+x in R^-1, beta = R^-1 gamma, t = h / |h|, as h'R is zero at exogenous regressors. Then
 B'x = (q'x, 0 .. 0)', and with u = v / q'x = (Xt - Q) t,
 
     S = N / (N - q_j) sum_n u_n^2 b_n b_n',        effective F = 1 / tr S

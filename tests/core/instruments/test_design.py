@@ -158,3 +158,21 @@ def test_turned_designs_have_both_faces(made):
     assert not equal.turned([np.array([1, 0]), np.array([0, 1]), np.array([0, 1])]).shared
     beta = [np.arange(2.0)] * 3
     assert_allclose(alike.fitted(alike.from_beta(beta)), np.tile(blocks[0][:, [1]], 3), atol=1e-10)
+
+
+def test_tiles_of_faces_are_those_of_their_equations():
+    """Standard errors of many equations take them a few at a time."""
+    blocks, instruments, _, _, _ = system(
+        np.random.default_rng(5), 30, 7, q=(4, 3, 4, 3, 4, 3, 4), p=(2, 3, 2, 3, 2, 3, 2)
+    )
+    design = Instrumented(blocks, instruments)
+    seen = []
+    for equations, _, at in design.tiles(2):
+        faces = design.faces_at(at, len(equations))
+        for j, face in zip(equations, faces, strict=True):
+            assert_allclose(face.T, design.face(int(j)), atol=0.0)
+            assert_allclose(face.T @ np.linalg.inv(design.beta_map(int(j))), blocks[j], atol=1e-10)
+        seen += list(equations)
+    assert sorted(seen) == list(range(7))
+    with pytest.raises(IndexError, match="no equation's coefficients"):
+        design.faces_at(slice(design.P, design.P + 1), 1)
