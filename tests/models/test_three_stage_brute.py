@@ -14,7 +14,7 @@ from sm_alsgls import LowRank3SLS
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.rows import cells
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.results.covariance import sigma_inference
+from sm_alsgls.results.covariance import covariance, sigma_inference
 from tests.core.instruments.twin import system
 
 pytestmark = pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
@@ -374,3 +374,41 @@ def test_compressed_rows_change_nothing(monkeypatch):
         one, other = (np.asarray(v, dtype=float) for v in (one, other))
         scale = np.abs(other[np.isfinite(other)]).max()
         assert_allclose(one, other, rtol=1e-6, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize(("kind", "power"), [("HC0", 0.0), ("HC2", 0.5), ("HC3", 1.0)])
+@pytest.mark.parametrize("method", METHODS)
+def test_combinations_and_their_degrees_of_freedom(method, kind, power, rows):
+    """Errors are those of the covariance; Bell and McCaffrey's df by N x N arrays."""
+    Y, X, Z, _ = made(8)
+    res = fitted(Y, X, Z, rows, 1, method=method).get_robustcov_results(kind)
+    R = np.zeros((3, 13))
+    # Of one equation, of two, and of another.
+    R[0, [2, 3]], R[1, [0, 5]], R[2, [4, 6]] = [1.0, 0.7], [1.0, -1.0], [0.3, 1.0]
+    V = R @ np.asarray(res.cov_params()) @ R.T
+    test = res.t_test(R)
+    assert_allclose(test.sd, np.sqrt(np.diag(V)), rtol=1e-9)
+    each = np.empty(13)
+    for j, at in enumerate(np.split(np.arange(13), np.cumsum([x.shape[1] for x in X])[:-1])):
+        for row in at:
+            each[row] = degrees(X[j], Z[j], np.eye(13)[row, at], power)
+    # Of two equations the fewest of the coefficients.
+    expected = [degrees(X[1], Z[1], R[0, 2:4], power), each[[0, 5]].min()]
+    expected.append(degrees(X[2], Z[2], R[2, 4:7], power))
+    assert_allclose(np.ravel(test.df_denom), expected, rtol=1e-7)
+    # Of all three together the fewest of all that are touched.
+    touched = R.any(axis=0)
+    assert covariance(res.estimate).joint_df(R) == pytest.approx(each[touched].min(), rel=1e-7)
+    delta = R @ np.asarray(res.params)
+    wald = res.wald_test(R, use_f=False, scalar=True)
+    assert wald.statistic == pytest.approx(delta @ np.linalg.solve(V, delta), rel=1e-8)
+
+
+def degrees(x, z, r, power):
+    """(tr Theta)^2 / |Theta|^2 of V = sum of the squares of A_n a_n e_n, e = (I - H) errors."""
+    hat = z @ np.linalg.lstsq(z, x)[0]
+    a, H = r @ np.linalg.pinv(hat), hat @ np.linalg.pinv(hat)
+    # The share of a_n^2 that fitting takes away is the leverage.
+    A = (1.0 - np.diag(H)) ** -power
+    Theta = (A * a)[:, None] * (np.eye(len(x)) - H) * (A * a)
+    return np.trace(Theta) ** 2 / np.square(Theta).sum()

@@ -153,3 +153,16 @@ def test_heteroscedastic_weight():
         few = Instrumented([X[:N] for X in blocks], [Z[:N] for Z in instruments])
         with pytest.raises(InstrumentError, match=f"15 moments from {N} rows"):
             RobustGMMForm(few, E[:N])
+
+
+def test_what_is_left_of_the_equations_is_in_standard_errors(monkeypatch):
+    blocks, instruments, Y, F, d = system(np.random.default_rng(8))
+    Y = Y * [1e-3, 1.0, 1e3, 1.0]
+    cov = LowRankDiag.from_factors(F, d).scaled([1e-3, 1.0, 1e3, 1.0])
+    form = GMMForm(Instrumented(blocks, instruments), cov)
+    assert form.solve(Y).residual < 1e-10
+    solve = OverIdentified.solve
+    monkeypatch.setattr(OverIdentified, "solve", lambda *of: (1.01 * solve(*of)[0], 0))
+    c = form.design.over.project(Y)
+    size = np.sqrt(form.design.over.expand(cov.diag()))
+    assert_allclose(form.solve(Y).residual, 0.01 * np.linalg.norm(c / size), rtol=1e-8)
