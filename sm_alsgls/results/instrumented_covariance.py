@@ -91,8 +91,7 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     design, fewest = whole_design(estimate), float(estimate.df.fewest)
     if choice.cov_type == "HAC":
         weights = weights_of_time(choice.kwds, N)
-        df = choice.df or fewest
-        return InfluenceCovariance(combinations, design, E, weights, scale, df=df)
+        return InfluenceCovariance(combinations, design, E, weights, scale, df=fewest)
     if choice.power:
         # Multipliers undo what coefficients take; factors take more.
         left = estimate.counts - estimate.p

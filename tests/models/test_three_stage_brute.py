@@ -204,6 +204,12 @@ def test_debiased_errors(method, rank, rows):
         T = block_diag(*[M @ stretch(j) @ np.linalg.inv(M) for j, M in enumerate(maps)])
         assert np.abs(T - np.eye(len(T))).max() > 1e-3
         V = T @ V @ T.T
+        # Multipliers of the leverage know nothing of it, and errors with these are stretched.
+        M = block_diag(*maps)
+        wider = np.sqrt(np.diag(T @ M @ M.T @ T.T) / np.diag(M @ M.T))
+        plain = multiplied(twin, X, Z, twin.E, 0.5, np.arange(len(Y)))
+        hc2 = res.get_robustcov_results("HC2", dof="p")
+        assert_allclose(hc2.bse, np.sqrt(np.diag(plain)) * wider, rtol=1e-6)
     assert_allclose(res.cov_params(), V, rtol=1e-6, atol=1e-9 * V.max())
     assert_allclose(res.bse, np.sqrt(np.diag(V)), rtol=1e-8)
 
@@ -412,3 +418,55 @@ def degrees(x, z, r, power):
     A = (1.0 - np.diag(H)) ** -power
     Theta = (A * a)[:, None] * (np.eye(len(x)) - H) * (A * a)
     return np.trace(Theta) ** 2 / np.square(Theta).sum()
+
+
+@pytest.mark.parametrize("method", ["iv", "gmm"])
+def test_the_change_of_a_round_is_in_standard_errors(method, rows):
+    """Of 2SLS, in coordinates of an orthonormal first stage."""
+    Y, X, Z, _ = made(9)
+    Y = Y * [1.0, 1e3, 1e-3, 1.0, 10.0]
+    one, other = (fitted(Y, X, Z, rows, 1, method=m) for m in (method, "2sls"))
+    moved = np.asarray(one.params - other.params)
+    s, at, largest = np.sqrt(np.square(Stacked(Y, X, Z, "2sls").E).mean(axis=0)), 0, 0.0
+    for x, z, sj in zip(X, Z, s, strict=True):
+        R = np.linalg.qr(z @ np.linalg.lstsq(z, x)[0])[1]
+        largest = max(largest, np.abs(R @ moved[at : at + x.shape[1]]).max() / sj)
+        at += x.shape[1]
+    assert one.iterations["change"].tolist() == pytest.approx([largest], rel=1e-6)
+    assert other.iterations.empty
+
+
+def test_degrees_of_freedom_of_dependence_in_time(rows):
+    """As many as cosines, else those of the equation; of clusters Satterthwaite's."""
+    Y, X, Z, period = made(8)
+    res, R = fitted(Y, X, Z, rows, 1), np.eye(13)[[0, 7]]
+    cosines = res.get_robustcov_results("HAC", kernel="cosine", terms=6)
+    assert set(np.ravel(cosines.t_test(R).df_denom)) == {6.0}
+    kernel = res.get_robustcov_results("HAC", maxlags=3)
+    assert np.ravel(kernel.t_test(R).df_denom).tolist() == [70 - 2 - 1, 70 - 3 - 1]
+    clusters = res.get_robustcov_results("cluster", groups=period)
+    assert (np.ravel(clusters.t_test(R).df_denom) < 9).all()
+
+
+@pytest.mark.parametrize(
+    "kwds",
+    [
+        {"method": "iv", "debiased": False, "iterate": True, "tol": 1e-10},
+        {"method": "gmm", "debiased": True, "weight": "heteroskedastic"},
+        {"method": "2sls"},
+    ],
+    ids=str,
+)
+def test_restrictions_are_tested_at_a_fit_of_the_same_kind(kwds):
+    Y, X, Z, _ = made(10)
+    model, q = LowRank3SLS(Y, X, Z, rank=1), np.array([0.0, 3.0, 1.0])
+    free, tied = model.fit(**kwds), model.fit_constrained((R, q), **kwds)
+    found = tied.restriction_tests().loc["Wald"]
+    expected = free.wald_test((R, q), scalar=True)
+    assert found["df"] == 3
+    assert found["statistic"] == pytest.approx(float(expected.statistic), rel=1e-6)
+    assert found["pvalue"] == pytest.approx(float(expected.pvalue), rel=1e-5)
+    row = tied.glance().iloc[0]
+    assert row["n_instruments"] == 19
+    assert row["J_df"] == 6
+    assert row["J"] == pytest.approx(tied.j_test().statistic)
