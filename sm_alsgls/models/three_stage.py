@@ -31,7 +31,7 @@ from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.models.instrumented_construction import InstrumentedConstruction
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
-from sm_alsgls.rank_choice.selection import RankSelection
+from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RankSelection
 from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_rule
 from sm_alsgls.results.cov_types import check_instrumented, choose
 from sm_alsgls.results.degrees import Degrees
@@ -165,7 +165,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         if rule is not None:
             check_residual_rule(rule, "rank")
         groups = getattr(_formula, "groups", None)
-        law = resolve_law(0 if rule else rank, system, groups)
+        law = resolve_law(0 if rule else rank, system, groups, RESIDUAL_RULES)
         super().__init__(system, Parameters.of(system.labels, common), law, _formula)
         self.rank: int | str = law.rank
         self.rank_method: str | None = rank if isinstance(rank, str) and rank != FULL else None
@@ -356,8 +356,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
     def _warn(self, found: ThreeStage) -> None:
         if not found.converged:
             warnings.warn(
-                f"LowRank3SLS did not converge: {found.status}; raise maxiter or tol, or take the "
-                "two-step estimate, iterate=False",
+                f"LowRank3SLS did not converge: {found.status}",
                 ConvergenceWarning,
                 stacklevel=3,
             )

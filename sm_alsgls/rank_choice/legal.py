@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +15,12 @@ from sm_alsgls.exceptions import IllegalRankError, RankWarning
 from sm_alsgls.rank_choice.selection import RULES
 
 
-def resolve_law(rank: int | str, system: System, groups: str | None = None) -> Law:
+def resolve_law(
+    rank: int | str,
+    system: System,
+    groups: str | None = None,
+    rules: Sequence[str] = tuple(RULES),
+) -> Law:
     """The law of the errors behind ``rank``, checked: "full", or what `resolve_rank` makes of it.
 
     Raises
@@ -24,7 +30,7 @@ def resolve_law(rank: int | str, system: System, groups: str | None = None) -> L
     if isinstance(rank, str) and rank == FULL:
         check_full(system)
         return law_of(FULL)
-    return law_of(resolve_rank(rank, system, groups))
+    return law_of(resolve_rank(rank, system, groups, rules))
 
 
 def check_full(system: System) -> None:
@@ -57,8 +63,15 @@ def check_full(system: System) -> None:
         )
 
 
-def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> int:
+def resolve_rank(
+    rank: int | str,
+    system: System,
+    groups: str | None = None,
+    rules: Sequence[str] = tuple(RULES),
+) -> int:
     """The number of factors behind ``rank``, checked; ``groups`` is the column of a long panel.
+
+    ``rules`` are those that the model can be made with, for the message.
 
     Raises
     ------
@@ -72,10 +85,10 @@ def resolve_rank(rank: int | str, system: System, groups: str | None = None) -> 
         return chosen
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
     if not whole or isinstance(rank, str) or rank < 0:
-        near = nearest(rank, ["auto", FULL, *RULES]) if isinstance(rank, str) else ""
+        near = nearest(rank, ["auto", FULL, *rules]) if isinstance(rank, str) else ""
         raise IllegalRankError(
             f"rank must be 'auto', 'full' or a whole number >= 0, got {came(rank)}{near}; criteria "
-            f"that choose it from the data are {', '.join(RULES)}, and 'rule' looks at K alone"
+            f"that choose it from the data are {', '.join(rules)}, and 'rule' looks at K alone"
         )
     largest = largest_rank(K, N, p)
     if rank > largest:

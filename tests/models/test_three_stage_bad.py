@@ -150,7 +150,7 @@ def test_callbacks(parts):
     with pytest.raises(CallableError, match=r"raised ValueError \(mine\) at round 1"):
         model(parts).fit(callback=raises)
     seen = []
-    with pytest.warns(ConvergenceWarning, match="no fixed point after 2 rounds"):
+    with pytest.warns(ConvergenceWarning, match="stopped by the callback after 2 rounds"):
         res = model(parts).fit(
             iterate=True, tol=0.0, callback=lambda step: bool(seen.append(step)) or len(seen) == 2
         )

@@ -216,8 +216,11 @@ def three_stage(
         if not solved.converged:
             status = f"{_STATUS[method]}; the estimating equations were not solved"
         elif iterate:
-            status = f"{_ITERATED[converged]} after {number} rounds"
-        if (callback is not None and callback(rounds[-1])) or (iterate and change <= tol):
+            status = _ITERATED[converged].format(number)
+        stopped = callback is not None and bool(callback(rounds[-1]))
+        if stopped and not converged:
+            status = f"stopped by the callback after {number} rounds"
+        if stopped or (iterate and change <= tol):
             break
     last = form_at(first_g, first_cov)
     weight = first_cov if correction is None else first_cov.scaled(correction)
@@ -244,4 +247,8 @@ _STATUS = {
     "gmm": "2SLS, the weight of its residuals, GMM",
     "2sls": "two-stage least squares, and the Sigma of its residuals",
 }
-_ITERATED = {True: "a fixed point", False: "no fixed point"}
+_ITERATED = {
+    True: "a fixed point after {} rounds",
+    False: "no fixed point after {} rounds; raise maxiter or tol, or take the two-step estimate, "
+    "iterate=False",
+}
