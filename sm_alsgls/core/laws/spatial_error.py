@@ -85,6 +85,7 @@ class SpatialError:
     array([ True])
     """
 
+    name = "lam"
     whole = True
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
@@ -102,15 +103,13 @@ class SpatialError:
         self._log_det = weights.log_det(self.lam)
         self.constant = left.constant - self._log_det.value
         self.nuisance = Nuisance(
-            ("lam",), np.array([self.lam]), np.full((1, 1), np.nan), self._log_det.value
+            (self.name,), np.array([self.lam]), np.full((1, 1), np.nan), self._log_det.value
         )
 
     @property
     def bounds(self) -> Array:
         """The admissible interval, a millionth of it inside."""
-        low, high = self.weights.interval
-        margin = _INSIDE * (high - low)
-        return np.array([[low + margin, high - margin]])
+        return inside(self.weights)[None, :]
 
     def at(self, values: Array) -> SpatialError:
         """The same law at another lam, (1,)."""
@@ -122,14 +121,19 @@ class SpatialError:
 
     def gradient(self, E: Array, cov: Covariance) -> Array:
         """d psi / d lam, (1,), at the inner optimum's residuals E (n, K) and its ``cov``."""
-        left = cast(Filtered, cov).inner
         lagged = self.weights.lagged(E)
-        pull = float(np.einsum("nk,nk->", left.solve(E - self.lam * lagged), lagged))
+        solved = self.left_of(cov).solve(E - self.lam * lagged)
+        pull = float(np.einsum("nk,nk->", solved, lagged))
         return np.array([-pull / self.n_obs - self._log_det.slope])
+
+    def left_of(self, cov: Covariance) -> Covariance:
+        """The covariance of what the filter leaves, of one that this law made."""
+        return cast(Filtered, cov).inner
 
     # -- what is left ----------------------------------------------------------------------------
 
-    def _filtered(self, E: Array) -> Array:
+    def filtered(self, E: Array) -> Array:
+        """Rows E (n, K) without what neighbours sent."""
         return np.asfortranarray(self.weights.filtered(E, self.lam))
 
     def _whole(self, left: Covariance) -> Filtered:
@@ -157,10 +161,10 @@ class SpatialError:
     ) -> Step:
         """The Sigma-step of what is left, on filtered residuals."""
         left = self.left.sigma(
-            self._filtered(E),
+            self.filtered(E),
             rank,
             floor=floor,
-            near=None if near is None else cast(Filtered, near).inner,
+            near=None if near is None else self.left_of(near),
             d=d,
             block=block,
             gtol=gtol,
@@ -173,9 +177,9 @@ class SpatialError:
         self, normal: Normal, gamma: Array, E: Array, cov: Covariance, at_bound: Array, lam_F: float
     ) -> Stationarity:
         """In Sigma that of what is left; the score of beta under the whole Sigma."""
-        left = cast(Filtered, cov).inner
+        left = self.left_of(cov)
         inner = normal.design.normal(left, self.n_obs)
-        found = self.left.stationarity(inner, gamma, self._filtered(E), left, at_bound, lam_F)
+        found = self.left.stationarity(inner, gamma, self.filtered(E), left, at_bound, lam_F)
         return found._replace(score_beta=normal.score_size(normal.score(E, gamma)))
 
     def interval_sigma(
@@ -189,18 +193,18 @@ class SpatialError:
     ) -> Filtered:
         """That of what is left, filtered."""
         left = self.left.interval_sigma(
-            self._filtered(E),
-            cast(Filtered, cov).inner,
+            self.filtered(E),
+            self.left_of(cov),
             p,
             floor,
             lam_F,
-            lambda: self._filtered(least_squares()),
+            lambda: self.filtered(least_squares()),
         )
         return self._whole(left)
 
     def penalty(self, cov: Covariance, lam_F: float) -> float:
         """On the loadings of what is left."""
-        return self.left.penalty(cast(Filtered, cov).inner, lam_F)
+        return self.left.penalty(self.left_of(cov), lam_F)
 
     def bounded(self, design: Linear, rank: int, lam_F: float) -> bool:
         """As of what is left."""
@@ -282,3 +286,10 @@ class SpatialError:
     def along(self, cov: Covariance, curvature: Curvature, sign: float, floor: Array) -> Covariance:
         """``cov``: there is no curvature to go along."""
         return cov
+
+
+def inside(weights: SpatialWeights) -> Array:
+    """The admissible interval (2,), a millionth of it inside of its ends."""
+    low, high = weights.interval
+    margin = _INSIDE * (high - low)
+    return np.array([low + margin, high - margin])

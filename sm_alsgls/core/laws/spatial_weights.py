@@ -219,6 +219,12 @@ class SpatialWeights:
         """log|I - lam W| and its slope in lam, at an admissible lam."""
         return self._log_dets.at(lam)
 
+    def curvature(self, lam: float) -> float:
+        """tr (W (I - lam W)^-1)^2, the curvature of -log|I - lam W|, by a difference of slopes."""
+        low, high = self.interval
+        h = min(1e-4 * (high - low), 0.5 * (lam - low), 0.5 * (high - lam))
+        return -(self.log_det(lam + h).slope - self.log_det(lam - h).slope) / (2.0 * h)
+
 
 def row_standardised(W: Sparse) -> Sparse:
     """W (K, K) with rows that sum to one, sparse; rows of zeros stay so.
