@@ -1,1 +1,1 @@
-"""Laws of the errors with parameters of their own, maximised by the gradient around the loop."""
+"""Laws of the errors that act as filters with a few parameters around the loop."""
