@@ -3,14 +3,13 @@
     e_n ~ N(0, h_n Sigma),    h_n = exp(z_n' delta),    T = diag(h_n^-1/2)
 
 (Harvey 1976, Econometrica 44), z centred, so that Sigma is that of a row of mean z. Where z differs
-between the cells of a row, T e_n = (e_nj h_nj^-1/2)_j ~ N(0, Sigma). log|det T| is minus half the
-sum of log h over cells.
+between the cells of a row, T e_n = (e_nj h_nj^-1/2)_j ~ N(0, Sigma). log|det T|, minus half the sum
+of log h over cells, is zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -128,10 +127,8 @@ class RowScale:
 
     # -- the filter ------------------------------------------------------------------------------
 
-    @cached_property
-    def log_jacobian(self) -> float:
-        """Minus half the mean over rows of the sum of log h; zero where z is centred."""
-        return -0.5 * float(np.vdot(self._weight, self._log)) / len(self._log)
+    #: Minus half the mean over rows of the sum of log h, which is zero as z is centred.
+    log_jacobian = 0.0
 
     def rows(self, M: Array) -> Array:
         """M h^-1/2."""
@@ -158,11 +155,11 @@ class RowScale:
     # -- derivatives -----------------------------------------------------------------------------
 
     def gradient(self, E: Array, TE: Array, W: Array) -> Array:
-        """Half the mean over rows of the sum of z (1 - w (T e)) over cells."""
+        """Minus half the mean over rows of the sum of z w (T e) over cells."""
         own = W * TE
         if self._z.shape[1] == 1:
             own = own.sum(axis=1, keepdims=True)
-        return 0.5 * np.einsum("nk,nkm->m", self._weight - own, self._z) / len(E)
+        return -0.5 * np.einsum("nk,nkm->m", own, self._z) / len(E)
 
     def information(self, E: Array, cov: RowCovariance) -> Array:
         """Of rows sum z z' K / 2 at the truth: a quarter from the scores' squares, one expected."""
