@@ -16,9 +16,9 @@ is the secant method on the gradient, six runs as a rule.
 3. A search from other starts at the values found. Where it finds a better Sigma, 2 again from there.
 4. The curvature of N psi by central differences of the gradient is the inverse of the values'
    covariance (Patefield 1977, Sankhya B 39), and the same runs say how the coefficients follow,
-   G = d g / d v. So, all parameters in one information, by the inverse of a partitioned matrix,
+   G = d b / d v. So, all parameters in one information, by the inverse of a partitioned matrix,
 
-       Cov(g) = H^-1 + G Cov(v) G',         Cov(g, v) = G Cov(v),
+       Cov(b) = H^-1 + G Cov(v) G',         Cov(b, v) = G Cov(v),
 
    where H^-1 is that of coefficients at known values. Of an error's lam or rho G is 0 nearly; of a
    spatial lag's it is not.
@@ -93,11 +93,11 @@ class Outer(Protocol):
         """The same at other values (m,)."""
         ...
 
-    def gradient(self, E: Array, cov: Covariance) -> Array:
-        """d psi / d values (m,) at residuals E (n, K) and ``cov`` of the inner optimum."""
+    def gradient(self, gamma: Array, E: Array, cov: Covariance) -> Array:
+        """d psi / d values (m,) at coefficients, residuals and ``cov`` of the inner optimum."""
         ...
 
-    def information(self, E: Array, cov: Covariance) -> Array:
+    def information(self, gamma: Array, E: Array, cov: Covariance) -> Array:
         """About the curvature of psi there, (m, m), positive definite."""
         ...
 
@@ -114,7 +114,7 @@ class Maximum:
         Its best solution has the values and their covariance as ``nuisance``, and all of the
         log-Jacobian in its NLL.
     slopes : ndarray, shape (P, m)
-        d g / d v of the coefficients in the flat coordinates of the design; NaN where there is no
+        d b / d v of the parameters, as `Linear.to_params` has them; NaN where there is no
         covariance.
     gradient : ndarray, shape (m,)
         Of psi, there.
@@ -203,7 +203,7 @@ class _Point:
 
     @classmethod
     def of(cls, outer: Outer, solution: Solution) -> _Point:
-        gradient = outer.gradient(solution.E, solution.cov)
+        gradient = outer.gradient(solution.gamma, solution.E, solution.cov)
         return cls(outer, solution, solution.nll - outer.beside, gradient)
 
 
@@ -244,7 +244,7 @@ class _Runs:
 def _bfgs(runs: _Runs, point: _Point) -> _Point:
     """2. of the module, from a point."""
     outer, n_obs = point.outer, point.outer.problem.n_obs
-    H = outer.information(point.solution.E, point.solution.cov)
+    H = _information(point)
     for _ in range(_MOST):
         step = -np.linalg.solve(H, point.gradient)
         slope = float(step @ point.gradient)
@@ -264,8 +264,13 @@ def _bfgs(runs: _Runs, point: _Point) -> _Point:
             H = H - np.outer(Hs, Hs) / float(moved @ Hs) + np.outer(turned, turned) / curvature
         else:
             # Not convex here: what is expected is what is left.
-            H = point.outer.information(point.solution.E, point.solution.cov)
+            H = _information(point)
     return point
+
+
+def _information(point: _Point) -> Array:
+    found = point.solution
+    return point.outer.information(found.gamma, found.E, found.cov)
 
 
 def _inside(outer: Outer, step: Array) -> float:
@@ -313,9 +318,9 @@ def _search(
 def _covariance(runs: _Runs, point: _Point) -> tuple[Array, Array]:
     """4. of the module: Cov(v) (m, m) and G (P, m)."""
     outer, m = point.outer, len(point.outer.values)
-    scale = np.diagonal(outer.information(point.solution.E, point.solution.cov))
+    scale = np.diagonal(_information(point))
     n_obs = outer.problem.n_obs
-    H, slopes = np.empty((m, m)), np.empty((len(point.solution.gamma), m))
+    H, slopes = np.empty((m, m)), np.empty((outer.problem.design.P, m))
     for i in range(m):
         way = float(np.min(np.abs(outer.bounds[i] - outer.values[i])))
         h = min(_STEP / math.sqrt(n_obs * scale[i]), _NEAR * way)
@@ -325,7 +330,8 @@ def _covariance(runs: _Runs, point: _Point) -> tuple[Array, Array]:
             values[i] += sign * h
             ends.append(runs.point(outer.at(values), continued(point.solution)))
         H[i] = (ends[0].gradient - ends[1].gradient) / (2.0 * h)
-        slopes[:, i] = (ends[0].solution.gamma - ends[1].solution.gamma) / (2.0 * h)
+        up, down = (end.outer.problem.design.to_params(end.solution.gamma) for end in ends)
+        slopes[:, i] = (up - down) / (2.0 * h)
     H = 0.5 * (H + H.T)
     try:
         np.linalg.cholesky(H)

@@ -27,7 +27,7 @@ from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Errors, Step
 from sm_alsgls.core.errors.cells import WholeRows
 from sm_alsgls.core.errors.nuisance import Nuisance
-from sm_alsgls.core.laws.spatial_weights import SpatialWeights
+from sm_alsgls.core.laws.spatial_weights import SpatialWeights, inside
 from sm_alsgls.core.second_order.curvature import Curvature
 from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance.base import Covariance
@@ -35,9 +35,6 @@ from sm_alsgls.covariance.filtered import Filtered
 from sm_alsgls.exceptions import OptionError, ShapeError
 
 Array = np.ndarray
-
-# Share of the admissible interval that values keep from its ends, where log|B| has no bound.
-_INSIDE = 1e-6
 
 
 class SpatialError:
@@ -109,7 +106,7 @@ class SpatialError:
     @property
     def bounds(self) -> Array:
         """The admissible interval, a millionth of it inside."""
-        return inside(self.weights)[None, :]
+        return inside(self.weights.interval)[None, :]
 
     def at(self, values: Array) -> SpatialError:
         """The same law at another lam, (1,)."""
@@ -286,10 +283,3 @@ class SpatialError:
     def along(self, cov: Covariance, curvature: Curvature, sign: float, floor: Array) -> Covariance:
         """``cov``: there is no curvature to go along."""
         return cov
-
-
-def inside(weights: SpatialWeights) -> Array:
-    """The admissible interval (2,), a millionth of it inside of its ends."""
-    low, high = weights.interval
-    margin = _INSIDE * (high - low)
-    return np.array([low + margin, high - margin])

@@ -49,6 +49,8 @@ _METHODS = ("eigen", "lu", "chebyshev")
 _MUTUAL = 1e-10
 # Imaginary parts of eigenvalues that are real, relative to the largest.
 _REAL = 1e-9
+# Share of the admissible interval that values keep from its ends, where the log has no bound.
+_INSIDE = 1e-6
 # Order and vectors of the Chebyshev polynomials.
 _ORDER, _PROBES = 60, 50
 
@@ -224,6 +226,13 @@ class SpatialWeights:
         low, high = self.interval
         h = min(1e-4 * (high - low), 0.5 * (lam - low), 0.5 * (high - lam))
         return -(self.log_det(lam + h).slope - self.log_det(lam - h).slope) / (2.0 * h)
+
+
+def inside(interval: tuple[float, float]) -> Array:
+    """The interval (2,), a millionth of it inside of its ends."""
+    low, high = interval
+    margin = _INSIDE * (high - low)
+    return np.array([low + margin, high - margin])
 
 
 def row_standardised(W: Sparse) -> Sparse:
