@@ -46,6 +46,11 @@ class RowWeights:
         """As of the units."""
         return self.units.interval
 
+    @property
+    def trace(self) -> float:
+        """tr(W'W + W W) over all cells, per row."""
+        return self.K / self.units.K * self.units.trace
+
     def lagged(self, M: Array) -> Array:
         """W M, every U rows by themselves.
 

@@ -30,6 +30,11 @@ class Neighbours(Protocol):
     @property
     def interval(self) -> tuple[float, float]: ...  # noqa: D102
 
+    @property
+    def trace(self) -> float:
+        """tr(W'W + W W) over all cells, per row."""
+        ...
+
     def lagged(self, M: Array) -> Array:
         """Neighbours' values, weighted, of rows M (n, K)."""
         ...

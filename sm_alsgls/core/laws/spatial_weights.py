@@ -163,6 +163,11 @@ class SpatialWeights:
         again.__dict__.update(_log_dets=self._log_dets, interval=self.interval)
         return again
 
+    @cached_property
+    def trace(self) -> float:
+        """tr(W'W + W W)."""
+        return float((self.W * self.W).sum() + (self.W * self.W.T.tocsr()).sum())
+
     # -- eigenvalues -----------------------------------------------------------------------------
 
     @cached_property
