@@ -149,9 +149,7 @@ class Laws:
     @cached_property
     def _raw(self) -> Problem:
         """Without any law."""
-        return Problem.from_rows(
-            self._rows, self._options, law=self._law, binding=self._binding
-        )
+        return Problem.from_rows(self._rows, self._options, law=self._law, binding=self._binding)
 
     @property
     def _responses(self) -> Array:

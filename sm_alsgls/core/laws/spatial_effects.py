@@ -80,9 +80,7 @@ def multipliers(weights: SpatialWeights, rho: float) -> Multipliers:
     return Multipliers(direct, float(right.sum()) / K, direct_slope, total_slope)
 
 
-def spatial_effects(
-    weights: SpatialWeights, rho: float, b: Array, cov: Array
-) -> SpatialEffects:
+def spatial_effects(weights: SpatialWeights, rho: float, b: Array, cov: Array) -> SpatialEffects:
     """Effects, and their covariance by the delta method.
 
     Parameters
