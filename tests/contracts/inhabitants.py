@@ -13,6 +13,8 @@ from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.places import Places
 from sm_alsgls.core.design.pooled import Pooling
 from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.errors.equal_variances import EqualVariances
+from sm_alsgls.core.errors.exchangeable import Exchangeable
 from sm_alsgls.core.errors.unrestricted import UnrestrictedErrors
 from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
 from sm_alsgls.core.options import ALSOptions
@@ -253,8 +255,25 @@ def full_observed(options=DEFAULT):
     return Lawful(problem.with_errors(law), blocks, Y, mask, 0, 0.0)
 
 
+def _tied(law, seed, options):
+    blocks, Y = _data(seed)
+    Y = Y + 2.0 * np.random.default_rng(seed).standard_normal((len(Y), 1))
+    problem = Problem(blocks, Y, options).with_errors(law(Y.shape[1], len(Y)))
+    return Lawful(problem, blocks, Y, np.ones(Y.shape, bool), 0, 0.0)
+
+
+def equal_variances(options=DEFAULT):
+    return _tied(EqualVariances, 7, options)
+
+
+def exchangeable(options=DEFAULT):
+    return _tied(Exchangeable, 8, options)
+
+
 LAWS = {
     "complete": complete,
+    "equal variances": equal_variances,
+    "exchangeable": exchangeable,
     "observed": observed,
     "spatial": spatial,
     "unrestricted": full,

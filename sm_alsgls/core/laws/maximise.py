@@ -88,7 +88,6 @@ class _Point:
     gradient: Array
 
 
-
 class _StoppedError(Exception):
     """The callback asked for the end."""
 
