@@ -8,12 +8,11 @@ per row beside (Ord 1975; Anselin 1988, chapter 6):
 
 with residuals e_n of the inner optimum. W y_n is correlated with e_n, which an instrument would
 need; the log-Jacobian is what the likelihood has for it. rho and b are not orthogonal in the
-information, and standard errors of b come from all of it (`sm_alsgls.core.laws.outer`).
+information, and standard errors of b come from all of it (`LawFit.slopes` of `sm_alsgls.core.laws.maximise`).
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -43,37 +42,35 @@ class Neighbours(Protocol):
         """log|det| of the filter per row, and its slope."""
         ...
 
-    def curvature(self, lam: float) -> float:
-        """Of minus that."""
-        ...
-
 
 class SpatialLag:
-    """rho of responses Y (n, K), as a frozen value.
+    """W and rho, as a frozen value.
+
+    Parameters
+    ----------
+    weights : SpatialWeights or RowWeights
+    rho : float
 
     Examples
     --------
     >>> from sm_alsgls.core.laws.spatial_weights import SpatialWeights
     >>> W = np.array([[0.0, 1.0], [1.0, 0.0]])
-    >>> SpatialLag(SpatialWeights(W), np.array([[3.0, 4.0]]), 0.5).responses
+    >>> SpatialLag(SpatialWeights(W), 0.5).responses(np.array([[3.0, 4.0]]))
     array([[1. , 2.5]])
     """
 
     name = "rho"
 
-    def __init__(self, weights: Neighbours, Y: Array, rho: float = 0.0) -> None:
-        self.weights, self.Y, self.rho = weights, Y, float(rho)
+    def __init__(self, weights: Neighbours, rho: float = 0.0) -> None:
+        self.weights, self.rho = weights, float(rho)
         self._log_det = weights.log_det(self.rho)
 
-    @cached_property
-    def lagged(self) -> Array:
-        """Neighbours' responses, (n, K)."""
-        return self.weights.lagged(self.Y)
+    def __repr__(self) -> str:
+        return f"SpatialLag({self.rho:.4g})"
 
-    @property
-    def responses(self) -> Array:
+    def responses(self, Y: Array) -> Array:
         """Y less rho times its neighbours', (n, K)."""
-        return np.asfortranarray(self.Y - self.rho * self.lagged)
+        return np.asfortranarray(Y - self.rho * self.weights.lagged(Y))
 
     @property
     def log_jacobian(self) -> float:
@@ -86,15 +83,12 @@ class SpatialLag:
         return inside(self.weights.interval)
 
     def at(self, rho: float) -> SpatialLag:
-        """The same responses at another rho."""
-        again = SpatialLag(self.weights, self.Y, rho)
-        again.__dict__["lagged"] = self.lagged
-        return again
+        """The same weights at another rho."""
+        return SpatialLag(self.weights, rho)
 
-    def gradient(self, W: Array, lagged: Array, n_obs: int) -> float:
-        """d psi / d rho at W = E Sigma^-1 (n, K); ``lagged`` as what else is filtered leaves it."""
-        return -float(np.einsum("nk,nk->", W, lagged)) / n_obs - self._log_det.slope
+    def gradient(self, W: Array, lagged: Array) -> float:
+        """d psi / d rho at W = E Sigma^-1 of N rows.
 
-    def curvature(self) -> float:
-        """Of minus the log-Jacobian."""
-        return self.weights.curvature(self.rho)
+        ``lagged`` are neighbours' responses, through what else filters the rows.
+        """
+        return -float(np.einsum("nk,nk->", W, lagged)) / len(W) - self._log_det.slope
