@@ -1,6 +1,6 @@
 """log|I - lam W| and its slope -tr(W (I - lam W)^-1) in lam, three ways.
 
-    eigenvalues     sum_i log|1 - lam w_i|,  -sum_i Re(w_i / (1 - lam w_i))       (Ord 1975, JASA 70)
+    eigenvalues     sum_i log|1 - lam w_i|,  -sum_i Re(w_i / (1 - lam w_i))  (Ord 1975, JASA 70)
     sparse LU       sum_i log|u_ii| of the factors of I - (lam + i h) W: with a step h of 1e-30 into
                     the complex plane the real part is the value, the imaginary part h times the
                     slope, neither of them a difference

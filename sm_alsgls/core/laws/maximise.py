@@ -239,9 +239,7 @@ class _Climb:
             bounds.append(system.lag.bounds[None, :])
         self._bounds = np.concatenate(bounds)
         values = _values(system, own)
-        for name, value, (low, high) in zip(
-            _names(system, own), values, self._bounds, strict=True
-        ):
+        for name, value, (low, high) in zip(_names(system, own), values, self._bounds, strict=True):
             if not low <= value <= high:
                 raise OptionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
         width = self._bounds[:, 1] - self._bounds[:, 0]

@@ -9,6 +9,8 @@ Jacobian of Y -> (I - lam W) Y is |I - lam W|^(K N / U), so that per row of N
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sm_alsgls.core.laws.log_determinants import LogDeterminant
@@ -16,6 +18,8 @@ from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
+#: A sparse array of SciPy, whose stubs know too many kinds of them.
+Sparse = Any
 
 
 class RowWeights:
@@ -65,13 +69,13 @@ class RowWeights:
         """W' M."""
         return self._acted(self.units.W.T, M)
 
-    def _acted(self, W: object, M: Array) -> Array:
+    def _acted(self, W: Sparse, M: Array) -> Array:
         U = self.units.K
         if len(M) % U:
             raise ShapeError(f"{len(M)} rows are not those of {U} units, or a multiple of them")
         # Columns of one product: periods side by side.
         wide = M.reshape(len(M) // U, U, -1).transpose(1, 0, 2).reshape(U, -1)
-        out = np.asarray(W @ wide)  # type: ignore[operator]
+        out = np.asarray(W @ wide)
         return out.reshape(U, len(M) // U, -1).transpose(1, 0, 2).reshape(M.shape)
 
     def log_det(self, lam: float) -> LogDeterminant:

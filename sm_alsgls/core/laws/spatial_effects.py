@@ -8,7 +8,7 @@ unit j moves y_i by b_k (A^-1)_ij. LeSage and Pace (2009, section 2.7) report me
     indirect_k = total_k - direct_k              the others'.
 
 No inverse is formed: tr(A^-1) = K + rho tr(W A^-1), which the log-determinant's slope is, and
-A^-1 1 is one sparse solve. Standard errors are by the delta method, from the covariance of (b, rho):
+A^-1 1 is one sparse solve. Standard errors are by the delta method from the covariance of (b, rho):
 
     d direct_k / d rho = b_k tr(A^-1 W A^-1) / K,      d total_k / d rho = b_k 1'A^-1 W A^-1 1 / K.
 

@@ -82,7 +82,7 @@ class SpatialError:
     array([ True])
     """
 
-    name = "lam"
+    name = "spatial_error"
     whole = True
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
@@ -187,7 +187,7 @@ class SpatialError:
         floor: Array,
         lam_F: float,
         least_squares: Callable[[], Array],
-    ) -> Filtered:
+    ) -> Covariance:
         """That of what is left, filtered."""
         left = self.left.interval_sigma(
             self.filtered(E),
@@ -277,7 +277,7 @@ class SpatialError:
 
     def union(
         self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int
-    ) -> Filtered | None:
+    ) -> None:
         """None: residuals on all regressors at lam would need a pass of their own."""
 
     def along(self, cov: Covariance, curvature: Curvature, sign: float, floor: Array) -> Covariance:

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 
 from sm_alsgls.exceptions import OptionError
 
@@ -116,7 +115,7 @@ def expected_covariance(
 
 
 def _dense(W: Sparse) -> Array:
-    return W.toarray() if scipy.sparse.issparse(W) else np.asarray(W, dtype=float)
+    return np.asarray(W.toarray() if hasattr(W, "toarray") else W, dtype=float)
 
 
 def _over(left: Array, right: Array) -> Array:

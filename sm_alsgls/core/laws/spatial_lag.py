@@ -8,7 +8,8 @@ per row beside (Ord 1975; Anselin 1988, chapter 6):
 
 with residuals e_n of the inner optimum. W y_n is correlated with e_n, which an instrument would
 need; the log-Jacobian is what the likelihood has for it. rho and b are not orthogonal in the
-information, and standard errors of b come from all of it (`LawFit.slopes` of `sm_alsgls.core.laws.maximise`).
+information, and standard errors of b come from all of it (``LawFit.slopes`` of
+`sm_alsgls.core.laws.maximise`).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class SpatialLag:
     array([[1. , 2.5]])
     """
 
-    name = "rho"
+    name = "spatial_lag"
 
     def __init__(self, weights: Neighbours, rho: float = 0.0) -> None:
         self.weights, self.rho = weights, float(rho)

@@ -40,7 +40,7 @@ class SpatialRows:
     0.75
     """
 
-    names: tuple[str, ...] = ("lam",)
+    names: tuple[str, ...] = ("spatial_error",)
 
     def __init__(self, weights: RowWeights, lam: float) -> None:
         self._weights, self._lam = weights, float(lam)

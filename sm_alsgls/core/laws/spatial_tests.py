@@ -1,8 +1,8 @@
 """Lagrange multiplier tests of a spatial lag and of spatial errors, at least squares.
 
 Anselin, Bera, Florax and Yoon (1996, Regional Science and Urban Economics 26), of n cells with one
-variance: with residuals e, s2 = e'e / n, fitted values f, T = tr(W'W + W W) over all filtered cells,
-and D = |M W f|^2 / s2 + T, M taking off what regressors explain,
+variance: with residuals e, s2 = e'e / n, fitted values f, T = tr(W'W + W W) over all cells, and D =
+|M W f|^2 / s2 + T, M taking off what regressors explain,
 
     a = e'W e / s2                        b = e'W y / s2
     error         a^2 / T                 lag          b^2 / D

@@ -11,9 +11,9 @@ the real ones are taken where all are computed; where K is too large for that, t
 of |lam| below the inverse of the spectral radius, which is always admissible.
 
 How the log-determinant is computed (`sm_alsgls.core.laws.log_determinants`): by eigenvalues of few
-units, or of up to 2,000 where a tenth of all pairs or more are neighbours; by sparse factors beyond,
-or where asked (1,936 units of a lattice: 6 ms a value, where eigenvalues take .75 s once); by
-Chebyshev polynomials where asked and neighbours are mutual.
+units, or of up to 2,000 where a tenth of all pairs or more are neighbours; by sparse factors
+beyond, or where asked (1,936 units of a lattice: 6 ms a value, where eigenvalues take .75 s
+once); by Chebyshev polynomials where asked and neighbours are mutual.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def symmetrised(W: Sparse) -> Sparse | None:
     # log(w_ij / w_ji) = log c_j - log c_i.
     ratio.data = np.log(matrix.data / back.data)
     log_c = np.zeros(matrix.shape[0])
-    number, label = scipy.sparse.csgraph.connected_components(matrix, directed=False)
+    label = scipy.sparse.csgraph.connected_components(matrix, directed=False)[1]
     for root in np.unique(label, return_index=True)[1]:
         order, parent = scipy.sparse.csgraph.breadth_first_order(matrix, int(root), directed=False)
         for i in order[1:]:
@@ -299,10 +299,11 @@ def symmetrised(W: Sparse) -> Sparse | None:
     return made
 
 
-def _extreme(S: Sparse, which: str, bound: float) -> float:
-    """The least ("SA") or largest ("LA") eigenvalue of a symmetric S; ``bound`` where none is found.
+def _extreme(S: Sparse, which: Any, bound: float) -> float:
+    """The least ("SA") or largest ("LA") eigenvalue of a symmetric S.
 
-    The bound is larger in size, so that the interval of lam it gives is admissible too.
+    Where it is not found ``bound``, which is larger in size: the interval of lam that it gives is
+    admissible too.
     """
     if S.shape[0] < 20:
         values = scipy.linalg.eigvalsh(S.toarray())
