@@ -160,7 +160,8 @@ class SpatialWeights:
         again = object.__new__(type(self))
         C, back = scipy.sparse.diags_array(c), scipy.sparse.diags_array(1.0 / c)
         again.W, again._rng, again.method = (back @ self.W @ C).tocsr(), self._rng, self.method
-        again.__dict__.update(_log_dets=self._log_dets, interval=self.interval)
+        # Found once, for all units.
+        again._log_dets, again.interval = self._log_dets, self.interval
         return again
 
     @cached_property
