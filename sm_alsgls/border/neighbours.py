@@ -2,13 +2,13 @@
 
 What other libraries hand over is told by what it has, and none is imported:
 
-    scipy sparse, arrays       K x K, in the order of the units
-    libpysal W                 ``neighbors`` and ``weights``, mappings of ids
-    libpysal Graph             ``adjacency``, a Series by (focal, neighbor)
-    networkx                   ``nodes``, ``edges`` and ``is_directed``; the attribute "weight", else 1
-    mappings                   {unit: [its neighbours]} or {unit: {neighbour: weight}}
-    DataFrames                 K x K with units as rows and as columns; or an edge a row, two columns
-                               (unit, neighbour) and a third of weights, if any
+    scipy sparse, arrays    K x K, in the order of the units
+    libpysal W              ``neighbors`` and ``weights``, mappings of ids
+    libpysal Graph          ``adjacency``, a Series by (focal, neighbor)
+    networkx                ``nodes``, ``edges``, ``is_directed``; the attribute "weight", else 1
+    mappings                {unit: [its neighbours]} or {unit: {neighbour: weight}}
+    DataFrames              K x K with units as rows and as columns; or a pair a row, two columns
+                            (unit, neighbour) and a third of weights, if any
 
 Labels decide. Ids 0 to K - 1 that are none of the units', as graphs made of arrays have, are
 positions.
@@ -87,10 +87,10 @@ def neighbours(
     """
     scaled = flag(standardize, "standardize")
     labels = list(units)
-    if isinstance(value, SpatialWeights):
-        matrix = _positional(value.W, labels, argument)
-    elif scipy.sparse.issparse(value):
-        matrix = _positional(value, labels, argument)
+    # Weights that were made before have the matrix.
+    held = getattr(value, "W", value)
+    if scipy.sparse.issparse(held):
+        matrix = _positional(held, labels, argument)
     else:
         pairs = _pairs(value, argument)
         if pairs is None:

@@ -149,7 +149,7 @@ def test_numbers_as_labels_are_labels():
         (Graph([*UNITS, "moon"], [("west", "north", {})]), OptionError, "'moon' is no unit"),
         (pd.DataFrame({"a": ["west", "west"], "b": ["north", "north"]}), OptionError,
          "'north' is given twice as a neighbour of 'west'"),
-        (pd.DataFrame({"a": ["west"], "b": ["Nrth"]}), OptionError, "'Nrth' is no unit .did you mea"),
+        (pd.DataFrame({"a": ["west"], "b": ["Nrth"]}), OptionError, "'Nrth' is no unit .did you"),
         (pd.DataFrame({"a": ["west"], "b": ["west"]}), OptionError, "'west' is its own neighbour"),
         (pd.DataFrame({"a": ["west"], "b": ["north"], "w": [np.nan]}), NonFiniteError,
          "the weight of 'west' and 'north' is nan"),
