@@ -1,4 +1,4 @@
-"""A system before its laws: raw rows, a filter of them, and the problem of what the filter leaves."""
+"""A system before its laws: raw rows, a filter, and the problem of what the filter leaves."""
 
 from __future__ import annotations
 
