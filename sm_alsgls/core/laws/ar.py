@@ -193,10 +193,13 @@ class AR:
         return self._summed(total) / len(E)
 
     def information(self, E: Array, cov: RowCovariance) -> Array:
-        """P o (A'A) / N and the first row's; O(N K r) for each of m, and (m, m) numbers."""
+        """P o (A'A) / N and the first row's, (m, m) numbers; O(N m^2)."""
         A, first = self._slopes(E)
         if len(self.values) == 1:
             return np.atleast_2d((np.vdot(A, cov.solve(A)) + first.sum()) / len(E))
+        precision = cov.precision
+        if precision is not None:
+            return (precision * (A.T @ A) + np.diag(first)) / len(E)
         columns = [
             (A * cov.solve(np.where(np.arange(self.K) == j, A, 0.0))).sum(axis=0)
             for j in range(self.K)

@@ -1,4 +1,4 @@
-"""Maximise over the parameters of filters and laws beside beta and Sigma, by the envelope's gradient.
+"""Maximise over parameters of filters and laws beside beta and Sigma, by the envelope's gradient.
 
     psi(theta) = min over (beta, Sigma) of NLL(T Y, T X) - log|det T| / N,    T = T_theta,
 

@@ -72,7 +72,7 @@ def test_a_floor_is_kept_and_told():
 
 
 def test_balanced_random_effects_are_nlmes():
-    """lme(inv ~ value + capital, random = ~ 1 | firm, method = "ML"): rows firms, equations years."""
+    """lme(inv ~ value + capital, random = ~ 1 | firm): rows are firms, equations years."""
     nlme = references()["random effects"]
     Y, V, C = (one.T for one in grunfeld())
     blocks = [np.column_stack([np.ones(10), V[:, t], C[:, t]]) for t in range(20)]

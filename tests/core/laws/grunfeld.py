@@ -11,7 +11,7 @@ _VALUES = Path(__file__).parents[2] / "reference" / "laws_nlme.csv"
 
 @cache
 def grunfeld():
-    """Investment, value and capital, (20, 10) each; the firms of plm, which lacks American Steel."""
+    """Investment, value and capital, (20, 10) each: plm's firms, without American Steel."""
     from statsmodels.datasets import grunfeld as source
 
     data = source.load_pandas().data
@@ -32,4 +32,7 @@ def blocks():
 def references():
     """Of each model a mapping (tests/reference/laws_nlme.R)."""
     table = pd.read_csv(_VALUES)
-    return {model: dict(zip(rows.what, rows.value)) for model, rows in table.groupby("model")}
+    return {
+        model: dict(zip(rows.what, rows.value, strict=True))
+        for model, rows in table.groupby("model")
+    }
