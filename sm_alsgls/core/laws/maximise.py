@@ -148,6 +148,26 @@ def maximise(
     return _Climb(system, rank, callback).run(guess, n_starts, rng, first)
 
 
+@on_one_thread
+def maximise_from(fit: LawFit, system: RawSystem, rank: int) -> LawFit:
+    """The maximum of a system that was changed, from the fit of what it was.
+
+    Parameters
+    ----------
+    fit : LawFit
+        Of the same equations, with laws of the same kind.
+    system : RawSystem
+        With other responses, restrictions or options; its own values are not looked at.
+    rank : int
+
+    Returns
+    -------
+    LawFit
+        Its values have no covariance, which costs as much as the fit.
+    """
+    return _Climb(system, rank, None).run_from(fit)
+
+
 class _Climb:
     """The loop of the module; ``best`` is its lowest point."""
 
@@ -201,6 +221,19 @@ class _Climb:
             status = "stopped by the callback"
         return self._fit(found, cov, status, steps)
 
+    def run_from(self, fit: LawFit) -> LawFit:
+        best = fit.found.best
+        system = self._system.at(best.nuisance.values)
+        problem = system.problem().with_floor(fit.problem.floor)
+        self._keep(problem)
+        beta = fit.problem.design.to_beta(best.gamma)
+        start = Start("continued", gamma=problem.design.from_beta(beta), near=best.cov)
+        solution = als(problem, self._rank, start)
+        self.best = self._point(system, problem, solution)
+        m = len(self.best.values)
+        status, steps = self._climb() if m else ("", 0)
+        return self._fit(Search(solution, ()), np.full((m, m), np.nan), status, steps)
+
     def _fit(self, found: Search, cov: Array, status: str, steps: int) -> LawFit:
         at, label = self.best, found.best.label
         solution = at.solution
@@ -225,21 +258,26 @@ class _Climb:
             E = system.unfiltered().E_ols
             system = replace(system, filter=system.filter.guess(E))
         problem = system.problem()
-        self._floor = problem.floor
+        self._keep(problem)
         own = own_parameters(problem.errors)
-        bounds = [system.filter.bounds]
-        if len(own.values):
-            bounds.append(np.asarray(cast(Graded, problem.errors).bounds, dtype=float))
-        self._bounds = np.concatenate(bounds)
         values = np.concatenate([system.filter.values, own.values])
         for name, value, (low, high) in zip(
             (*system.filter.names, *own.names), values, self._bounds, strict=True
         ):
             if not low <= value <= high:
                 raise OptionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+        return system, problem
+
+    def _keep(self, problem: Problem) -> None:
+        """What does not change on the way: the floor of d, and the bounds of values."""
+        self._floor = problem.floor
+        own = own_parameters(problem.errors)
+        bounds = [self._system.filter.bounds]
+        if len(own.values):
+            bounds.append(np.asarray(cast(Graded, problem.errors).bounds, dtype=float))
+        self._bounds = np.concatenate(bounds)
         width = self._bounds[:, 1] - self._bounds[:, 0]
         self._inner = self._bounds + _INSIDE * np.outer(width, [1.0, -1.0])
-        return system, problem
 
     def _point(self, system: RawSystem, problem: Problem, solution: Solution) -> _Point:
         own = own_parameters(problem.errors)
