@@ -23,6 +23,7 @@ from typing import cast
 import numpy as np
 
 from sm_alsgls.core.errors.nuisance import Nuisance
+from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import Graded, RawSystem, own_parameters
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.found import Search
@@ -36,6 +37,8 @@ from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
+__all__ = ["DIFFERENCED", "LawFit", "maximise", "maximise_from"]
+
 #: Values up to which their covariance is by differences of the gradient, two fits for each.
 DIFFERENCED = 12
 # Steps at most, and how often one is shortened.
@@ -46,39 +49,6 @@ _H = 0.05
 _ROUNDING, _INSIDE = 1e-12, 1e-6
 # The Newton decrement, in standard errors, that a stop without descent may have.
 _AT_REST = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class LawFit:
-    """The maximum over everything.
-
-    Attributes
-    ----------
-    found : Search
-        Its best solution's ``nuisance`` has the values and their covariance, its NLL the
-        log-Jacobians. ``runs`` are those of the search at the first values.
-    system : RawSystem
-        At the values.
-    problem : Problem
-        Of what its filter leaves: where ``found`` has its coordinates. Its own NLL lacks
-        the filter's log-Jacobian.
-    gradient : ndarray, shape (m,)
-        Of psi, at the values.
-    steps : int
-        Outer steps.
-    slopes : ndarray, shape (P, m), or None
-        G = d b / d values of the parameters b, as `Linear.to_params` has them: beside given values
-        their covariance is H^-1, and beside estimated ones H^-1 + G Cov(values) G', Cov(b, values)
-        being G Cov(values): the inverse of the partitioned information. None where there is no
-        covariance by differences.
-    """
-
-    found: Search
-    system: RawSystem
-    problem: Problem
-    gradient: Array
-    steps: int
-    slopes: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +124,26 @@ def maximise(
     return _Climb(system, rank, callback).run(guess, n_starts, rng, first)
 
 
+@on_one_thread
+def maximise_from(fit: LawFit, system: RawSystem, rank: int) -> LawFit:
+    """The maximum of a system that was changed, from the fit of what it was.
+
+    Parameters
+    ----------
+    fit : LawFit
+        Of the same equations, with laws of the same kind.
+    system : RawSystem
+        With other responses, restrictions or options; its own values are not looked at.
+    rank : int
+
+    Returns
+    -------
+    LawFit
+        Its values have no covariance, which costs as much as the fit.
+    """
+    return _Climb(system, rank, None).run_from(fit)
+
+
 class _Climb:
     """The loop of the module; ``best`` is its lowest point."""
 
@@ -208,18 +198,30 @@ class _Climb:
             status = "stopped by the callback"
         return self._fit(found, cov, status, steps)
 
+    def run_from(self, fit: LawFit) -> LawFit:
+        best = fit.found.best
+        system = self._system.at(best.nuisance.values)
+        problem = system.problem().with_floor(fit.problem.floor)
+        self._keep(problem)
+        beta = fit.problem.design.to_beta(best.gamma)
+        start = Start("continued", gamma=problem.design.from_beta(beta), near=best.cov)
+        solution = als(problem, self._rank, start)
+        self.best = self._point(system, problem, solution)
+        m = len(self.best.values)
+        status, steps = self._climb() if m else ("", 0)
+        return self._fit(Search(solution, ()), np.full((m, m), np.nan), status, steps)
+
     def _fit(self, found: Search, cov: Array, status: str, steps: int) -> LawFit:
         at, label = self.best, found.best.label
         solution = at.solution
         if status:
             solution = replace(solution, converged=False, status=status)
-        own = own_parameters(at.problem.errors)
-        nuisance = Nuisance(
-            _names(at.system, own), at.values, cov, at.system.beside + own.log_jacobian
-        )
+        errors = at.problem.errors
+        jacobian = at.system.beside + own_parameters(errors).log_jacobian
+        nuisance = Nuisance(at.system.names(errors), at.values, cov, jacobian)
         best = replace(solution, nll=at.nll, nuisance=nuisance, label=label)
         found = replace(found, best=best)
-        return LawFit(found, at.system, at.problem, at.gradient, steps, self._slopes)
+        return LawFit(found, at.system, at.problem, at.gradient, steps, slopes=self._slopes)
 
     # -- points ----------------------------------------------------------------------------------
 
@@ -230,21 +232,19 @@ class _Climb:
             E = system.unfiltered().E_ols
             system = replace(system, filter=system.filter.guess(E))
         problem = system.problem()
-        self._floor = problem.floor
-        own = own_parameters(problem.errors)
-        bounds = [system.filter.bounds]
-        if len(own.values):
-            bounds.append(np.asarray(cast(Graded, problem.errors).bounds, dtype=float))
-        if system.lag is not None:
-            bounds.append(system.lag.bounds[None, :])
-        self._bounds = np.concatenate(bounds)
-        values = _values(system, own)
-        for name, value, (low, high) in zip(_names(system, own), values, self._bounds, strict=True):
+        self._keep(problem)
+        names, values = system.names(problem.errors), system.values(problem.errors)
+        for name, value, (low, high) in zip(names, values, self._bounds, strict=True):
             if not low <= value <= high:
                 raise OptionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+        return system, problem
+
+    def _keep(self, problem: Problem) -> None:
+        """What does not change on the way: the floor of d, and the bounds of values."""
+        self._floor = problem.floor
+        self._bounds = self._system.bounds(problem.errors)
         width = self._bounds[:, 1] - self._bounds[:, 0]
         self._inner = self._bounds + _INSIDE * np.outer(width, [1.0, -1.0])
-        return system, problem
 
     def _point(self, system: RawSystem, problem: Problem, solution: Solution) -> _Point:
         own = own_parameters(problem.errors)
@@ -259,7 +259,8 @@ class _Climb:
             lagged = system.filter.rows(system.lag.weights.lagged(system.Y))
             gradient = np.append(gradient, system.lag.gradient(W, lagged))
         nll = solution.nll - system.beside
-        return _Point(_values(system, own), system, problem, solution, nll, E, gradient)
+        values = system.values(problem.errors)
+        return _Point(values, system, problem, solution, nll, E, gradient)
 
     def evaluate(self, values: Array) -> _Point:
         """The inner optimum at other values, from that at the best ones."""
@@ -396,14 +397,3 @@ class _Climb:
             G[:, i] = (params[0] - params[1]) / (2.0 * h)
         self._slopes = G
         return 0.5 * (H + H.T)
-
-
-def _values(system: RawSystem, own: Nuisance) -> Array:
-    """Of the filter, the law, and the lag."""
-    lag = [] if system.lag is None else [system.lag.rho]
-    return np.concatenate([system.filter.values, own.values, lag])
-
-
-def _names(system: RawSystem, own: Nuisance) -> tuple[str, ...]:
-    lag = () if system.lag is None else (system.lag.name,)
-    return (*system.filter.names, *own.names, *lag)

@@ -105,6 +105,25 @@ class RawSystem:
         own = values[m:] if len(values) > m else self.own
         return replace(self, filter=self.filter.at(values[:m]), own=own, lag=lag)
 
+    def names(self, errors: Errors) -> tuple[str, ...]:
+        """Of all values, beside a law of the errors that has some of its own."""
+        lag = () if self.lag is None else (self.lag.name,)
+        return (*self.filter.names, *own_parameters(errors).names, *lag)
+
+    def values(self, errors: Errors) -> Array:
+        """Of the filter, the law and the lag."""
+        lag = [] if self.lag is None else [self.lag.rho]
+        return np.concatenate([self.filter.values, own_parameters(errors).values, lag])
+
+    def bounds(self, errors: Errors) -> Array:
+        """Of the values, (m, 2)."""
+        out = [self.filter.bounds]
+        if len(own_parameters(errors).values):
+            out.append(np.asarray(cast(Graded, errors).bounds, dtype=float))
+        if self.lag is not None:
+            out.append(self.lag.bounds[None, :])
+        return np.concatenate(out)
+
     @property
     def responses(self) -> Array:
         """Y less the lag, (N, K)."""
