@@ -208,6 +208,15 @@ class Problem:
         again._set(self.design.free, self.responses)
         return again
 
+    def with_floor(self, floor: Array) -> Problem:
+        """The same with other lower bounds of d, (K,).
+
+        Those of a likelihood that is compared between problems must not move with OLS residuals.
+        """
+        again = copy.copy(self)
+        again.floor = floor
+        return again
+
     @property
     def responses(self) -> Array:
         """Y with the fitted values of the design's origin, (n, K)."""

@@ -24,6 +24,7 @@ from sm_alsgls.covariance import arrays
 from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.covariance.base import Covariance, SeenCovariance
 from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.covariance.unrestricted import Unrestricted
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError, SystemInputError
 
 #: A sparse array of SciPy, whose stubs know too many kinds of them.
@@ -192,6 +193,13 @@ class Filtered:
         c = np.broadcast_to(np.asarray(c, dtype=float), (self.K,))
         C, back = scipy.sparse.diags_array(c), scipy.sparse.diags_array(1.0 / c)
         return type(self)(self.inner.scaled(c), C @ self.filter @ back)
+
+    def marginal(self, idx: Any) -> Any:
+        """Sigma of some of the equations, by any index of one dimension, as an `Unrestricted`.
+
+        Which is what neighbours that are left out make of it; cost K^3.
+        """
+        return Unrestricted.from_dense(self.to_dense()).marginal(idx)
 
     def canonical(self) -> Self:
         """With the inner covariance in its canonical form."""

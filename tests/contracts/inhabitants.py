@@ -13,8 +13,13 @@ from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.places import Places
 from sm_alsgls.core.design.pooled import Pooling
 from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.errors.complete import CompleteErrors
+from sm_alsgls.core.errors.equal_variances import EqualVariances
+from sm_alsgls.core.errors.exchangeable import Exchangeable
 from sm_alsgls.core.errors.unrestricted import UnrestrictedErrors
 from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
+from sm_alsgls.core.laws.spatial_error import SpatialError
+from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance import LowRankDiag
@@ -253,10 +258,46 @@ def full_observed(options=DEFAULT):
     return Lawful(problem.with_errors(law), blocks, Y, mask, 0, 0.0)
 
 
+def _tied(law, seed, options):
+    blocks, Y = _data(seed)
+    Y = Y + 2.0 * np.random.default_rng(seed).standard_normal((len(Y), 1))
+    problem = Problem(blocks, Y, options).with_errors(law(Y.shape[1], len(Y)))
+    return Lawful(problem, blocks, Y, np.ones(Y.shape, bool), 0, 0.0)
+
+
+def equal_variances(options=DEFAULT):
+    return _tied(EqualVariances, 7, options)
+
+
+def exchangeable(options=DEFAULT):
+    return _tied(Exchangeable, 8, options)
+
+
+def spatial_error(options=DEFAULT):
+    blocks, Y = _data(8)
+    K = Y.shape[1]
+    Y = Y @ np.linalg.inv(np.eye(K) - 0.4 * neighbours(K)).T
+    law = SpatialError(CompleteErrors(K, len(Y)), SpatialWeights(neighbours(K)), 0.4)
+    problem = Problem(blocks, Y, options).with_errors(law)
+    return Lawful(problem, blocks, Y, np.ones(Y.shape, bool), 1)
+
+
+def spatial_equal(options=DEFAULT):
+    blocks, Y = _data(9)
+    K = Y.shape[1]
+    law = SpatialError(EqualVariances(K, len(Y)), SpatialWeights(neighbours(K)), -0.3)
+    problem = Problem(blocks, Y, options).with_errors(law)
+    return Lawful(problem, blocks, Y, np.ones(Y.shape, bool), 0, 0.0)
+
+
 LAWS = {
     "complete": complete,
+    "equal variances": equal_variances,
+    "exchangeable": exchangeable,
     "observed": observed,
     "spatial": spatial,
     "unrestricted": full,
     "unrestricted, observed": full_observed,
+    "spatial error": spatial_error,
+    "spatial error, one variance": spatial_equal,
 }

@@ -79,3 +79,12 @@ def test_options_and_rows_are_checked():
         Problem(blocks, Y, ALSOptions(lam_B=0.1), binding=restrictions())
     with pytest.raises(ShapeError, match=r"shape \(50, 5\) of Y, got \(50, 4\)"):
         Problem(blocks, Y, ALSOptions(), mask=np.ones((N, K - 1), bool))
+
+
+def test_another_floor_is_kept_to():
+    made = problem("plain")
+    floor = np.full(K, 2.0 * made.s_ols.max())
+    low = als(made.with_floor(floor), 1)
+    np.testing.assert_allclose(low.cov.uniquenesses, floor)
+    assert low.at_bound.all()
+    assert made.floor.max() < floor.min()

@@ -55,3 +55,13 @@ def test_refusals():
         Filtered(inner, np.ones((3, 3)))
     with pytest.raises(NonFiniteError, match="filter"):
         Filtered(inner, np.diag([1.0, np.nan, 1.0]))
+
+
+def test_marginal_is_that_part_of_sigma():
+    rng = np.random.default_rng(0)
+    A = np.eye(5) - 0.4 * rng.random((5, 5))
+    cov = Filtered(LowRankDiag.from_factors(rng.standard_normal((5, 1)), np.ones(5)), A)
+    for idx in ([3, 0], np.array([True, False, True, True, False])):
+        at = np.arange(5)[idx]
+        part = cov.marginal(idx).to_dense()
+        np.testing.assert_allclose(part, cov.to_dense()[np.ix_(at, at)], rtol=1e-12)

@@ -1,0 +1,172 @@
+"""A system before its laws: raw rows, a filter, and the problem of what the filter leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
+
+import numpy as np
+
+from sm_alsgls.core.design.base import Binding, Linear
+from sm_alsgls.core.errors.base import Errors
+from sm_alsgls.core.errors.low_rank import low_rank
+from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
+from sm_alsgls.core.laws.base import RowFilter
+from sm_alsgls.core.laws.spatial_lag import SpatialLag
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rows.cell_rows import CellRows
+from sm_alsgls.core.rows.compress import compress_rows
+from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.exceptions import OptionError
+
+Array = np.ndarray
+
+
+class Graded(Errors, Protocol):
+    """A law with parameters of its own and the envelope's gradient in them.
+
+    Attributes
+    ----------
+    nuisance : Nuisance
+    bounds : ndarray, shape (m, 2)
+    """
+
+    @property
+    def nuisance(self) -> Nuisance: ...  # noqa: D102
+    @property
+    def bounds(self) -> Array: ...  # noqa: D102
+
+    def at(self, values: Array) -> Graded:
+        """The same law at other values (m,)."""
+        ...
+
+    def gradient(self, E: Array, cov: Covariance) -> Array:
+        """d NLL per row / d values, the log-Jacobian with it, at residuals E (n, K) and Sigma."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RawSystem:
+    """Rows as they were observed, and the laws that their errors follow.
+
+    Attributes
+    ----------
+    Y : ndarray, shape (N, K)
+        Responses; missing cells may hold anything.
+    raw : sequence of ndarray
+        K designs (N, p_j).
+    filter : RowFilter
+        With the values that it is at.
+    options : ALSOptions
+    law : callable
+        Makes the law of what the filter leaves. It may have parameters of its own (`Graded`).
+    binding : Binding, optional
+        What ties coefficients.
+    mask : ndarray of bool, shape (N, K), optional
+        Cells that were observed; the filter's must be the same.
+    own : ndarray, optional
+        Values of the law's own parameters; default those that ``law`` makes it with.
+    lag : SpatialLag, optional
+        Of the responses, before the filter; whole rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sm_alsgls.core.laws.ar import AR
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal((30, 2)) for _ in range(3)]
+    >>> raw = RawSystem(rng.standard_normal((30, 3)), X, AR.of(30, np.array([0.4])), ALSOptions())
+    >>> raw.problem(compress=False).Y[0] / raw.Y[0]  # (1 - .4^2)^(1/2)
+    array([0.91651514, 0.91651514, 0.91651514])
+    """
+
+    Y: Array
+    raw: Sequence[Array]
+    filter: RowFilter
+    options: ALSOptions
+    law: Callable[[Rows], Errors] = low_rank
+    binding: Binding | None = None
+    mask: Array | None = None
+    own: Array | None = None
+    lag: SpatialLag | None = None
+
+    def __post_init__(self) -> None:
+        if self.lag is not None and self.mask is not None and not self.mask.all():
+            raise OptionError("a spatial lag needs whole rows; use missing='drop'")
+
+    def at(self, values: Array) -> RawSystem:
+        """At other values of the filter's parameters, then the law's, then the lag's."""
+        m, lag = len(self.filter.values), self.lag
+        if lag is not None:
+            lag, values = lag.at(float(values[-1])), values[:-1]
+        own = values[m:] if len(values) > m else self.own
+        return replace(self, filter=self.filter.at(values[:m]), own=own, lag=lag)
+
+    def names(self, errors: Errors) -> tuple[str, ...]:
+        """Of all values, beside a law of the errors that has some of its own."""
+        lag = () if self.lag is None else (self.lag.name,)
+        return (*self.filter.names, *own_parameters(errors).names, *lag)
+
+    def values(self, errors: Errors) -> Array:
+        """Of the filter, the law and the lag."""
+        lag = [] if self.lag is None else [self.lag.rho]
+        return np.concatenate([self.filter.values, own_parameters(errors).values, lag])
+
+    def bounds(self, errors: Errors) -> Array:
+        """Of the values, (m, 2)."""
+        out = [self.filter.bounds]
+        if len(own_parameters(errors).values):
+            out.append(np.asarray(cast(Graded, errors).bounds, dtype=float))
+        if self.lag is not None:
+            out.append(self.lag.bounds[None, :])
+        return np.concatenate(out)
+
+    @property
+    def responses(self) -> Array:
+        """Y less the lag, (N, K)."""
+        return self.Y if self.lag is None else self.lag.responses(self.Y)
+
+    @property
+    def beside(self) -> float:
+        """log-Jacobians per row that the problem's NLL lacks: the filter's and the lag's."""
+        lag = 0.0 if self.lag is None else self.lag.log_jacobian
+        return self.filter.log_jacobian + lag
+
+    def problem(self, compress: bool = True) -> Problem:
+        """Of what the filter and the lag leave, whose NLL lacks their log-Jacobians."""
+        blocks, Y = self.filter.blocks(self.raw), self.filter.rows(self.responses)
+        return self._problem(blocks, Y, compress)
+
+    def unfiltered(self) -> Problem:
+        """Of the raw rows, not compressed: to look at least-squares residuals."""
+        Y = self.responses
+        Y = Y if self.mask is None else np.where(self.mask, Y, 0.0)
+        return self._problem(self.raw, Y, compress=False)
+
+    def _problem(self, blocks: Sequence[Array], Y: Array, compress: bool = True) -> Problem:
+        if self.mask is not None and not self.mask.all():
+            one = self.mask.astype(float)
+            rows: Rows = CellRows(list(blocks), Y, len(Y), one, mask=self.mask, designs=blocks)
+        else:
+            rows = compress_rows(blocks, Y) if compress else Rows.of(blocks, Y)
+        return Problem.from_rows(rows, self.options, law=self._law, binding=self.binding)
+
+    def _law(self, rows: Rows) -> Errors:
+        made = self.law(rows)
+        return made if self.own is None else cast(Graded, made).at(self.own)
+
+    def residuals(self, design: Linear, gamma: Array) -> Array:
+        """Y - X beta (N, K) of raw rows, for gamma of any design of the same regressors."""
+        E = np.array(self.responses, dtype=float, order="F")
+        for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
+            E[:, j] -= X @ b
+        return E if self.mask is None else np.where(self.mask, E, 0.0)
+
+
+def own_parameters(errors: Errors) -> Nuisance:
+    """A law's parameters beside Sigma; `NO_NUISANCE` where it has none."""
+    found = getattr(errors, "nuisance", NO_NUISANCE)
+    return cast(Nuisance, found)

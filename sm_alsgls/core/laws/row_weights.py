@@ -1,0 +1,89 @@
+"""Neighbours among rows: where units are the rows, each equation (period) is filtered by itself.
+
+W (U, U) of U units acts on each column of rows M (N, K); N is U, or a multiple of it where rows are
+units of several periods, one period after the other, and every U of them are filtered alike. The
+Jacobian of Y -> (I - lam W) Y is |I - lam W|^(K N / U), so that per row of N
+
+    log|det| / N = (K / U) log|I - lam W|.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sm_alsgls.core.laws.log_determinants import LogDeterminant
+from sm_alsgls.core.laws.spatial_weights import SpatialWeights
+from sm_alsgls.exceptions import ShapeError
+
+Array = np.ndarray
+#: A sparse array of SciPy, whose stubs know too many kinds of them.
+Sparse = Any
+
+
+class RowWeights:
+    """W among the rows of K equations; has what `SpatialWeights` has for lags and filters.
+
+    Parameters
+    ----------
+    weights : SpatialWeights
+        Of U units.
+    K : int
+        Equations.
+
+    Examples
+    --------
+    >>> weights = RowWeights(SpatialWeights(np.array([[0.0, 1.0], [1.0, 0.0]])), 1)
+    >>> weights.lagged(np.array([[1.0], [2.0], [3.0], [4.0]])).ravel()
+    array([2., 1., 4., 3.])
+    """
+
+    def __init__(self, weights: SpatialWeights, K: int) -> None:
+        self.units, self.K = weights, K
+
+    def __repr__(self) -> str:
+        return f"RowWeights({self.units!r}, K={self.K})"
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """As of the units."""
+        return self.units.interval
+
+    @property
+    def trace(self) -> float:
+        """tr(W'W + W W) over all cells, per row."""
+        return self.K / self.units.K * self.units.trace
+
+    def lagged(self, M: Array) -> Array:
+        """W M, every U rows by themselves.
+
+        Raises
+        ------
+        ShapeError
+            The rows are no multiple of the units.
+        """
+        return self._acted(self.units.W, M)
+
+    def back(self, M: Array) -> Array:
+        """W' M."""
+        return self._acted(self.units.W.T, M)
+
+    def _acted(self, W: Sparse, M: Array) -> Array:
+        U = self.units.K
+        if len(M) % U:
+            raise ShapeError(f"{len(M)} rows are not those of {U} units, or a multiple of them")
+        # Columns of one product: periods side by side.
+        wide = M.reshape(len(M) // U, U, -1).transpose(1, 0, 2).reshape(U, -1)
+        out = np.asarray(W @ wide)
+        return out.reshape(U, len(M) // U, -1).transpose(1, 0, 2).reshape(M.shape)
+
+    def log_det(self, lam: float) -> LogDeterminant:
+        """(K / U) log|I - lam W| per row, and its slope."""
+        value, slope = self.units.log_det(lam)
+        share = self.K / self.units.K
+        return LogDeterminant(share * value, share * slope)
+
+    def curvature(self, lam: float) -> float:
+        """Of minus that."""
+        return self.K / self.units.K * self.units.curvature(lam)

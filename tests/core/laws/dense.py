@@ -1,0 +1,50 @@
+"""Laws of the errors by brute force: the covariance of vec(e) in full, nothing of the package."""
+
+import numpy as np
+
+
+def stationary(rho, times, Sigma):
+    """Cov of e_n = rho e_{n-1} + u_n seen at ``times``, rows after rows: (N K, N K)."""
+    times = np.asarray(times, dtype=float)
+    lag = np.abs(times[:, None] - times[None, :])
+    return np.kron(rho**lag / (1.0 - rho**2), Sigma)
+
+
+def recursion(rho, N, Sigma):
+    """Cov of e_n = R e_{n-1} + u_n, R = diag(rho), e_1 = (I - R^2)^-1/2 u_1; rows after rows."""
+    K = len(Sigma)
+    R = np.diag(rho)
+    first = np.diag(1.0 / np.sqrt(1.0 - rho**2))
+    # e = L u
+    L = np.zeros((N * K, N * K))
+    for n in range(N):
+        for m in range(n + 1):
+            start = first if m == 0 else np.eye(K)
+            L[n * K : (n + 1) * K, m * K : (m + 1) * K] = np.linalg.matrix_power(R, n - m) @ start
+    return L @ np.kron(np.eye(N), Sigma) @ L.T
+
+
+def scaled(root, Omega):
+    """Cov of root o e, root (N, K) above the cells' 1: diag(vec root) Omega diag(vec root)."""
+    r = root.ravel()
+    return Omega * np.outer(r, r)
+
+
+def nll(E, Omega, seen=None):
+    """NLL per row of the cells of E (N, K) that are seen, vec(E) ~ N(0, Omega) by rows."""
+    e = E.ravel()
+    at = np.arange(len(e)) if seen is None else np.flatnonzero(seen.ravel())
+    e, Omega = e[at], Omega[np.ix_(at, at)]
+    value = len(e) * np.log(2 * np.pi) + np.linalg.slogdet(Omega)[1] + e @ np.linalg.solve(Omega, e)
+    return 0.5 * value / len(E)
+
+
+def differences(f, x, h=1e-5):
+    """Gradient of f at x by central differences of the fourth order."""
+    out = np.empty(len(x))
+    for i in range(len(x)):
+        step = np.zeros(len(x))
+        step[i] = h
+        near, far = f(x + step) - f(x - step), f(x + 2 * step) - f(x - 2 * step)
+        out[i] = (8.0 * near - far) / (12.0 * h)
+    return out
