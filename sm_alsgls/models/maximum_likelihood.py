@@ -21,6 +21,7 @@ from sm_alsgls.core.maximise.als import Solution, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
 from sm_alsgls.core.maximise.search import Search, most_starts, search
+from sm_alsgls.core.maximise.swamy_arora import swamy_arora
 from sm_alsgls.core.maximise.two_step import two_step
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
@@ -123,7 +124,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         ----------
         start_params : array_like (P,), optional
             Coefficients of the first start, in the order of ``exog_names``. Default OLS.
-        method : {"als", "two-step", "em"}
+        method : {"als", "two-step", "em", "swamy-arora"}
             "als" alternates GLS and factor analysis, without a K x K or P x P array. "em" is the
             dense EM of the literature, a baseline to compare with: the same likelihood and the
             same criteria in hundreds or thousands of iterations (``max_sweeps`` counts them) that
@@ -131,7 +132,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             ``n_starts`` is a number, and knows no restrictions on coefficients. "two-step"
             (Zellner 1962) maximises nothing: OLS, the Sigma of its residuals, and one GLS with
             it; ``llf`` is that at these. Where equations are many for the rows its coefficients
-            vary less than those of rank="full" at the maximum.
+            vary less than those of rank="full" at the maximum. "swamy-arora" is that of panels
+            with rank="exchangeable": variances of the within and between residuals, and one GLS.
         n_starts : int or "auto"
             Starts to run. "auto" runs those that are constructed from the data: OLS, residuals
             on all regressors, coefficients of what equations share, and fits grown factor by
@@ -299,12 +301,18 @@ _METHODS: dict[str, Callable[..., Search]] = {
     "als": search,
     "em": em_search,
     "two-step": two_step,
+    "swamy-arora": swamy_arora,
 }
 
 
 def _maximiser(method: str, cells: Cells, law: Law) -> Callable[..., Search]:
     """The search behind ``method``."""
     method = choice(method, "method", _METHODS)
+    if method not in law.methods and method == "swamy-arora":
+        raise OptionError(
+            f"method={method!r} estimates two variances, those of rank='exchangeable'; the law "
+            f"of rank={law.rank!r} has others"
+        )
     if method not in law.methods:
         raise OptionError(
             f"method={method!r} is a baseline for factors, and rank={law.rank!r} has none; use "
@@ -313,5 +321,10 @@ def _maximiser(method: str, cells: Cells, law: Law) -> Callable[..., Search]:
     if method == "em" and not cells.complete:
         raise OptionError(
             "method='em' is a baseline for complete rows; missing='fiml' needs method='als'"
+        )
+    if method == "swamy-arora" and not cells.complete:
+        raise OptionError(
+            "method='swamy-arora' is of balanced panels; the maximum of the likelihood, "
+            "method='als', has no need of balance"
         )
     return _METHODS[method]

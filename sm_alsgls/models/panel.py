@@ -14,7 +14,7 @@ from sm_alsgls.border.arguments import choice, flag
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.border.frames import level_names, table, to_pandas
 from sm_alsgls.border.provenance import Provenance, snapshot
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, Law, law_of
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.panel_layout import PanelLayout, default_independent, lay_out
 from sm_alsgls.data.parameters import Parameters
@@ -66,8 +66,10 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         The response, a row a pair (entity, time).
     exog : array_like (n, p), Series or DataFrame
         Regressors. No constant is added.
-    rank : int, "full", "auto" or the name of a criterion
-        As of `LowRankSUR`.
+    rank : int, "full", "exchangeable", "auto" or the name of a criterion
+        As of `LowRankSUR`, and "exchangeable": Sigma = s_a 1 1' + s_u I, the classical random
+        effect of a row, which is rank 1 with equal loadings and equal d
+        (`LowRankPanelResults.random_effects_test` tests it); or "spherical": s_a = 0.
     entity, time : array_like (n,) or Series, optional
         Labels of units and periods; default the two levels of the data's index.
     independent : {"time", "entity"}, optional
@@ -214,7 +216,9 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         # Formulas make designs without means, and before deviations.
         plain = not wide.layout.mundlak and not wide.layout.swept and built.specs
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
-        law = resolve_law(0 if rule else rank, system, built.groups)
+        law = self._of_two_variances(rank)
+        if law is None:
+            law = resolve_law(0 if rule else rank, system, built.groups)
         parameters = Parameters.of(system.labels, wide.common or False)
         super().__init__(system, parameters, law, built if plain else None)
         self.n_dropped = system.n_dropped + built.n_dropped + dropped
@@ -315,6 +319,12 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             _weights=weights_of_data(weights, source, list(built.endog)),
         )
         return cls._of(model, formula, frame)
+
+    def _of_two_variances(self, rank: Any) -> Law | None:
+        """The law of a name of one or two variances; deviations have no level. Else None."""
+        if not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL):
+            return None
+        return law_of(SPHERICAL if self.layout.swept else rank)
 
     def _header(self) -> Callable[[Estimate], Header]:
         selection = self.rank_selection
