@@ -163,7 +163,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         **unknown: Any,
     ) -> None:
         if unknown:
-            refuse(unknown, _of_constructor(), "LowRankPanel()")
+            refuse(unknown, _of_constructor(), "LowRankPanel()", "LowRankPanel")
         missing = choice(missing, "missing", _MISSING)
         effects = None if effects is None else choice(effects, "effects", _EFFECTS)
         mundlak, own = flag(mundlak, "mundlak"), _names(heterogeneous)
@@ -277,7 +277,8 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         """
         if unknown:
             known = inspect.signature(cls.from_formula).parameters
-            refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
+            names = [name for name in known if name != "unknown"]
+            refuse(unknown, names, "from_formula()", "LowRankPanel")
         scope = scope_of(eval_env, formula)
         missing = choice(missing, "missing", _MISSING)
         if not isinstance(formula, str):

@@ -13,6 +13,7 @@ from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.design.places import Places
 from sm_alsgls.core.design.pooled import Pooling
 from sm_alsgls.core.design.restricted import Restrictions
+from sm_alsgls.core.errors.exchangeable_observed import ObservedExchangeable
 from sm_alsgls.core.errors.unrestricted import UnrestrictedErrors
 from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
 from sm_alsgls.core.options import ALSOptions
@@ -238,6 +239,19 @@ def spatial(options=DEFAULT):
     return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 1)
 
 
+def exchangeable_observed(options=DEFAULT, level=True):
+    blocks, Y = _data(9)
+    Y = Y + 2.0 * np.random.default_rng(9).standard_normal((len(Y), 1))
+    mask = dense_observed.holes(np.random.default_rng(10), *Y.shape, 0.7, least=12)
+    problem = Problem(blocks, Y, options, mask=mask)
+    law = ObservedExchangeable(Patterns(mask), level=level)
+    return Lawful(problem.with_errors(law), blocks, Y, mask, 0, 0.0)
+
+
+def equal_variances_observed(options=DEFAULT):
+    return exchangeable_observed(options, level=False)
+
+
 def full(options=DEFAULT):
     blocks, Y = _data(4)
     problem = Problem(blocks, Y, options)
@@ -256,6 +270,8 @@ def full_observed(options=DEFAULT):
 LAWS = {
     "complete": complete,
     "observed": observed,
+    "equal variances, observed": equal_variances_observed,
+    "exchangeable, observed": exchangeable_observed,
     "spatial": spatial,
     "unrestricted": full,
     "unrestricted, observed": full_observed,

@@ -55,7 +55,7 @@ class ObservedExchangeable(Tied, RowsWithHoles):
     >>> law = ObservedExchangeable(Patterns(rng.random(E.shape) < 0.8))
     >>> step = law.sigma(E, 0, floor=np.zeros(3), near=None, d=None, block=None, gtol=1e-8)
     >>> step.cov.to_dense()[0].round(1)
-    array([2., 1., 1.])
+    array([2.2, 1.2, 1.2])
     """
 
     def __init__(self, patterns: Patterns, units: Array | None = None, level: bool = True) -> None:
@@ -88,7 +88,7 @@ class ObservedExchangeable(Tied, RowsWithHoles):
 
     def _parts(self, E: Array) -> tuple[Array, float]:
         """(1'e_n)^2 (N,), and the sum of squares of all cells."""
-        E = np.where(self.patterns.mask, E, 0.0) / self.units
+        E = self.masked(E) / self.units
         return np.square(E.sum(axis=1)), float(np.square(E).sum())
 
     def sigma(
@@ -135,7 +135,7 @@ class ObservedExchangeable(Tied, RowsWithHoles):
         cov = LowRankDiag(loading if self.level else loading[:, :0], s_u * self.units**2)
         g_phi, g_u = self._gradient(phi, s_u, *self._parts(E))
         size = max(abs(g_phi), 0.0 if floored else abs(g_u))
-        nll = self.nll(E, cov) - self.constant
+        nll = self.nll(self.masked(E), cov) - self.constant
         return Step(cov, nll, size, np.full(self.K, floored), counted)
 
     def _polished(self, phi: float, m: Array, s_u: Any) -> float:
