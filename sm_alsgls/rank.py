@@ -141,7 +141,7 @@ def select_rank(
         alpha=alpha,
         fit_options=fit_options,
         complete=complete,
-        time=getattr(model.formula_system, "time", None),
+        time=getattr(model.formula_system, "time_axis", None),
     )
 
 

@@ -47,6 +47,7 @@ def build_system(
     subset: Any = None,
     missing: str | None = None,
     scope: dict[str, Any] | None = None,
+    units: bool = False,
 ) -> FormulaSystem:
     """Evaluate the formulas of a system.
 
@@ -77,6 +78,9 @@ def build_system(
         with a time column, else "drop". A panel loses a period when it is missing in every group.
     scope : dict, optional
         Variables and functions the formulas may use besides the data; default the caller's.
+    units : bool
+        The rows are the units of a long panel, `time` names them, and the equations, `groups`,
+        are its times: ``lag`` and its like go by time within units all the same.
 
     Returns
     -------
@@ -120,6 +124,7 @@ def build_system(
         subset=subset,
         missing=missing,
         scope=scope,
+        units=units,
     )
 
 
@@ -134,6 +139,7 @@ def build(
     missing: str | None,
     scope: dict[str, Any],
     sides: Sides | None = None,
+    units: bool = False,
 ) -> FormulaSystem:
     """As `build_system`, of formulas that were read, and of right-hand sides beside them.
 
@@ -143,7 +149,7 @@ def build(
     data : DataFrame
     alone : bool
         Whether it was a single formula, and no dict, list or braces.
-    groups, time, subset, missing, scope
+    groups, time, subset, missing, scope, units
         As in `build_system`.
     sides : Sides, optional
         Instruments of each equation: evaluated on the same rows, so that "drop" removes those
@@ -177,7 +183,7 @@ def build(
     used = used._replace(scope=used.scope | lags)
     key = None
     if lags and groups is not None and time is not None:
-        key = panel.RowKey.of(used.frame, used.labels, groups, time, of_model)
+        key = panel.RowKey.of(used.frame, used.labels, groups, time, of_model, units=units)
         used = used._replace(panel=key.rows(used.frame, used.labels))
     _refuse_number_text([text for _, text in equations] + list(beside), used, time)
     by_cell = missing == "fiml"
@@ -200,7 +206,7 @@ def build(
         else {text: evaluate_right(sides.owner(text), text, used, how) for text in beside}
     )
     if groups is not None:
-        return _long(parts[0], right, sides, used, groups, time, missing, key, scope)
+        return _long(parts[0], right, sides, used, groups, time, missing, key, scope, units)
     both = np.logical_or if by_cell else np.logical_and
     complete = both.reduce([part.complete for part in (*parts, *right.values())])
     _check_left(complete, [*parts, *right.values()], used, bool(lags))
@@ -280,6 +286,7 @@ def _long(
     missing: str,
     key: panel.RowKey | None,
     scope: dict[str, Any],
+    units: bool,
 ) -> FormulaSystem:
     complete, chosen = part.complete.copy(), []
     if sides is not None:
@@ -295,7 +302,8 @@ def _long(
             )
     _check_left(complete, [part, *right.values()], data, bool(called(part.text, scope)))
     for text in (part.text, *right):
-        refuse_order(str(part.lhs.columns[0]), text, data, groups, time)
+        unit, period = (time or groups, groups) if units else (groups, time)
+        refuse_order(str(part.lhs.columns[0]), text, data, unit, period)
     how = {"holes": missing == "fiml", "whole": sides is not None}
     cells = panel.arrange(data.frame, data.labels, complete, groups, time, **how)
     y = part.lhs.iloc[:, 0]
@@ -312,6 +320,7 @@ def _long(
         time,
         used_names(scope, [part.text], data.frame.columns),
         rows=np.where(cells.rows >= 0, data.rows[cells.rows], -1),
+        units=units,
     )
     if sides is None:
         return system

@@ -171,16 +171,28 @@ class RowKey:
     axis: Axis
     names: tuple[str, ...]  # of groups, by their codes
     columns: tuple[str, ...]  # that the formula mentions
+    equations: bool = True  # whether groups are the equations; else times are, rows are groups
 
     @classmethod
     def of(
-        cls, frame: pd.DataFrame, labels: pd.Index, groups: str, time: str, text: str = ""
+        cls,
+        frame: pd.DataFrame,
+        labels: pd.Index,
+        groups: str,
+        time: str,
+        text: str = "",
+        *,
+        units: bool = False,
     ) -> RowKey:
-        """The key of a model's own data and its formula; see `arrange` for what is raised."""
+        """The key of a model's own data and its formula; see `arrange` for what is raised.
+
+        With ``units`` the equations, ``groups``, are times, and ``time`` are the units.
+        """
+        groups, time = (time, groups) if units else (groups, time)
         names = _names(key(frame, labels, groups, "groups").unique(), groups)
         axis = Axis.of(key(frame, labels, time, "time"), time)
         columns = tuple(mentioned(text, frame.columns))
-        return cls(groups, time, axis, tuple(names), columns)
+        return cls(groups, time, axis, tuple(names), columns, not units)
 
     def filled(self, frame: pd.DataFrame, text: str) -> pd.DataFrame:
         """New data with columns of NaN for those that a text only lags, where they are absent.

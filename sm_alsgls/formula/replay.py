@@ -156,5 +156,5 @@ def _placed(new: Data, spec: EquationSpec, names: Any = None) -> Data:
     return new._replace(
         frame=spec.key.filled(new.frame, spec.formula.partition("~")[2]),
         scope=new.scope | called(spec.formula, new.scope),
-        panel=spec.key.rows(new.frame, new.labels, names),
+        panel=spec.key.rows(new.frame, new.labels, names if spec.key.equations else None),
     )

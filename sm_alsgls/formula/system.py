@@ -27,6 +27,12 @@ class FormulaSystem:
     rows: np.ndarray | None = None  #: (N,) or (K, N) rows of the caller's data, -1 for none
     instruments: tuple[pd.DataFrame, ...] = ()  #: K, (N, q_j), of formulas that have some
     endogenous: tuple[tuple[str, ...], ...] = ()  #: K, regressors that stand in brackets
+    units: bool = False  #: whether rows are units and `groups` holds the times
+
+    @property
+    def time_axis(self) -> str | None:
+        """The column of times that rows are in the order of; None where there is none."""
+        return None if self.units else self.time
 
     @property
     def holes(self) -> bool:

@@ -39,7 +39,7 @@ def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem
         )
     if not best.converged:
         warnings.warn(
-            f"LowRankSUR did not converge: {best.status} (gradient in log d "
+            f"{type(model).__name__} did not converge: {best.status} (gradient in log d "
             f"{best.gradient_d:.1e}, score of beta {best.score_beta:.1e})",
             ConvergenceWarning,
             stacklevel=3,

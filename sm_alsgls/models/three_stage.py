@@ -179,7 +179,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             self.rank_selection = named(
                 system,
                 lambda: choose_rank(
-                    system, self.parameters, rule, getattr(self.formula_system, "time", None)
+                    system, self.parameters, rule, getattr(self.formula_system, "time_axis", None)
                 ),
             )
             self.law = law_of(self.rank_selection.rank)

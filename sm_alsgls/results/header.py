@@ -26,6 +26,8 @@ class Header:
         Notes on how the fit went.
     doubts : list of str
         What a reader must know of the estimates.
+    aside : frozenset of str
+        Regressors whose coefficients are printed only where equations are asked for by name.
     """
 
     model: str
@@ -35,3 +37,4 @@ class Header:
     about: list[str]
     fit: list[str]
     doubts: list[str]
+    aside: frozenset[str] = frozenset()

@@ -17,7 +17,7 @@ _QUICK = 20_000_000
 def in_time_order(estimate: Estimate) -> bool:
     """Whether rows are labelled by times, in their order."""
     recipe = estimate.model.formula_system
-    return ordered(estimate.sample.index, None if recipe is None else recipe.time)
+    return ordered(estimate.sample.index, None if recipe is None else recipe.time_axis)
 
 
 def ordered(index: pd.Index, time: str | None) -> bool:

@@ -72,7 +72,8 @@ def summary(
     labels = estimate.labels.terms if xname is None else [str(name) for name in xname]
     alpha, common = level(alpha), estimate.labels.common
     # Of each equation its own coefficients: where they are among its regressors and among all.
-    own = {name: _own(estimate, position[name]) for name in shown}
+    aside = header.aside if equations is None else frozenset()
+    own = {name: _own(estimate, position[name], aside) for name in shown}
     printed = [*common, *(i for _, at in own.values() for i in at)]
     width = max([14, *(len(labels[i]) for i in printed)])
     if len(shown) > 0.1 * len(names):
@@ -128,10 +129,12 @@ def _chosen(names: list[str], equations: Any) -> list[str]:
     return equations_named(equations, names)
 
 
-def _own(estimate: Estimate, j: int) -> tuple[np.ndarray, np.ndarray]:
+def _own(estimate: Estimate, j: int, aside: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the coefficients that are equation j's alone, among its own and among all."""
-    at = np.arange(estimate.labels.P)[estimate.labels.columns(j)]
-    inside = np.flatnonzero(~np.isin(at, estimate.labels.common))
+    labels = estimate.labels
+    at = np.arange(labels.P)[labels.columns(j)]
+    printed = np.array([name not in aside for name in labels.regressors[j]])
+    inside = np.flatnonzero(~np.isin(at, labels.common) & printed)
     return inside, at[inside]
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 import sm_alsgls
-from sm_alsgls import LowRank3SLS, LowRankSUR, simulate_sur
+from sm_alsgls import LowRank3SLS, LowRankPanel, LowRankSUR, simulate_sur
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
@@ -31,7 +31,8 @@ from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
 INHERITED = {"f_test"}
 #: What the package alone makes.
 MADE = {
-    "RankSelection", "LowRankSURResults", "LowRank3SLSResults", "SimulatedSystem", "CovarianceTest",
+    "RankSelection", "LowRankSURResults", "LowRank3SLSResults", "LowRankPanelResults",
+    "SimulatedSystem", "CovarianceTest",
 }  # fmt: skip
 MODULES = ("sm_alsgls", "sm_alsgls.rank", "sm_alsgls.simulate", "sm_alsgls.diagnostics")
 
@@ -77,6 +78,10 @@ def made() -> dict[str, Any]:
     panel = LowRankSUR.from_formula(
         "invest ~ value", load_grunfeld(), groups="firm", time="year", rank=1
     )
+    pooled = LowRankPanel.from_formula(
+        "invest ~ value + capital", load_grunfeld(), 1, entity="firm", time="year",
+        effects="entity", heterogeneous=["capital"],
+    )  # fmt: skip
     rng = np.random.default_rng(2)
     Z = {name: pd.DataFrame(x).assign(z=rng.standard_normal(24), u=0.0) for name, x in X.items()}
     for name, z in Z.items():
@@ -90,6 +95,7 @@ def made() -> dict[str, Any]:
         warnings.simplefilter("ignore")
         three = instrumented.fit()
         res, long = model.fit(), panel.fit(n_starts=1)
+        of_pooled = pooled.fit(n_starts=1)
         holes = Y.mask(np.random.default_rng(0).random(Y.shape) < 0.1)
         holed = LowRankSUR(holes, X, rank=1, missing="fiml").fit(n_starts=1)
     return {
@@ -99,6 +105,8 @@ def made() -> dict[str, Any]:
         "InstrumentedModel": instrumented,
         "InstrumentedResults": three,
         "PanelResults": long,
+        "PooledModel": pooled,
+        "PooledResults": of_pooled,
         "HoledResults": holed,
         "EquationResults": res.equations["a"],
         "Saved": LowRankSUR(Y, X, rank=1).fit(n_starts=1),
@@ -124,6 +132,8 @@ def needed() -> dict[str, Any]:
     return {
         "LowRankSUR.endog": model.endog,
         "LowRankSUR.exog": model.exog,
+        "LowRankPanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
+        "LowRankPanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
         "LowRank3SLS.endog": model.endog,
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
@@ -180,6 +190,15 @@ def needed() -> dict[str, Any]:
         "PanelModel.params": np.asarray(objects["PanelResults"].params),
         "PanelModel.sigma": objects["PanelResults"].sigma,
         "PanelModel.constraints": "IBM_value = 0",
+        "PooledModel.entity": "firm",
+        "PooledModel.time": "year",
+        "PooledModel.params": np.asarray(objects["PooledResults"].params),
+        "PooledModel.sigma": objects["PooledResults"].sigma,
+        "PooledModel.constraints": "value = 0",
+        "PooledResults.functions": "value ** 2",
+        "PooledResults.r_matrix": "value = 0",
+        "PooledResults.variable": "capital",
+        "PooledResults.equation": "IBM",
     }
 
 
@@ -196,9 +215,9 @@ def _arguments() -> Iterator[Public]:
         required = {}
         for p in parameters.values():
             must = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-            if not must and f"{name}.{p.name}" not in values:
-                continue
             keys = (f"{owner}.{p.name}", f"{name}.{p.name}", p.name)
+            if not must and not any(key in values for key in keys[:2]):
+                continue
             key = next((key for key in keys if key in values), None)
             if key is None:
                 raise LookupError(f"{owner}.{name} needs {p.name}: give it in border.needed()")

@@ -16,6 +16,7 @@ from sm_alsgls.core.design.restricted import Restrictions
 from sm_alsgls.core.errors.complete import CompleteErrors
 from sm_alsgls.core.errors.equal_variances import EqualVariances
 from sm_alsgls.core.errors.exchangeable import Exchangeable
+from sm_alsgls.core.errors.exchangeable_observed import ObservedExchangeable
 from sm_alsgls.core.errors.unrestricted import UnrestrictedErrors
 from sm_alsgls.core.errors.unrestricted_observed import ObservedUnrestrictedErrors
 from sm_alsgls.core.laws.spatial_error import SpatialError
@@ -243,6 +244,19 @@ def spatial(options=DEFAULT):
     return Lawful(problem.with_errors(law), blocks, Y, np.ones(Y.shape, bool), 1)
 
 
+def exchangeable_observed(options=DEFAULT, level=True):
+    blocks, Y = _data(9)
+    Y = Y + 2.0 * np.random.default_rng(9).standard_normal((len(Y), 1))
+    mask = dense_observed.holes(np.random.default_rng(10), *Y.shape, 0.7, least=12)
+    problem = Problem(blocks, Y, options, mask=mask)
+    law = ObservedExchangeable(Patterns(mask), level=level)
+    return Lawful(problem.with_errors(law), blocks, Y, mask, 0, 0.0)
+
+
+def equal_variances_observed(options=DEFAULT):
+    return exchangeable_observed(options, level=False)
+
+
 def full(options=DEFAULT):
     blocks, Y = _data(4)
     problem = Problem(blocks, Y, options)
@@ -295,6 +309,8 @@ LAWS = {
     "equal variances": equal_variances,
     "exchangeable": exchangeable,
     "observed": observed,
+    "equal variances, observed": equal_variances_observed,
+    "exchangeable, observed": exchangeable_observed,
     "spatial": spatial,
     "unrestricted": full,
     "unrestricted, observed": full_observed,

@@ -7,6 +7,9 @@ from functools import partial
 from typing import NamedTuple
 
 from sm_alsgls.core.errors.base import Errors
+from sm_alsgls.core.errors.equal_variances import equal_variances
+from sm_alsgls.core.errors.exchangeable import exchangeable
+from sm_alsgls.core.errors.exchangeable_observed import ObservedExchangeable
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.unrestricted import unrestricted
 from sm_alsgls.core.rows.same_products import Rows
@@ -14,6 +17,10 @@ from sm_alsgls.core.sigma.factor import sigma_parameters
 
 #: What a law of an unrestricted Sigma is called.
 FULL = "full"
+#: What that of one variance and one covariance is called.
+EXCHANGEABLE = "exchangeable"
+#: What that of one variance alone is called.
+SPHERICAL = "spherical"
 
 
 class Law(NamedTuple):
@@ -22,7 +29,7 @@ class Law(NamedTuple):
     Attributes
     ----------
     rank : int or str
-        What users call it: the number of factors, or "full".
+        What users call it: the number of factors, "full", "exchangeable" or "spherical".
     order : int
         What the loop calls it: the number of factors, 0 where there are none.
     make : callable
@@ -49,7 +56,7 @@ class Law(NamedTuple):
 
 
 def law_of(rank: int | str) -> Law:
-    """The law of a rank, or of "full".
+    """The law of a rank, of "full", of "exchangeable" or of "spherical".
 
     Examples
     --------
@@ -58,8 +65,30 @@ def law_of(rank: int | str) -> Law:
     """
     if rank == FULL:
         return Law(FULL, 0, unrestricted, _triangle, 1, ("als", "two-step"))
+    if rank == EXCHANGEABLE:
+        return Law(EXCHANGEABLE, 1, _exchangeable, _two, 0, ("als", "swamy-arora"))
+    if rank == SPHERICAL:
+        return Law(SPHERICAL, 0, _spherical, _one, 0, ("als",))
     r = int(rank)
     return Law(r, r, low_rank, partial(sigma_parameters, r=r), r, ("als", "em", "two-step"))
+
+
+def _exchangeable(rows: Rows) -> Errors:
+    return exchangeable(rows) if rows.patterns is None else ObservedExchangeable(rows.patterns)
+
+
+def _spherical(rows: Rows) -> Errors:
+    if rows.patterns is None:
+        return equal_variances(rows)
+    return ObservedExchangeable(rows.patterns, level=False)
+
+
+def _one(K: int) -> int:
+    return 1
+
+
+def _two(K: int) -> int:
+    return 2
 
 
 def _triangle(K: int) -> int:

@@ -1,0 +1,440 @@
+"""``LowRankPanel``: pooled slopes of a panel whose errors are correlated across one dimension."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.border.arguments import names as names_of
+from sm_alsgls.border.frames import level_names, table, to_pandas
+from sm_alsgls.border.provenance import Provenance, snapshot
+from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, Law, law_of
+from sm_alsgls.data.keywords import refuse
+from sm_alsgls.data.panel_layout import PanelLayout, default_independent, lay_out
+from sm_alsgls.data.parameters import Parameters
+from sm_alsgls.data.weights import weights_of_data
+from sm_alsgls.exceptions import FormulaError, InsufficientRowsError, OptionError, SystemInputError
+from sm_alsgls.formula.build import FormulaSystem, build_system
+from sm_alsgls.formula.engine import columns_of
+from sm_alsgls.formula.long import of_long, read_long
+from sm_alsgls.formula.panel import key
+from sm_alsgls.models.base import read
+from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
+from sm_alsgls.models.of_formula import OfFormula, check_columns, provenance_of, scope_of
+from sm_alsgls.rank_choice.legal import resolve_law
+from sm_alsgls.rank_choice.selector import is_rule
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.header import Header
+from sm_alsgls.results.panel import LowRankPanelResults
+from sm_alsgls.results.panel_header import PanelHeader
+from sm_alsgls.results.sur import LowRankSURResults
+
+_EFFECTS = ("entity", "time", "both")
+_INDEPENDENT = ("time", "entity")
+_MISSING = ("fiml", "drop", "raise", "none")
+
+
+class LowRankPanel(OfFormula, MaximumLikelihood):
+    """A panel with pooled slopes, whose errors are low rank plus diagonal across one dimension.
+
+    Units i, periods t,
+
+        y_it = x_it' beta + z_it' beta_i + a_i + g_t + e_it,
+
+    slopes beta common, those of ``heterogeneous`` regressors each unit's (or period's) own. Errors
+    are independent over one dimension and have the covariance Sigma = F F' + D over the other, by
+    maximum likelihood:
+
+    * ``independent="time"``: periods are rows, units are equations, and Sigma is across units:
+      macro panels, as Parks (1967) and xtgls with panels(correlated), also where units are more
+      than periods and theirs is singular;
+    * ``independent="entity"``: units are rows, periods are equations, and Sigma is across periods:
+      micro panels. A random effect is a factor with equal loadings; any factor is one whose
+      price changes over time.
+
+    Default: units are independent where they are more than ten times the periods, else periods.
+
+    Parameters
+    ----------
+    endog : array_like (n,), Series or DataFrame of one column
+        The response, a row a pair (entity, time).
+    exog : array_like (n, p), Series or DataFrame
+        Regressors. No constant is added.
+    rank : int, "full", "exchangeable", "auto" or the name of a criterion
+        As of `LowRankSUR`, and "exchangeable": Sigma = s_a 1 1' + s_u I, the classical random
+        effect of a row, which is rank 1 with equal loadings and equal d
+        (`LowRankPanelResults.random_effects_test` tests it); or "spherical": s_a = 0.
+    entity, time : array_like (n,) or Series, optional
+        Labels of units and periods; default the two levels of the data's index.
+    independent : {"time", "entity"}, optional
+    effects : {"entity", "time", "both"}, optional
+        Effects that may move with the regressors. See the Notes.
+    heterogeneous : list of str or True
+        Regressors with a slope of each equation's own; True is all, the constant included.
+        `LowRankPanelResults.mean_group` sums them up.
+    mundlak : bool
+        Add each regressor's mean over the periods of its unit (``mean_x``), which makes the other
+        coefficients those of the within estimator where errors are exchangeable;
+        `LowRankPanelResults.mundlak_test` tests them. For independent="entity".
+    missing : {"fiml", "drop", "raise", "none"}
+        "fiml" uses every cell that is there, by the exact likelihood; "drop" removes a row
+        (period, or unit) in which any cell is missing or absent; with the others that is an error.
+    weights : array_like (n,), optional
+        Analytic weights of the cells.
+
+    Attributes
+    ----------
+    layout : PanelLayout
+        What is a row, an equation, an effect.
+    equations, neqs, nobs, rank, rank_method, rank_selection, counts, n_cells, n_dropped
+        As `LowRankSUR` has them.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, IllegalRankError
+    UnbalancedPanelError
+        A pair (entity, time) is there twice; or, unless "fiml" or "drop", not at all.
+    OptionError
+
+    See Also
+    --------
+    from_formula : a formula and a long DataFrame.
+    LowRankSUR : every coefficient its equation's own.
+
+    Notes
+    -----
+    **Effects of the equations** (of entities with independent="time", of times with "entity") are
+    constants of theirs: exact for unbalanced panels, and counted, one a unit, in the degrees of
+    freedom.
+
+    **Effects of the rows** would be a constant a row, N of them, and the likelihood of all has no
+    maximum: an equation's error could be every row's effect. They are swept out, and the
+    likelihood is that of what is left, forward orthogonal deviations of the K periods (Arellano
+    and Bover 1995), K - 1 equations whose Sigma is low rank plus diagonal. At one variance for all
+    (``rank="exchangeable"``) that is least squares within units. With independent="time" the
+    deviations would be of units, which have no order, and that is refused: a factor of any
+    loadings contains random effects of periods.
+
+    **Coefficients of what does not vary within an equation** cannot be told from its constant by
+    that equation, and a regressor must vary in each.
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankPanel
+    >>> from sm_alsgls.datasets import load_grunfeld
+    >>> model = LowRankPanel.from_formula(
+    ...     "invest ~ value + capital", load_grunfeld(), entity="firm", time="year",
+    ...     effects="entity", rank=0,
+    ... )
+    >>> model.layout.independent, model.neqs, model.nobs
+    ('time', 11, 20)
+    >>> res = model.fit()
+    >>> res.params[["value", "capital"]].round(3).to_dict()
+    {'value': 0.062, 'capital': 0.12}
+    >>> res.effects.round(1)["IBM"]
+    np.float64(17.0)
+    """
+
+    results_class: ClassVar[type[LowRankSURResults]] = LowRankPanelResults
+
+    def __init__(
+        self,
+        endog: Any,
+        exog: Any = None,
+        rank: int | str = "auto",
+        *,
+        entity: Any = None,
+        time: Any = None,
+        independent: str | None = None,
+        effects: str | None = None,
+        heterogeneous: Iterable[str] | bool = (),
+        mundlak: bool = False,
+        missing: str = "fiml",
+        weights: Any = None,
+        _formula: FormulaSystem | None = None,
+        _frame: pd.DataFrame | None = None,
+        _weights: np.ndarray | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            refuse(unknown, _of_constructor(), "LowRankPanel()", "LowRankPanel")
+        missing = choice(missing, "missing", _MISSING)
+        effects = None if effects is None else choice(effects, "effects", _EFFECTS)
+        mundlak, own = flag(mundlak, "mundlak"), _names(heterogeneous)
+        if _formula is None:
+            frame, entity, time = read_long(endog, exog, entity, time)
+            independent = _which(independent, frame, entity, time)
+            groups, rows = (entity, time) if independent == "time" else (time, entity)
+            built = of_long(frame, groups, rows, missing in ("fiml", "drop"))
+            source = Provenance(built.endog.index, built.rows, labels=frame.index, time=rows)
+            weights = weights_of_data(weights, source, list(built.endog))
+        else:
+            built, weights = _formula, _weights
+            source = provenance_of(built, _frame)
+            own = _columns(own, built)
+        if independent == "entity":
+            there = _periods(built)
+            if not there.all():  # the first ones of a formula with lags
+                built = _of_periods(built, there)
+                source = replace(source, rows=np.asarray(source.rows)[there])
+                weights = (
+                    weights[:, there] if weights is not None and weights.ndim == 2 else weights
+                )
+        endog_wide, designs = built.endog, list(built.exog)
+        dropped = 0
+        if missing == "drop":
+            keep = _complete(endog_wide, designs)
+            dropped = int((~keep).sum())
+            endog_wide, designs = endog_wide.loc[keep], [X.loc[keep] for X in designs]
+            source = source.kept(np.flatnonzero(keep))
+            weights = None if weights is None else weights[keep]
+        wide = lay_out(
+            endog_wide,
+            designs,
+            entity=str(entity),
+            time=str(time),
+            independent=str(independent),
+            effects=effects,
+            heterogeneous=own,
+            mundlak=mundlak,
+        )
+        self.layout: PanelLayout = wide.layout
+        self._response = built.specs[0].formula.partition("~")[0].strip() if built.specs else "y"
+        if weights is not None and wide.layout.swept:
+            raise OptionError(
+                f"weights= do not go with effects={effects!r}, which are swept out: deviations of "
+                "weighted errors are correlated"
+            )
+        holes = any(np.isnan(M.to_numpy()).any() for M in (wide.endog, *wide.exog))
+        system = read(wide.endog, wide.exog, "fiml" if holes else "none", weights)
+        # Formulas make designs without means, and before deviations.
+        plain = not wide.layout.mundlak and not wide.layout.swept and built.specs
+        rule = rank if isinstance(rank, str) and is_rule(rank) else None
+        law = self._of_two_variances(rank)
+        if law is None:
+            law = resolve_law(0 if rule else rank, system, built.groups)
+        parameters = Parameters.of(system.labels, wide.common or False)
+        super().__init__(system, parameters, law, built if plain else None)
+        self.n_dropped = system.n_dropped + built.n_dropped + dropped
+        kept = system.provenance.rows
+        self._source = source if kept is None else source.kept(kept)
+        self.rank_method = rank if isinstance(rank, str) and rank != FULL else None
+        if rule:
+            self._choose_rank(rule)
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: pd.DataFrame,
+        rank: int | str = "auto",
+        *,
+        entity: str | None = None,
+        time: str | None = None,
+        independent: str | None = None,
+        effects: str | None = None,
+        heterogeneous: Iterable[str] | bool = (),
+        mundlak: bool = False,
+        subset: Any = None,
+        missing: str = "fiml",
+        weights: Any = None,
+        eval_env: int | Mapping[str, Any] = 0,
+        **unknown: Any,
+    ) -> Self:
+        """Model from a formula and a long DataFrame.
+
+        Parameters
+        ----------
+        formula : str
+            One response, ``"y ~ x1 + x2"``, whose constant is that of the formula. ``lag(x, k)``,
+            ``lead(x, k)`` and ``diff(x, k)`` go by time within units, whatever is independent.
+        data : DataFrame
+            A row a pair (entity, time), of any library that `LowRankSUR.from_formula` reads.
+        rank : int, "full", "auto" or the name of a criterion
+        entity, time : str, optional
+            Columns, or levels of the index; default its two levels.
+        independent, effects, mundlak, missing : optional
+            See the constructor.
+        heterogeneous : list of str or True
+            Terms of the formula, or columns of the design.
+        subset : array_like, optional
+            Rows of ``data`` to use, as ``data.loc[subset]``.
+        weights : str, array_like or Series, optional
+            A column of the data, or one weight for each of their rows.
+        eval_env : int or mapping
+            Where names that are not columns are looked up, as of `LowRankSUR.from_formula`.
+
+        Raises
+        ------
+        FormulaError, UnbalancedPanelError, NonFiniteError
+            And what the constructor raises.
+        """
+        if unknown:
+            known = inspect.signature(cls.from_formula).parameters
+            names = [name for name in known if name != "unknown"]
+            refuse(unknown, names, "from_formula()", "LowRankPanel")
+        scope = scope_of(eval_env, formula)
+        missing = choice(missing, "missing", _MISSING)
+        if not isinstance(formula, str):
+            raise FormulaError(
+                "the formula of a panel is one string, 'y ~ x1 + x2', for all of its units; "
+                "LowRankSUR has systems of several formulas"
+            )
+        data = table(data)
+        check_columns(entity=entity, time=time)
+        entity, time = _keys(data, entity, time)
+        used = _used(data, subset)
+        independent = _which(independent, used, entity, time)
+        groups, rows = (entity, time) if independent == "time" else (time, entity)
+        built = build_system(
+            formula,
+            data,
+            groups=groups,
+            time=rows,
+            subset=subset,
+            missing="fiml" if missing in ("fiml", "drop") else missing,
+            scope=scope,
+            units=independent == "entity",
+        )
+        frame = snapshot(data)
+        source = provenance_of(built, frame)
+        model = cls(
+            None,
+            None,
+            rank,
+            entity=entity,
+            time=time,
+            independent=independent,
+            effects=effects,
+            heterogeneous=heterogeneous,
+            mundlak=mundlak,
+            missing=missing,
+            _formula=built,
+            _frame=frame,
+            _weights=weights_of_data(weights, source, list(built.endog)),
+        )
+        return cls._of(model, formula, frame)
+
+    def _of_two_variances(self, rank: Any) -> Law | None:
+        """The law of a name of one or two variances; deviations have no level. Else None."""
+        if not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL):
+            return None
+        return law_of(SPHERICAL if self.layout.swept else rank)
+
+    def _header(self) -> Callable[[Estimate], Header]:
+        selection = self.rank_selection
+        reason = None if selection is None else selection.reason
+        return PanelHeader(self.rank_method, reason, self.layout)
+
+    @property
+    def endog_names(self) -> str:
+        """The response."""
+        return self._response
+
+    def remove_data(self) -> None:
+        """Let go of the data, and of the means that effects are recovered by."""
+        super().remove_data()
+        self.layout = replace(self.layout, means=None)
+
+
+def _which(independent: Any, frame: pd.DataFrame, entity: str, time: str) -> str:
+    """The dimension of the rows, chosen by the sizes where it is not given."""
+    if independent is not None:
+        return choice(independent, "independent", _INDEPENDENT)
+    sizes = [key(frame, frame.index, name, name).nunique() for name in (entity, time)]
+    return default_independent(*sizes)
+
+
+def _keys(data: pd.DataFrame, entity: Any, time: Any) -> tuple[str, str]:
+    """Columns, or levels of the index, of units and periods."""
+    levels = level_names(data.index)
+    found = []
+    for i, (argument, name) in enumerate((("entity", entity), ("time", time))):
+        if name is None:
+            if len(levels) != 2:
+                raise FormulaError(
+                    f"{argument}= is missing: name the column, or give data whose index has the "
+                    "levels entity and time"
+                )
+            name = levels[i]
+        if name not in levels:
+            key(data, data.index, name, argument)
+        found.append(name)
+    if found[0] == found[1]:
+        raise FormulaError(f"entity= and time= are both {found[0]!r}; name two columns")
+    return found[0], found[1]
+
+
+def _used(data: pd.DataFrame, subset: Any) -> pd.DataFrame:
+    """The rows of a subset, with the levels of the index as columns."""
+    if subset is not None:
+        try:
+            positions = pd.Series(np.arange(len(data)), index=data.index)
+            data = data.iloc[np.atleast_1d(positions.loc[to_pandas(subset, "subset")])]
+        except Exception as error:
+            raise SystemInputError(f"data.loc[subset] fails: {error}") from error
+    levels = [name for name in level_names(data.index) if name is not None]
+    extra = {n: data.index.get_level_values(i) for i, n in enumerate(levels) if n not in data}
+    return data.assign(**{str(name): values for name, values in extra.items()})
+
+
+def _names(heterogeneous: Any) -> list[str] | bool:
+    if isinstance(heterogeneous, (bool, np.bool_)):
+        return bool(heterogeneous)
+    return names_of(heterogeneous, "heterogeneous", "['x1', 'x2'], or True")
+
+
+def _columns(asked: list[str] | bool, built: FormulaSystem) -> list[str] | bool:
+    """Terms of the formula as the columns that they have."""
+    if isinstance(asked, bool):
+        return asked
+    spec = built.specs[0]
+    found: list[str] = []
+    for name in asked:
+        found += [name] if name in spec.columns else list(columns_of(spec, [name])) or [name]
+    return found
+
+
+def _complete(endog: pd.DataFrame, designs: list[pd.DataFrame]) -> np.ndarray:
+    """Rows that have every cell, (N,)."""
+    keep = endog.notna().all(axis=1).to_numpy()
+    for X in designs:
+        keep = keep & X.notna().all(axis=1).to_numpy()
+    if not keep.any():
+        raise InsufficientRowsError(
+            f"no row is left of {len(keep)}: every one misses a cell; missing='fiml' uses those "
+            "that are there"
+        )
+    return np.asarray(keep)
+
+
+def _periods(built: FormulaSystem) -> np.ndarray:
+    """Equations that have a cell, (K,)."""
+    rows = built.endog.notna().to_numpy().T
+    return np.array(
+        [(y & X.notna().all(axis=1)).any() for y, X in zip(rows, built.exog, strict=True)]
+    )
+
+
+def _of_periods(built: FormulaSystem, there: np.ndarray) -> FormulaSystem:
+    """The system of some of its equations."""
+    kept = np.flatnonzero(there)
+    return replace(
+        built,
+        endog=built.endog.iloc[:, kept],
+        exog=tuple(built.exog[j] for j in kept),
+        specs=tuple(built.specs[j] for j in kept) if built.specs else (),
+        rows=None if built.rows is None else built.rows[kept],
+    )
+
+
+def _of_constructor() -> list[str]:
+    """Keywords of the constructor."""
+    parameters = inspect.signature(LowRankPanel.__init__).parameters
+    return [n for n in parameters if not n.startswith("_") and n not in ("self", "unknown")]

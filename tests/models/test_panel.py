@@ -1,0 +1,415 @@
+"""`LowRankPanel` against dense least squares and likelihoods that are written out here."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankPanel, LowRankSUR
+from sm_alsgls.core.rows.deviations import forward_deviations
+from sm_alsgls.datasets import load_grunfeld
+from sm_alsgls.exceptions import (
+    FormulaError,
+    InsufficientRowsError,
+    NotApplicableError,
+    OptionError,
+    RankDeficientError,
+    ShapeError,
+    UnbalancedPanelError,
+    UnknownArgumentError,
+)
+
+# Small systems, whose Sigma is not what is tested.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning"),
+    pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning"),
+]
+FORMULA = "y ~ x + z"
+
+
+def panel(units=6, periods=30, seed=0, slope=None):
+    """Two factors across units, effects of both that move with x, slopes 1 and -0.5."""
+    rng = np.random.default_rng(seed)
+    a, g = rng.standard_normal(units), rng.standard_normal(periods)
+    x = rng.standard_normal((units, periods)) + a[:, None] + g
+    z = rng.standard_normal((units, periods))
+    F, f = rng.standard_normal((units, 2)), rng.standard_normal((2, periods))
+    e = 0.5 * F @ f + rng.standard_normal((units, periods))
+    slope = np.ones(units) if slope is None else slope
+    y = 2.0 + a[:, None] + g + slope[:, None] * x - 0.5 * z + e
+    i, t = np.meshgrid([f"u{k}" for k in range(units)], range(2000, 2000 + periods), indexing="ij")
+    columns = {"unit": i, "t": t, "y": y, "x": x, "z": z}
+    return pd.DataFrame({name: value.ravel() for name, value in columns.items()})
+
+
+def made(data, rank=1, formula=FORMULA, **how):
+    return LowRankPanel.from_formula(formula, data, rank, entity="unit", time="t", **how)
+
+
+def holed(data, share=0.15):
+    keep = np.random.default_rng(3).random(len(data)) > share
+    return data[keep].sample(frac=1.0, random_state=1)
+
+
+def dummies(data, *columns):
+    made = [
+        pd.get_dummies(data[c], drop_first=i > 0).to_numpy(float) for i, c in enumerate(columns)
+    ]
+    return np.hstack(made)
+
+
+def log_likelihood(E, mask, Sigma):
+    """Of rows E (N, K) of which some cells are there."""
+    out = 0.0
+    for e, m in zip(E, mask, strict=True):
+        S = Sigma[np.ix_(m, m)]
+        out -= 0.5 * (m.sum() * np.log(2 * np.pi) + np.linalg.slogdet(S)[1])
+        out -= 0.5 * e[m] @ np.linalg.solve(S, e[m])
+    return out
+
+
+class TestOrientation:
+    def test_periods_are_the_rows_of_long_panels(self):
+        model = made(panel(5, 20))
+        assert (model.layout.independent, model.neqs, model.nobs) == ("time", 5, 20)
+
+    def test_units_are_where_they_are_many(self):
+        model = made(panel(45, 4))
+        assert (model.layout.independent, model.neqs, model.nobs) == ("entity", 4, 45)
+        assert model.equations == ["2000", "2001", "2002", "2003"]
+
+    @pytest.mark.parametrize("independent", ["time", "entity"])
+    def test_is_the_system_with_common_coefficients(self, independent):
+        data = panel(12, 14)
+        groups, time = ("unit", "t") if independent == "time" else ("t", "unit")
+        res = made(data, 2, independent=independent).fit()
+        same = LowRankSUR.from_formula(FORMULA, data, 2, groups=groups, time=time, common=True)
+        np.testing.assert_allclose(res.params, same.fit().params, rtol=1e-7)
+        assert list(res.params.index) == ["Intercept", "x", "z"]
+
+    def test_units_are_not_in_the_order_of_time(self):
+        text = str(made(panel(30, 5), independent="entity").fit().summary())
+        assert "order of time" not in text
+        assert "No. Units (rows) N:" in text
+        assert "order of time" in str(made(panel(5, 30)).fit().summary())
+
+    @pytest.mark.parametrize("independent", ["time", "entity"])
+    def test_lags_go_by_time_within_units(self, independent):
+        data = panel(14, 12)
+        data["before"] = data.groupby("unit")["x"].shift(1)
+        data = data.sample(frac=1.0, random_state=0)
+        how = {"independent": independent, "missing": "drop"}
+        kept = data.dropna()
+        by_hand = made(kept, 1, "y ~ x + before", **how)
+        ours = made(data, 1, "y ~ x + lag(x, 1)", independent=independent)
+        np.testing.assert_allclose(
+            ours.fit().params.to_numpy(), by_hand.fit().params.to_numpy(), rtol=1e-6
+        )
+        if independent == "time":
+            got = ours.fit().predict(data).dropna()
+            expected = by_hand.fit().predict(kept)
+            np.testing.assert_allclose(got, expected.loc[got.index], rtol=1e-5)
+        else:  # the first period has no lag, and is no equation
+            assert ours.equations == by_hand.equations
+            assert ours.equations[0] == "2001"
+
+
+class TestArrays:
+    @pytest.mark.parametrize("independent", ["time", "entity"])
+    def test_are_what_a_formula_makes(self, independent):
+        data = holed(panel(13, 12))
+        res = made(data, independent=independent).fit()
+        X = np.column_stack([np.ones(len(data)), data[["x", "z"]]])
+        how = {"independent": independent, "entity": data["unit"], "time": data["t"]}
+        arrays = LowRankPanel(data["y"].to_numpy(), X, 1, **how).fit()
+        assert list(arrays.params.index) == ["const", "x1", "x2"]
+        np.testing.assert_allclose(arrays.params, res.params.to_numpy(), rtol=1e-7)
+
+    def test_of_an_index_of_two_levels(self):
+        data = panel()
+        indexed = data.set_index(["unit", "t"])
+        exog = indexed[["x", "z"]].assign(one=1.0)
+        one = LowRankPanel(indexed["y"], exog, 1).fit()
+        np.testing.assert_allclose(
+            one.params[["one", "x", "z"]], made(data).fit().params, rtol=1e-8
+        )
+        from_index = LowRankPanel.from_formula(FORMULA, indexed, 1).fit()
+        np.testing.assert_allclose(from_index.params, made(data).fit().params, rtol=1e-8)
+        assert one.model.layout.entity == "unit"
+
+    def test_weights_of_cells(self):
+        data = panel()
+        data["w"] = np.random.default_rng(8).uniform(0.5, 2.0, len(data))
+        exog = data[["x", "z"]].assign(Intercept=1.0)
+        shuffled = exog.sample(frac=1.0, random_state=2)
+        at = shuffled.index
+        arrays = LowRankPanel(
+            data["y"][at], shuffled, 1, entity=data["unit"][at].to_numpy(),
+            time=data["t"][at].to_numpy(), weights=data["w"][at].to_numpy(),
+        )  # fmt: skip
+        by_name = made(data, weights="w").fit()
+        expected = by_name.params[["x", "z"]]
+        np.testing.assert_allclose(arrays.fit().params[["x", "z"]], expected, rtol=1e-6)
+        assert abs(expected["x"] - made(data).fit().params["x"]) > 1e-4
+
+
+class TestEffectsOfEquations:
+    """They are constants: dummies in one regression, at rank 0 and equal variances, and always."""
+
+    @pytest.mark.parametrize("share", [0.0, 0.2])
+    @pytest.mark.parametrize("independent", ["time", "entity"])
+    def test_likelihood(self, independent, share):
+        data = holed(panel(13, 14), share)
+        which = "entity" if independent == "time" else "time"
+        res = made(data, independent=independent, effects=which).fit()
+        groups, rows = ("unit", "t") if independent == "time" else ("t", "unit")
+        wide = data.pivot(index=rows, columns=groups)
+        names = [str(name) for name in wide["y"].columns]
+        order = [names.index(name) for name in res.model.equations]
+        fitted = res.params["x"] * wide["x"] + res.params["z"] * wide["z"]
+        E = (wide["y"] - fitted).to_numpy()[:, order] - res.effects.to_numpy()
+        there = np.isfinite(E)
+        dense = log_likelihood(np.where(there, E, 0.0), there, res.sigma.to_dense())
+        assert res.llf == pytest.approx(dense, rel=1e-9)
+        # No other slopes, with their own best effects, are likelier at this Sigma.
+        assert res.df_model == 2 + res.neqs + 2 * res.neqs
+
+    def test_of_both_kinds_of_panels_at_rank_0(self):
+        """Rank 0 weighs units by 1 / d: the normal equations say so."""
+        data = panel(8, 20)
+        res = made(data, 0, effects="entity").fit()
+        d = dict(zip(res.model.equations, res.sigma.diag(), strict=True))
+        w = 1.0 / np.sqrt(data["unit"].map(d).to_numpy())
+        X = np.hstack([data[["x", "z"]].to_numpy(), dummies(data, "unit")])
+        b = np.linalg.lstsq(X * w[:, None], data["y"].to_numpy() * w)[0]
+        np.testing.assert_allclose(res.params[["x", "z"]], b[:2], rtol=1e-6)
+        np.testing.assert_allclose(res.effects, b[2:], rtol=1e-5)
+
+    def test_summary_keeps_them_aside(self):
+        res = made(panel(), effects="entity").fit()
+        text = str(res.summary())
+        assert "Equation: u0" not in text
+        assert "Effects of 'entity'" in text
+        assert "Equation: u0" in str(res.summary(equations="all"))
+
+    def test_predictions_have_them(self):
+        data = panel()
+        res = made(data, effects="entity").fit()
+        new = data[data["t"] == 2003]
+        expected = res.effects.to_numpy() + new[["x", "z"]].to_numpy() @ res.params[["x", "z"]]
+        np.testing.assert_allclose(res.predict(new), expected, rtol=1e-10)
+
+
+class TestEffectsOfRows:
+    def test_deviations(self):
+        rng = np.random.default_rng(0)
+        for K in (2, 3, 9):
+            A = forward_deviations(np.eye(K)).T
+            np.testing.assert_allclose(A @ A.T, np.eye(K - 1), atol=1e-14)
+            np.testing.assert_allclose(A.sum(axis=1), 0.0, atol=1e-14)
+            Y = rng.standard_normal((5, K))
+            np.testing.assert_allclose(forward_deviations(Y + 1e9), Y @ A.T, atol=1e-5)
+
+    @pytest.mark.parametrize("effects", ["entity", "both"])
+    def test_likelihood(self, effects):
+        """Of rows less their effects: N(A X b, Sigma) of A y, whatever is added to a row."""
+        data = panel(40, 5)
+        res = made(data, independent="entity", effects=effects).fit()
+        A = forward_deviations(np.eye(5)).T
+        wide = data.pivot(index="unit", columns="t")
+        E = (wide["y"] - res.params["x"] * wide["x"] - res.params["z"] * wide["z"]) @ A.T
+        E = E.to_numpy()
+        if effects == "both":
+            own = [name for name in res.params.index if name.endswith("_Intercept")]
+            E = E - res.params[own].to_numpy()
+        dense = log_likelihood(E, np.ones(E.shape, bool), res.sigma.to_dense())
+        assert res.llf == pytest.approx(dense, rel=1e-10)
+        moved = data.assign(y=data["y"] + data["unit"].str[1:].astype(int) * 3.0)
+        again = made(moved, independent="entity", effects=effects).fit()
+        assert again.llf == pytest.approx(res.llf, rel=1e-9)
+        np.testing.assert_allclose(again.params["x"], res.params["x"], rtol=1e-6)
+        difference = again.effects.to_numpy() - res.effects.to_numpy()
+        expected = 3.0 * again.model.layout.means.rows.str[1:].astype(int)
+        np.testing.assert_allclose(difference[: len(expected)], expected, atol=1e-5)
+
+    def test_full_sigma_does_not_depend_on_the_deviations(self):
+        """Any contrasts have the likelihood: here those from the first period."""
+        data = panel(60, 4)
+        res = made(data, "full", independent="entity", effects="entity").fit()
+        wide = data.pivot(index="unit", columns="t")
+        C = np.hstack([-np.ones((3, 1)), np.eye(3)])
+        Y, X, Z = (wide[name].to_numpy() @ C.T for name in ("y", "x", "z"))
+        exog = [pd.DataFrame({"x": X[:, j], "z": Z[:, j]}) for j in range(3)]
+        same = LowRankSUR(pd.DataFrame(Y), exog, "full", common=True).fit()
+        np.testing.assert_allclose(res.params, same.params, rtol=1e-6)
+        jacobian = 0.5 * 60 * np.linalg.slogdet(C @ C.T)[1]
+        assert res.llf == pytest.approx(same.llf + jacobian, rel=1e-9)
+
+    def test_effects_make_fitted_values(self):
+        """Least-squares effects given b: residuals have no mean over periods, nor over units."""
+        data = panel(40, 5)
+        res = made(data, independent="entity", effects="both").fit()
+        fitted = data[["x", "z"]].to_numpy() @ res.params[["x", "z"]]
+        e = data["y"] - fitted
+        e = (
+            e
+            - data["unit"].map(res.effects["entity"])
+            - data["t"].map({int(t): v for t, v in res.effects["time"].items()})
+        )
+        assert e.groupby(data["unit"]).mean().abs().max() < 1e-10
+        assert e.groupby(data["t"]).mean().abs().max() < 1e-10
+
+    def test_refusals(self):
+        data = panel(40, 5)
+        with pytest.raises(OptionError, match=r"effects='time' with independent='time'.*no order"):
+            made(data, independent="time", effects="time")
+        with pytest.raises(OptionError, match="cells are not there.*missing='drop'"):
+            made(holed(data), independent="entity", effects="entity")
+        with pytest.raises(OptionError, match="heterogeneous=.*mix the coefficients"):
+            made(data, independent="entity", effects="entity", heterogeneous=["x"])
+        with pytest.raises(RankDeficientError, match="contain 'k', which do not vary"):
+            made(
+                data.assign(k=data["unit"].str[1:].astype(float)), 1, "y ~ x + k",
+                independent="entity", effects="entity",
+            )  # fmt: skip
+        weights = np.arange(1.0, 201.0)
+        with pytest.raises(OptionError, match="weights= do not go with"):
+            made(data, independent="entity", effects="entity", weights=weights)
+        whole = made(holed(data, 0.05), independent="entity", effects="entity", missing="drop")
+        assert 0 < whole.n_dropped < 40
+        assert whole.nobs == 40 - whole.n_dropped
+
+
+class TestHeterogeneous:
+    def test_slopes_of_each_unit(self):
+        slope = np.linspace(0.0, 2.0, 6)
+        data = panel(6, 60, slope=slope)
+        res = made(data, heterogeneous=["x"], effects="entity").fit()
+        group = res.mean_group("x")
+        b = res.params[[f"u{k}_x" for k in range(6)]].to_numpy()
+        np.testing.assert_allclose(b, slope, atol=0.5)
+        row = group.table.loc["x"]
+        assert row["mean"] == pytest.approx(b.mean(), rel=1e-12)
+        error = np.sqrt(np.sum((b - b.mean()) ** 2) / (6 * 5))
+        assert row["std_err"] == pytest.approx(error, rel=1e-12)
+        assert row["q50"] == pytest.approx(np.median(b))
+        assert row["equal_df"] == 5
+        assert row["equal_pvalue"] < 1e-4
+        assert "z" in res.params.index
+        assert list(group.coefficients.columns) == ["x"]
+        assert set(res.mean_group().table.index) == {"Intercept", "x"}
+
+    def test_all_are_each_units_regression(self):
+        data = panel()
+        res = made(data, 0, heterogeneous=True).fit()
+        for unit, rows in data.groupby("unit"):
+            X = np.column_stack([np.ones(len(rows)), rows[["x", "z"]]])
+            b = np.linalg.lstsq(X, rows["y"])[0]
+            own = res.params[[f"{unit}_{c}" for c in ("Intercept", "x", "z")]]
+            np.testing.assert_allclose(own, b, rtol=1e-8)
+
+    def test_a_term_is_its_columns(self):
+        data = panel(6, 40)
+        data["s"] = np.where(data["z"] > 0.0, "up", "down")
+        res = made(data, 0, "y ~ x + C(s)", heterogeneous=["C(s)"]).fit()
+        assert "u3_C(s)[T.up]" in res.params.index
+
+    def test_errors(self):
+        with pytest.raises(OptionError, match=r"no regressor 'xx' \(did you mean 'x'"):
+            made(panel(), heterogeneous=["xx"])
+        res = made(panel(), heterogeneous=["x"]).fit()
+        with pytest.raises(OptionError, match="'z' has one common coefficient"):
+            res.mean_group("z")
+        with pytest.raises(OptionError, match="'q' is no regressor"):
+            res.mean_group("q")
+        with pytest.raises(OptionError, match="no regressor has a coefficient in every"):
+            made(panel()).fit().mean_group()
+
+
+class TestMundlak:
+    def test_means_are_those_of_cells_that_are_there(self):
+        data = holed(panel(60, 5))
+        res = made(data, independent="entity", mundlak=True).fit()
+        means = data.groupby("unit")[["x", "z"]].transform("mean")
+        by_hand = data.assign(mx=means["x"], mz=means["z"])
+        same = made(by_hand, 1, "y ~ x + z + mx + mz", independent="entity").fit()
+        np.testing.assert_allclose(res.params.to_numpy(), same.params.to_numpy(), rtol=1e-5)
+        test = res.mundlak_test()
+        other = same.wald_test("mx = 0, mz = 0", scalar=True)
+        assert test.pvalue == pytest.approx(other.pvalue, rel=1e-3)
+        assert list(res.params.index) == ["Intercept", "x", "z", "mean_x", "mean_z"]
+
+    def test_errors(self):
+        with pytest.raises(OptionError, match="use independent='entity'"):
+            made(panel(), mundlak=True)
+        with pytest.raises(OptionError, match="sweep out"):
+            made(panel(40, 4), independent="entity", effects="entity", mundlak=True)
+        with pytest.raises(NotApplicableError, match="mundlak=True"):
+            made(panel()).fit().mundlak_test()
+
+
+class TestErrors:
+    def test_effects_need_a_constant(self):
+        with pytest.raises(OptionError, match=r"effects='entity' are constants.*'x', 'z'"):
+            made(panel(), 1, "y ~ 0 + x + z", effects="entity")
+
+    def test_of_keys(self):
+        data = panel()
+        with pytest.raises(FormulaError, match=r"entity='units' is not a column"):
+            LowRankPanel.from_formula(FORMULA, data, entity="units", time="t")
+        with pytest.raises(FormulaError, match="time= is missing"):
+            LowRankPanel.from_formula(FORMULA, data, entity="unit")
+        with pytest.raises(FormulaError, match="are both 'unit'"):
+            LowRankPanel.from_formula(FORMULA, data, entity="unit", time="unit")
+        with pytest.raises(FormulaError, match="one string"):
+            made(data, 1, {"a": "y ~ x"})
+        with pytest.raises(ShapeError, match="entity= is missing"):
+            LowRankPanel(data["y"], data[["x"]])
+        with pytest.raises(ShapeError, match="two units or more"):
+            made(data[data["unit"] == "u1"])
+        with pytest.raises(UnknownArgumentError, match="common"):
+            made(data, common=True)
+        with pytest.raises(NotApplicableError, match="no effects"):
+            _ = made(data).fit().effects
+
+    def test_of_cells(self):
+        data = panel()
+        with pytest.raises(UnbalancedPanelError, match="repeat"):
+            made(pd.concat([data, data.iloc[[3]]]))
+        with pytest.raises(UnbalancedPanelError, match="not balanced"):
+            made(holed(data), missing="raise")
+        with pytest.raises(InsufficientRowsError, match="every one misses a cell"):
+            made(holed(data, 0.6), missing="drop")
+        cut = holed(data, 0.05)
+        model = made(cut, missing="drop")
+        per_period = cut.groupby("t").size()
+        assert model.nobs == (per_period == 6).sum()
+        assert model.n_dropped == 30 - model.nobs
+
+
+class TestAfterwards:
+    def test_pickles_and_removal(self, tmp_path):
+        res = made(panel(40, 5), independent="entity", effects="entity").fit()
+        before = res.effects
+        res.save(tmp_path / "res")
+        again = type(res).load(tmp_path / "res") if hasattr(type(res), "load") else res
+        pd.testing.assert_series_equal(again.effects, before)
+        res.remove_data()
+        with pytest.raises(AttributeError):
+            _ = res.effects
+        assert str(res.summary())
+
+    def test_clusters_of_a_column(self):
+        data = panel(8, 24)
+        data["decade"] = data["t"] // 4
+        res = made(data).fit(cov_type="cluster", cov_kwds={"groups": "decade"})
+        assert np.isfinite(res.bse).all()
+
+    def test_pcse_of_beck_and_katz(self):
+        """Stata's xtpcse prints 6.780965 .0072124 .0278862 (Grunfeld, 10 firms)."""
+        data = load_grunfeld()
+        data = data[data["firm"] != "American Steel"]
+        model = LowRankPanel.from_formula(
+            "invest ~ value + capital", data, 0, entity="firm", time="year"
+        )
+        expected = [6.7809648475, 0.0072124377, 0.0278862130]
+        np.testing.assert_allclose(model.fit(cov_type="pcse").bse, expected, atol=1e-8)
