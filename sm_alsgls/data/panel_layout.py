@@ -130,6 +130,7 @@ def lay_out(
     effects: str | None,
     heterogeneous: Sequence[str] | bool,
     mundlak: bool,
+    ordered: bool = True,
 ) -> WidePanel:
     """The system of a panel whose cells are in place.
 
@@ -143,6 +144,8 @@ def lay_out(
         As of `LowRankPanel`.
     heterogeneous : list of str or bool
         Columns of the designs; True is all of them.
+    ordered : bool
+        Whether Sigma of contrasts depends on which they are: low rank plus diagonal does.
 
     Raises
     ------
@@ -178,7 +181,7 @@ def lay_out(
     means, Y = None, endog.to_numpy(dtype=float)
     equations, names = list(endog.columns), columns
     if swept is not None:
-        _check_swept(effects, independent, own, Y, X)
+        _check_swept(effects, independent, own, Y, X, ordered)
         means = Means(
             tuple(columns),
             Y.mean(axis=1),
@@ -266,15 +269,21 @@ def _with_means(
 
 
 def _check_swept(
-    effects: str | None, independent: str, own: list[str], Y: np.ndarray, X: np.ndarray
+    effects: str | None,
+    independent: str,
+    own: list[str],
+    Y: np.ndarray,
+    X: np.ndarray,
+    ordered: bool,
 ) -> None:
-    if independent == "time":
+    if independent == "time" and ordered:
         raise OptionError(
             f"effects={effects!r} with independent='time': residuals less their period's mean add "
             "up to zero over the units, and contrasts of units, which have no order, are low rank "
             "plus diagonal in one order and not in another. A factor with any loadings contains a "
             "random effect of the periods: use effects='entity' with rank=1 or more, or "
-            "independent='entity', whose contrasts are of periods"
+            "independent='entity', whose contrasts are of periods; rank='spherical' and 'full' "
+            "are the same in any order"
         )
     if own:
         raise OptionError(
@@ -284,9 +293,9 @@ def _check_swept(
     holes = np.isnan(Y) | np.isnan(X).any(axis=2).T
     if holes.any():
         raise OptionError(
-            f"effects={effects!r} with independent='entity' need all periods of every unit, and "
-            f"{int(holes.sum())} cells are not there: use missing='drop', which drops units that "
-            "miss a period, or effects=None with rank='exchangeable'"
+            f"effects={effects!r} with independent={independent!r} are swept out of whole rows, "
+            f"and {int(holes.sum())} cells are not there: use missing='drop', which drops rows "
+            "that miss a cell, or effects of the equations, which need no balance"
         )
 
 
@@ -307,7 +316,7 @@ def _swept(
     if gone:
         raise RankDeficientError(
             f"effects of {swept!r} contain {listed(map(repr, gone))}, which do not vary within a "
-            "unit; drop them, or use mundlak=True in place of the effects"
+            "row; drop them, or use mundlak=True in place of the effects"
         )
     moved = np.stack([forward_deviations(X[:, :, i].T).T for i in at], axis=2)
     names = [columns[i] for i in at]

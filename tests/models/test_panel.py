@@ -266,7 +266,7 @@ class TestEffectsOfRows:
             made(holed(data), independent="entity", effects="entity")
         with pytest.raises(OptionError, match="heterogeneous=.*mix the coefficients"):
             made(data, independent="entity", effects="entity", heterogeneous=["x"])
-        with pytest.raises(RankDeficientError, match="contain 'k', which do not vary"):
+        with pytest.raises(RankDeficientError, match="contain .k., which do not vary"):
             made(
                 data.assign(k=data["unit"].str[1:].astype(float)), 1, "y ~ x + k",
                 independent="entity", effects="entity",
@@ -413,3 +413,48 @@ class TestAfterwards:
         )
         expected = [6.7809648475, 0.0072124377, 0.0278862130]
         np.testing.assert_allclose(model.fit(cov_type="pcse").bse, expected, atol=1e-8)
+
+
+class TestEffectsOfPeriodsAcrossUnits:
+    """Where a Sigma of contrasts is the same in any order of the units."""
+
+    @pytest.mark.parametrize("effects", ["time", "both"])
+    def test_least_squares(self, effects):
+        data = panel(6, 25)
+        which = ["t"] if effects == "time" else ["unit", "t"]
+        res = made(data, "spherical", independent="time", effects=effects).fit()
+        X = np.hstack([data[["x", "z"]].to_numpy(), dummies(data, *which)])
+        b = np.linalg.lstsq(X, data["y"])[0]
+        np.testing.assert_allclose(res.params[["x", "z"]], b[:2], rtol=1e-8)
+        fitted = X @ b
+        effect = (fitted - X[:, :2] @ b[:2]).reshape(6, 25)
+        if effects == "time":
+            np.testing.assert_allclose(res.effects, effect[0], rtol=1e-7)
+        else:
+            got = res.effects["entity"].to_numpy()[:, None] + res.effects["time"].to_numpy()
+            np.testing.assert_allclose(got, effect, rtol=1e-7)
+
+    def test_in_any_order_of_the_units(self):
+        data = panel(4, 40)
+        one = made(data, "full", independent="time", effects="time").fit()
+        turned = data.iloc[::-1]
+        other = made(turned, "full", independent="time", effects="time").fit()
+        assert one.model.equations != other.model.equations
+        assert one.llf == pytest.approx(other.llf, rel=1e-9)
+        np.testing.assert_allclose(one.params, other.params, rtol=1e-6)
+
+
+class TestNewData:
+    def test_say_what_they_lack(self):
+        data = panel(40, 5)
+        swept = made(data, 1, independent="entity", effects="entity").fit()
+        with pytest.raises(NotApplicableError, match="swept out, and this model predicts"):
+            swept.predict(data)
+        with pytest.raises(NotApplicableError, match="swept out"):
+            swept.equations["2001"].predict(data)
+        means = made(data, 1, independent="entity", mundlak=True).fit()
+        with pytest.raises(NotApplicableError, match="means over the periods"):
+            means.get_prediction(data)
+        designs = [pd.DataFrame(X, columns=["x", "z"]) for X in swept.model.exog]
+        again = swept.predict(designs, transform=False)
+        np.testing.assert_allclose(again, swept.fittedvalues, rtol=1e-12)
