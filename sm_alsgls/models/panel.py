@@ -13,7 +13,7 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice, flag
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import Provenance, snapshot
-from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, Law, law_of
+from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, WITHIN, Law, law_of
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.panel_layout import PanelLayout, lay_out
 from sm_alsgls.data.parameters import Parameters
@@ -124,8 +124,9 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
     maximum: an equation's error could be every row's effect. They are swept out, and the
     likelihood is that of what is left, forward orthogonal deviations of the K periods (Arellano
     and Bover 1995), K - 1 equations whose Sigma is low rank plus diagonal. At one variance for all
-    (``rank="exchangeable"``) that is least squares within units. With independent="time" the
-    deviations are of units, which have no order, and are refused but for "exchangeable",
+    (``rank="exchangeable"``) that is least squares within units; where cells are
+    missing it, and it alone, sweeps levels out of those that are there. With independent="time"
+    the deviations are of units, which have no order, and are refused but for "exchangeable",
     "spherical" and "full", which are the same in any: a factor of any loadings contains random
     effects of periods.
 
@@ -336,7 +337,9 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         """The law of a name of one or two variances; deviations have no level. Else None."""
         if not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL):
             return None
-        return law_of(SPHERICAL if self.layout.swept else rank)
+        if self.layout.swept:
+            return law_of(WITHIN if self.layout.level else SPHERICAL)
+        return law_of(rank)
 
     def _header(self) -> Callable[[Estimate], Header]:
         selection = self.rank_selection

@@ -116,9 +116,9 @@ def unmade(layout: PanelLayout) -> str:
     """Why the formula does not make designs of new data."""
     if layout.swept:
         return (
-            f"effects={layout.effects!r} were swept out, and this model predicts deviations: add "
-            "x'params and res.effects of the unit by hand, or pass designs of deviations with "
-            "transform=False"
+            f"effects={layout.effects!r} were swept out, and this model predicts what is left of "
+            "them: add x'params and res.effects by hand, or pass designs as model.exog has them, "
+            "with transform=False"
         )
     return (
         "mundlak=True adds means over the periods of a unit, which new data do not tell: put the "
