@@ -191,6 +191,11 @@ class TestEffectsOfEquations:
         assert "Effects of 'entity'" in text
         assert "Equation: u0" in str(res.summary(equations="all"))
 
+    def test_rank_0_with_common_slopes_is_not_ols(self):
+        """It weighs equations by 1 / d, and the summary does not say otherwise."""
+        text = str(made(panel(), 0).fit().summary())
+        assert "uncorrelated between equations." in text
+
     def test_predictions_have_them(self):
         data = panel()
         res = made(data, effects="entity").fit()
