@@ -34,6 +34,8 @@ class Means:
     columns : tuple of str (p,)
     y_row, y_column : ndarray, shapes (N,), (K,)
     X_row, X_column : ndarray, shapes (N, p), (K, p)
+    shares : ndarray, shape (N, K)
+        1 / T_n in the T_n cells that row n has, else 0.
     rows, equations : Index (N,), (K,)
     """
 
@@ -42,6 +44,7 @@ class Means:
     y_column: np.ndarray
     X_row: np.ndarray
     X_column: np.ndarray
+    shares: np.ndarray
     rows: pd.Index
     equations: pd.Index
 
@@ -66,6 +69,9 @@ class PanelLayout:
         Regressors that are means of others over the periods of a unit.
     means : Means or None
         Of what was swept out.
+    level : bool
+        Whether rows miss cells, and their level is swept out by the law of the errors, not by
+        deviations.
     """
 
     entity: str
@@ -78,6 +84,7 @@ class PanelLayout:
     heterogeneous: tuple[str, ...] = ()
     mundlak: tuple[str, ...] = ()
     means: Means | None = None
+    level: bool = False
 
     @property
     def equation_effects(self) -> str | None:
@@ -130,6 +137,7 @@ def lay_out(
     effects: str | None,
     heterogeneous: Sequence[str] | bool,
     mundlak: bool,
+    ordered: bool = True,
 ) -> WidePanel:
     """The system of a panel whose cells are in place.
 
@@ -143,6 +151,8 @@ def lay_out(
         As of `LowRankPanel`.
     heterogeneous : list of str or bool
         Columns of the designs; True is all of them.
+    ordered : bool
+        Whether Sigma of contrasts depends on which they are: low rank plus diagonal does.
 
     Raises
     ------
@@ -177,20 +187,19 @@ def lay_out(
         X, columns, made = _with_means(X, columns, independent, effects)
     means, Y = None, endog.to_numpy(dtype=float)
     equations, names = list(endog.columns), columns
+    there = ~(np.isnan(Y) | np.isnan(X).any(axis=2).T)
+    level = swept is not None and not there.all()
     if swept is not None:
-        _check_swept(effects, independent, own, Y, X)
-        means = Means(
-            tuple(columns),
-            Y.mean(axis=1),
-            Y.mean(axis=0),
-            X.mean(axis=0),
-            X.mean(axis=1),
-            endog.index,
-            endog.columns,
-        )
-        Y = forward_deviations(Y)
-        X, names = _swept(X, columns, constant, swept, of_equations)
-        equations = equations[:-1]
+        _check_swept(effects, independent, own, there, ordered)
+        means = _means(Y, X, there, columns, endog)
+        names = _left(X, columns, constant, swept)
+        X = X[:, :, [columns.index(name) for name in names]]
+        if not level:
+            Y, X = forward_deviations(Y), _deviations(X)
+            equations = equations[:-1]
+        if of_equations:
+            X = np.concatenate([np.ones((*X.shape[:2], 1)), X], axis=2)
+            names = [str(constant), *names]
     if of_equations:
         own = [*own, str(constant)]
     layout = PanelLayout(
@@ -203,8 +212,12 @@ def lay_out(
         tuple(name for name in own if name != constant),
         made,
         means,
+        level,
     )
     designs = [pd.DataFrame(block, index=endog.index, columns=names) for block in X]
+    if level and of_equations:
+        # Levels of the rows contain one of the constants.
+        designs[0] = designs[0].drop(columns=str(constant))
     wide = pd.DataFrame(Y, index=endog.index, columns=equations)
     return WidePanel(wide, designs, [name for name in names if name not in own], layout)
 
@@ -266,52 +279,69 @@ def _with_means(
 
 
 def _check_swept(
-    effects: str | None, independent: str, own: list[str], Y: np.ndarray, X: np.ndarray
+    effects: str | None,
+    independent: str,
+    own: list[str],
+    there: np.ndarray,
+    ordered: bool,
 ) -> None:
-    if independent == "time":
+    if independent == "time" and ordered:
         raise OptionError(
             f"effects={effects!r} with independent='time': residuals less their period's mean add "
             "up to zero over the units, and contrasts of units, which have no order, are low rank "
             "plus diagonal in one order and not in another. A factor with any loadings contains a "
             "random effect of the periods: use effects='entity' with rank=1 or more, or "
-            "independent='entity', whose contrasts are of periods"
+            "independent='entity', whose contrasts are of periods; rank='spherical' and 'full' "
+            "are the same in any order"
         )
     if own:
         raise OptionError(
             f"heterogeneous={own!r} with effects={effects!r}: deviations from later periods mix "
             "the coefficients of periods; leave one of the two out"
         )
-    holes = np.isnan(Y) | np.isnan(X).any(axis=2).T
-    if holes.any():
+    if not there.all() and ordered:
         raise OptionError(
-            f"effects={effects!r} with independent='entity' need all periods of every unit, and "
-            f"{int(holes.sum())} cells are not there: use missing='drop', which drops units that "
-            "miss a period, or effects=None with rank='exchangeable'"
+            f"effects={effects!r} with independent={independent!r} are swept out of whole rows, "
+            f"and {int((~there).sum())} cells are not there: use missing='drop', which drops rows "
+            "that miss a cell, or rank='spherical', which needs no balance"
         )
+    if (there.sum(axis=1) < 2).all():
+        raise OptionError(f"effects={effects!r}: no row has two cells, so that nothing is left")
 
 
-def _swept(
-    X: np.ndarray,
-    columns: list[str],
-    constant: str | None,
-    swept: str,
-    of_equations: str | None,
-) -> tuple[np.ndarray, list[str]]:
-    """Deviations of the designs, and the columns that are left."""
-    at = [i for i, name in enumerate(columns) if name != constant]
-    gone = [
-        columns[i]
-        for i in at
-        if np.abs(X[:, :, i] - X[0, :, i]).max() <= _NONE * np.abs(X[:, :, i]).max()
-    ]
-    if gone:
-        raise RankDeficientError(
-            f"effects of {swept!r} contain {listed(map(repr, gone))}, which do not vary within a "
-            "unit; drop them, or use mundlak=True in place of the effects"
-        )
-    moved = np.stack([forward_deviations(X[:, :, i].T).T for i in at], axis=2)
-    names = [columns[i] for i in at]
-    if of_equations is None:
-        return moved, names
-    ones = np.ones((*moved.shape[:2], 1))
-    return np.concatenate([ones, moved], axis=2), [str(constant), *names]
+def _means(
+    Y: np.ndarray, X: np.ndarray, there: np.ndarray, columns: list[str], endog: pd.DataFrame
+) -> Means:
+    """Means over the cells that are there."""
+    y = np.where(there, Y, 0.0)
+    x = np.where(there.T[:, :, None], X, 0.0)
+    T, N = np.maximum(there.sum(axis=1), 1), np.maximum(there.sum(axis=0), 1)
+    return Means(
+        tuple(columns),
+        y.sum(axis=1) / T,
+        y.sum(axis=0) / N,
+        x.sum(axis=0) / T[:, None],
+        x.sum(axis=1) / N[:, None],
+        there / T[:, None],
+        endog.index,
+        endog.columns,
+    )
+
+
+def _left(X: np.ndarray, columns: list[str], constant: str | None, swept: str) -> list[str]:
+    """The columns that vary within rows, which all but the constant must."""
+    names = [name for name in columns if name != constant]
+    for name in names:
+        x = X[:, :, columns.index(name)]
+        if np.nanmax(np.nanmax(x, axis=0) - np.nanmin(x, axis=0)) <= _NONE * np.nanmax(np.abs(x)):
+            raise RankDeficientError(
+                f"effects of {swept!r} contain {name!r}, which does not vary within a row; drop "
+                "it, or use mundlak=True in place of the effects"
+            )
+    return names
+
+
+def _deviations(X: np.ndarray) -> np.ndarray:
+    """Of designs (K, N, p), (K - 1, N, p)."""
+    made = [forward_deviations(X[:, :, i].T).T for i in range(X.shape[2])]
+    return np.stack(made, axis=2)

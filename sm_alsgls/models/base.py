@@ -81,6 +81,8 @@ class SystemModel(SystemAttributes, LikelihoodModel):
     _formula_max_endog = None
     #: Whether a likelihood is maximised, which some rules for the rank look at.
     has_likelihood = True
+    #: Why new data do not become designs, where formulas made those of the model.
+    unmade: str | None = None
 
     def __init__(
         self,

@@ -11,22 +11,30 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, flag
-from sm_alsgls.border.arguments import names as names_of
-from sm_alsgls.border.frames import level_names, table, to_pandas
+from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import Provenance, snapshot
-from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, Law, law_of
+from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, WITHIN, Law, law_of
 from sm_alsgls.data.keywords import refuse
-from sm_alsgls.data.panel_layout import PanelLayout, default_independent, lay_out
+from sm_alsgls.data.panel_layout import PanelLayout, lay_out
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.weights import weights_of_data
-from sm_alsgls.exceptions import FormulaError, InsufficientRowsError, OptionError, SystemInputError
+from sm_alsgls.exceptions import FormulaError, OptionError
 from sm_alsgls.formula.build import FormulaSystem, build_system
-from sm_alsgls.formula.engine import columns_of
 from sm_alsgls.formula.long import of_long, read_long
-from sm_alsgls.formula.panel import key
 from sm_alsgls.models.base import read
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.of_formula import OfFormula, check_columns, provenance_of, scope_of
+from sm_alsgls.models.panel_data import (
+    as_columns,
+    asked,
+    complete,
+    keys_of,
+    of_equations,
+    unmade,
+    used_rows,
+    which_rows,
+    with_cells,
+)
 from sm_alsgls.rank_choice.legal import resolve_law
 from sm_alsgls.rank_choice.selector import is_rule
 from sm_alsgls.results.estimate import Estimate
@@ -36,7 +44,6 @@ from sm_alsgls.results.panel_header import PanelHeader
 from sm_alsgls.results.sur import LowRankSURResults
 
 _EFFECTS = ("entity", "time", "both")
-_INDEPENDENT = ("time", "entity")
 _MISSING = ("fiml", "drop", "raise", "none")
 
 
@@ -117,9 +124,11 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
     maximum: an equation's error could be every row's effect. They are swept out, and the
     likelihood is that of what is left, forward orthogonal deviations of the K periods (Arellano
     and Bover 1995), K - 1 equations whose Sigma is low rank plus diagonal. At one variance for all
-    (``rank="exchangeable"``) that is least squares within units. With independent="time" the
-    deviations would be of units, which have no order, and that is refused: a factor of any
-    loadings contains random effects of periods.
+    (``rank="exchangeable"``) that is least squares within units; where cells are
+    missing it, and it alone, sweeps levels out of those that are there. With independent="time"
+    the deviations are of units, which have no order, and are refused but for "exchangeable",
+    "spherical" and "full", which are the same in any: a factor of any loadings contains random
+    effects of periods.
 
     **Coefficients of what does not vary within an equation** cannot be told from its constant by
     that equation, and a regressor must vary in each.
@@ -166,10 +175,10 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             refuse(unknown, _of_constructor(), "LowRankPanel()", "LowRankPanel")
         missing = choice(missing, "missing", _MISSING)
         effects = None if effects is None else choice(effects, "effects", _EFFECTS)
-        mundlak, own = flag(mundlak, "mundlak"), _names(heterogeneous)
+        mundlak, own = flag(mundlak, "mundlak"), asked(heterogeneous)
         if _formula is None:
             frame, entity, time = read_long(endog, exog, entity, time)
-            independent = _which(independent, frame, entity, time)
+            independent = which_rows(independent, frame, entity, time)
             groups, rows = (entity, time) if independent == "time" else (time, entity)
             built = of_long(frame, groups, rows, missing in ("fiml", "drop"))
             source = Provenance(built.endog.index, built.rows, labels=frame.index, time=rows)
@@ -177,11 +186,11 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         else:
             built, weights = _formula, _weights
             source = provenance_of(built, _frame)
-            own = _columns(own, built)
+            own = as_columns(own, built)
         if independent == "entity":
-            there = _periods(built)
+            there = with_cells(built)
             if not there.all():  # the first ones of a formula with lags
-                built = _of_periods(built, there)
+                built = of_equations(built, there)
                 source = replace(source, rows=np.asarray(source.rows)[there])
                 weights = (
                     weights[:, there] if weights is not None and weights.ndim == 2 else weights
@@ -189,7 +198,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         endog_wide, designs = built.endog, list(built.exog)
         dropped = 0
         if missing == "drop":
-            keep = _complete(endog_wide, designs)
+            keep = complete(endog_wide, designs)
             dropped = int((~keep).sum())
             endog_wide, designs = endog_wide.loc[keep], [X.loc[keep] for X in designs]
             source = source.kept(np.flatnonzero(keep))
@@ -203,6 +212,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             effects=effects,
             heterogeneous=own,
             mundlak=mundlak,
+            ordered=not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL, FULL),
         )
         self.layout: PanelLayout = wide.layout
         self._response = built.specs[0].formula.partition("~")[0].strip() if built.specs else "y"
@@ -222,6 +232,8 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         parameters = Parameters.of(system.labels, wide.common or False)
         super().__init__(system, parameters, law, built if plain else None)
         self.n_dropped = system.n_dropped + built.n_dropped + dropped
+        if not plain and built.specs:
+            self.unmade = unmade(wide.layout)
         kept = system.provenance.rows
         self._source = source if kept is None else source.kept(kept)
         self.rank_method = rank if isinstance(rank, str) and rank != FULL else None
@@ -288,9 +300,9 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             )
         data = table(data)
         check_columns(entity=entity, time=time)
-        entity, time = _keys(data, entity, time)
-        used = _used(data, subset)
-        independent = _which(independent, used, entity, time)
+        entity, time = keys_of(data, entity, time)
+        used = used_rows(data, subset)
+        independent = which_rows(independent, used, entity, time)
         groups, rows = (entity, time) if independent == "time" else (time, entity)
         built = build_system(
             formula,
@@ -325,7 +337,9 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         """The law of a name of one or two variances; deviations have no level. Else None."""
         if not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL):
             return None
-        return law_of(SPHERICAL if self.layout.swept else rank)
+        if self.layout.swept:
+            return law_of(WITHIN if self.layout.level else SPHERICAL)
+        return law_of(rank)
 
     def _header(self) -> Callable[[Estimate], Header]:
         selection = self.rank_selection
@@ -341,97 +355,6 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         """Let go of the data, and of the means that effects are recovered by."""
         super().remove_data()
         self.layout = replace(self.layout, means=None)
-
-
-def _which(independent: Any, frame: pd.DataFrame, entity: str, time: str) -> str:
-    """The dimension of the rows, chosen by the sizes where it is not given."""
-    if independent is not None:
-        return choice(independent, "independent", _INDEPENDENT)
-    sizes = [key(frame, frame.index, name, name).nunique() for name in (entity, time)]
-    return default_independent(*sizes)
-
-
-def _keys(data: pd.DataFrame, entity: Any, time: Any) -> tuple[str, str]:
-    """Columns, or levels of the index, of units and periods."""
-    levels = level_names(data.index)
-    found = []
-    for i, (argument, name) in enumerate((("entity", entity), ("time", time))):
-        if name is None:
-            if len(levels) != 2:
-                raise FormulaError(
-                    f"{argument}= is missing: name the column, or give data whose index has the "
-                    "levels entity and time"
-                )
-            name = levels[i]
-        if name not in levels:
-            key(data, data.index, name, argument)
-        found.append(name)
-    if found[0] == found[1]:
-        raise FormulaError(f"entity= and time= are both {found[0]!r}; name two columns")
-    return found[0], found[1]
-
-
-def _used(data: pd.DataFrame, subset: Any) -> pd.DataFrame:
-    """The rows of a subset, with the levels of the index as columns."""
-    if subset is not None:
-        try:
-            positions = pd.Series(np.arange(len(data)), index=data.index)
-            data = data.iloc[np.atleast_1d(positions.loc[to_pandas(subset, "subset")])]
-        except Exception as error:
-            raise SystemInputError(f"data.loc[subset] fails: {error}") from error
-    levels = [name for name in level_names(data.index) if name is not None]
-    extra = {n: data.index.get_level_values(i) for i, n in enumerate(levels) if n not in data}
-    return data.assign(**{str(name): values for name, values in extra.items()})
-
-
-def _names(heterogeneous: Any) -> list[str] | bool:
-    if isinstance(heterogeneous, (bool, np.bool_)):
-        return bool(heterogeneous)
-    return names_of(heterogeneous, "heterogeneous", "['x1', 'x2'], or True")
-
-
-def _columns(asked: list[str] | bool, built: FormulaSystem) -> list[str] | bool:
-    """Terms of the formula as the columns that they have."""
-    if isinstance(asked, bool):
-        return asked
-    spec = built.specs[0]
-    found: list[str] = []
-    for name in asked:
-        found += [name] if name in spec.columns else list(columns_of(spec, [name])) or [name]
-    return found
-
-
-def _complete(endog: pd.DataFrame, designs: list[pd.DataFrame]) -> np.ndarray:
-    """Rows that have every cell, (N,)."""
-    keep = endog.notna().all(axis=1).to_numpy()
-    for X in designs:
-        keep = keep & X.notna().all(axis=1).to_numpy()
-    if not keep.any():
-        raise InsufficientRowsError(
-            f"no row is left of {len(keep)}: every one misses a cell; missing='fiml' uses those "
-            "that are there"
-        )
-    return np.asarray(keep)
-
-
-def _periods(built: FormulaSystem) -> np.ndarray:
-    """Equations that have a cell, (K,)."""
-    rows = built.endog.notna().to_numpy().T
-    return np.array(
-        [(y & X.notna().all(axis=1)).any() for y, X in zip(rows, built.exog, strict=True)]
-    )
-
-
-def _of_periods(built: FormulaSystem, there: np.ndarray) -> FormulaSystem:
-    """The system of some of its equations."""
-    kept = np.flatnonzero(there)
-    return replace(
-        built,
-        endog=built.endog.iloc[:, kept],
-        exog=tuple(built.exog[j] for j in kept),
-        specs=tuple(built.specs[j] for j in kept) if built.specs else (),
-        rows=None if built.rows is None else built.rows[kept],
-    )
 
 
 def _of_constructor() -> list[str]:

@@ -93,7 +93,8 @@ def _starts(estimate: Estimate, tried: int, reached: int, worst_gap: float) -> s
     if estimate.likelihood.search.method == "two-step":
         return "Two steps: OLS, and GLS with the Sigma of its residuals; no maximum."
     if estimate.has_factors and estimate.rank == 0:
-        return "Rank 0: errors are uncorrelated between equations, OLS for each."
+        each = "" if len(estimate.labels.common) else ", OLS for each"
+        return f"Rank 0: errors are uncorrelated between equations{each}."
     if tried == 1:
         return "One start: a better maximum elsewhere would not have been seen."
     if reached == tried:

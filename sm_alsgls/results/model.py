@@ -29,6 +29,8 @@ class Model(Protocol):
         Rows that were dropped.
     formula_system : FormulaSystem or None
         What formulas make of new data.
+    unmade : str or None
+        Why new data do not become designs, where formulas made those of the model.
     """
 
     equations: list[str]
@@ -36,6 +38,7 @@ class Model(Protocol):
     neqs: int
     n_dropped: int
     formula_system: FormulaSystem | None
+    unmade: str | None
 
     @property
     def restrictions(self) -> Restrictions | None:

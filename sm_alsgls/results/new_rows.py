@@ -16,7 +16,7 @@ from sm_alsgls.border.frames import one_row, table, to_pandas, with_levels
 from sm_alsgls.border.labels import shown, spell
 from sm_alsgls.border.names import listed
 from sm_alsgls.border.numbers import depth, numbers
-from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.exceptions import NotApplicableError, OptionError, ShapeError
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.replay import replay, replay_panel
 from sm_alsgls.results.model import Model
@@ -125,6 +125,7 @@ def rows_of_system(model: Model, exog: Any, transform: bool, equations: Any) -> 
     formula, transform = model.formula_system, flag(transform, "transform")
     if exog is None:
         return _wide(model, chosen, [model.exog[j] for j in chosen], model.system.index)
+    _check_made(model, transform)
     if formula is None or not transform:
         return _from_arrays(model, exog, chosen)
     specs = [formula.specs[j] for j in chosen]
@@ -157,12 +158,24 @@ def rows_of_equation(model: Model, j: int, exog: Any, transform: bool) -> NewRow
     if exog is None:
         X, index = model.exog[j], model.system.index
     elif formula is None or not transform:
+        _check_made(model, transform)
         X, index = _design(exog, name, model.labels.regressors[j], model.labels.named[j])
     else:
         (frame,) = replay([formula.specs[j]], exog, formula.scope)
         X, index = frame.to_numpy(), frame.index
     index = pd.RangeIndex(len(X)) if index is None else index
     return NewRows((Piece(j, slice(None), X),), index, None, name, index)
+
+
+def _check_made(model: Model, transform: bool) -> None:
+    """Say why formulas do not make designs of new data, where they do not.
+
+    Raises
+    ------
+    NotApplicableError
+    """
+    if model.unmade is not None and transform:
+        raise NotApplicableError(model.unmade)
 
 
 def _wide(

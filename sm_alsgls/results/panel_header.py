@@ -66,7 +66,12 @@ class PanelHeader:
                 f"Effects of {mine!r} are the constants of the equations, counted in their "
                 "degrees of freedom; see effects."
             )
-        if layout.swept:
+        if layout.level:
+            said.append(
+                f"Effects of {layout.independent!r} are swept out of the cells that are there; "
+                "see effects."
+            )
+        elif layout.swept:
             said.append(
                 f"Effects of {layout.independent!r} are swept out by forward orthogonal "
                 "deviations: equations are periods less the mean of later ones, the last is "

@@ -86,7 +86,7 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
     seen = problem.observed(sigma)
     moved = np.stack([within(M) for M in columns])
     A = _products(moved, moved)
-    B = _products(moved, np.stack([there * sigma.times(M) for M in moved]))
+    B = _products(moved, np.stack([sigma.times(M) for M in moved]))
     H = _products(np.stack(columns), np.stack([seen.solve(np.asfortranarray(M)) for M in columns]))
     size = np.sqrt(np.maximum(np.diagonal(A), 0.0))
     raw = np.sqrt(np.square(np.stack(columns)).sum(axis=(1, 2)))

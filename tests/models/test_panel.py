@@ -191,6 +191,11 @@ class TestEffectsOfEquations:
         assert "Effects of 'entity'" in text
         assert "Equation: u0" in str(res.summary(equations="all"))
 
+    def test_rank_0_with_common_slopes_is_not_ols(self):
+        """It weighs equations by 1 / d, and the summary does not say otherwise."""
+        text = str(made(panel(), 0).fit().summary())
+        assert "uncorrelated between equations." in text
+
     def test_predictions_have_them(self):
         data = panel()
         res = made(data, effects="entity").fit()
@@ -266,7 +271,7 @@ class TestEffectsOfRows:
             made(holed(data), independent="entity", effects="entity")
         with pytest.raises(OptionError, match="heterogeneous=.*mix the coefficients"):
             made(data, independent="entity", effects="entity", heterogeneous=["x"])
-        with pytest.raises(RankDeficientError, match="contain 'k', which do not vary"):
+        with pytest.raises(RankDeficientError, match="contain 'k', which does not vary"):
             made(
                 data.assign(k=data["unit"].str[1:].astype(float)), 1, "y ~ x + k",
                 independent="entity", effects="entity",
@@ -413,3 +418,94 @@ class TestAfterwards:
         )
         expected = [6.7809648475, 0.0072124377, 0.0278862130]
         np.testing.assert_allclose(model.fit(cov_type="pcse").bse, expected, atol=1e-8)
+
+
+class TestEffectsOfPeriodsAcrossUnits:
+    """Where a Sigma of contrasts is the same in any order of the units."""
+
+    @pytest.mark.parametrize("effects", ["time", "both"])
+    def test_least_squares(self, effects):
+        data = panel(6, 25)
+        which = ["t"] if effects == "time" else ["unit", "t"]
+        res = made(data, "spherical", independent="time", effects=effects).fit()
+        X = np.hstack([data[["x", "z"]].to_numpy(), dummies(data, *which)])
+        b = np.linalg.lstsq(X, data["y"])[0]
+        np.testing.assert_allclose(res.params[["x", "z"]], b[:2], rtol=1e-8)
+        fitted = X @ b
+        effect = (fitted - X[:, :2] @ b[:2]).reshape(6, 25)
+        if effects == "time":
+            np.testing.assert_allclose(res.effects, effect[0], rtol=1e-7)
+        else:
+            got = res.effects["entity"].to_numpy()[:, None] + res.effects["time"].to_numpy()
+            np.testing.assert_allclose(got, effect, rtol=1e-7)
+
+    def test_in_any_order_of_the_units(self):
+        data = panel(4, 40)
+        one = made(data, "full", independent="time", effects="time").fit()
+        turned = data.iloc[::-1]
+        other = made(turned, "full", independent="time", effects="time").fit()
+        assert one.model.equations != other.model.equations
+        assert one.llf == pytest.approx(other.llf, rel=1e-9)
+        np.testing.assert_allclose(one.params, other.params, rtol=1e-6)
+
+
+class TestWithinOfUnbalancedPanels:
+    """Least squares on dummies, whichever dimension is independent."""
+
+    @pytest.mark.parametrize("effects", ["entity", "time", "both"])
+    @pytest.mark.parametrize("independent", ["entity", "time"])
+    def test_least_squares(self, independent, effects):
+        data = holed(panel(30, 8), 0.3).sort_values(["unit", "t"])
+        which = {"entity": ["unit"], "time": ["t"], "both": ["unit", "t"]}[effects]
+        res = made(data, "spherical", independent=independent, effects=effects).fit()
+        X = np.hstack([data[["x", "z"]].to_numpy(), dummies(data, *which)])
+        b = np.linalg.lstsq(X, data["y"])[0]
+        np.testing.assert_allclose(res.params[["x", "z"]], b[:2], rtol=1e-7)
+        fitted = data[["x", "z"]] @ res.params[["x", "z"]]
+        parts = res.effects if effects == "both" else {effects: res.effects}
+        for name, column in (("entity", "unit"), ("time", "t")):
+            if name in parts:
+                known = {str(k): v for k, v in parts[name].items()}
+                fitted = fitted + data[column].astype(str).map(known)
+        np.testing.assert_allclose(fitted, X @ b, atol=1e-6)
+        # Of contrasts within rows where effects are of these, else of all cells.
+        rows = "unit" if independent == "entity" else "t"
+        left = len(data) - (data[rows].nunique() if rows in which else 0)
+        rss = np.sum((data["y"] - X @ b) ** 2)
+        dense = -0.5 * left * (np.log(2 * np.pi * rss / left) + 1.0)
+        assert res.llf == pytest.approx(dense, rel=1e-9)
+        plain = res.model.fit(debiased=False).bse[["x", "z"]]
+        se = np.sqrt(rss / left * np.diag(np.linalg.inv(X.T @ X))[:2])
+        np.testing.assert_allclose(plain, se, rtol=1e-6)
+
+    def test_a_row_of_one_cell_tells_nothing(self):
+        data = panel(30, 5)
+        cut = data.drop(index=range(1, 5))
+        one = made(cut, "spherical", independent="entity", effects="entity").fit()
+        whole = data.drop(index=range(5))
+        other = made(whole, "spherical", independent="entity", effects="entity").fit()
+        np.testing.assert_allclose(one.params[["x", "z"]], other.params[["x", "z"]], rtol=1e-7)
+        assert one.llf == pytest.approx(other.llf, rel=1e-9)
+
+    def test_header_and_rank(self):
+        res = made(holed(panel(30, 6)), "exchangeable", independent="entity", effects="both").fit()
+        assert "swept out of the cells that are there" in str(res.summary())
+        assert res.sigma.rank == 0
+        with pytest.raises(OptionError, match="rank='spherical', which needs no balance"):
+            made(holed(panel(30, 6)), 1, independent="entity", effects="both")
+
+
+class TestNewData:
+    def test_say_what_they_lack(self):
+        data = panel(40, 5)
+        swept = made(data, 1, independent="entity", effects="entity").fit()
+        with pytest.raises(NotApplicableError, match="swept out, and this model predicts"):
+            swept.predict(data)
+        with pytest.raises(NotApplicableError, match="swept out"):
+            swept.equations["2001"].predict(data)
+        means = made(data, 1, independent="entity", mundlak=True).fit()
+        with pytest.raises(NotApplicableError, match="means over the periods"):
+            means.get_prediction(data)
+        designs = [pd.DataFrame(X, columns=["x", "z"]) for X in swept.model.exog]
+        again = swept.predict(designs, transform=False)
+        np.testing.assert_allclose(again, swept.fittedvalues, rtol=1e-12)

@@ -12,8 +12,10 @@ from sm_alsgls.core.errors.exchangeable import exchangeable
 from sm_alsgls.core.errors.exchangeable_observed import ObservedExchangeable
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.unrestricted import unrestricted
+from sm_alsgls.core.errors.within_rows import WithinRows
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.sigma.factor import sigma_parameters
+from sm_alsgls.exceptions import OptionError
 
 #: What a law of an unrestricted Sigma is called.
 FULL = "full"
@@ -21,6 +23,8 @@ FULL = "full"
 EXCHANGEABLE = "exchangeable"
 #: What that of one variance alone is called.
 SPHERICAL = "spherical"
+#: What that of one variance within rows is called, whose levels are swept out.
+WITHIN = "within"
 
 
 class Law(NamedTuple):
@@ -56,7 +60,7 @@ class Law(NamedTuple):
 
 
 def law_of(rank: int | str) -> Law:
-    """The law of a rank, of "full", of "exchangeable" or of "spherical".
+    """The law of a rank, of "full", of "exchangeable", of "spherical" or of "within".
 
     Examples
     --------
@@ -67,6 +71,8 @@ def law_of(rank: int | str) -> Law:
         return Law(FULL, 0, unrestricted, _triangle, 1, ("als", "two-step"))
     if rank == EXCHANGEABLE:
         return Law(EXCHANGEABLE, 1, _exchangeable, _two, 0, ("als", "swamy-arora"))
+    if rank == WITHIN:
+        return Law(SPHERICAL, 0, _within, _one, 0, ("als",))
     if rank == SPHERICAL:
         return Law(SPHERICAL, 0, _spherical, _one, 0, ("als",))
     r = int(rank)
@@ -81,6 +87,12 @@ def _spherical(rows: Rows) -> Errors:
     if rows.patterns is None:
         return equal_variances(rows)
     return ObservedExchangeable(rows.patterns, level=False)
+
+
+def _within(rows: Rows) -> Errors:
+    if rows.patterns is None:
+        raise OptionError("whole rows have deviations, of one variance")
+    return WithinRows(rows.patterns)
 
 
 def _one(K: int) -> int:

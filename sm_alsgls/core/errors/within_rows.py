@@ -1,0 +1,141 @@
+"""Errors of one variance beside a level of each row, which is swept out: the within likelihood.
+
+Row n has T_n cells, e_nj = a_n u_j + (an error of variance s u_j^2), and nothing is known of a_n.
+The likelihood is that of orthonormal contrasts of e / u, T_n - 1 a row, whichever these are:
+
+    NLL = sum_n ( (T_n - 1) log s + |e_n / u - mean|^2 / s ) / (2 N) + log|diag(u)| per row.
+
+So beta is least squares within rows, of unbalanced panels too, and s = sum |e_n / u - mean|^2 /
+sum (T_n - 1). Sigma is s diag(u^2); rows see it with a level of variance phi s, phi so large that
+their precision is that of contrasts but for a share of 1 / phi.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+
+from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.beta.seen_rows import SeenRows
+from sm_alsgls.core.design.base import Bread, CoefficientVariance, Normal, PerEquation
+from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.core.errors.base import Step
+from sm_alsgls.core.errors.cells import RowsWithHoles
+from sm_alsgls.core.errors.tied import Tied
+from sm_alsgls.core.second_order.stationarity import Stationarity
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance.base import Covariance, factors_of
+from sm_alsgls.covariance.observed import ObservedCovariance
+from sm_alsgls.covariance.patterns import Patterns
+
+Array = np.ndarray
+
+_LOG_2PI = math.log(2.0 * math.pi)
+# Between 1 / eps of products, about 1e16, and the digits that are wanted.
+_PHI = 1e8
+
+
+class WithinRows(Tied, RowsWithHoles):
+    """Rows with a level that is swept out; see `Errors`. Ranks are unread.
+
+    Parameters
+    ----------
+    patterns : Patterns
+        Which cells there are; some row has two.
+    units : ndarray, shape (K,), optional
+        u; default 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> E = 5.0 * rng.standard_normal((300, 1)) + rng.standard_normal((300, 3))
+    >>> law = WithinRows(Patterns(rng.random(E.shape) < 0.9))
+    >>> step = law.sigma(E, 0, floor=np.zeros(3), near=None, d=None, block=None, gtol=1e-8)
+    >>> step.cov.diag().round(1)
+    array([0.9, 0.9, 0.9])
+    """
+
+    def __init__(self, patterns: Patterns, units: Array | None = None) -> None:
+        super().__init__(patterns)
+        self.units = np.ones(patterns.K) if units is None else units
+        self._T = patterns.mask.sum(axis=1)
+        self._left = float(patterns.n_cells - patterns.N)
+        self._log_units = float(patterns.rows @ np.log(self.units)) / patterns.N
+        self.constant = 0.5 * self._left * _LOG_2PI / patterns.N
+
+    def rescaled(self, c: Array) -> Self:
+        """With units u / c."""
+        return type(self)(self.patterns, self.units / c)
+
+    def parameters(self, rank: int) -> int:
+        """1."""
+        return 1
+
+    def corrected(
+        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
+    ) -> CoefficientVariance:
+        """``bread`` itself."""
+        return bread
+
+    def seen(self, cov: Covariance) -> ObservedCovariance:
+        """``cov`` and a level beside it."""
+        d = factors_of(cov).uniquenesses
+        size = math.sqrt(_PHI * float(np.mean(d / self.units**2)))
+        return ObservedCovariance(LowRankDiag(size * self.units[:, None], d), self.patterns)
+
+    def information(
+        self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
+    ) -> CoefficientCovariance:
+        """H, a sum over rows."""
+        seen = self.seen(cov)
+        kernel = SeenRows(design, seen, self.n_obs, ridge)
+        return CoefficientCovariance(design, seen.cov, self.n_obs, ridge, kernel)
+
+    def _within(self, E: Array) -> float:
+        """Squares within rows, of errors over their units."""
+        E = self.masked(E) / self.units
+        level = E.sum(axis=1, keepdims=True) / self._T[:, None]
+        return float(np.square(self.masked(E - level)).sum())
+
+    def nll(self, E: Array, cov: Covariance) -> float:
+        """Of contrasts."""
+        s = float(factors_of(cov).uniquenesses[0]) / self.units[0] ** 2
+        value = self._left * math.log(s) + self._within(E) / s
+        return 0.5 * value / self.n_obs + self._log_units + self.constant
+
+    def sigma(
+        self,
+        E: Array,
+        rank: int,
+        *,
+        floor: Array,
+        near: Covariance | None,
+        d: Array | None,
+        block: Any,
+        gtol: float,
+        lam_F: float = 0.0,
+    ) -> Step:
+        """The mean square within rows."""
+        least = self._lowest(floor)
+        s = max(self._within(E) / self._left, least)
+        cov = LowRankDiag.diagonal(s * self.units**2)
+        nll = self.nll(E, cov) - self.constant
+        return Step(cov, nll, 0.0, np.full(self.K, s == least), 1)
+
+    def stationarity(
+        self,
+        normal: Normal,
+        gamma: Array,
+        E: Array,
+        cov: Covariance,
+        at_bound: Array,
+        lam_F: float,
+    ) -> Stationarity:
+        """In log s, and the score of beta."""
+        s = float(factors_of(cov).uniquenesses[0]) / self.units[0] ** 2
+        gap = 0.5 * abs(self._left - self._within(E) / s) / self.n_obs
+        size = 0.0 if at_bound.any() else gap
+        return Stationarity(size, normal.score_size(normal.score(E, gamma)))
