@@ -9,7 +9,7 @@ from sm_alsgls.core.options import ALSOptions
 
 
 def panel(rng, law, T, K, rho, options=None, own_constants=False):
-    """A `RawSystem` of y = 1 + x + e, and its x; parameters are (constant, slope) or (slope, ..)."""
+    """A `RawSystem` of y = 1 + x + e; parameters are (constant, slope) or (slope, ..)."""
     x = rng.standard_normal((T, K)) + 0.3 * rng.standard_normal((T, 1))
     F, d = rng.uniform(0.3, 1.3, K), rng.uniform(0.3, 0.8, K)
     u = rng.standard_normal((T, 1)) * F + rng.standard_normal((T, K)) * np.sqrt(d)
