@@ -9,6 +9,7 @@ from sm_alsgls.core.laws.chain import Chain
 from sm_alsgls.core.laws.leverage_scale import leverage_scale
 from sm_alsgls.core.laws.maximise import maximise
 from sm_alsgls.core.laws.no_ar import no_ar
+from sm_alsgls.core.laws.no_scale import no_scale
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.rows_of_design import coordinate_products, leverages
@@ -157,3 +158,36 @@ def test_no_ar_of_free_equations_is_near_pooled_serial():
     mean = G - found.rho * h
     assert mean == pytest.approx(-sum(lag_trace(X) for X in blocks), rel=0.1)
     assert found.statistic == pytest.approx((found.rho * h) ** 2 / h * 62 / 60)
+
+
+@pytest.mark.slow
+def test_size_and_power_of_no_scale():
+    rejected = []
+    for seed in range(200):
+        rejected.append([])
+        for delta in (0.0, 0.4):
+            raw, z = scaled_system([6, seed], 30, m=2, delta=delta)
+            plain = module.replace(raw, filter=Chain([]))
+            found = no_scale(maximise(plain, 1, n_starts=1), z)
+            rejected[-1].append(found.pvalue < 0.05)
+    size, power = np.mean(rejected, axis=0)
+    # Three Monte Carlo standard errors of .015.
+    assert 0.01 < size < 0.095
+    assert power > 0.5
+
+
+def test_no_scale_is_the_regression_of_squares_on_z():
+    """N R2 of y on z, where leverages are those of the closed form."""
+    raw, z = scaled_system(7, 60, m=2, delta=0.5)
+    plain = module.replace(raw, filter=Chain([]))
+    fit = maximise(plain, 1)
+    found = no_scale(fit, z)
+    E = plain.residuals(fit.problem.design, fit.found.best.gamma)
+    P, X = np.linalg.inv(fit.found.best.cov.to_dense()), stacked(plain, False)
+    V = np.linalg.inv(np.einsum("njp,jk,nkq->pq", X, P, X))
+    y = np.einsum("nj,jk,nk->n", E, P, E) / (6 - np.einsum("jk,nkp,pq,njq->n", P, X, V, X))
+    Z = np.column_stack([np.ones(60), z])
+    b, rss = np.linalg.lstsq(Z, y, rcond=None)[:2]
+    assert found.statistic == pytest.approx(60 * (1 - rss[0] / (60 * np.var(y))), rel=1e-8)
+    np.testing.assert_allclose(found.delta, b[1:] / y.mean(), rtol=1e-8)
+    assert found.df == 2
