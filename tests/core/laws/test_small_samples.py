@@ -50,6 +50,15 @@ def test_leverages_by_brute_force(pooled):
     assert np.trace(np.linalg.solve(same, lagged)) == pytest.approx(mean, rel=1e-9)
 
 
+def test_products_with_the_next_row_are_of_the_row_before():
+    X = np.random.default_rng(1).standard_normal((9, 2))
+    problem = RawSystem(X[:, :1], [X], Chain([]), TIGHT).problem(compress=False)
+    same, lagged = coordinate_products(problem, LowRankDiag.diagonal([2.0]))
+    Q = problem.design.free.basis(0)
+    np.testing.assert_allclose(same, 0.5 * np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(lagged, 0.5 * Q[:-1].T @ Q[1:], atol=1e-12)
+
+
 def scaled_system(seed, N, K=6, m=1, delta=1.0):
     rng = np.random.default_rng(seed)
     blocks, _ = systems.system(rng, N, K, 1, 3)
