@@ -16,23 +16,15 @@ from sm_alsgls.covariance.base import Covariance
 Array = np.ndarray
 
 
-class TiedLaw(WholeRows):
-    """Whole rows e_n ~ N(0, Sigma), Sigma the same for e_nj / u_j whatever the order of equations.
+class Tied:
+    """Errors e_nj = u_j times such as have one Sigma whatever the order of equations.
 
-    Parameters
-    ----------
-    K, n_obs : int
-        Equations, and the rows that the likelihood is of.
-    units : ndarray, shape (K,), optional
-        u; default 1.
+    Which cells there are is said beside it (`sm_alsgls.core.errors.cells`).
     """
 
+    units: Array
     climbs = False
     bends = False
-
-    def __init__(self, K: int, n_obs: int, units: Array | None = None) -> None:
-        super().__init__(K, n_obs)
-        self.units = np.ones(K) if units is None else units
 
     def taken(self, rank: int) -> float:
         """0: all equations have one parameter or two together."""
@@ -82,10 +74,6 @@ class TiedLaw(WholeRows):
     def newton(self, *point: object) -> None:
         """None."""
 
-    def sigma_alone(self, design: Linear, ridge: Ridge | None) -> bool:
-        """Where all designs are equal (Zellner 1962), and nothing is shrunk."""
-        return design.shared and ridge is None
-
     def bounded(self, design: Linear, rank: int, lam_F: float) -> bool:
         """Where there are more cells than coefficients."""
         return True
@@ -101,3 +89,23 @@ class TiedLaw(WholeRows):
     def _lowest(self, floor: Array) -> float:
         """The bound of a variance of e_j / u_j, from those of d_j."""
         return float(np.max(floor / self.units**2))
+
+
+class TiedLaw(Tied, WholeRows):
+    """Whole rows e_n ~ N(0, Sigma), Sigma the same for e_nj / u_j whatever the order of equations.
+
+    Parameters
+    ----------
+    K, n_obs : int
+        Equations, and the rows that the likelihood is of.
+    units : ndarray, shape (K,), optional
+        u; default 1.
+    """
+
+    def __init__(self, K: int, n_obs: int, units: Array | None = None) -> None:
+        super().__init__(K, n_obs)
+        self.units = np.ones(K) if units is None else units
+
+    def sigma_alone(self, design: Linear, ridge: Ridge | None) -> bool:
+        """Where all designs are equal (Zellner 1962), and nothing is shrunk."""
+        return design.shared and ridge is None
