@@ -100,7 +100,7 @@ def test_beside_other_values_only_the_coefficients_are_shrunk():
     fit = shrunken_ar(raw, 1, at=slice(0, K))
     assert fit.found.best.converged
     # delta is at its maximum, rho is not.
-    assert abs(fit.gradient[-1]) < 1e-5
+    assert abs(fit.gradient[-1]) < 1e-4  # a thousandth of a standard error
     assert np.abs(fit.gradient[:-1]).max() > 1e-3
     moved = shrunken_from(fit, raw, 1, at=slice(0, K))
     np.testing.assert_allclose(
@@ -113,4 +113,4 @@ def test_rounds_that_do_not_end_say_so(monkeypatch):
     rng = np.random.default_rng(6)
     fit = shrunken_ar(panel(rng, AR.of(30, np.zeros(5), 5), 30, 5, 0.6), 1)
     assert not fit.found.best.converged
-    assert "still move each other" in fit.found.best.status
+    assert "still moves" in fit.found.best.status
