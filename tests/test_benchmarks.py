@@ -453,3 +453,20 @@ class TestInstruments:
             row = script.timed(f"{who} 60 8 1")
             assert 0.0 < row["fit"] <= row["all"]
             assert row["memory"] >= 0.0
+
+
+class TestSpatial:
+    def test_factors_are_worth_their_while(self, load, capsys):
+        script = load("spatial")
+        rows = [script.accuracy_of("error", rep) for rep in range(3)]
+        found = script.table("error", rows)
+        assert found["factors"]["b rmse"] < 0.04
+        assert found["factors"]["rmse"] < 0.1
+        assert np.isnan(found["factors, no space"]["rmse"])
+        assert "spatial error, 64 regions" in capsys.readouterr().out
+
+    def test_without_space_nothing_is_found(self, load):
+        p = np.array([load("spatial").size_of(rep) for rep in range(3)])
+        assert (p[:, 0] > 0.001).all()
+        # Fewer degrees of freedom: a smaller statistic.
+        assert (p[:, 1] > p[:, 0]).all()

@@ -17,18 +17,17 @@ information, which is the same but for the estimation of Sigma.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
 
 import numpy as np
 
 from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
-from sm_alsgls.core.laws.raw_system import Graded, RawSystem, own_parameters
-from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.laws.point import Point, point_from, point_of
+from sm_alsgls.core.laws.raw_system import RawSystem, own_parameters
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.maximise.search import search
-from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
+from sm_alsgls.core.maximise.solution import Start, Sweep
 from sm_alsgls.core.maximise.starts import continued
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.sigma.secant import SecantMemory
@@ -49,19 +48,6 @@ _H = 0.05
 _ROUNDING, _INSIDE = 1e-12, 1e-6
 # The Newton decrement, in standard errors, that a stop without descent may have.
 _AT_REST = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """One theta with the inner optimum there."""
-
-    values: Array
-    system: RawSystem
-    problem: Problem
-    solution: Solution
-    nll: float
-    E: Array
-    gradient: Array
 
 
 class _StoppedError(Exception):
@@ -147,7 +133,7 @@ def maximise_from(fit: LawFit, system: RawSystem, rank: int) -> LawFit:
 class _Climb:
     """The loop of the module; ``best`` is its lowest point."""
 
-    best: _Point
+    best: Point
 
     def __init__(
         self, system: RawSystem, rank: int, callback: Callable[[Sweep], object] | None
@@ -174,7 +160,7 @@ class _Climb:
         found = search(
             problem, self._rank, n_starts=n_starts, rng=rng, first=first, callback=self._told
         )
-        self.best = self._point(system, problem, found.best)
+        self.best = point_of(system, problem, found.best)
         status, steps, m = "", 0, len(self.best.values)
         cov = np.full((m, m), np.nan)
         try:
@@ -191,7 +177,7 @@ class _Climb:
                 callback=self._told,
             )
             self._check_stopped()
-            self.best = self._point(at.system, at.problem, last.best)
+            self.best = point_of(at.system, at.problem, last.best)
             found = replace(found, curvature=last.curvature)
             cov = self._covariance()
         except _StoppedError:
@@ -201,15 +187,11 @@ class _Climb:
     def run_from(self, fit: LawFit) -> LawFit:
         best = fit.found.best
         system = self._system.at(best.nuisance.values)
-        problem = system.problem().with_floor(fit.problem.floor)
-        self._keep(problem)
-        beta = fit.problem.design.to_beta(best.gamma)
-        start = Start("continued", gamma=problem.design.from_beta(beta), near=best.cov)
-        solution = als(problem, self._rank, start)
-        self.best = self._point(system, problem, solution)
+        self.best = point_from(fit.problem, best, system, self._rank, fit.problem.floor)
+        self._keep(self.best.problem)
         m = len(self.best.values)
         status, steps = self._climb() if m else ("", 0)
-        return self._fit(Search(solution, ()), np.full((m, m), np.nan), status, steps)
+        return self._fit(Search(self.best.solution, ()), np.full((m, m), np.nan), status, steps)
 
     def _fit(self, found: Search, cov: Array, status: str, steps: int) -> LawFit:
         at, label = self.best, found.best.label
@@ -246,36 +228,19 @@ class _Climb:
         width = self._bounds[:, 1] - self._bounds[:, 0]
         self._inner = self._bounds + _INSIDE * np.outer(width, [1.0, -1.0])
 
-    def _point(self, system: RawSystem, problem: Problem, solution: Solution) -> _Point:
-        own = own_parameters(problem.errors)
-        E = system.residuals(problem.design, solution.gamma)
-        TE = system.filter.rows(E)
-        W = problem.observed(solution.cov).solve(TE)
-        gradient = system.filter.gradient(E, TE, W)
-        if len(own.values):
-            of_law = cast(Graded, problem.errors).gradient(solution.E, solution.cov)
-            gradient = np.concatenate([gradient, of_law])
-        if system.lag is not None:
-            lagged = system.filter.rows(system.lag.weights.lagged(system.Y))
-            gradient = np.append(gradient, system.lag.gradient(W, lagged))
-        nll = solution.nll - system.beside
-        values = system.values(problem.errors)
-        return _Point(values, system, problem, solution, nll, E, gradient)
-
-    def evaluate(self, values: Array) -> _Point:
+    def evaluate(self, values: Array) -> Point:
         """The inner optimum at other values, from that at the best ones."""
         best = self.best
-        system = best.system.at(values)
-        problem = system.problem()
-        if self._floor is not None:
-            problem = problem.with_floor(self._floor)
-        beta = best.problem.design.to_beta(best.solution.gamma)
-        start = Start(
-            best.solution.label, gamma=problem.design.from_beta(beta), near=best.solution.cov
+        there = point_from(
+            best.problem,
+            best.solution,
+            best.system.at(values),
+            self._rank,
+            best.problem.floor,
+            callback=self._told,
         )
-        solution = als(problem, self._rank, start, callback=self._told)
         self._check_stopped()
-        return self._point(system, problem, solution)
+        return there
 
     def _check_stopped(self) -> None:
         if self._stopped:
@@ -283,7 +248,7 @@ class _Climb:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def _inverse(self, point: _Point, v: Array) -> Array:
+    def _inverse(self, point: Point, v: Array) -> Array:
         """v over the curvature: of the filter at given Sigma, of the law's own by differences."""
         m = len(point.system.filter.values)
         sees = point.problem.observed(point.solution.cov)
@@ -294,7 +259,7 @@ class _Climb:
             parts.append(v[m:] / self._own_curvature)
         return np.concatenate(parts)
 
-    def _differenced(self, point: _Point, which: range) -> Array:
+    def _differenced(self, point: Point, which: range) -> Array:
         """Second derivatives of psi in some values, by one difference each; positive."""
         out = []
         for i in which:
@@ -316,7 +281,7 @@ class _Climb:
             point = self.best
             g, free = self._free(point)
 
-            def inverse(v: Array, point: _Point = point, free: Array = free) -> Array:
+            def inverse(v: Array, point: Point = point, free: Array = free) -> Array:
                 return np.where(free, self._inverse(point, np.where(free, v, 0.0)), 0.0)
 
             decrement = float(np.sqrt(max(0.0, n * (g @ inverse(g)))))
@@ -337,7 +302,7 @@ class _Climb:
                 plain = True
         return f"{_STEPS} steps in the parameters of the law were not enough", _STEPS
 
-    def _free(self, point: _Point) -> tuple[Array, Array]:
+    def _free(self, point: Point) -> tuple[Array, Array]:
         """The gradient of values that may move, and which: those on a bound not outwards."""
         low = (point.values <= self._inner[:, 0]) & (point.gradient > 0.0)
         high = (point.values >= self._inner[:, 1]) & (point.gradient < 0.0)
@@ -382,7 +347,7 @@ class _Climb:
             return nothing
         return np.asarray(np.linalg.inv(n * H))
 
-    def _hessian(self, point: _Point) -> Array:
+    def _hessian(self, point: Point) -> Array:
         """Of psi (m, m), by central differences of its gradient."""
         n, m = self._system.Y.shape[0], len(point.values)
         H, G = np.empty((m, m)), np.empty((point.problem.design.P, m))

@@ -7,8 +7,13 @@ coefficients by GLS and L the lag,
     m = E G = - tr(V X' (L x P) X),        h = sum_n e_{n-1}' P e_{n-1},
 
 about -(N - 1) / N for each constant of its own, as many as there are equations; a common one counts
-1. Then (G - m)^2 / h ~ chi2(1) (Breusch 1978; Godfrey 1978; `core.residuals.pooled_serial` has the
-moments of free coefficients to the second order).
+1. Variances are of the same residuals, which makes a first autocorrelation less variable: its
+variance is (N - 1) / (N (N + 2)) (Moran 1948, Biometrika 35). So
+
+    (G - m)^2 (N + 2) / (N h) ~ chi2(1)
+
+(Breusch 1978; Godfrey 1978; `core.residuals.pooled_serial` has the moments of free coefficients to
+the second order).
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sm_alsgls.core.laws.maximise import LawFit
+from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.rows_of_design import coordinate_products
 
@@ -55,5 +60,6 @@ def no_ar(system: RawSystem, fit: LawFit) -> NoAR:
     h = float(np.vdot(E[:-1], W[:-1]))
     same, lagged = coordinate_products(problem, best.cov)
     mean = -float(np.trace(np.linalg.pinv(same, hermitian=True) @ lagged))
-    statistic = (G - mean) ** 2 / h
+    n = len(E)
+    statistic = (G - mean) ** 2 * (n + 2.0) / (n * h)
     return NoAR((G - mean) / h, statistic, float(stats.chi2.sf(statistic, 1)))

@@ -19,15 +19,15 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from sm_alsgls.core.errors.nuisance import Nuisance
-from sm_alsgls.core.laws.maximise import LawFit
+from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.point import Point, point_from, point_of
 from sm_alsgls.core.laws.raw_system import RawSystem
-from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.maximise.search import search
-from sm_alsgls.core.maximise.solution import Solution, Start
-from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.core.threads import on_one_thread
 
 Array = np.ndarray
@@ -36,8 +36,11 @@ Array = np.ndarray
 GRID = np.concatenate([[0.0], np.geomspace(1e-4, 0.2, 60)])
 # Beyond, rows of differences have next to nothing of levels.
 _MOST = 0.97
-# Rounds, and the largest move that ends them, in standard errors.
-_ROUNDS, _TOL = 60, 1e-4
+# Values of t2 at most, steps for each, how often one is shortened.
+_ROUNDS, _STEPS, _SHORTER = 12, 60, 8
+# The decrement, in standard errors of each value, that ends the steps, and that of a stop without
+# descent.
+_TOL, _AT_REST, _ROUNDING = 2e-4, 3e-3, 1e-12
 
 
 class Shrunken(NamedTuple):
@@ -122,7 +125,7 @@ def shrunken_ar(
 
     Notes
     -----
-    Cost: one search, some ten continued runs, and O(K^3) for each of these.
+    Cost: one search, some ten to twenty continued runs, and O(K^3) a few times.
 
     Examples
     --------
@@ -146,62 +149,132 @@ def shrunken_ar(
     system = system.at(values)
     problem = system.problem()
     found = search(problem, rank, n_starts=n_starts, rng=rng)
-    return _rounds(system, rank, at, problem, found)
+    rounds = _Rounds(point_of(system, problem, found.best), rank, at)
+    prior, cov = rounds.run()
+    return rounds.fit(found, prior, cov)
 
 
 @on_one_thread
 def shrunken_from(
     fit: ShrunkenFit, system: RawSystem, rank: int, at: slice | None = None
 ) -> ShrunkenFit:
-    """The same of a system that was changed, from the fit of what it was."""
+    """The same of a system that was changed, from the fit of what it was, with its t2."""
     at = at or slice(0, len(system.filter.values))
-    system = system.at(fit.found.best.nuisance.values)
-    problem = system.problem().with_floor(fit.problem.floor)
-    solution = _moved(fit.problem, fit.found.best, problem, rank)
-    return _rounds(system, rank, at, problem, Search(solution, ()))
+    best = fit.found.best
+    system = system.at(best.nuisance.values)
+    point = point_from(fit.problem, best, system, rank, fit.problem.floor)
+    rounds = _Rounds(point, rank, at)
+    rounds.settle(fit.prior.variance)
+    rho = rounds.point.values[at]
+    prior = fit.prior._replace(values=rho, mean=float(rho.mean()))
+    return rounds.fit(Search(best, ()), prior, best.nuisance.cov)
 
 
-def _rounds(
-    system: RawSystem, rank: int, at: slice, problem: Problem, found: Search
-) -> ShrunkenFit:
-    n, floor, solution = len(system.Y), problem.floor, found.best
-    status = "the law's values and the coefficients still move each other"
-    for steps in range(1, _ROUNDS + 1):  # noqa: B007
-        values, gradient, V = _newton(system, problem, solution)
-        prior = shrunken(values[at], V[at, at])
-        values[at] = np.clip(prior.values, -_MOST, _MOST)
+class _Rounds:
+    """The loop of the module; ``point`` is its last point."""
+
+    def __init__(self, point: Point, rank: int, at: slice) -> None:
+        self.point, self._rank, self._at = point, rank, at
+        self._floor, self._n = point.problem.floor, len(point.E)
+        self._steps, self._status = 0, ""
+
+    def fit(self, found: Search, prior: Shrunken, cov: Array) -> ShrunkenFit:
+        """What was found, at the last point."""
+        point = self.point
+        system = point.system
+        nuisance = Nuisance(system.filter.names, point.values, cov, system.beside)
+        best = replace(point.solution, nll=point.nll, nuisance=nuisance, label=found.best.label)
+        if self._status:
+            best = replace(best, converged=False, status=self._status)
+        return ShrunkenFit(
+            replace(found, best=best), system, point.problem, point.gradient, self._steps, prior
+        )
+
+    def run(self) -> tuple[Shrunken, Array]:
+        """t2 and values in turn, until t2 is one that was there before; the values' covariance."""
+        at, tried = self._at, list[float]()
+        for _ in range(_ROUNDS):
+            H = self._information()
+            V = np.linalg.inv(H)
+            highest = self.point.values - self._n * (V @ self.point.gradient)
+            prior = shrunken(highest[at], V[at, at])
+            if prior.variance in tried[-1:]:
+                break
+            self.settle(prior.variance)
+            if prior.variance in tried:
+                break  # Neighbours on the grid that lead to each other.
+            tried.append(prior.variance)
+        else:
+            self._status = "the prior of the law's values still moves; give one rho for all"
         cov = V.copy()
         cov[at, at] = prior.cov
-        size = np.sqrt(np.maximum(np.diagonal(cov), 1e-12 / n))
-        moved = float(np.max(np.abs(values - system.filter.values) / size))
-        system = system.at(values)
-        again = system.problem().with_floor(floor)
-        solution, problem = _moved(problem, solution, again, rank), again
-        if moved <= _TOL:
-            status = ""
-            break
-    _, gradient, _ = _newton(system, problem, solution)
-    jacobian = system.filter.log_jacobian
-    best = replace(
-        solution,
-        nll=solution.nll - jacobian,
-        nuisance=Nuisance(system.filter.names, system.filter.values, cov, jacobian),
-        label=found.best.label,
-    )
-    if status:
-        best = replace(best, converged=False, status=status)
-    return ShrunkenFit(replace(found, best=best), system, problem, gradient, steps, prior)
+        return prior, cov
 
+    def _information(self) -> Array:
+        point = self.point
+        sees = point.problem.observed(point.solution.cov)
+        return self._n * point.system.filter.information(point.E, sees)
 
-def _newton(system: RawSystem, problem: Problem, solution: Solution) -> tuple[Array, Array, Array]:
-    """Where the likelihood in the values is highest at given (beta, Sigma), the gradient, and V."""
-    E = system.residuals(problem.design, solution.gamma)
-    sees, TE = problem.observed(solution.cov), system.filter.rows(E)
-    gradient = system.filter.gradient(E, TE, sees.solve(TE))
-    inverse = np.linalg.inv(system.filter.information(E, sees))
-    return system.filter.values - inverse @ gradient, gradient, inverse / len(E)
+    def settle(self, t2: float) -> None:
+        """Minimise N psi + sum_j (rho_j - mean)^2 / (2 t2), as `core.laws.maximise` does psi.
 
+        At its minimum rho = mu + t2 W (rho_ML - mu), rho_ML a Newton step of psi away. t2 = 0
+        leaves one value for all.
+        """
+        m, at = len(self.point.values), self._at
+        K = len(self.point.values[at])
+        # Values are B x; the prior's precision, its mean integrated out, is A.
+        B, A = np.eye(m), np.zeros((m, m))
+        if t2 > 0.0:
+            A[at, at] = (np.eye(K) - 1.0 / K) / t2
+        else:
+            keep = np.ones(m, dtype=bool)
+            keep[at] = False
+            B = np.column_stack([B[:, at].sum(axis=1), B[:, keep]])
+            self.point = self._moved(B @ np.linalg.lstsq(B, self.point.values, rcond=None)[0])
+        metric = scipy.linalg.cho_factor(B.T @ (self._information() + A) @ B)
+        limits = np.array(self.point.system.filter.bounds)
+        limits[at] = [-_MOST, _MOST]
+        memory = SecantMemory(20)
+        for _ in range(_STEPS):
+            point = self.point
+            total = self._n * point.gradient + A @ point.values
+            out = np.where(total > 0.0, point.values <= limits[:, 0], point.values >= limits[:, 1])
+            g = B.T @ np.where(out, 0.0, total)
 
-def _moved(before: Problem, solution: Solution, problem: Problem, rank: int) -> Solution:
-    beta = before.design.to_beta(solution.gamma)
-    return als(problem, rank, Start("", gamma=problem.design.from_beta(beta), near=solution.cov))
+            def inverse(v: Array) -> Array:
+                return np.asarray(scipy.linalg.cho_solve(metric, v))
+
+            if g @ inverse(g) <= _TOL**2 * len(g):
+                return
+            direction = memory.direction(g, inverse)
+            if not self._line(B, A, direction, g, memory, limits):
+                break
+            self._steps += 1
+        if g @ inverse(g) > _AT_REST**2 * len(g):
+            self._status = "no descent in the law's values; lower gtol"
+
+    def _line(
+        self, B: Array, A: Array, direction: Array, g: Array, memory: SecantMemory, limits: Array
+    ) -> bool:
+        point, t, n = self.point, 1.0, self._n
+
+        def objective(at: Point) -> float:
+            return n * at.nll + 0.5 * float(at.values @ A @ at.values)
+
+        before = objective(point)
+        for _ in range(_SHORTER):
+            values = np.clip(point.values + t * (B @ direction), limits[:, 0], limits[:, 1])
+            trial = self._moved(values)
+            if objective(trial) <= before + _ROUNDING * max(1.0, abs(before)):
+                change = B.T @ (n * (trial.gradient - point.gradient) + A @ (values - point.values))
+                memory.push(t * direction, change, float(t * direction @ g))
+                self.point = trial
+                return True
+            t *= 0.25
+        return False
+
+    def _moved(self, values: Array) -> Point:
+        point = self.point
+        system = point.system.at(values)
+        return point_from(point.problem, point.solution, system, self._rank, self._floor)

@@ -23,7 +23,11 @@ from tests.core.systems import ring
 from tests.worked.law import SpatialErrors
 
 N, K = 40, 5
+# Without the pairs it takes more than twice as many.
+MOST_STEPS = 25
 TIGHT = ALSOptions(gtol=1e-9)
+# A bound that bites: it must not move with the values.
+FLOOR = ALSOptions(gtol=1e-9, d_floor=0.2)
 # Rows with holes have a Sigma-step that is not exact to more.
 HOLES = ALSOptions(gtol=1e-7)
 
@@ -44,6 +48,7 @@ def systems_of_laws():
     blocks, Y, z = sample()
     mask = np.random.default_rng(4).random((N, K)) > 0.15
     # More equations than rows, a rho for each.
+    short, short_Y, _ = sample(0, 14, 3)
     wide, wide_Y, _ = sample(1, 20, 24)
     both = Chain([AR.of(N, np.zeros(1), K), RowScale(z, K, np.zeros(1))])
     holes = Chain([AR.of(N, np.zeros(1), K, mask=mask), RowScale(z, K, np.zeros(1), mask=mask)])
@@ -53,6 +58,7 @@ def systems_of_laws():
         "scale": RawSystem(Y, blocks, RowScale(z, K, np.zeros(1)), TIGHT),
         "both": RawSystem(Y, blocks, both, TIGHT),
         "holes": RawSystem(np.where(mask, Y, np.nan), blocks, holes, HOLES, mask=mask),
+        "heywood": RawSystem(short_Y, short, AR.of(14, np.zeros(1), 3), FLOOR),
         "wide": RawSystem(wide_Y, wide, AR.of(20, np.zeros(24), 24), TIGHT),
         "spatial": RawSystem(Y, blocks, both, TIGHT, law=spatial),
     }
@@ -111,6 +117,15 @@ def test_the_profile_is_stationary_and_its_gradient_that_of_differences(fitted):
 
     expected = dense.differences(f, away[:m], 1e-4)
     np.testing.assert_allclose(found[:m], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_sample_with_a_heywood_case_is_one():
+    assert maximise(systems_of_laws()["heywood"], 1).found.best.at_bound.any()
+
+
+def test_pairs_of_steps_make_up_for_what_the_information_lacks():
+    """24 coefficients from 20 rows: half as many steps with them."""
+    assert maximise(systems_of_laws()["wide"], 1).steps <= MOST_STEPS
 
 
 def test_no_direction_is_lower(fitted):

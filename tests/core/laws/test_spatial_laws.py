@@ -232,6 +232,22 @@ def test_law_of_other_units_of_each_equation():
     np.testing.assert_allclose(moved, law.gradient(one.E, one.cov), atol=1e-7)
 
 
+def test_sigma_of_intervals_is_that_of_filtered_residuals():
+    """As the law of what is left has it, of rows that are filtered in full."""
+    X, Y = sample(0.5, 0.0)
+    left = CompleteErrors(K, N)
+    law = SpatialError(left, weights(), 0.5)
+    base = system(X, Y, binding=None).unfiltered().with_errors(law)
+    fit = als(base, 1)
+    B = np.eye(K) - 0.5 * weights().W.toarray()
+    found = base.interval_sigma(fit.E, fit.cov).to_dense()
+    own = left.interval_sigma(
+        fit.E @ B.T, fit.cov.inner, base.design.p, base.floor, 0.0, lambda: base.E_free @ B.T
+    )
+    inverse = np.linalg.inv(B)
+    np.testing.assert_allclose(found, inverse @ own.to_dense() @ inverse.T, rtol=1e-8)
+
+
 # -- units as rows --------------------------------------------------------------------------------
 
 

@@ -1,0 +1,116 @@
+"""Empirical Bayes of AR coefficients: the prior by brute force, and where the rounds end."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sm_alsgls.core.laws import shrunken_ar as module
+from sm_alsgls.core.laws.ar import AR
+from sm_alsgls.core.laws.chain import Chain
+from sm_alsgls.core.laws.maximise import maximise
+from sm_alsgls.core.laws.row_scale import RowScale
+from sm_alsgls.core.laws.shrunken_ar import GRID, shrunken, shrunken_ar, shrunken_from
+from sm_alsgls.core.options import ALSOptions
+from tests.core.laws.panels import panel
+
+# A sample of one rho that shows no differences.
+SAME = 1
+
+
+def test_the_prior_is_that_of_the_largest_marginal_likelihood():
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((6, 6))
+    V = 0.002 * (root @ root.T + np.eye(6))
+    y = 0.5 + rng.multivariate_normal(np.zeros(6), V + 0.02 * np.eye(6))
+    found, one = shrunken(y, V), np.ones(6)
+
+    def value(t2):
+        W = np.linalg.inv(V + t2 * np.eye(6))
+        mu = one @ W @ y / (one @ W @ one)
+        return stats.multivariate_normal(mu * one, V + t2 * np.eye(6)).logpdf(y)
+
+    assert found.variance == GRID[np.argmax([value(t2) for t2 in GRID])]
+    assert 0.0 < found.variance < GRID[-1]
+    W, eye = np.linalg.inv(V + found.variance * np.eye(6)), np.eye(6)
+    mu = one @ W @ y / (one @ W @ one)
+    np.testing.assert_allclose(found.mean, mu, rtol=1e-10)
+    np.testing.assert_allclose(found.values, mu + found.variance * W @ (y - mu), rtol=1e-10)
+    # The posterior's covariance, mu's estimation with it.
+    carry = one - found.variance * W @ one
+    expected = np.linalg.inv(np.linalg.inv(V) + eye / found.variance)
+    expected += np.outer(carry, carry) / (one @ W @ one)
+    np.testing.assert_allclose(found.cov, expected, rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize(("T", "K"), [(40, 6), (15, 25)])
+def test_the_rounds_end_where_nothing_moves(T, K):
+    rng = np.random.default_rng(1)
+    rho = rng.uniform(0.2, 0.9, K)
+    raw = panel(rng, AR.of(T, np.zeros(K), K), T, K, rho, ALSOptions(gtol=1e-8))
+    fit = shrunken_ar(raw, 1)
+    best = fit.found.best
+    assert best.converged
+    # What the fit says it is at, by dense algebra: information and gradient of all rows.
+    system, r = fit.system, best.nuisance.values
+    E = system.residuals(fit.problem.design, best.gamma)
+    P = np.linalg.inv(best.cov.to_dense())
+    U = np.concatenate([np.sqrt(1 - r**2) * E[:1], E[1:] - r * E[:-1]])
+    dU = np.concatenate([-r / np.sqrt(1 - r**2) * E[:1], -E[:-1]])
+    score = -(dU * (U @ P)).sum(axis=0) - r / (1 - r**2)
+    H = P * (E[:-1].T @ E[:-1]) + np.diag(2.0 * (r / (1 - r**2)) ** 2)
+    again = shrunken(r + np.linalg.solve(H, score), np.linalg.inv(H))
+    size = np.sqrt(np.diagonal(best.nuisance.cov))
+    assert np.max(np.abs(again.values - r) / size) < 1e-3
+    np.testing.assert_allclose(again.cov, best.nuisance.cov, rtol=1e-3, atol=1e-6)
+    assert fit.prior.variance == again.variance
+
+
+def test_where_equations_do_not_differ_there_is_one_rho():
+    rng = np.random.default_rng(SAME)
+    raw = panel(rng, AR.of(30, np.zeros(12), 12), 30, 12, 0.6)
+    fit = shrunken_ar(raw, 1)
+    assert fit.prior.variance == 0.0
+    common = panel(np.random.default_rng(SAME), AR.of(30, np.zeros(1), 12), 30, 12, 0.6)
+    expected = maximise(common, 1).found.best
+    values = fit.found.best.nuisance.values
+    np.testing.assert_allclose(values, expected.nuisance.values[0], atol=2e-3)  # in the first row
+    assert fit.found.best.nll == pytest.approx(expected.nll, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_values_are_nearer_than_those_of_the_maximum():
+    """Twenty panels of T = 20, 15 units: the mean square error of rho falls by a third at least."""
+    losses = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        rho = rng.uniform(0.5, 0.9, 15)
+        raw = panel(rng, AR.of(20, np.zeros(15), 15), 20, 15, rho)
+        fits = shrunken_ar(raw, 1), maximise(raw, 1)
+        losses.append([np.mean((f.found.best.nuisance.values - rho) ** 2) for f in fits])
+    mine, other = np.mean(losses, axis=0)
+    assert mine < 0.67 * other
+
+
+def test_beside_other_values_only_the_coefficients_are_shrunk():
+    rng = np.random.default_rng(5)
+    T, K = 40, 8
+    z = rng.standard_normal((T, 1))
+    law = Chain([AR.of(T, np.zeros(K), K), RowScale(z, K, np.zeros(1))])
+    raw = panel(rng, law, T, K, rng.uniform(0.3, 0.8, K), ALSOptions(gtol=1e-8))
+    fit = shrunken_ar(raw, 1, at=slice(0, K))
+    assert fit.found.best.converged
+    # delta is at its maximum, rho is not.
+    assert abs(fit.gradient[-1]) < 1e-4  # a thousandth of a standard error
+    assert np.abs(fit.gradient[:-1]).max() > 1e-3
+    moved = shrunken_from(fit, raw, 1, at=slice(0, K))
+    np.testing.assert_allclose(
+        moved.found.best.nuisance.values, fit.found.best.nuisance.values, atol=1e-4
+    )
+
+
+def test_rounds_that_do_not_end_say_so(monkeypatch):
+    monkeypatch.setattr(module, "_ROUNDS", 1)
+    rng = np.random.default_rng(6)
+    fit = shrunken_ar(panel(rng, AR.of(30, np.zeros(5), 5), 30, 5, 0.6), 1)
+    assert not fit.found.best.converged
+    assert "still moves" in fit.found.best.status
