@@ -470,3 +470,19 @@ class TestSpatial:
         assert (p[:, 0] > 0.001).all()
         # Fewer degrees of freedom: a smaller statistic.
         assert (p[:, 1] > p[:, 0]).all()
+
+
+class TestPanelLaws:
+    def test_laws_are_worth_their_while(self, load, capsys):
+        load("panel_laws").ar(3, 0, 30, 8, False)
+        out = capsys.readouterr().out
+        rmse = {line[:28].strip(): float(line[28:36]) for line in out.splitlines()[2:-1]}
+        assert rmse["low rank, AR each, J"] < 0.8 * rmse["PCSE"]
+        assert rmse["oracle"] < rmse["PCSE"]
+        assert "size " in out
+
+    def test_a_scale_is_found(self, load, capsys):
+        load("panel_laws").scale(3, 0, 60, 6, False)
+        out = capsys.readouterr().out
+        deltas = [line for line in out.splitlines() if line.startswith(("ML", "leverage"))][-2:]
+        assert all(float(line[28:36]) < 0.3 for line in deltas)

@@ -27,6 +27,14 @@ fit("each power ar", g, weights = varComb(each, varPower(form = ~ value)),
 holes <- g[!(g$year %in% c(1938, 1939, 1947)), ]
 holes <- holes[!(holes$firm == 3 & holes$year == 1942) & !(holes$firm == 7 & holes$year < 1937), ]
 fit("each car holes", holes, weights = each, correlation = corCAR1(form = ~ year | firm), extra = phi)
+for (firm in c(1, 4)) {
+  m <- gls(inv ~ value + capital, g[g$firm == firm, ], correlation = corAR1(form = ~ year),
+           method = "REML", control = control)
+  say(paste("reml", firm), NA, coef(m), phi(m))
+}
+m <- gls(inv ~ value + capital, g, weights = varPower(form = ~ value), method = "REML",
+         control = control)
+say("reml harvey", NA, coef(m), power(m))
 m <- lme(inv ~ value + capital, random = ~ 1 | firm, data = g, method = "ML",
          control = lmeControl(tolerance = 1e-12, msTol = 1e-12, msMaxIter = 500))
 say("random effects", logLik(m)[1], fixef(m))

@@ -20,11 +20,11 @@ from typing import cast
 import numpy as np
 
 from sm_alsgls.core.errors.nuisance import Nuisance
-from sm_alsgls.core.laws.maximise import LawFit
+from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.point import point_from
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.rows_of_design import leverages
-from sm_alsgls.core.maximise.als import als
-from sm_alsgls.core.maximise.solution import Solution, Start
+from sm_alsgls.core.maximise.solution import Solution
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import ShapeError
 
@@ -87,6 +87,7 @@ class _Regression:
         self._fit, self._rank, self._z = fit, rank, z[:, 0]
         self.system, self.problem = fit.system, fit.problem
         self.solution: Solution = fit.found.best
+        self._gradient = fit.gradient
 
     def run(self) -> LawFit:
         fit, K = self._fit, self.problem.K
@@ -112,12 +113,17 @@ class _Regression:
 
     def _left(self, values: Array) -> Array:
         """The equation's left-hand side at (beta, Sigma) of these values."""
-        system = self.system.at(values)
-        problem = system.problem(compress=False).with_floor(self._fit.problem.floor)
-        beta = self.problem.design.to_beta(self.solution.gamma)
-        start = Start("", gamma=problem.design.from_beta(beta), near=self.solution.cov)
-        solution = als(problem, self._rank, start)
-        self.system, self.problem, self.solution = system, problem, solution
+        at = point_from(
+            self.problem,
+            self.solution,
+            self.system.at(values),
+            self._rank,
+            self._fit.problem.floor,
+            compress=False,
+        )
+        self.system, self.problem, self.solution = at.system, at.problem, at.solution
+        self._gradient = at.gradient
+        problem, solution = at.problem, at.solution
         q = np.einsum("nk,nk->n", solution.E, solution.cov.solve(solution.E))
         y = q / (problem.K - leverages(problem, solution.cov))
         return self._z.T @ (y / y.mean() - 1.0)
@@ -142,7 +148,5 @@ class _Regression:
         )
         if status:
             best = replace(best, converged=False, status=status)
-        E = system.residuals(problem.design, solution.gamma)
-        W = problem.observed(solution.cov).solve(solution.E)
-        gradient = system.filter.gradient(E, solution.E, W)
-        return LawFit(replace(self._fit.found, best=best), system, problem, gradient, steps)
+        found = replace(self._fit.found, best=best)
+        return LawFit(found, system, problem, self._gradient, steps)

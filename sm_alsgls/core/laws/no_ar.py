@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sm_alsgls.core.laws.maximise import LawFit
+from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.rows_of_design import coordinate_products
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.design.restricted import Restrictions
-from sm_alsgls.core.laws.maximise import LawFit
+from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread

@@ -13,6 +13,8 @@ from sm_alsgls.core.laws.no_scale import no_scale
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.rows_of_design import coordinate_products, leverages
+from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.residuals.pooled_serial import pooled_serial
 from sm_alsgls.covariance import LowRankDiag
@@ -77,7 +79,7 @@ def test_the_equation_of_delta_is_solved(m):
     def left(values):
         system = raw.at(values)
         problem = system.problem(compress=False)
-        inner = module.als(problem, 1, module.Start(near=best.cov))
+        inner = als(problem, 1, Start(near=best.cov))
         X = stacked(module.replace(raw, raw=system.filter.blocks(raw.raw)), False)
         P = np.linalg.inv(inner.cov.to_dense())
         V = np.linalg.inv(np.einsum("njp,jk,nkq->pq", X, P, X))

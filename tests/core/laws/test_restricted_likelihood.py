@@ -1,0 +1,113 @@
+"""Restricted likelihood: nlme's REML, the criterion itself, and what is left of the bias."""
+
+import numpy as np
+import pytest
+
+from sm_alsgls.core.errors.equal_variances import equal_variances
+from sm_alsgls.core.laws import restricted_likelihood as module
+from sm_alsgls.core.laws.ar import AR
+from sm_alsgls.core.laws.chain import Chain
+from sm_alsgls.core.laws.maximise import maximise
+from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.laws.restricted_likelihood import restricted_likelihood
+from sm_alsgls.core.laws.row_scale import RowScale
+from sm_alsgls.core.maximise.als import als
+from sm_alsgls.core.maximise.solution import Start
+from sm_alsgls.core.options import ALSOptions
+from tests.core.laws import dense
+from tests.core.laws.grunfeld import blocks, grunfeld, references
+from tests.core.laws.panels import panel
+from tests.core.laws.test_reference import N, fitted, log_value
+
+TIGHT = ALSOptions(gtol=1e-9)
+
+
+@pytest.mark.parametrize("firm", [1, 4])
+def test_one_equation_is_nlmes_reml(firm):
+    Y, X = grunfeld()[0][:, [firm - 1]], [blocks()[firm - 1]]
+    ml = maximise(RawSystem(Y, X, AR.of(N, np.zeros(1), 1), TIGHT), 0)
+    best = restricted_likelihood(ml, 0).found.best
+    assert best.converged
+    # Differences of log|H|: thousandths of the standard error of .22.
+    assert best.nuisance.values[0] == pytest.approx(references()[f"reml {firm}"]["phi"], abs=2e-4)
+    assert abs(best.nuisance.values[0] - ml.found.best.nuisance.values[0]) > 0.05
+
+
+def test_one_variance_for_all_is_nlmes_reml():
+    ml = fitted(equal_variances, log_value())
+    fit, expected = restricted_likelihood(ml, 0), references()["reml harvey"]
+    assert 0.5 * fit.found.best.nuisance.values[0] == pytest.approx(expected["power"], abs=1e-6)
+    b = fit.problem.design.to_params(fit.found.best.gamma)
+    np.testing.assert_allclose(b, [expected[k] for k in ("const", "value", "capital")], rtol=1e-5)
+
+
+def test_the_criterion_has_no_slope_by_brute_force():
+    """psi + log|X'T'(P x I)TX| / 2N of both laws together, everything estimated again."""
+    rng = np.random.default_rng(0)
+    T, k = 18, 4
+    z = rng.standard_normal((T, 1))
+    law = Chain([AR.of(T, np.zeros(1), k), RowScale(z, k, np.zeros(1))])
+    raw = panel(rng, law, T, k, 0.5, TIGHT, own_constants=True)
+    ml = maximise(raw, 1)
+    fit = restricted_likelihood(ml, 1)
+    best = fit.found.best
+
+    def criterion(values):
+        system = raw.at(values)
+        problem = system.problem(compress=False).with_floor(ml.problem.floor)
+        inner = als(problem, 1, Start(near=best.cov))
+        P = np.linalg.inv(inner.cov.to_dense())
+        # Parameters: the slope, then the constants.
+        X = np.zeros((T, k, 1 + k))
+        for j, B in enumerate(system.filter.blocks(raw.raw)):
+            X[:, j, 0], X[:, j, 1 + j] = B[:, 1], B[:, 0]
+        H = np.einsum("tjp,jl,tlq->pq", X, P, X)
+        return T * (inner.nll - system.beside) + 0.5 * np.linalg.slogdet(H)[1]
+
+    values, size = best.nuisance.values, np.sqrt(np.diagonal(best.nuisance.cov))
+    slope = dense.differences(criterion, values, 1e-3) * size
+    assert np.abs(slope).max() < 2e-3
+    assert (
+        np.abs(dense.differences(criterion, ml.found.best.nuisance.values, 1e-3) * size).max() > 0.1
+    )
+    # Its curvature in each direction is the inverse covariance's.
+    inverse = np.linalg.inv(best.nuisance.cov)
+    for i, h in enumerate(0.1 * size):
+        step = h * (np.arange(2) == i)
+        sides = criterion(values + step) - 2.0 * criterion(values) + criterion(values - step)
+        assert sides / h**2 == pytest.approx(inverse[i, i], rel=0.02)  # differences
+    # (beta, Sigma) are those given the values, and the likelihood is theirs.
+    assert best.nll == pytest.approx(
+        als(fit.problem, 1, Start(near=best.cov)).nll - fit.system.beside, abs=1e-9
+    )
+    assert best.nll > ml.found.best.nll
+
+
+@pytest.mark.slow
+def test_a_common_rho_beside_constants_of_each_unit_is_not_biased():
+    """30 panels of T = 15, 20 units: ML is .15 too low, ten times its standard error."""
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng([1, seed])
+        ml = maximise(panel(rng, AR.of(15, np.zeros(1), 20), 15, 20, 0.6, own_constants=True), 1)
+        both = ml.found.best.nuisance, restricted_likelihood(ml, 1).found.best.nuisance
+        found.append([b.values[0] - 0.6 for b in both])
+    other, mine = np.mean(found, axis=0)
+    se = np.std(found, axis=0) / 30**0.5
+    assert abs(mine) < 3.0 * se[1]
+    assert other < -6.0 * se[0]
+
+
+def test_what_has_no_maximum_says_so(monkeypatch):
+    rng = np.random.default_rng(3)
+    raw = panel(rng, AR.of(30, np.zeros(1), 4), 30, 4, 0.5)
+    ml = maximise(raw, 1)
+    monkeypatch.setattr(module, "_STEPS", 1)
+    best = restricted_likelihood(ml, 1).found.best
+    assert not best.converged
+    assert "restricted likelihood has no maximum" in best.status
+    # On a bound there is no covariance to begin with.
+    Y = 1.05 ** np.arange(300)[:, None] * (1.0 + 1e-3 * rng.standard_normal((300, 3)))
+    X = [rng.standard_normal((300, 1)) for _ in range(3)]
+    on = maximise(RawSystem(Y, X, AR.of(300, np.zeros(1), 3), TIGHT), 0)
+    assert not restricted_likelihood(on, 0).found.best.converged
