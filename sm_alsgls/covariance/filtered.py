@@ -29,6 +29,8 @@ from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError, System
 
 #: A sparse array of SciPy, whose stubs know too many kinds of them.
 Sparse: TypeAlias = Any
+# Share of a sum below which a difference from it is worked out anew.
+_CANCELLED = 1e-4
 
 
 class Filtered:
@@ -71,6 +73,12 @@ class Filtered:
             self._lu: Sparse = scipy.sparse.linalg.splu(matrix)
         except RuntimeError as error:
             raise SystemInputError(f"the filter of the errors has no inverse ({error})") from None
+
+    def over(self, inner: Covariance) -> Self:
+        """The same filter, factorised already, over another S of K equations."""
+        again = object.__new__(type(self))
+        again.inner, again.filter, again._lu = inner, self.filter, self._lu
+        return again
 
     def __repr__(self) -> str:
         return f"Filtered({self.inner!r})"
@@ -149,11 +157,26 @@ class Filtered:
 
     def precision_diag(self) -> Array:
         """Diagonal of A' S^-1 A, (K,): that of S^-1 weighted, less what pairs take off."""
-        A = self.filter
-        out = np.empty(self.K)
-        # Columns of A by the dozen: a_k' S^-1 a_k.
-        for start in range(0, self.K, 64):
-            columns = A[:, start : start + 64].toarray().T
+        low = self.inner.low_rank
+        if low is None:
+            return self._products(np.arange(self.K))
+        # S^-1 = D^-1 - (S^-1 F) C (S^-1 F)', C = I + F'D^-1 F.
+        F, d = low.loadings, low.uniquenesses
+        C = np.eye(F.shape[1]) + F.T @ (F / d[:, None])
+        taken = np.asarray(self.filter.T @ low.solve(F.T).T)
+        own = np.asarray(self.filter.power(2).T @ (1.0 / d))
+        out = own - np.einsum("kr,rs,ks->k", taken, C, taken)
+        # Where the difference has lost its digits.
+        lost = np.flatnonzero(out < _CANCELLED * own)
+        if len(lost):
+            out[lost] = self._products(lost)
+        return out
+
+    def _products(self, equations: npt.NDArray[np.intp]) -> Array:
+        """a_k' S^-1 a_k of some columns of A, by the dozen."""
+        out = np.empty(len(equations))
+        for start in range(0, len(equations), 64):
+            columns = self.filter[:, equations[start : start + 64]].toarray().T
             out[start : start + 64] = np.einsum("kj,kj->k", columns, self.inner.solve(columns))
         return out
 

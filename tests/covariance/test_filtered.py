@@ -65,3 +65,22 @@ def test_marginal_is_that_part_of_sigma():
         at = np.arange(5)[idx]
         part = cov.marginal(idx).to_dense()
         np.testing.assert_allclose(part, cov.to_dense()[np.ix_(at, at)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("d", [1.0, 1e-9])
+def test_diagonal_of_the_precision_also_where_a_variance_is_nearly_none(d):
+    rng = np.random.default_rng(0)
+    A = np.eye(5) - 0.4 * rng.random((5, 5))
+    F = rng.standard_normal((5, 1))
+    own = np.array([1.0, d, 1.0, 2.0, 1.0])
+    cov = Filtered(LowRankDiag.from_factors(F, own), A)
+    expected = np.diag(A.T @ np.linalg.inv(F @ F.T + np.diag(own)) @ A)
+    np.testing.assert_allclose(cov.precision_diag(), expected, rtol=1e-6)
+
+
+def test_over_another_covariance():
+    A = np.eye(3) - 0.4 * ring(3)
+    first = Filtered(LowRankDiag.diagonal([1.0, 2.0, 3.0]), A)
+    inner = LowRankDiag.from_factors(np.ones((3, 1)), [1.0, 1.0, 2.0])
+    np.testing.assert_allclose(first.over(inner).to_dense(), Filtered(inner, A).to_dense())
+    np.testing.assert_allclose(first.to_dense(), Filtered(first.inner, A).to_dense())

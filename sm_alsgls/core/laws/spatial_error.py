@@ -18,6 +18,7 @@ be each equation's own or common. Every row needs all of its equations.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,7 @@ from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights, inside
 from sm_alsgls.core.second_order.curvature import Curvature
 from sm_alsgls.core.second_order.stationarity import Stationarity
+from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.filtered import Filtered
 from sm_alsgls.exceptions import OptionError, ShapeError
@@ -134,7 +136,12 @@ class SpatialError:
         return np.asfortranarray(self.weights.filtered(E, self.lam))
 
     def _whole(self, left: Covariance) -> Filtered:
-        return Filtered(left, self.weights.filter(self.lam))
+        return self._filter.over(left)
+
+    @cached_property
+    def _filter(self) -> Filtered:
+        """The filter, factorised once for all Sigmas."""
+        return Filtered(LowRankDiag.diagonal(np.ones(self.K)), self.weights.filter(self.lam))
 
     def parameters(self, rank: int) -> int:
         """One more than those of what is left."""
