@@ -67,7 +67,7 @@ def test_marginal_is_that_part_of_sigma():
         np.testing.assert_allclose(part, cov.to_dense()[np.ix_(at, at)], rtol=1e-12)
 
 
-@pytest.mark.parametrize("d", [1.0, 1e-9])
+@pytest.mark.parametrize("d", [1.0, 1e-9, 1e-13])
 def test_diagonal_of_the_precision_also_where_a_variance_is_nearly_none(d):
     rng = np.random.default_rng(0)
     A = np.eye(5) - 0.4 * rng.random((5, 5))
