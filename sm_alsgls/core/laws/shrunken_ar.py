@@ -1,8 +1,9 @@
 """AR coefficients of many equations, drawn to their mean by empirical Bayes.
 
 Estimates of K coefficients from T rows each are noisy (standard errors of T^-1/2), and what they
-miss shows in the slopes. With P = Sigma^-1 and residuals e, the information in rho at given (beta,
-Sigma) is H = P o (e_-1' e_-1), and V = H^-1 the covariance of the maximum rho_ML. Taking
+miss shows in the slopes. With P = Sigma^-1 and L the residuals of the rows before, the information
+in rho at given (beta, Sigma) is H = P o L'L, and V = H^-1 the covariance of the maximum rho_ML.
+Taking
 
     rho_j ~ N(mu, t2),    rho_ML | rho ~ N(rho, V),    W = (V + t2 I)^-1,
 
