@@ -100,15 +100,18 @@ def test_equations_are_counted_by_holm():
     assert "rejects in 0 of 6" in res.diagnostics().table.found[OVER]
 
 
+DRAWS = 50
+
+
 @pytest.mark.slow
 def test_clean_systems_are_left_alone():
     looks = {OVER: 0, SYSTEM: 0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for seed in range(100):
+        for seed in range(DRAWS):
             table = fitted(*draw(seed, N=120)).diagnostics().table
             for name in looks:
                 looks[name] += table.verdict[name] == "look"
-    # Two tests at 5 % behind the first; 100 draws.
-    assert looks[OVER] <= stats.binom.ppf(0.999, 100, 0.1)
-    assert looks[SYSTEM] <= stats.binom.ppf(0.999, 100, 0.06)
+    # Two tests at 5 % behind the first.
+    assert looks[OVER] <= stats.binom.ppf(0.999, DRAWS, 0.1)
+    assert looks[SYSTEM] <= stats.binom.ppf(0.999, DRAWS, 0.06)
