@@ -39,9 +39,11 @@ def endogenous(blocks: Sequence[Array], instruments: Sequence[Array]) -> list[Ar
     for j, Z in enumerate(instruments):
         users.setdefault(id(Z), []).append(j)
     out: dict[int, Array] = {}
-    first = [equations[0] for equations in users.values()]
+    # Equal shapes in a row: their bases are made together.
+    alike = sorted(users.values(), key=lambda equations: instruments[equations[0]].shape[1])
+    first = [equations[0] for equations in alike]
     made = bases_of([instruments[j] for j in first], first)
-    for equations, basis in zip(users.values(), made, strict=True):
+    for equations, basis in zip(alike, made, strict=True):
         Z = instruments[equations[0]]
         known: dict[int, Array] = {}
         for j in equations:
