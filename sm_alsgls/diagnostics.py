@@ -33,7 +33,7 @@ from sm_alsgls.exceptions import InsufficientRowsError, NotApplicableError, Opti
 from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.factors import factors
-from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.in_sample import used_fitted
 from sm_alsgls.results.outcome import CovarianceTest
 
 __all__ = ["CovarianceTest", "diagonality_test", "rank_test", "sufficiency_test"]
@@ -448,7 +448,7 @@ def _draws(
 ) -> Callable[[np.random.Generator], float]:
     """The statistic of a system drawn from the null: diagonal (rank 0), or the fitted one."""
     sample, problem = estimate.sample, estimate.sample.problem
-    fitted = sample.cells.used(estimate.model.endog) - used_residuals(estimate)
+    fitted = used_fitted(estimate)
     # Compressed rows know the responses they were made from.
     design = sample.whole_design
 
@@ -457,7 +457,7 @@ def _draws(
             # Pivotal: neither coefficients nor variances matter.
             Y = rng.standard_normal(fitted.shape)
         else:
-            Y = fitted + estimate.sigma.sample(rng, len(fitted))
+            Y = fitted + estimate.row_sigma.sample(rng, len(fitted))
         return statistic(problem.with_responses(Y, design))
 
     return draw
@@ -466,7 +466,7 @@ def _draws(
 def _all_rows(estimate: Estimate) -> Problem:
     """The system on the rows of its data, not on compressed ones."""
     sample = estimate.sample
-    Y, problem = sample.cells.used(estimate.model.endog), sample.problem
+    Y, problem = sample.responses, sample.problem
     return problem.with_responses(Y, sample.whole_design)
 
 

@@ -91,7 +91,7 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
             "no regressor differs between the equations, so nothing tells factors that move with "
             "regressors from factors that do not"
         )
-    sigma = estimate.sigma
+    sigma = estimate.row_sigma
     E = used_residuals(estimate)
     PF = sigma.solve(F.T).T
     score = means.T @ (E @ PF)

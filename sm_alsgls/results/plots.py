@@ -47,7 +47,7 @@ from sm_alsgls.results.factors import (
     need_factors,
     rotated_loadings,
 )
-from sm_alsgls.results.in_sample import residuals
+from sm_alsgls.results.in_sample import innovations, residuals
 from sm_alsgls.results.new_rows import rows_of_equation
 from sm_alsgls.results.prediction import prediction
 from sm_alsgls.results.selection import equation as named
@@ -101,7 +101,7 @@ def plot_scree(estimate: Estimate, ax: Any = None) -> Any:
     The dashed line is (1 + (K/N)^1/2)^2, the limit of the largest one if errors were
     independent (Marchenko and Pastur 1967). Missing cells count as zeros.
     """
-    E = residuals(estimate)
+    E = _seen(estimate)
     E = np.where(np.isfinite(E), E, 0.0)
     values = leading_eigenvalues(E, float(len(E)), min(_MOST_EIGENVALUES, *E.shape))
     edge = (1.0 + np.sqrt(E.shape[1] / E.shape[0])) ** 2
@@ -143,6 +143,12 @@ def plot_loadings(
     )
 
 
+def _seen(estimate: Estimate) -> np.ndarray:
+    """Residuals (N, K) of covariance Sigma, NaN in missing cells."""
+    E = residuals(estimate)
+    return E if estimate.laws is None else np.where(np.isnan(E), np.nan, innovations(estimate))
+
+
 def plot_residual_correlation(estimate: Estimate, order: str = "loadings", ax: Any = None) -> Any:
     """Correlations of residuals (below the diagonal), and what factors leave of them (above).
 
@@ -164,7 +170,7 @@ def plot_residual_correlation(estimate: Estimate, order: str = "loadings", ax: A
         at, owner = by_factor(rotate(L, "varimax").loadings)
     names = [estimate.equations[j] for j in at]
     owners = [f"varimax{i}" for i in range(1, estimate.rank + 1)]
-    return residual_correlation(residuals(estimate)[:, at], L[at], names, owner, owners, ax)
+    return residual_correlation(_seen(estimate)[:, at], L[at], names, owner, owners, ax)
 
 
 def plot_coefficients(

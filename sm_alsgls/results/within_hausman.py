@@ -81,7 +81,7 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
     def within(M: np.ndarray) -> np.ndarray:
         return there * (M - (M.sum(axis=1, keepdims=True) / T))
 
-    sigma = estimate.sigma
+    sigma = estimate.row_sigma
     columns = [design.fitted(e) for e in np.eye(design.P)]
     seen = problem.observed(sigma)
     moved = np.stack([within(M) for M in columns])

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.laws.raw_system import Graded, RawSystem, graded
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.covariance.base import Covariance
 
 Array = np.ndarray
 
@@ -44,3 +45,14 @@ class LawFit:
     gradient: Array
     steps: int
     slopes: Array | None = field(default=None, kw_only=True)
+
+    @property
+    def graded(self) -> Graded | None:
+        """The law of the errors that filters leave, where it has parameters of its own."""
+        return graded(self.problem.errors)
+
+    @property
+    def sigma(self) -> Covariance:
+        """Of the innovations, which nothing is left to be taken out of."""
+        cov = self.found.best.cov
+        return cov if self.graded is None else self.graded.left_of(cov)

@@ -47,6 +47,14 @@ class Graded(Errors, Protocol):
         """d NLL per row / d values, the log-Jacobian with it, at residuals E (n, K) and Sigma."""
         ...
 
+    def filtered(self, E: Array) -> Array:
+        """Residuals (n, K) as what is left of them, of covariance ``left_of(cov)``."""
+        ...
+
+    def left_of(self, cov: Covariance) -> Covariance:
+        """The covariance of what is left, of one that this law made."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class RawSystem:
@@ -164,6 +172,11 @@ class RawSystem:
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
         return E if self.mask is None else np.where(self.mask, E, 0.0)
+
+
+def graded(errors: Errors) -> Graded | None:
+    """The law itself, where it has parameters of its own."""
+    return cast(Graded, errors) if len(own_parameters(errors).values) else None
 
 
 def own_parameters(errors: Errors) -> Nuisance:
