@@ -234,6 +234,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             heterogeneous=own,
             mundlak=mundlak,
             ordered=not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL, FULL),
+            alone=spatial_error is not None or spatial_lag is not None,
         )
         self.layout: PanelLayout = wide.layout
         self._response = built.specs[0].formula.partition("~")[0].strip() if built.specs else "y"

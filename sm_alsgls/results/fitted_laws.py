@@ -93,12 +93,11 @@ class FittedLaws:
 def refused(laws: ErrorLaws | FittedLaws) -> dict[str, str]:
     """Covariance types that laws leave undefined, and why."""
     out = {
-        "pcse": "cov_type='pcse' is of least squares, and the laws of the errors weight rows; fit "
-        "without them",
+        "pcse": "it is of least squares, and the laws of the errors weight rows; fit without them",
     }
     if laws.error is not None and not laws.over_rows:
         out["KH"] = (
-            "cov_type='KH' corrects for the estimation of factors alone, and these errors reach "
+            "it corrects for the estimation of factors alone, and these errors reach "
             "neighbours as well"
         )
     return out
