@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.border.arguments import came, choice, flag
 from sm_alsgls.border.frames import to_pandas
 from sm_alsgls.border.labels import shown
 from sm_alsgls.border.neighbours import neighbours
-from sm_alsgls.border.numbers import numbers
+from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.laws.gaps import gaps_of
 from sm_alsgls.data.error_laws import COMMON, EACH, ErrorLaws
@@ -163,7 +163,9 @@ def _row_scale(value: Any, rows: Provenance) -> tuple[np.ndarray, tuple[str, ...
 def _per_row(value: Any, source: Provenance) -> pd.DataFrame:
     """One value for each row of the system, column by column."""
     found = source.per_row(
-        value, "row_scale", "cell_scale= is of variables that differ between cells of a row"
+        _some(value, "row_scale"),
+        "row_scale",
+        "cell_scale= is of variables that differ between cells of a row",
     )
     columns = {
         f"z{i + 1}" if one.name is None else str(one.name): numbers(one, "row_scale")
@@ -172,9 +174,23 @@ def _per_row(value: Any, source: Provenance) -> pd.DataFrame:
     return pd.DataFrame(columns, index=source.index)
 
 
+def _some(value: Any, argument: str) -> Any:
+    """A value that holds columns, or names some."""
+    made = to_pandas(value, argument)
+    if depth(made) == 0 and not isinstance(made, str):
+        raise OptionError(
+            f"{argument} must be a formula, '~ z', columns of the data, or their values, got "
+            f"{came(value)}"
+        )
+    sizes = made.shape if isinstance(made, (pd.DataFrame, np.ndarray)) else (1,)
+    if 0 in sizes or (isinstance(made, (list, tuple, dict)) and not made):
+        raise ShapeError(f"{argument} holds nothing; leave it out, or give it a column")
+    return made
+
+
 def _per_cell(value: Any, source: Provenance) -> _Cells:
     """One value for each cell of a long panel."""
-    value = to_pandas(value, "cell_scale")
+    value = _some(value, "cell_scale")
     parts = value if isinstance(value, pd.DataFrame) else None
     names = [f"z{i + 1}" for i in range(8)] if parts is None else list(map(str, parts.columns))
     if isinstance(value, str):
@@ -196,7 +212,7 @@ def _cell_scale(value: Any, system: System, rows: Provenance) -> tuple[np.ndarra
         if rows.rows is not None and rows.rows.ndim == 1 and len(z) == len(rows.given):
             z = z[rows.rows]  # rows without a cell were left out
     else:
-        value = to_pandas(value, "cell_scale")
+        value = _some(value, "cell_scale")
         if isinstance(value, pd.DataFrame):
             missing = [name for name in system.names if name not in value.columns]
             if missing:
