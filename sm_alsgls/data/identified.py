@@ -126,14 +126,14 @@ def check_no_response(
     ------
     InstrumentError
     """
-    responses = [Y[:, j : j + 1] for j in range(len(names))]
-    shared = shared_columns(responses, instruments)
-    for j, is_one in enumerate(shared.left):
-        if is_one[0]:
-            own = columns[j][int(np.argmax(shared.right[j]))]
+    first = Y[0].tolist()
+    at = [j for j, Z in enumerate(instruments) if first[j] in Z[0].tolist()]
+    shared = shared_columns([Y[:, [j]] for j in at], [instruments[j] for j in at])
+    for j, (is_one,), among in zip(at, *shared, strict=True):
+        if is_one:
             raise InstrumentError(
-                f"equation {names[j]!r}: its instrument {own!r} is its own response, which "
-                "moves with its error; take it out of the instruments"
+                f"equation {names[j]!r}: its instrument {columns[j][int(np.argmax(among))]!r} is "
+                "its own response, which moves with its error; take it out of the instruments"
             )
 
 

@@ -301,8 +301,10 @@ def _ones(X: np.ndarray) -> tuple[bool, ...]:
         return (False,) * X.shape[1]
     ends = zip(X[0].tolist(), X[-1].tolist(), strict=True)
     return tuple(
-        first == last == 1.0 and bool((X[:, i] == 1.0).all())
-        for i, (first, last) in enumerate(ends)
+        [
+            first == last == 1.0 and int(np.count_nonzero(X[:, i] == 1.0)) == len(X)
+            for i, (first, last) in enumerate(ends)
+        ]
     )
 
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls.border import held
+from sm_alsgls.data.identified import kinds
 from sm_alsgls.data.instrumented import read_instrumented
+from sm_alsgls.data.read import read_designs
 from sm_alsgls.exceptions import (
     DataChangedError,
     DegenerateResponseError,
@@ -90,6 +92,19 @@ def test_rows_carry_the_products_with_instruments(data):
         np.testing.assert_allclose(Z.T @ rows.Y, z.T @ system.Y, rtol=1e-10, atol=1e-10)
 
 
+def test_constants_without_names_are_columns_of_ones(data):
+    """Each equation's own: one in the ends only is none, the second is numbered."""
+    ones, x = np.ones(N), data["x"].to_numpy()
+    ends = np.r_[1.0, x[1:-1], 1.0]
+    almost = ones.copy()
+    almost[7] = 1.0 + 2**-52
+    exog = [np.column_stack(parts) for parts in ([ends, ones], [ones, ends], [x, ones], [almost])]
+    made = read_designs(exog, "exog", list("abcd"), N, None)
+    assert made.columns == [["x1", "const"], ["const", "x1"], ["x1", "const"], ["x1"]]
+    twice = read_designs([np.column_stack([ones, ones, x])], "exog", ["a"], N, None, letter="z")
+    assert twice.columns == [["const", "z1", "z2"]]
+
+
 def test_columns_without_names_are_numbered(data):
     endog, exog, instruments = ([one[k].to_numpy() for k in ("y", "w")] for one in parts(data))
     system = read_instrumented(np.column_stack(endog), exog, instruments)
@@ -126,6 +141,25 @@ def test_an_endogenous_regressor_is_that_far_from_zero(data):
     system = read_instrumented(data["y"], exog, Z)
     assert system.endogenous_names == {"y": ["p"]}
     assert system.free_design(system.rows).exogenous[0].tolist() == [True, True, False]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 8))
+def test_kinds_are_those_of_each_equation_alone(seed, K):
+    """Also where equations share regressors, instruments, both or neither."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((N, 6))
+    designs = [z[:, rng.permutation(6)[: rng.integers(1, 6)]] for _ in range(3)]
+    inside = np.column_stack([z.sum(axis=1), z[:, 0] - z[:, 1], np.zeros(N), z[:, 2]])
+    pool = np.hstack([z, inside, rng.standard_normal((N, 2))])
+    regressors = [pool[:, rng.permutation(12)[: rng.integers(1, 5)]] for _ in range(3)]
+    blocks = [regressors[i] for i in rng.integers(0, 3, K)]
+    instruments = [designs[i] for i in rng.integers(0, 3, K)]
+    made = kinds(blocks, instruments)
+    for X, Z, endogenous, excluded in zip(blocks, instruments, *made, strict=True):
+        left = X - Z @ np.linalg.lstsq(Z, X, rcond=None)[0]
+        assert endogenous.tolist() == (np.linalg.norm(left, axis=0) > 1e-9).tolist()
+        assert excluded.tolist() == [not any((column == x).all() for x in X.T) for column in Z.T]
 
 
 # ---- labels -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sm_alsgls.core.design.apart import Place, apart
 from sm_alsgls.core.design.bases import bases
 
 Array = np.ndarray
@@ -21,9 +22,6 @@ _LEFT = 1e-11
 _ROUNDED = 8 * np.finfo(float).eps
 # Bytes of designs of one shape that are looked at together.
 _BYTES = 2**20
-
-#: Number of a block, and of a column of it.
-Place = tuple[int, int]
 
 
 class Shared(NamedTuple):
@@ -58,7 +56,7 @@ def shared_columns(left: Sequence[Array], right: Sequence[Array]) -> Shared:
         for start in range(0, len(equations), at_once):
             some = equations[start : start + at_once]
             X, Z = [left[j] for j in some], [right[j] for j in some]
-            same = (_stack(X, rows)[..., None] == _stack(Z, rows)[..., None, :]).all(axis=1)
+            same = (_stack(X, rows)[..., None] == _stack(Z, rows)[..., None, :]).all(axis=0)
             _confirm(same, X, Z)
             made = zip(same.any(axis=2), same.any(axis=1), strict=True)
             found.update(zip([pairs[j] for j in some], made, strict=True))
@@ -67,14 +65,15 @@ def shared_columns(left: Sequence[Array], right: Sequence[Array]) -> Shared:
 
 
 def _stack(blocks: list[Array], rows: slice) -> Array:
-    """Some rows of m blocks of one shape, (m, n, p)."""
-    return np.concatenate([X[rows] for X in blocks]).reshape(len(blocks), -1, blocks[0].shape[1])
+    """Some rows of m blocks of one shape, (n, m, p)."""
+    some = np.concatenate([X[rows] for X in blocks])
+    return some.reshape(len(blocks), -1, some.shape[1]).swapaxes(0, 1)
 
 
 def _confirm(same: Array, left: list[Array], right: list[Array]) -> None:
     """Take from ``same`` (m, p, q) the columns that do not agree in all rows."""
     agree = np.argwhere(same)
-    at_once = max(1, _BYTES // (16 * len(left[0]) or 1))
+    at_once = max(1, _BYTES // (32 * len(left[0]) or 1))
     for start in range(0, len(agree), at_once):
         some = agree[start : start + at_once]
         X, Z = (
@@ -174,6 +173,8 @@ def spanned_columns(
 ) -> Iterator[tuple[Place, bool]]:
     """Which columns of some blocks lie in the spans of designs, as many at a time as are alike.
 
+    A basis is made of the designs only that are not `apart`.
+
     Parameters
     ----------
     blocks : sequence of ndarray
@@ -195,15 +196,21 @@ def spanned_columns(
     DependentColumnsError, TinyColumnsError
         They carry a number of ``equations``.
     """
-    for places, basis in bases_of(designs, equations):
+    clear = apart(blocks, designs, asked)
+    for place in np.flatnonzero(clear).tolist():
+        yield from ((column, False) for column in asked[place])
+    rest = np.flatnonzero(~clear).tolist()
+    made = bases_of([designs[place] for place in rest], [equations[place] for place in rest])
+    for places, basis in made:
         m, _, N = basis.rows.shape
-        counts = np.array([len(asked[place]) for place in places])
+        open_ = [asked[rest[place]] for place in places]
+        counts = np.array([len(columns) for columns in open_])
         for c in np.unique(counts[counts > 0]).tolist():
             some = np.flatnonzero(counts == c)
             W = basis if len(some) == m else Basis(basis.rows[some], basis.conditions[some])
             at_once = max(1, _BYTES // (8 * N * len(some)))
             for start in range(0, c, at_once):
-                each = [asked[places[i]][start : start + at_once] for i in some.tolist()]
+                each = [open_[i][start : start + at_once] for i in some.tolist()]
                 columns = [column for one in each for column in one]
                 x = columns_of(blocks, columns).reshape(len(some), -1, N)
                 yield from zip(columns, spanned(x, W).ravel().tolist(), strict=True)
