@@ -100,6 +100,34 @@ def spread(M: Array, S: Array, left: PerEquation, right: PerEquation) -> Array:
     return M
 
 
+Tiles = Iterator[tuple[Array, Array, slice]]
+
+
+def through_factors(a: Array, F: Array, right: Tiles, left: Tiles) -> Array:
+    """L'((R a) F F'), (P',), of stacks R_j', L_j' (m, p, n): it makes no (n, K) array.
+
+    Parameters
+    ----------
+    a : ndarray, shape (P,)
+    F : ndarray, shape (K, r)
+        With one factor or more.
+    right, left : iterator
+        Equations, bases and places, as `PerEquation.tiles` has them.
+    """
+    parts = []
+    for equations, basis, at in right:
+        weights = a[at].reshape(len(equations), -1, 1) * F[equations][:, None, :]
+        parts.append(weights.reshape(-1, F.shape[1]).T @ basis.reshape(-1, basis.shape[2]))
+    inside = sum(parts[1:], parts[0])  # (r, n)
+    out = np.empty(len(a))
+    for equations, basis, at in left:
+        scores = (basis.reshape(-1, basis.shape[2]) @ inside.T).reshape(
+            *basis.shape[:2], F.shape[1]
+        )
+        out[at] = np.einsum("kmr,kr->km", scores, F[equations]).ravel()
+    return out
+
+
 def weighted_rows(design: PerEquation, M: Array) -> Array:
     """Q_nj M_nj for every coefficient, (n, P): the scores of M (n, K)."""
     out = np.empty((design.n, design.P))

@@ -26,7 +26,14 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from sm_alsgls.core.instruments.base import Solved, rows_of, selector, spread, weighted_rows
+from sm_alsgls.core.instruments.base import (
+    Solved,
+    rows_of,
+    selector,
+    spread,
+    through_factors,
+    weighted_rows,
+)
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualIV
 from sm_alsgls.covariance.base import Covariance
@@ -38,6 +45,8 @@ Array = np.ndarray
 _SCORE, _COLUMN = 1e-11, 1e-12
 # Krylov vectors that are kept, restarts, and steps that a solve is expected to take.
 _RESTART, _RESTARTS, _STEPS = 80, 10, 40
+# s^jj d_j below which Sigma^-1 as a difference loses more than two digits.
+_CANCELS = 0.01
 # Bytes that factors of A and B may take.
 _MEMORY = 2_500_000_000
 
@@ -71,8 +80,27 @@ class IVForm:
         self._root = 1.0 / np.sqrt(design.expand(cov.precision_diag()))
 
     def apply(self, g: Array) -> Array:
-        """A g."""
+        """A g; D^-1 g less what the factors G carry, without an (n, K) array, where that can be."""
+        design = self.design
+        if self._factors is not None:
+            unique, G = self._factors
+            faces, bases = design.face_tiles(design.K), design.tiles(design.K)
+            return unique * g - through_factors(g, G, faces, bases)
         return self.design.project(self.cov.solve(self.design.fitted(g)))
+
+    @cached_property
+    def _factors(self) -> tuple[Array, Array] | None:
+        """1 / d for each coefficient (P,), and G (K, r), of Sigma^-1 = D^-1 - G G'.
+
+        None where there are none, where d_j is so small that the difference cancels, and where
+        all equations have one design, whose products are shorter.
+        """
+        low = self.cov.low_rank
+        if low is None or not low.rank or self.design.shared:
+            return None
+        if (low.uniquenesses * self.cov.precision_diag()).min() < _CANCELS:
+            return None
+        return self.design.expand(1.0 / low.uniquenesses), low.precision_factor
 
     def transposed(self, g: Array) -> Array:
         """A' g."""
