@@ -75,7 +75,7 @@ class InstrumentedSystem(System):
     def free_design(self, rows: Rows) -> PerEquation:
         """See `System.free_design`: of two faces, so that least squares are two-stage ones."""
         made = cast(InstrumentedRows, rows)
-        told = None if self.told is None else [~which for which in self.told]
+        told = None if self.told is None else [~which for which in self.told.endogenous]
         return Instrumented(made.blocks, made.instruments, made.n_obs, told)
 
     def whole_design(self, free: PerEquation) -> PerEquation:
