@@ -21,6 +21,21 @@ from sm_alsgls.core.instruments.design import Instrumented
 Array = np.ndarray
 
 
+# Elements of a slab of a matrix of all coefficients.
+_SLAB = 2**14
+
+
+class Columned(Protocol):
+    """K equations with columns in an order that ``expand`` tells."""
+
+    @property
+    def K(self) -> int: ...  # noqa: D102
+
+    def expand(self, v: Array) -> Array:
+        """One value an equation (K,) for each of its columns, (P,)."""
+        ...
+
+
 class Solved(NamedTuple):
     """Coefficients gamma (P,) given Sigma, and how they were solved for.
 
@@ -88,15 +103,13 @@ def rows_of(design: PerEquation) -> Array:
     return rows
 
 
-def spread(M: Array, S: Array, left: PerEquation, right: PerEquation) -> Array:
+def spread(M: Array, S: Array, left: Columned, right: Columned) -> Array:
     """M (P, P') times S_jl in the block of equations j of ``left`` and l of ``right``, in place."""
-    for js, first, rows in left.tiles(left.K):
-        p = first.shape[1]
-        for ls, second, columns in right.tiles(right.K):
-            q = second.shape[1]
-            block = M[rows, columns].reshape(len(js), p, len(ls), q)
-            # Splitting axes makes no copy.
-            block *= S[np.ix_(js, ls)][:, None, :, None]
+    rows, columns = (design.expand(np.arange(design.K)) for design in (left, right))
+    slab = max(1, _SLAB // max(1, M.shape[1]))
+    for start in range(0, len(M), slab):
+        part = slice(start, start + slab)
+        M[part] *= S.take(rows[part], axis=0).take(columns, axis=1)
     return M
 
 
