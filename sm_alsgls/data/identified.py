@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.design.bases import DependentColumnsError, bases
-from sm_alsgls.core.design.spans import bases_of, equal_columns, spanned
+from sm_alsgls.core.design.spans import shared_columns, spanned_columns
 from sm_alsgls.core.instruments.design import UnidentifiedError
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.data.columns import dependent
@@ -23,37 +23,48 @@ T = TypeVar("T")
 UNION = "the union of all instruments (common_instruments=True)"
 
 
-@on_one_thread
-def endogenous(blocks: Sequence[Array], instruments: Sequence[Array]) -> list[Array]:
-    """K arrays (p_j,): which regressors are no combination of their equation's instruments.
+class Kinds(NamedTuple):
+    """Which regressors of K equations are endogenous (p_j,), and which instruments excluded (q_j,).
 
     An exogenous regressor is one of the instruments, or lies in their span, as a constant does in
-    that of dummies for all regions. Cost: an orthonormal basis of each distinct Z_j, O(N q_j^2).
+    that of dummies for all regions. An excluded instrument is none of the regressors.
+    """
+
+    endogenous: list[Array]
+    excluded: list[Array]
+
+
+@on_one_thread
+def kinds(blocks: Sequence[Array], instruments: Sequence[Array]) -> Kinds:
+    """Which variable of K equations is what: X_j (N, p_j), and Z_j (N, q_j).
+
+    Cost: an orthonormal basis of each distinct Z_j, O(N q_j^2).
 
     Raises
     ------
     DependentColumnsError, TinyColumnsError
         Of the instruments of the equation that they carry.
     """
-    users: dict[int, list[int]] = {}
-    for j, Z in enumerate(instruments):
-        users.setdefault(id(Z), []).append(j)
-    out: dict[int, Array] = {}
+    shared = shared_columns(blocks, instruments)
+    # What is one object is looked at once: by instruments the first equation with each X.
+    first: dict[int, dict[int, int]] = {}
+    pairs = [(id(Z), id(X)) for X, Z in zip(blocks, instruments, strict=True)]
+    for j, (of_Z, of_X) in enumerate(pairs):
+        first.setdefault(of_Z, {}).setdefault(of_X, j)
     # Equal shapes in a row: their bases are made together.
-    alike = sorted(users.values(), key=lambda equations: instruments[equations[0]].shape[1])
-    first = [equations[0] for equations in alike]
-    made = bases_of([instruments[j] for j in first], first)
-    for equations, basis in zip(alike, made, strict=True):
-        Z = instruments[equations[0]]
-        known: dict[int, Array] = {}
-        for j in equations:
-            X = blocks[j]
-            if id(X) not in known:
-                left = equal_columns(X, Z) < 0
-                left[left] = ~spanned(X[:, left], basis)
-                known[id(X)] = left
-            out[j] = known[id(X)]
-    return [out[j] for j in range(len(blocks))]
+    groups = sorted(
+        (list(one.values()) for one in first.values()), key=lambda js: instruments[js[0]].shape[1]
+    )
+    endogenous = {j: ~shared.left[j] for group in groups for j in group}
+    asked = [
+        [(j, i) for j in group for i, left in enumerate(endogenous[j].tolist()) if left]
+        for group in groups
+    ]
+    named = [group[0] for group in groups]
+    for (j, i), inside in spanned_columns(blocks, [instruments[j] for j in named], named, asked):
+        endogenous[j][i] = not inside
+    told = [endogenous[first[of_Z][of_X]] for of_Z, of_X in pairs]
+    return Kinds(told, [~among for among in shared.right])
 
 
 def check_fewer_than_rows(names: list[str], instruments: Sequence[Array], common: bool) -> None:
@@ -91,8 +102,8 @@ def check_order(
         X, Z = blocks[j], instruments[j]
         if X.shape[1] <= Z.shape[1]:
             continue
-        endog = _named(columns[j], equal_columns(X, Z) < 0)
-        excluded = _named(instrument_columns[j], equal_columns(Z, X) < 0)
+        (of_X,), (of_Z,) = shared_columns([X], [Z])
+        endog, excluded = _named(columns[j], ~of_X), _named(instrument_columns[j], ~of_Z)
         raise UnderidentifiedError(
             f"equation {name!r} has {Z.shape[1]} instruments for {X.shape[1]} regressors: "
             f"{len(excluded)} that are excluded from it ({listed(excluded) or 'none'}) for "
@@ -115,12 +126,14 @@ def check_no_response(
     ------
     InstrumentError
     """
-    for j, name in enumerate(names):
-        at = int(equal_columns(Y[:, [j]], instruments[j])[0])
-        if at >= 0:
+    first = Y[0].tolist()
+    at = [j for j, Z in enumerate(instruments) if first[j] in Z[0].tolist()]
+    shared = shared_columns([Y[:, [j]] for j in at], [instruments[j] for j in at])
+    for j, (is_one,), among in zip(at, *shared, strict=True):
+        if is_one:
             raise InstrumentError(
-                f"equation {name!r}: its instrument {columns[j][at]!r} is its own response, which "
-                "moves with its error; take it out of the instruments"
+                f"equation {names[j]!r}: its instrument {columns[j][int(np.argmax(among))]!r} is "
+                "its own response, which moves with its error; take it out of the instruments"
             )
 
 
@@ -137,7 +150,7 @@ def check_still_endogenous(
     names, columns : sequences of K
         Equations, and their regressors.
     alone, together : sequence of ndarray of bool
-        `endogenous` with the equation's own instruments, and with those of all.
+        `Kinds.endogenous` with the equation's own instruments, and with those of all.
 
     Raises
     ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -13,7 +14,6 @@ import pandas as pd
 from sm_alsgls.border.arguments import flag
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
-from sm_alsgls.core.design.spans import equal_columns
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.instrumented import InstrumentedRows, instrumented_rows
@@ -22,6 +22,7 @@ from sm_alsgls.data import identified
 from sm_alsgls.data.columns import dependent, tiny
 from sm_alsgls.data.common_instruments import common_instruments as union_of
 from sm_alsgls.data.held_system import HeldSystem, hold
+from sm_alsgls.data.identified import Kinds
 from sm_alsgls.data.read import complete_rows, nothing_left, read_designs, read_system
 from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import (
@@ -52,15 +53,15 @@ class InstrumentedSystem(System):
         Equal ones may be one object.
     instrument_columns : list of list of str
         Their names.
-    told : sequence of ndarray of bool, optional
-        `endogenous`, where it is known.
+    told : Kinds, optional
+        `kinds`, where they are known.
     """
 
     DESIGNS: ClassVar[tuple[str, ...]] = ("blocks", "instruments")
 
     instruments: Sequence[np.ndarray] = field(kw_only=True)
     instrument_columns: list[list[str]] = field(kw_only=True)
-    told: Sequence[np.ndarray] | None = field(default=None, kw_only=True)
+    told: Kinds | None = field(default=None, kw_only=True)
 
     @property
     def designs(self) -> list[tuple[str, Sequence[np.ndarray], list[list[str]]]]:
@@ -74,7 +75,8 @@ class InstrumentedSystem(System):
     def free_design(self, rows: Rows) -> PerEquation:
         """See `System.free_design`: of two faces, so that least squares are two-stage ones."""
         made = cast(InstrumentedRows, rows)
-        return Instrumented(made.blocks, made.instruments, made.n_obs)
+        told = None if self.told is None else [~which for which in self.told.endogenous]
+        return Instrumented(made.blocks, made.instruments, made.n_obs, told)
 
     def whole_design(self, free: PerEquation) -> PerEquation:
         """See `System.whole_design`; in the same coordinates."""
@@ -118,23 +120,25 @@ class InstrumentedSystem(System):
             used=used,
             instruments=[made[id(Z)] for Z in self.instruments],
             instrument_columns=self.instrument_columns,
-            told=self.endogenous,
+            told=self.kinds,
         )
 
     # -- which variable is what ------------------------------------------------------------
 
     @cached_property
+    def kinds(self) -> Kinds:
+        """Which regressors are endogenous, and which instruments excluded."""
+        return _kinds(self, common=False) if self.told is None else self.told
+
+    @property
     def endogenous(self) -> Sequence[np.ndarray]:
         """K arrays of bool (p_j,): regressors that are no combination of their instruments."""
-        if self.told is not None:
-            return self.told
-        return _endogenous(self, common=False)
+        return self.kinds.endogenous
 
-    @cached_property
-    def excluded(self) -> list[np.ndarray]:
+    @property
+    def excluded(self) -> Sequence[np.ndarray]:
         """K arrays of bool (q_j,): instruments that are no regressors of their equation."""
-        pairs = zip(self.instruments, self.blocks, strict=True)
-        return [equal_columns(Z, X) < 0 for Z, X in pairs]
+        return self.kinds.excluded
 
     @property
     def instrument_names(self) -> dict[str, list[str]]:
@@ -160,7 +164,7 @@ class InstrumentedSystem(System):
         self, columns: list[list[str]], which: Sequence[np.ndarray]
     ) -> dict[str, list[str]]:
         return {
-            name: [label for label, there in zip(labels, flags, strict=True) if there]
+            name: list(compress(labels, flags.tolist()))
             for name, labels, flags in zip(self.names, columns, which, strict=True)
         }
 
@@ -239,7 +243,7 @@ def read_instrumented(
     identified.check_fewer_than_rows(system.names, system.instruments, common=False)
     alone = None
     if common:
-        alone = _endogenous(system, common=False)
+        alone = _kinds(system, common=False)
         U, labels = union_of(system.names, system.instruments, system.instrument_columns, named)
         K = len(system.names)
         system = replace(system, instruments=[U] * K, instrument_columns=[labels] * K)
@@ -247,9 +251,9 @@ def read_instrumented(
     names, Z, labels_of = system.names, system.instruments, system.instrument_columns
     identified.check_order(names, system.blocks, system.columns, Z, labels_of)
     identified.check_no_response(names, system.Y, Z, labels_of)
-    told = _endogenous(system, common)
+    told = _kinds(system, common)
     if alone is not None:
-        identified.check_still_endogenous(names, system.columns, alone, told)
+        identified.check_still_endogenous(names, system.columns, alone.endogenous, told.endogenous)
     return hold(replace(system, told=told), HeldInstruments)
 
 
@@ -313,8 +317,8 @@ def _chosen_rows(system: InstrumentedSystem, drop: bool, weights: Any) -> Instru
     return system if (w == 1.0).all() else replace(system, used=Cells(system.nobs, K, None, w))
 
 
-def _endogenous(system: InstrumentedSystem, common: bool) -> list[np.ndarray]:
-    """Which regressors are endogenous; errors name the instruments that depend on others.
+def _kinds(system: InstrumentedSystem, common: bool) -> Kinds:
+    """Which variables are what; errors name the instruments that depend on others.
 
     Raises
     ------
@@ -327,7 +331,7 @@ def _endogenous(system: InstrumentedSystem, common: bool) -> list[np.ndarray]:
 
     said: SystemInputError
     try:
-        return identified.endogenous(list(system.blocks), list(system.instruments))
+        return identified.kinds(list(system.blocks), list(system.instruments))
     except DependentColumnsError as error:
         said = dependent(error, *where(error.equation))
     except TinyColumnsError as error:

@@ -245,6 +245,7 @@ def _designs(
     blocks: list[np.ndarray] = []
     columns: list[list[str]] = []
     known: dict[int, tuple[np.ndarray, list[str]]] = {}
+    nameless: dict[tuple[bool, ...], list[str]] = {}
     for name, value in zip(names, values, strict=True):
         if id(value) not in known:
             X = _numbers(value, argument, name)
@@ -253,7 +254,13 @@ def _designs(
                 raise ShapeError(
                     f"equation {name!r}: {argument} must be (N, p), got {X.ndim} dimensions"
                 )
-            known[id(value)] = X, _column_names(value, X, name, argument, letter)
+            labels = _given_names(value, name, argument, letter)
+            if labels is None:
+                ones = _ones(X)
+                if ones not in nameless:
+                    nameless[ones] = numbered(ones, letter)
+                labels = nameless[ones]
+            known[id(value)] = X, labels
         X, labels = known[id(value)]
         blocks.append(X)
         columns.append(labels)
@@ -275,7 +282,8 @@ def _has_names(value: Any) -> bool:
     return isinstance(value, pd.DataFrame)
 
 
-def _column_names(value: Any, X: np.ndarray, name: str, argument: str, letter: str) -> list[str]:
+def _given_names(value: Any, name: str, argument: str, letter: str) -> list[str] | None:
+    """Names of columns that came with some; None for those of an array."""
     if isinstance(value, pd.DataFrame):
         labels = [spell(c) for c in value.columns]
         if len(set(labels)) < len(labels):
@@ -284,11 +292,20 @@ def _column_names(value: Any, X: np.ndarray, name: str, argument: str, letter: s
         return labels
     if isinstance(value, pd.Series):
         return [spell(value.name) if value.name is not None else f"{letter}1"]
-    ones = [
-        len(X) > 0 and X[0, i] == 1.0 and X[-1, i] == 1.0 and (X[:, i] == 1.0).all()
-        for i in range(X.shape[1])
-    ]
-    return numbered(ones, letter)
+    return None
+
+
+def _ones(X: np.ndarray) -> tuple[bool, ...]:
+    """Which columns of ``X`` (N, p) hold 1s."""
+    if len(X) == 0:
+        return (False,) * X.shape[1]
+    ends = zip(X[0].tolist(), X[-1].tolist(), strict=True)
+    return tuple(
+        [
+            first == last == 1.0 and int(np.count_nonzero(X[:, i] == 1.0)) == len(X)
+            for i, (first, last) in enumerate(ends)
+        ]
+    )
 
 
 def numbered(ones: Iterable[bool], letter: str = "x", taken: Collection[str] = ()) -> list[str]:

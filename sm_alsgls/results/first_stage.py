@@ -224,18 +224,22 @@ def weak_instruments(estimate: Estimate) -> str:
     """
     system = instruments_of(estimate)
     found = strengths(whole_design(estimate), _TAU, _LEVEL)
-    below = dict(zip(found.equations.tolist(), found.effective < found.critical, strict=True))
+    below = set(found.equations[found.weak].tolist())
     roots = np.broadcast_to(system.cells.root[:, 0], estimate.nobs).astype(float)
     weak, total = [], 0
     for j, endogenous in enumerate(system.endogenous):
-        at = np.flatnonzero(endogenous)
-        total += len(at)
-        bad = np.array([below.get(j, False)])
-        if len(at) > 1:
+        m = int(np.count_nonzero(endogenous))
+        total += m
+        if m < 2 and j not in below:
+            continue
+        bad = np.ones(m, dtype=bool)
+        if m > 1:
             part = partial_out(system.used_blocks[j], system.used_instruments[j], endogenous)
             table = pd.DataFrame(_statistics(part, roots), columns=list(_COLUMNS))
             bad = (_compared(table) < table["effective_f_critical"]).to_numpy(bool)
-        weak += [f"{system.names[j]}_{system.columns[j][i]}" for i in at[bad[: len(at)]]]
+        weak += [
+            f"{system.names[j]}_{system.columns[j][i]}" for i in np.flatnonzero(endogenous)[bad]
+        ]
     return _said(weak, total)
 
 

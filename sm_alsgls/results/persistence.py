@@ -167,7 +167,7 @@ def without_data(estimate: Estimate) -> Estimate:
         sample=estimate.sample.without_data(),
         choice=replace(estimate.choice, kwds=kwds),
         maximum=None if maximum is None else maximum.without_data(),
-        moments=None if moments is None else replace(moments, E=in_place_of("residuals")),
+        moments=None if moments is None else moments.without_data(in_place_of("residuals")),
         known=known,
     )
     covariance.give(again, kept)

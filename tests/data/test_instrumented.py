@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_alsgls.border import held
-from sm_alsgls.core.design.spans import bases_of, equal_columns, spanned
+from sm_alsgls.data.identified import kinds
 from sm_alsgls.data.instrumented import read_instrumented
+from sm_alsgls.data.read import read_designs
 from sm_alsgls.exceptions import (
     DataChangedError,
     DegenerateResponseError,
@@ -91,6 +92,19 @@ def test_rows_carry_the_products_with_instruments(data):
         np.testing.assert_allclose(Z.T @ rows.Y, z.T @ system.Y, rtol=1e-10, atol=1e-10)
 
 
+def test_constants_without_names_are_columns_of_ones(data):
+    """Each equation's own: one in the ends only is none, the second is numbered."""
+    ones, x = np.ones(N), data["x"].to_numpy()
+    ends = np.r_[1.0, x[1:-1], 1.0]
+    almost = ones.copy()
+    almost[7] = 1.0 + 2**-52
+    exog = [np.column_stack(parts) for parts in ([ends, ones], [ones, ends], [x, ones], [almost])]
+    made = read_designs(exog, "exog", list("abcd"), N, None)
+    assert made.columns == [["x1", "const"], ["const", "x1"], ["x1", "const"], ["x1"]]
+    twice = read_designs([np.column_stack([ones, ones, x])], "exog", ["a"], N, None, letter="z")
+    assert twice.columns == [["const", "z1", "z2"]]
+
+
 def test_columns_without_names_are_numbered(data):
     endog, exog, instruments = ([one[k].to_numpy() for k in ("y", "w")] for one in parts(data))
     system = read_instrumented(np.column_stack(endog), exog, instruments)
@@ -112,28 +126,6 @@ def test_a_regressor_in_the_span_of_instruments_is_exogenous(data):
     assert system.excluded_names == {"y": ["A", "B", "C", "z"]}
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e8])
-@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
-def test_spans_have_no_unit(data, scale, offset):
-    Z = data[["const", "x", "z"]].to_numpy()
-    X = np.column_stack([Z @ [1.0, 2.0, -3.0], data["p"] + offset, np.zeros(N)]) * scale
-    basis = next(bases_of([Z], [0]))
-    assert spanned(X, basis).tolist() == [True, False, True]
-    dense = np.linalg.norm(X / scale - Z @ np.linalg.lstsq(Z, X / scale, rcond=None)[0], axis=0)
-    assert (dense > 1e-6).tolist() == [False, True, False]
-
-
-def test_spans_of_many_columns_are_found(data):
-    """Rounding of wide and badly conditioned instruments is no endogeneity."""
-    rng = np.random.default_rng(4)
-    Z = rng.standard_normal((1000, 60)) + 1e6
-    Z[:, 1] = Z[:, 0] + 1e-3 * Z[:, 1]
-    X = Z @ rng.standard_normal((60, 50))
-    assert spanned(X, next(bases_of([Z], [0]))).all()
-    X[:, 7] += 1e-3 * rng.standard_normal(1000)
-    assert np.flatnonzero(~spanned(X, next(bases_of([Z], [0])))).tolist() == [7]
-
-
 def test_a_regressor_is_exogenous_whatever_the_origin_of_its_instrument(data):
     """Of 1e6 + z the span has z to 1e-10 only."""
     exog, Z = data[["const", "x", "p"]], data[["const", "x", "z"]]
@@ -151,21 +143,23 @@ def test_an_endogenous_regressor_is_that_far_from_zero(data):
     assert system.free_design(system.rows).exogenous[0].tolist() == [True, True, False]
 
 
-def test_columns_that_differ_in_one_row_are_not_equal():
-    for row in range(100):
-        X = np.zeros((100, 1))
-        X[row] = 1.0
-        assert equal_columns(X, np.zeros((100, 1))).tolist() == [-1]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))
-def test_equal_columns_are_those_that_are_equal(seed, n, p, q):
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 8))
+def test_kinds_are_those_of_each_equation_alone(seed, K):
+    """Also where equations share regressors, instruments, both or neither."""
     rng = np.random.default_rng(seed)
-    pool = rng.integers(0, 2, (n, 4)).astype(float)
-    X, Z = pool[:, rng.integers(0, 4, p)], pool[:, rng.integers(0, 4, q)]
-    brute = [next((k for k in range(q) if (X[:, i] == Z[:, k]).all()), -1) for i in range(p)]
-    assert equal_columns(X, Z).tolist() == brute
+    z = rng.standard_normal((N, 6))
+    designs = [z[:, rng.permutation(6)[: rng.integers(1, 6)]] for _ in range(3)]
+    inside = np.column_stack([z.sum(axis=1), z[:, 0] - z[:, 1], np.zeros(N), z[:, 2]])
+    pool = np.hstack([z, inside, rng.standard_normal((N, 2))])
+    regressors = [pool[:, rng.permutation(12)[: rng.integers(1, 5)]] for _ in range(3)]
+    blocks = [regressors[i] for i in rng.integers(0, 3, K)]
+    instruments = [designs[i] for i in rng.integers(0, 3, K)]
+    made = kinds(blocks, instruments)
+    for X, Z, endogenous, excluded in zip(blocks, instruments, *made, strict=True):
+        left = X - Z @ np.linalg.lstsq(Z, X, rcond=None)[0]
+        assert endogenous.tolist() == (np.linalg.norm(left, axis=0) > 1e-9).tolist()
+        assert excluded.tolist() == [not any((column == x).all() for x in X.T) for column in Z.T]
 
 
 # ---- labels -----------------------------------------------------------------------------------

@@ -31,12 +31,15 @@ conditioned on them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
 from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.core.design.beside import Beside, common_directions, tile_of
 from sm_alsgls.core.design.shared_directions import shared_directions
+from sm_alsgls.core.design.shares import unseen_blocks
 from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.covariance.units import standardised
 
@@ -97,20 +100,38 @@ class EstimatedSigma:
         return np.asarray(omega / self._n_obs)
 
     @cached_property
-    def _directions(self) -> tuple[Array, Array]:
-        """Directions of the rows (n, q) that designs share, and phi of their shares (q,)."""
+    def _stretches(self) -> list[Array]:
         design, G = self._design, self._cov.precision_factor
         weights = np.einsum("kr,kr->k", G, G) * self._cov.uniquenesses
+        iota = np.maximum(1.0 - self._strength[1], 1e-12)
         exact = float(design.n) ** 2 * (design.P + 10 * design.n) <= _EXACT
-        S, share = shared_directions(design, weights, exact=exact)
-        iota = np.maximum(1.0 - self._strength[1], 1e-12)[:, None]
-        return S, np.mean(iota * share / (1.0 - (1.0 - iota) * share), axis=0)
+        parts = Beside(design, common_directions(design)) if exact else None
+        if parts is not None and parts.P <= parts.n:
+            unseen = unseen_blocks(parts, weights, iota)
+        else:
+            unseen = _by_directions(design, weights, iota, exact)
+        out: list[Array] = [np.empty(0)] * design.K
+        for equations, blocks in unseen:
+            blocks *= 0.5 * self.inflation[equations][:, None, None]
+            blocks += np.eye(blocks.shape[1])
+            for j, block in zip(equations, blocks, strict=True):
+                out[j] = block
+        return out
 
     def stretch(self, j: int) -> Array:
-        """A_j, (p_j, p_j)."""
-        p = int(self._design.p[j])
+        """A_j, (p_j, p_j); those of all equations are made together."""
         if self._cov.rank == 0 or not self._strength[1].size or self._design.shared:
-            return np.eye(p)
-        S, phi = self._directions
-        inside = self._design.basis(j).T @ S
-        return np.eye(p) + 0.5 * self.inflation[j] * (np.eye(p) - (inside * phi) @ inside.T)
+            return np.eye(int(self._design.p[j]))
+        return self._stretches[j]
+
+
+def _by_directions(
+    design: PerEquation, weights: Array, iota: Array, exact: bool
+) -> Iterator[tuple[Array, Array]]:
+    """As `unseen_blocks`, by directions of the rows, ``exact`` or those that many designs share."""
+    S, share = shared_directions(design, weights, exact)
+    phi = np.mean(iota[:, None] * share / (1.0 - (1.0 - iota[:, None]) * share), axis=0)
+    for equations, basis, _ in design.tiles(tile_of(design)):
+        k, p, n = basis.shape
+        inside = (basis.reshape(k * p, n) @ S).reshape(k, p, -1)
+        yield equations, np.eye(p) - np.matmul(inside * phi, inside.transpose(0, 2, 1))

@@ -310,8 +310,10 @@ class Design:
     def on_flat(self, R: Array) -> Array:
         """Combinations R beta, rows (m, P), as columns on gamma, (P, m)."""
         out = np.empty((self.P, len(R)))
-        for j in range(self.K):
-            out[self.equation_slice(j)] = self.beta_map(j).T @ R[:, self.columns(j)].T
+        for group in self._groups:
+            at = self._stop[group.equations, None] + np.arange(-group.p, 0)
+            part = np.matmul(group.to_beta.transpose(0, 2, 1), R.T[at])
+            out[group.gamma] = part.reshape(len(at) * group.p, len(R))
         return out
 
     def leading(self, columns: Sequence[Array]) -> Design:

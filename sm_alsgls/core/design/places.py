@@ -44,7 +44,8 @@ class Places:
         flat = np.concatenate(self.shares)
         self.m = int(flat.max(initial=-1)) + 1
         at = np.where(flat < 0, self.m - 1 + np.cumsum(flat < 0), flat)
-        self.columns = tuple(np.split(at, np.cumsum(self.p)[:-1]))
+        stop = np.cumsum(self.p).tolist()
+        self.columns = tuple(at[a:b] for a, b in zip([0, *stop[:-1]], stop, strict=True))
         self.P = self.m + int((flat < 0).sum())
 
     @cached_property

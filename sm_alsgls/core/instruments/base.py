@@ -21,6 +21,21 @@ from sm_alsgls.core.instruments.design import Instrumented
 Array = np.ndarray
 
 
+# Elements of a slab of a matrix of all coefficients.
+_SLAB = 2**14
+
+
+class Columned(Protocol):
+    """K equations with columns in an order that ``expand`` tells."""
+
+    @property
+    def K(self) -> int: ...  # noqa: D102
+
+    def expand(self, v: Array) -> Array:
+        """One value an equation (K,) for each of its columns, (P,)."""
+        ...
+
+
 class Solved(NamedTuple):
     """Coefficients gamma (P,) given Sigma, and how they were solved for.
 
@@ -88,16 +103,42 @@ def rows_of(design: PerEquation) -> Array:
     return rows
 
 
-def spread(M: Array, S: Array, left: PerEquation, right: PerEquation) -> Array:
+def spread(M: Array, S: Array, left: Columned, right: Columned) -> Array:
     """M (P, P') times S_jl in the block of equations j of ``left`` and l of ``right``, in place."""
-    for js, first, rows in left.tiles(left.K):
-        p = first.shape[1]
-        for ls, second, columns in right.tiles(right.K):
-            q = second.shape[1]
-            block = M[rows, columns].reshape(len(js), p, len(ls), q)
-            # Splitting axes makes no copy.
-            block *= S[np.ix_(js, ls)][:, None, :, None]
+    rows, columns = (design.expand(np.arange(design.K)) for design in (left, right))
+    slab = max(1, _SLAB // max(1, M.shape[1]))
+    for start in range(0, len(M), slab):
+        part = slice(start, start + slab)
+        M[part] *= S.take(rows[part], axis=0).take(columns, axis=1)
     return M
+
+
+Tiles = Iterator[tuple[Array, Array, slice]]
+
+
+def through_factors(a: Array, F: Array, right: Tiles, left: Tiles) -> Array:
+    """L'((R a) F F'), (P',), of stacks R_j', L_j' (m, p, n): it makes no (n, K) array.
+
+    Parameters
+    ----------
+    a : ndarray, shape (P,)
+    F : ndarray, shape (K, r)
+        With one factor or more.
+    right, left : iterator
+        Equations, bases and places, as `PerEquation.tiles` has them.
+    """
+    parts = []
+    for equations, basis, at in right:
+        weights = a[at].reshape(len(equations), -1, 1) * F[equations][:, None, :]
+        parts.append(weights.reshape(-1, F.shape[1]).T @ basis.reshape(-1, basis.shape[2]))
+    inside = sum(parts[1:], parts[0])  # (r, n)
+    out = np.empty(len(a))
+    for equations, basis, at in left:
+        scores = (basis.reshape(-1, basis.shape[2]) @ inside.T).reshape(
+            *basis.shape[:2], F.shape[1]
+        )
+        out[at] = np.einsum("kmr,kr->km", scores, F[equations]).ravel()
+    return out
 
 
 def weighted_rows(design: PerEquation, M: Array) -> Array:

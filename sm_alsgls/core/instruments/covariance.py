@@ -94,10 +94,12 @@ class Combinations:
                 B[at] = self._stretch(j).T @ B[at]
         return B
 
-    def block_map(self, j: int) -> Array:
-        """From gamma_j to beta_j of free coefficients, stretched, (p_j, p_j)."""
-        M = self.free.beta_map(j)
-        return M if self._stretch is None else M @ self._stretch(j)
+    def block_maps(self, equations: Array) -> Array:
+        """From gamma_j to beta_j of free coefficients, stretched, of as many (k, p, p)."""
+        M = np.stack([self.free.beta_map(int(j)) for j in equations])
+        if self._stretch is None:
+            return M
+        return np.matmul(M, np.stack([self._stretch(int(j)) for j in equations]))
 
 
 class FormCovariance:
@@ -123,7 +125,7 @@ class FormCovariance:
         """Covariance of beta_j, (p_j, p_j)."""
         if self._of.tied:
             return self.combinations(self._selector(j))
-        M = self._of.block_map(j)
+        M = self._of.block_maps(np.array([j]))[0]
         return M @ self._of.form.block(j) @ M.T
 
     def _selector(self, j: int) -> Array:
@@ -138,9 +140,10 @@ class FormCovariance:
             return np.diagonal(self.dense()).copy()
         out = np.empty(self.shape[0])
         for equations, blocks in self._of.form.blocks():
-            for j, block in zip(equations, blocks, strict=True):
-                M = self._of.block_map(int(j))
-                out[self._of.design.columns(int(j))] = np.einsum("ab,bc,ac->a", M, block, M)
+            M = self._of.block_maps(equations)
+            found = np.einsum("kab,kab->ka", np.matmul(M, blocks), M)
+            for j, own in zip(equations, found, strict=True):
+                out[self._of.design.columns(int(j))] = own
         return out
 
     def dense(self) -> Array:

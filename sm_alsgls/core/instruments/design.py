@@ -18,7 +18,7 @@ brought to W_j first, W_j'X_j = U_j R_j is factorised, and Q_j = W_j U_j, O_j = 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +32,7 @@ from sm_alsgls.exceptions import InstrumentError, ShapeError, UnderidentifiedErr
 Array = np.ndarray
 
 # Elements of the arrays of a chunk of equations while their first stages are made.
-_CHUNK = 2**20
+_CHUNK = 2**16
 # Unit regressors whose first stages are this near to dependent are not told apart.
 _APART = 1e-10
 
@@ -81,7 +81,14 @@ class UnidentifiedError(UnderidentifiedError):
 class _First:
     """First stages of equations with equal p and q, as they go into the stacks of a design."""
 
-    def __init__(self, blocks: list[Array], Z: list[Array], equations: Array, n_obs: int) -> None:
+    def __init__(
+        self,
+        blocks: list[Array],
+        Z: list[Array],
+        equations: Array,
+        n_obs: int,
+        exogenous: list[Array] | None,
+    ) -> None:
         p = blocks[0].shape[1]
         q = Z[0].shape[1]
         if q < p:
@@ -89,26 +96,29 @@ class _First:
         if q >= n_obs:
             raise ManyInstrumentsError(int(equations[0]), q, n_obs)
         try:
-            W, self.of_z = bases(Z, equations)
+            W, of_z = bases(Z, equations)
         except DependentColumnsError as error:
             raise DependentInstrumentsError(error) from None
         X = np.stack([block.T for block in blocks])
         length = np.sqrt(np.einsum("mpn,mpn->mp", X, X))
         coordinates = np.matmul(W, X.transpose(0, 2, 1))
-        left = X - np.matmul(coordinates.transpose(0, 2, 1), W)
-        left = np.sqrt(np.einsum("mpn,mpn->mp", left, left))
-        size = np.array([np.linalg.norm(z, axis=0) for z in Z])
-        # The rule by which `data.identified` names them.
-        self.exogenous = is_rounding(left, length, coordinates, conditions(size, self.of_z))
+        if exogenous is None:
+            left = X - np.matmul(coordinates.transpose(0, 2, 1), W)
+            left = np.sqrt(np.einsum("mpn,mpn->mp", left, left))
+            size = np.array([np.linalg.norm(z, axis=0) for z in Z])
+            # The rule by which `data.identified` names them.
+            exogenous = list(is_rounding(left, length, coordinates, conditions(size, of_z)))
+        self.exogenous = exogenous
         length[length == 0.0] = 1.0
         # Of unit columns, so that scale alone costs nothing.
         U, R = np.linalg.qr(coordinates / length[:, None, :], mode="complete")
         R = R[:, :p]
         _check_rank(R, equations, q)
         self.to_beta = np.linalg.inv(R) / length[:, :, None]
-        self.of_w, self.over_w = U[:, :, :p], U[:, :, p:]
-        self.basis = np.matmul(self.of_w.transpose(0, 2, 1), W)
-        self.over = np.matmul(self.over_w.transpose(0, 2, 1), W)
+        of_w, over_w = U[:, :, :p], U[:, :, p:]
+        self.hat_map, self.over_map = np.matmul(of_z, of_w), np.matmul(of_z, over_w)
+        self.basis = np.matmul(of_w.transpose(0, 2, 1), W)
+        self.over = np.matmul(over_w.transpose(0, 2, 1), W)
         self.face = np.matmul(self.to_beta.transpose(0, 2, 1), X)
 
 
@@ -143,6 +153,8 @@ class Instrumented(Design):
         K arrays (n, q_j): every instrument, exogenous regressors among them.
     n_obs : int, optional
         Rows that these stand for, where they are compressed.
+    told : sequence of ndarray of bool, optional
+        ``exogenous``, where it is known; looked for by default.
 
     Attributes
     ----------
@@ -177,7 +189,11 @@ class Instrumented(Design):
     symmetric = False
 
     def __init__(
-        self, blocks: Sequence[Array], instruments: Sequence[Array], n_obs: int | None = None
+        self,
+        blocks: Sequence[Array],
+        instruments: Sequence[Array],
+        n_obs: int | None = None,
+        told: Sequence[Array] | None = None,
     ) -> None:
         n, K = len(blocks[0]), len(blocks)
         if any(len(X) != n for X in blocks) or any(len(Z) != n for Z in instruments):
@@ -201,13 +217,15 @@ class Instrumented(Design):
                 for start in range(0, len(at), size):
                     some = at[start : start + size]
                     js = equations[some]
-                    first = _First([blocks[j] for j in js], [instruments[j] for j in js], js, rows)
+                    known = None if told is None else [told[j] for j in js]
+                    first = _First(
+                        [blocks[j] for j in js], [instruments[j] for j in js], js, rows, known
+                    )
                     basis[some], face[some] = first.basis, first.face
                     to_beta[some] = first.to_beta
                     for i, j in enumerate(js):
                         over[j], self.exogenous[j] = first.over[i], first.exogenous[i]
-                        turn = first.of_z[i]
-                        self._maps[j] = turn @ first.of_w[i], turn @ first.over_w[i]
+                        self._maps[j] = first.hat_map[i], first.over_map[i]
             self._faces.append(face)
             return basis, to_beta
 
@@ -219,9 +237,15 @@ class Instrumented(Design):
 
     def fitted(self, g: Array) -> Array:
         """X_j beta_j, (n, K) Fortran-ordered, from gamma (P,)."""
+        parts = [
+            np.matmul(group.coefficients(g)[:, None, :], face)[:, 0, :]
+            for group, face in zip(self._groups, self._faces, strict=True)
+        ]
+        if len(parts) == 1:
+            return parts[0].T
         out = np.empty((self.K, self.n))
-        for group, face in zip(self._groups, self._faces, strict=True):
-            out[group.equations] = np.matmul(group.coefficients(g)[:, None, :], face)[:, 0, :]
+        for group, part in zip(self._groups, parts, strict=True):
+            out[group.equations] = part
         return out.T
 
     def first_stage(self, g: Array) -> Array:
@@ -250,6 +274,11 @@ class Instrumented(Design):
                 faces = np.broadcast_to(face, (len(group.equations), *face.shape[1:]))
                 return np.asarray(faces[start : start + m])
         raise IndexError(f"no equation's coefficients start at {at.start}")
+
+    def face_tiles(self, size: int) -> Iterator[tuple[Array, Array, slice]]:
+        """As `tiles`, of the Xt_j'."""
+        for equations, _, at in self.tiles(size):
+            yield equations, self.faces_at(at, len(equations)), at
 
     def regressors(self, j: int) -> Array:
         """X_j, (n, p_j), from its face."""

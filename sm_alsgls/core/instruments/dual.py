@@ -25,6 +25,7 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
+from sm_alsgls.core.instruments.beside import BesideFaces
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.covariance.base import LowRank
 
@@ -60,35 +61,33 @@ def _side_by_side(F: Array, U: Array) -> Array:
 
 
 class DualIV:
-    """The blocks of 3SLS.
+    """The blocks of 3SLS, beside what all equations contain.
 
     Parameters
     ----------
-    design : Instrumented
+    parts : BesideFaces
     cov : LowRank
         Of rank 1 or more.
     """
 
-    def __init__(self, design: Instrumented, cov: LowRank) -> None:
-        self._design, self._cov = design, cov
+    def __init__(self, parts: BesideFaces, cov: LowRank) -> None:
+        self._parts, self._cov = parts, cov
 
     @staticmethod
-    def flops(design: Instrumented, cov: LowRank) -> float:
+    def flops(parts: BesideFaces, cov: LowRank) -> float:
         """Flops of all blocks; infinite where the matrices do not fit."""
-        n, r, P = design.n, cov.rank, design.P
+        n, r, P = parts.n, cov.rank, parts.P
         if 24 * (n * r) ** 2 > _MEMORY:
             return np.inf
         return 2.0 * r * (r + 1) * n**2 * P + (n * r) ** 3 + 4.0 * float(n * r) ** 2 * P
 
     def _tiles(self) -> Iterator[tuple[Array, Array, Array]]:
         """Equations, bases, faces."""
-        size = max(1, _COLUMNS // int(self._design.p.max()))
-        for equations, basis, at in self._design.tiles(size):
-            yield equations, basis, self._design.faces_at(at, len(equations))
+        return self._parts.both(max(1, _COLUMNS // int(self._parts.p.max())))
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """Equations and V_jj (m, p, p)."""
-        n, G, d = self._design.n, self._cov.precision_factor, self._cov.uniquenesses
+        n, G, d = self._parts.n, self._cov.precision_factor, self._cov.uniquenesses
         T = -_summed(n, G, lambda: ((e, X, Q) for e, Q, X in self._tiles()), d)
         T.ravel()[:: len(T) + 1] += 1.0
         S = _summed(n, G, lambda: ((e, X, X) for e, _, X in self._tiles()), d)
@@ -109,8 +108,8 @@ class DualIV:
 
 def _by_equation(left: Array, right: Array, m: int, p: int) -> Array:
     """left_j'right_j of columns (n r, m p), (m, p, p)."""
-    first = left.T.reshape(m, p, -1)
-    return np.matmul(first, right.T.reshape(m, p, -1).transpose(0, 2, 1))
+    first, second = (M.T.reshape(m, p, len(M)) for M in (left, right))
+    return np.matmul(first, second.transpose(0, 2, 1))
 
 
 class DualGMM:

@@ -28,7 +28,14 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
-from sm_alsgls.core.instruments.base import Solved, rows_of, selector, spread, weighted_rows
+from sm_alsgls.core.instruments.base import (
+    Solved,
+    rows_of,
+    selector,
+    spread,
+    through_factors,
+    weighted_rows,
+)
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualGMM
 from sm_alsgls.covariance.base import Covariance
@@ -58,7 +65,7 @@ class OverIdentified:
     @cached_property
     def _factor(self) -> tuple[Array, bool]:
         over, rows = self.design.over, rows_of(self.design.over)
-        C = spread(rows @ rows.T, self.cov.times(np.eye(self.design.K)), over, over)
+        C = spread(rows @ rows.T, self.cov.to_dense(), over, over)
         return scipy.linalg.cho_factor(C, lower=True, overwrite_a=True, check_finite=False)
 
     def apply(self, a: Array) -> Array:
@@ -66,17 +73,10 @@ class OverIdentified:
         over, low = self.design.over, self.cov.low_rank
         if low is None:
             return over.project(self.cov.times(over.fitted(a)))
-        F, out = low.loadings, self._unique * a
+        own = self._unique * a
         if not low.rank:
-            return out
-        rows = np.zeros((low.rank, over.n))
-        for equations, basis, at in over.tiles(over.K):
-            weights = a[at].reshape(len(equations), -1, 1) * F[equations][:, None, :]
-            rows += weights.reshape(-1, low.rank).T @ basis.reshape(-1, over.n)
-        for equations, basis, at in over.tiles(over.K):
-            inside = (basis.reshape(-1, over.n) @ rows.T).reshape(len(equations), -1, low.rank)
-            out[at] += np.einsum("kmr,kr->km", inside, F[equations]).ravel()
-        return out
+            return own
+        return own + through_factors(a, low.loadings, over.tiles(over.K), over.tiles(over.K))
 
     @cached_property
     def _unique(self) -> Array:

@@ -11,8 +11,9 @@ which others use, estimates something else: E Q_j'(X_l - Xhat_l) b_l is zero for
     Cov = A^-1 B A^-T,        B = Q'(Sigma^-1 x I) Q.
 
 As Q_j'Xt_j = I the diagonal blocks of A are s^jj I. Small systems factorise A; others solve by
-GMRES, scaled by that diagonal, in O(n K (p + r)) a step. All standard errors come from A^-1 L,
-B = L L' (`Dense`), or of low-rank Sigma from n r x n r systems (`sm_alsgls.core.instruments.dual`).
+GMRES, scaled by that diagonal, in O(n K (p + r)) a step. All standard errors come from factors of
+A and B (`sm_alsgls.core.instruments.dense`), or of low-rank Sigma from n r x n r systems
+(`sm_alsgls.core.instruments.dual`), either beside what all equations contain.
 
 Zellner and Theil (1962, Econometrica 30); Wooldridge (2010), chapter 8, "GIV".
 """
@@ -26,7 +27,16 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from sm_alsgls.core.instruments.base import Solved, rows_of, selector, spread, weighted_rows
+from sm_alsgls.core.instruments.base import (
+    Solved,
+    rows_of,
+    selector,
+    spread,
+    through_factors,
+    weighted_rows,
+)
+from sm_alsgls.core.instruments.beside import BesideFaces
+from sm_alsgls.core.instruments.dense import MEMORY, dense_blocks, dense_flops
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualIV
 from sm_alsgls.covariance.base import Covariance
@@ -38,8 +48,8 @@ Array = np.ndarray
 _SCORE, _COLUMN = 1e-11, 1e-12
 # Krylov vectors that are kept, restarts, and steps that a solve is expected to take.
 _RESTART, _RESTARTS, _STEPS = 80, 10, 40
-# Bytes that factors of A and B may take.
-_MEMORY = 2_500_000_000
+# s^jj d_j below which Sigma^-1 as a difference loses more than two digits.
+_CANCELS = 0.01
 
 
 class IVForm:
@@ -71,8 +81,27 @@ class IVForm:
         self._root = 1.0 / np.sqrt(design.expand(cov.precision_diag()))
 
     def apply(self, g: Array) -> Array:
-        """A g."""
+        """A g; D^-1 g less what the factors G carry, without an (n, K) array, where that can be."""
+        design = self.design
+        if self._factors is not None:
+            unique, G = self._factors
+            faces, bases = design.face_tiles(design.K), design.tiles(design.K)
+            return unique * g - through_factors(g, G, faces, bases)
         return self.design.project(self.cov.solve(self.design.fitted(g)))
+
+    @cached_property
+    def _factors(self) -> tuple[Array, Array] | None:
+        """1 / d for each coefficient (P,), and G (K, r), of Sigma^-1 = D^-1 - G G'.
+
+        None where there are none, where d_j is so small that the difference cancels, and where
+        all equations have one design, whose products are shorter.
+        """
+        low = self.cov.low_rank
+        if low is None or not low.rank or self.design.shared:
+            return None
+        if (low.uniquenesses * self.cov.precision_diag()).min() < _CANCELS:
+            return None
+        return self.design.expand(1.0 / low.uniquenesses), low.precision_factor
 
     def transposed(self, g: Array) -> Array:
         """A' g."""
@@ -181,7 +210,7 @@ class IVForm:
 
     @property
     def _fits(self) -> bool:
-        return 24 * self.design.P**2 <= _MEMORY
+        return 24 * self.design.P**2 <= MEMORY
 
     def cross(self, B: Array, other: Array) -> Array:
         """B'A^-1 (Q'(Sigma^-1 x I)Q) A^-T other."""
@@ -196,28 +225,21 @@ class IVForm:
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """By factors of A and B, or by the dual systems of a low-rank Sigma."""
-        low, design = self.cov.low_rank, self.design
-        dense = (3.0 * design.n + 3.0 * design.P) * design.P**2 if self._fits else np.inf
-        if low is not None and low.rank and DualIV.flops(design, low) < dense:
-            yield from DualIV(design, low).blocks()
-            return
-        if not self._fits and low is None:
-            for j in range(design.K):
+        low, parts = self.cov.low_rank, BesideFaces(self.design)
+        dense, dual = dense_flops(parts), np.inf
+        if low is not None and low.rank:
+            dual = DualIV.flops(parts, low)
+        if dense == dual == np.inf:
+            for j in range(self.design.K):
                 yield np.array([j]), self.block(j)[None]
             return
-        yield from self._dense_blocks()
-
-    def _dense_blocks(self) -> Iterator[tuple[Array, Array]]:
-        """V_jj = G_j G_j', D^1/2 G = (D^-1/2 A D^-1/2)^-1 L, L L' = D^-1/2 B D^-1/2."""
-        rows = rows_of(self.design)
-        B = self._spread(rows @ rows.T)
-        del rows
-        L = scipy.linalg.cholesky(B, lower=True, overwrite_a=True, check_finite=False)
-        G = scipy.linalg.lu_solve(self._factor, L, overwrite_b=True, check_finite=False)
-        G *= self._root[:, None]
-        for equations, basis, at in self.design.tiles(self.design.K):
-            part = G[at].reshape(len(equations), basis.shape[1], -1)
-            yield equations, np.matmul(part, part.transpose(0, 2, 1))
+        if low is not None and dual < dense:
+            made = DualIV(parts, low).blocks()
+        else:
+            made = dense_blocks(parts, self.cov)
+        own = self.cov.diag()
+        for equations, blocks in made:
+            yield equations, parts.whole(equations, blocks, own[equations])
 
     def projection(self, L: Array) -> Array:
         """(L'A L)^-1 L'A: estimating equations L'Q'(Sigma^-1 x I)(y - Xt L g) = 0."""

@@ -9,7 +9,9 @@ B'x = (q'x, 0 .. 0)', and with u = v / q'x = (Xt - Q) t,
     S = N / (N - q_j) sum_n u_n^2 b_n b_n',        effective F = 1 / tr S
 
 (Montiel Olea and Pflueger 2013), where `sm_alsgls.core.instruments.effective_f` has an equation of
-its own. Its critical value takes the eigenvalues of S.
+its own. With K degrees of freedom, which the eigenvalues of S give, it is below its critical value
+where the distribution of a noncentral chi2 at K F, P(chi2_{K, xK} < K F), is below 1 - level: that
+takes a tenth of what the quantile does.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from sm_alsgls.core.instruments.design import Instrumented
 
 Array = np.ndarray
 
-# Elements of bases that are weighted at once.
-_CHUNK = 2**22
+# Elements of bases that are weighted at once: they stay in the cache.
+_CHUNK = 2**16
 
 
 class Strengths(NamedTuple):
@@ -32,11 +34,11 @@ class Strengths(NamedTuple):
 
     equations: Array
     effective: Array
-    critical: Array
+    weak: Array
 
 
 def strengths(design: Instrumented, tau: float = 0.10, level: float = 0.05) -> Strengths:
-    """Effective F and its critical value, of every equation with one endogenous regressor.
+    """Effective F of every equation with one endogenous regressor, and whether it is too low.
 
     Parameters
     ----------
@@ -53,34 +55,35 @@ def strengths(design: Instrumented, tau: float = 0.10, level: float = 0.05) -> S
     >>> Z = rng.standard_normal((200, 2))
     >>> design = Instrumented([Z.sum(axis=1)[:, None] + rng.standard_normal((200, 1))], [Z])
     >>> found = strengths(design)
-    >>> bool(found.effective[0] > found.critical[0])
-    True
+    >>> found.effective.round(1), found.weak
+    (array([234.7]), array([False]))
     """
     n, K = design.n, design.K
-    single = np.array([int((~which).sum()) == 1 for which in design.exogenous])
-    effective, critical = np.full(K, np.nan), np.full(K, np.nan)
+    told = ~np.concatenate(design.exogenous)
+    single = np.add.reduceat(told, design.p.cumsum() - design.p, dtype=int) == 1
+    effective, weak = np.full(K, np.nan), np.zeros(K, dtype=bool)
+    # Columns q and u, (K, n), of the equations that are single; 0 of others.
+    h = design.on_flat((told & single.repeat(design.p)).astype(float)[None])[:, 0]
+    first, left = design.first_stage(h).T, design.fitted(h).T
+    left -= first
+    length = np.sqrt(np.einsum("kn,kn->k", first, first))[:, None]
     width = int(design.over.p.max()) + 1
     for js, over, _ in design.over.tiles(max(1, _CHUNK // (n * width))):
         some = np.flatnonzero(single[js])
         if not len(some):
             continue
-        t = [_direction(design, int(j)) for j in js[some]]
-        q = np.stack([design.basis(int(j)) @ v for j, v in zip(js[some], t, strict=True)])
-        u = np.stack([design.face(int(j)) @ v for j, v in zip(js[some], t, strict=True)]) - q
-        B = np.concatenate([q[:, None, :], over[some]], axis=1) * u[:, None, :]
-        S = np.matmul(B, B.transpose(0, 2, 1)) * (n / (n - design.q[js[some]]))[:, None, None]
+        at = js[some]
+        q, u = first[at] / length[at], left[at] / length[at]
+        B = np.empty((len(at), over.shape[1] + 1, n))
+        np.multiply(q, u, out=B[:, 0])
+        np.multiply(over if len(at) == len(js) else over[some], u[:, None, :], out=B[:, 1:])
+        S = np.matmul(B, B.transpose(0, 2, 1)) * (n / (n - design.q[at]))[:, None, None]
         trace = np.trace(S, axis1=1, axis2=2)
         values = np.linalg.eigvalsh(S)
         x = 1.0 / tau
         square = np.square(values).sum(axis=1) + 2.0 * x * trace * values[:, -1]
         degrees = trace**2 * (1.0 + 2.0 * x) / square
-        effective[js[some]] = 1.0 / trace
-        critical[js[some]] = special.chndtrix(1.0 - level, degrees, x * degrees) / degrees
+        effective[at] = 1.0 / trace
+        weak[at] = special.chndtr(degrees / trace, degrees, x * degrees) < 1.0 - level
     at = np.flatnonzero(single)
-    return Strengths(at, effective[at], critical[at])
-
-
-def _direction(design: Instrumented, j: int) -> Array:
-    """t of the module, (p_j,)."""
-    h = design.beta_map(j)[~design.exogenous[j]][0]
-    return np.asarray(h / np.linalg.norm(h))
+    return Strengths(at, effective[at], weak[at])

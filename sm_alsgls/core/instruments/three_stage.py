@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -70,8 +71,10 @@ class ThreeStage:
     cov : Covariance
         Of E.
     at_bound : ndarray of bool, shape (K,)
-    J, df : float, int
-        The over-identifying moments' criterion and their number.
+    criterion : callable
+        Makes J.
+    df : int
+        Over-identifying moments.
     first_g : ndarray, shape (P,)
         Coordinates whose residuals the Sigma of the last solve, or its weight, were of.
     first_cov : Covariance
@@ -90,7 +93,7 @@ class ThreeStage:
     E: Array
     cov: Covariance
     at_bound: Array
-    J: float
+    criterion: Callable[[], float]
     df: int
     first_g: Array
     first_cov: Covariance
@@ -99,6 +102,15 @@ class ThreeStage:
     status: str
     tol: float
     max_iter: int
+
+    @cached_property
+    def J(self) -> float:
+        """The over-identifying moments' criterion, worked out when it is asked for."""
+        return self.criterion()
+
+    def without_data(self, E: Array) -> ThreeStage:
+        """The same with J, and ``E`` in the place of the residuals."""
+        return replace(self, E=E, criterion=partial(float, self.J))
 
 
 def form_of(
@@ -225,9 +237,9 @@ def three_stage(
     last = form_at(first_g, first_cov)
     weight = first_cov if correction is None else first_cov.scaled(correction)
     over = last if isinstance(last, RobustGMMForm) else OverIdentified(rows.design, weight)
-    J = over.statistic(rows.Y)
+    criterion = partial(over.statistic, rows.Y)
     return ThreeStage(
-        method, whole is not None, iterate, g, E, step.cov, step.at_bound, J, design.over.P,
+        method, whole is not None, iterate, g, E, step.cov, step.at_bound, criterion, design.over.P,
         first_g, first_cov, tuple(rounds), converged, status, tol, max_iter,
     )  # fmt: skip
 

@@ -14,6 +14,8 @@ Array = np.ndarray
 
 # Rows that are factorised at a time: a block of 120 columns stays in the second-level cache.
 _BLOCK = 2_000
+# Designs of which a few rows are looked at together.
+_PROBED = 64
 # Rows that the first guesses look at: which columns are distinct, and where they lie.
 _FIRST = 256
 # A column is shifted where its location is larger than this many of its interquartile ranges.
@@ -44,7 +46,7 @@ def compress_rows(blocks: Sequence[Array], Y: Array) -> Rows:
     """
     N, K = Y.shape
     limit = N // 2 - K
-    if limit < 1 or _probed(blocks) > limit:
+    if limit < 1 or _probed(blocks, limit) > limit:
         return Rows.of(blocks, Y)
     stream = RowStream(limit, N)
     try:
@@ -54,11 +56,17 @@ def compress_rows(blocks: Sequence[Array], Y: Array) -> Rows:
     return stream.finish()
 
 
-def _probed(blocks: Sequence[Array]) -> int:
-    """A lower bound of the number of distinct columns, from three rows."""
+def _probed(blocks: Sequence[Array], limit: int) -> int:
+    """A lower bound of the number of distinct columns, from three rows; beyond a limit any."""
     n = len(blocks[0])
-    probe = np.concatenate([X[[0, n // 2, n - 1]] for X in blocks], axis=1)
-    return len(set(map(bytes, np.ascontiguousarray(probe.T))))
+    seen: set[bytes] = set()
+    for start in range(0, len(blocks), _PROBED):
+        some = blocks[start : start + _PROBED]
+        probe = np.concatenate([X[[0, n // 2, n - 1]] for X in some], axis=1)
+        seen.update(map(bytes, np.ascontiguousarray(probe.T)))
+        if len(seen) > limit:
+            break
+    return len(seen)
 
 
 class _TooManyColumnsError(Exception):

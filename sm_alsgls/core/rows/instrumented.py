@@ -41,6 +41,5 @@ def instrumented_rows(
     """
     K = len(blocks)
     made = cells.rows([*blocks, *instruments], Y)
-    return InstrumentedRows(
-        made.blocks[:K], made.Y, made.n_obs, made.one, made.varies[:K], made.blocks[K:]
-    )
+    varying = None if made.varying is None else made.varying[:K]
+    return InstrumentedRows(made.blocks[:K], made.Y, made.n_obs, made.one, varying, made.blocks[K:])

@@ -252,3 +252,13 @@ def test_gram_of_the_stack_is_the_identity_for_every_equation(rng):
     np.testing.assert_allclose(Q.T @ Q, np.eye(design.P), rtol=0, atol=1e-13)
     Z = scipy.linalg.block_diag(*ragged(np.random.default_rng(20)))
     np.testing.assert_allclose(Q @ (Q.T @ Z), Z, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_combinations_on_flat(equal):
+    rng = np.random.default_rng(11)
+    X = [rng.standard_normal((20, 2 + (not equal) * (j % 3))) for j in range(7)]
+    design = Design([X[0]] * 7 if equal else X)
+    R = rng.standard_normal((3, design.P))
+    g = rng.standard_normal(design.P)
+    np.testing.assert_allclose(design.on_flat(R).T @ g, R @ design.to_params(g), rtol=1e-12)

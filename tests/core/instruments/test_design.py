@@ -176,3 +176,14 @@ def test_tiles_of_faces_are_those_of_their_equations():
     assert sorted(seen) == list(range(7))
     with pytest.raises(IndexError, match="no equation's coefficients"):
         design.faces_at(slice(design.P, design.P + 1), 1)
+
+
+def test_what_is_told_to_be_exogenous_is_believed():
+    blocks, instruments, _, _, _ = system(np.random.default_rng(9))
+    found = Instrumented(blocks, instruments)
+    told = Instrumented(blocks, instruments, told=found.exogenous)
+    for j in range(found.K):
+        assert told.exogenous[j].tolist() == found.exogenous[j].tolist()
+        assert_allclose(told.face(j), found.face(j), rtol=0, atol=0)
+    other = [~which for which in found.exogenous]
+    assert Instrumented(blocks, instruments, told=other).exogenous[2].tolist() == other[2].tolist()

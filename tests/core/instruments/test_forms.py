@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sm_alsgls.core.instruments import dual, gmm, iv
+from sm_alsgls.core.instruments.base import through_factors
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.gmm import GMMForm, OverIdentified, RobustGMMForm
 from sm_alsgls.core.instruments.iv import IVForm
@@ -18,6 +19,9 @@ FORMS = {
     "gmm": GMMForm,
     "2sls": lambda design, cov: GMMForm(design, cov, over=False),
 }
+
+
+_MANY = {"q": (3, 4) * 6, "p": (2, 3) * 6}
 
 
 def _shapes():
@@ -166,3 +170,25 @@ def test_what_is_left_of_the_equations_is_in_standard_errors(monkeypatch):
     c = form.design.over.project(Y)
     size = np.sqrt(form.design.over.expand(cov.diag()))
     assert_allclose(form.solve(Y).residual, 0.01 * np.linalg.norm(c / size), rtol=1e-8)
+
+
+@pytest.mark.parametrize("least", [1.0, 1e-8])
+def test_products_with_and_without_small_uniquenesses(least):
+    """Through the factors, and where D^-1 - G G' would cancel through Sigma^-1 itself."""
+    blocks, instruments, _, F, d = system(np.random.default_rng(5), N=30, K=12, r=2, **_MANY)
+    d[3] *= least
+    cov = LowRankDiag.from_factors(F, d)
+    design = Instrumented(blocks, instruments)
+    form = IVForm(design, cov)
+    g = np.random.default_rng(6).standard_normal(design.P)
+    expected = design.project(cov.solve(design.fitted(g)))
+    assert_allclose(form.apply(g), expected, rtol=1e-11, atol=1e-11)
+    assert (form._factors is None) == (least < 1.0)
+
+
+def test_what_is_carried_through_factors():
+    blocks, instruments, _, F, _ = system(np.random.default_rng(7), N=30, K=12, r=2, **_MANY)
+    design = Instrumented(blocks, instruments)
+    a = np.random.default_rng(8).standard_normal(design.P)
+    found = through_factors(a, F, design.face_tiles(5), design.tiles(3))
+    assert_allclose(found, design.project(design.fitted(a) @ F @ F.T), rtol=0, atol=1e-12)
