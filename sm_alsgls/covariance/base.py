@@ -184,8 +184,8 @@ def factors_of(cov: Covariance) -> LowRank:
     return factors
 
 
-class SeenCovariance(RowCovariance, Protocol):
-    """Sigma as rows see it that lack some equations."""
+class SeenCells(RowCovariance, Protocol):
+    """The covariance of the cells that were observed, and their likelihood."""
 
     def information(self, blocks: Sequence[Array]) -> Array:
         """Sum over rows of x_n Sigma_n^-1 x_n', (P, P), of designs (N, p_j) side by side.
@@ -205,6 +205,10 @@ class SeenCovariance(RowCovariance, Protocol):
     def nll(self, E: Array) -> float:
         """Negative log-likelihood per row, its constant included."""
         ...
+
+
+class SeenCovariance(SeenCells, Protocol):
+    """Sigma as independent rows see it that lack some equations."""
 
     def conditional(self, E: Array) -> tuple[Array, Array]:
         """Mean and variance of every cell given the other observed cells of its row, (N, K)."""
