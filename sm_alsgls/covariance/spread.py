@@ -132,11 +132,12 @@ class Spread:
         """sum over cells of w_k w_l P_j for rows k = l + lag: (width, N, q), of P (K, q)."""
         spans = self.spans
         N = len(spans.mask)
-        out = np.asarray(self._products @ products).reshape(spans.width, N, -1)
+        out = np.asarray(self._products @ products).reshape(spans.width, N, products.shape[1])
         out[0] += spans.simple @ products
         return out
 
     def sums(self, blocks: Array) -> Array:
         """The transpose of `blocks`, (K, q): sums over the cells of each equation."""
-        flat = blocks.reshape(-1, blocks.shape[2])
+        width, N, q = blocks.shape
+        flat = blocks.reshape(width * N, q)
         return np.asarray(self._products.T @ flat + self.spans.simple.T @ blocks[0])

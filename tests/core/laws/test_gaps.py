@@ -72,6 +72,22 @@ def test_the_likelihood_is_that_of_the_observed_cells(case, r):
     assert value(E, mask, cov, times, values) == pytest.approx(expected, rel=1e-12)
 
 
+def test_without_factors_equations_are_exact_one_by_one():
+    rng = np.random.default_rng(8)
+    E, mask, cov = (
+        rng.standard_normal((N, K)),
+        holes(rng),
+        LowRankDiag.diagonal(np.arange(1.0, 6.0)),
+    )
+    law = AR.of(N, EACH, K, mask=mask)
+    seen, plain = GapCovariance(cov, Patterns(mask), law.spread), cov.seen(Patterns(mask))
+    TE = law.rows(E)
+    assert seen.nll(TE) == pytest.approx(plain.nll(TE), rel=1e-13)
+    np.testing.assert_allclose(seen.precision_diag(), plain.precision_diag())
+    np.testing.assert_allclose(seen.solve(TE), plain.solve(TE))
+    assert not seen.slope(TE).any()
+
+
 def test_units_that_end_early_are_exact_and_have_no_spread():
     """Those that start late have in their first row the covariance Sigma with the others there."""
     rng = np.random.default_rng(1)
