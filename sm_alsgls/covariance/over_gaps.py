@@ -35,6 +35,8 @@ from sm_alsgls.covariance.spread import Spread
 Array = np.ndarray
 
 _LOG_2PI = math.log(2.0 * math.pi)
+# Numbers up to which stretches of rows are worked on together.
+_AT_ONCE = 2e7
 
 
 class FactorPrecision:
@@ -86,30 +88,75 @@ class FactorPrecision:
     def blocks(self) -> Array:
         """Blocks (k + lag, k) of M^-1, (width, N, r, r)."""
         r, width, N = self.r, self.width, self.N
+        if r == 0:
+            return np.zeros((width, N, 0, 0))
         below = np.zeros((width, N, r, r))
         for lag, i, j in np.ndindex(width, r, r):
             if lag * r + i >= j:
                 below[lag, :, i, j] = self._L[lag * r + i - j, j::r]
         inverse = np.linalg.inv(below[0])
-        # What the rows after k are multiplied by, (N, (width - 1) r, r).
-        after = np.concatenate(list(below[1:]), axis=1) if width > 1 else np.empty((N, 0, r))
-        after = after @ inverse
         own = inverse.swapaxes(1, 2) @ inverse
-        out = np.zeros((width, N, r, r))
-        size = (width - 1) * r
-        window = np.zeros((size, size))
-        for k in range(N - 1, -1, -1):
-            off = -window @ after[k]
-            out[0, k] = own[k] - after[k].T @ off
-            out[1:, k] = off.reshape(width - 1, r, r)
-            if size:
-                moved = np.empty_like(window)
-                moved[:r, :r] = out[0, k]
-                moved[r:, :r] = off[:-r]
-                moved[:r, r:] = off[:-r].T
-                moved[r:, r:] = window[:-r, :-r]
-                window = moved
-        return out
+        if width == 1:
+            return own[None]
+        # What the rows after k are multiplied by, (N, (width - 1) r, r).
+        after = np.concatenate(list(below[1:]), axis=1) @ inverse
+        few = N * (width * r) ** 2 <= _AT_ONCE
+        return _at_once(own, after) if few else _in_turn(own, after)
+
+
+def _in_turn(own: Array, after: Array) -> Array:
+    """Blocks of M^-1, from the last row to the first.
+
+    With Y_k = after[k] and W_k the blocks among the rows after k, those beside k are -W_k Y_k, and
+    its own one is own[k] + Y_k' W_k Y_k.
+    """
+    N, size, r = after.shape
+    out = np.zeros((size // r + 1, N, r, r))
+    window = np.zeros((size, size))
+    for k in range(N - 1, -1, -1):
+        off = -window @ after[k]
+        out[0, k] = own[k] - after[k].T @ off
+        out[1:, k] = off.reshape(-1, r, r)
+        moved = np.empty_like(window)
+        moved[:r, :r] = out[0, k]
+        moved[r:, :r] = off[:-r]
+        moved[:r, r:] = off[:-r].T
+        moved[r:, r:] = window[:-r, :-r]
+        window = moved
+    return out
+
+
+def _at_once(own: Array, after: Array) -> Array:
+    """The same, many stretches of rows at a time: a step W_k = S_k W_k+1 S_k' + Q_k is affine.
+
+    Each stretch first makes the one step that all of its steps are, whatever W it starts from.
+    """
+    N, reach, r = after.shape
+    size, many = reach + r, math.isqrt(N - 1) + 1
+    length = -(-N // many)
+    S = np.zeros((many * length, size, size))
+    S[:N, :r, :reach] = -after.swapaxes(1, 2)
+    S[:N, r:, :reach] = np.eye(reach)
+    S = S.reshape(many, length, size, size)
+    Q = np.zeros((many * length, r, r))
+    Q[:N] = own
+    Q = Q.reshape(many, length, r, r)
+    whole, left = np.tile(np.eye(size), (many, 1, 1)), np.zeros((many, size, size))
+    for i in range(length - 1, -1, -1):
+        step = S[:, i]
+        whole = step @ whole
+        left = step @ left @ step.swapaxes(1, 2)
+        left[:, :r, :r] += Q[:, i]
+    window = np.zeros((many, size, size))
+    for b in range(many - 1, 0, -1):
+        window[b - 1] = whole[b] @ window[b] @ whole[b].T + left[b]
+    out = np.empty((many, length, size, r))
+    for i in range(length - 1, -1, -1):
+        step = S[:, i]
+        window = step @ window @ step.swapaxes(1, 2)
+        window[:, :r, :r] += Q[:, i]
+        out[:, i] = window[:, :, :r]
+    return out.reshape(-1, size // r, r, r)[:N].swapaxes(0, 1)
 
 
 class GapCovariance:

@@ -13,7 +13,8 @@ from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.second_order.curvature import lowest_curvature
 from sm_alsgls.core.sigma.gap_likelihood import GapObjective
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance import LowRankDiag, over_gaps
+from sm_alsgls.covariance.cores import frame
 from sm_alsgls.covariance.over_gaps import GapCovariance
 from sm_alsgls.covariance.patterns import Patterns
 from tests.core.laws import dense
@@ -163,6 +164,31 @@ def test_products_and_information_are_those_of_the_dense_covariance(case):
         stop += B.shape[1]
     X = X.reshape(N * K, -1)[at]
     np.testing.assert_allclose(seen.information(blocks), X.T @ P @ X, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("at_once", [0.0, 1e9])
+def test_blocks_of_the_inverse_are_those_of_the_dense_one(case, at_once, monkeypatch):
+    values, times, _, mask, cov = case
+    spread = AR.of(N, values, K, times=times, mask=mask).spread
+    own = frame(cov.loadings / np.sqrt(cov.uniquenesses)[:, None])
+    M = np.kron(np.eye(N), own.prior)
+    A = np.zeros((N, K, N, R))
+    A[np.arange(N), :, np.arange(N)] = spread.spans.simple[:, :, None] * own.A
+    entries = zip(spread.spans.cell, spread.spans.source, spread.weight, strict=True)
+    for c, k, w in entries:
+        n, j = spread.spans.row[c], spread.spans.equation[c]
+        A[n, j, k] = w * own.A[j]
+    A = A.reshape(N * K, N * R)
+    M = M + A.T @ A
+    monkeypatch.setattr(over_gaps, "_AT_ONCE", at_once)
+    precision = over_gaps.FactorPrecision(own, spread)
+    assert precision.logdet() == pytest.approx(np.linalg.slogdet(M)[1] - N * own.logdet, rel=1e-12)
+    dense_blocks = np.linalg.inv(M).reshape(N, R, N, R)
+    found = precision.blocks()
+    assert found.shape == (spread.spans.width, N, R, R)
+    for lag, k in np.ndindex(spread.spans.width, N):
+        expected = dense_blocks[k + lag, :, k] if k + lag < N else np.zeros((R, R))
+        np.testing.assert_allclose(found[lag, k], expected, rtol=1e-9, atol=1e-13)
 
 
 def system(rng, law, mask, n=40, k=6, rho=0.6, options=None):
