@@ -184,6 +184,22 @@ def factors_of(cov: Covariance) -> LowRank:
     return factors
 
 
+def information(cov: RowCovariance, blocks: Sequence[Array]) -> Array:
+    """Sum over rows of x_n Sigma_n^-1 x_n', (P, P), of designs (N, p_j) side by side.
+
+    A covariance of rows that are not alike has a method for it; else it is P_jl X_j'X_l.
+    """
+    own = getattr(cov, "information", None)
+    if own is not None:
+        return np.asarray(own(blocks))
+    precision = cov.precision
+    if precision is None:
+        raise TypeError(f"{cov!r} has neither one precision nor an information")
+    X = np.concatenate(list(blocks), axis=1)
+    owner = np.repeat(np.arange(len(blocks)), [B.shape[1] for B in blocks])
+    return np.asarray(precision[np.ix_(owner, owner)] * (X.T @ X))
+
+
 class SeenCells(RowCovariance, Protocol):
     """The covariance of the cells that were observed, and their likelihood."""
 

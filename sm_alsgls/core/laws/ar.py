@@ -35,7 +35,7 @@ import numpy as np
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.laws.gaps import Gaps, gaps_of
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.base import RowCovariance, information
 from sm_alsgls.covariance.spread import Spread
 from sm_alsgls.exceptions import ShapeError
 
@@ -217,11 +217,7 @@ class AR:
         precision = cov.precision
         if precision is not None:
             return (precision * (A.T @ A) + np.diag(first)) / len(E)
-        columns = [
-            (A * cov.solve(np.where(np.arange(self.K) == j, A, 0.0))).sum(axis=0)
-            for j in range(self.K)
-        ]
-        return (np.array(columns) + np.diag(first)) / len(E)
+        return (information(cov, np.split(A, self.K, axis=1)) + np.diag(first)) / len(E)
 
     def solve(self, E: Array, cov: RowCovariance, v: Array) -> Array:
         """By conjugate gradients, O(N K r) an iteration."""

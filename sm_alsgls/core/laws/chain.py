@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sm_alsgls.core.laws.base import RowFilter
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.base import RowCovariance, information
 from sm_alsgls.covariance.spread import Spread
 
 Array = np.ndarray
@@ -144,6 +144,10 @@ class _Through:
 
     def solve(self, M: Array) -> Array:
         return self._then.back(self._cov.solve(self._then.rows(M)))
+
+    def information(self, blocks: Sequence[Array]) -> Array:
+        """That of the blocks, filtered."""
+        return information(self._cov, self._then.blocks(blocks))
 
     def precision_diag(self) -> Array:
         """Of rows that are not filtered: nearly."""
