@@ -215,20 +215,15 @@ class _Rounds:
         return prior, cov
 
     def _shrunken(self, H: Array) -> Shrunken:
-        """The prior and the posterior at this point, of one factorisation of H."""
+        """The prior and the posterior at this point, of one factorisation of H.
+
+        Other values are orthogonal to these in the information (`sm_alsgls.core.laws.chain`).
+        """
         point, at = self.point, self._at
-        score, inside = self._n * point.gradient, H[at, at]
-        others = np.delete(np.arange(len(H)), at)
-        if len(others):
-            # Of the coefficients when the others follow them.
-            carried = np.linalg.solve(H[np.ix_(others, others)], H[others, at]).T
-            inside = inside - carried @ H[others, at]
-            score_at = score[at] - carried @ score[others]
-        else:
-            score_at = score[at]
-        size, U = np.linalg.eigh(inside)
+        size, U = np.linalg.eigh(H[at, at])
         size = 1.0 / np.maximum(size, 1e-300)
-        return _shrunken(U.T @ point.values[at] - size * (U.T @ score_at), size, U)
+        step = size * (U.T @ (self._n * point.gradient[at]))
+        return _shrunken(U.T @ point.values[at] - step, size, U)
 
     def _information(self) -> Array:
         point = self.point
