@@ -29,6 +29,14 @@ class NormalPrior(NamedTuple):
     m: int
     t2: float
 
+    @property
+    def pick(self) -> Array:
+        """Which of the values (m,) coordinates are."""
+        every = np.arange(self.m)
+        if self.t2 > 0.0:
+            return every
+        return np.concatenate([every[self.at][:1], self._others])
+
     def up(self, x: Array) -> Array:
         """Values (m,) of coordinates."""
         if self.t2 > 0.0:

@@ -23,6 +23,7 @@ def test_pieces_are_those_of_matrices(t2):
         B[0, 1] = B[5, 2] = 1.0
     x = rng.standard_normal(B.shape[1])
     np.testing.assert_allclose(prior.up(x), B @ x)
+    np.testing.assert_array_equal(prior.up(x)[prior.pick], x)
     np.testing.assert_allclose(prior.down(v), B.T @ v)
     np.testing.assert_allclose(prior.gradient(v), A @ v, atol=1e-14)
     np.testing.assert_allclose(prior.curved(H.copy()), B.T @ (H + A) @ B)
