@@ -10,9 +10,16 @@ Cowles Commission discussion paper 383). So log|det T| is the sum of log s_g.
 
 With one rho for all equations this is the likelihood of a stationary e_n = rho e_{n-1} + u_n,
 u_n ~ N(0, Sigma), rows missing or not. With a rho for each it is that of Parks (1967, Journal of
-the American Statistical Association 62), whose first row has the covariance of T^-1. Where single
-cells are missing, an innovation over a gap has the covariance Sigma_jl with the others' of its
-last row, which is exact where Sigma is diagonal.
+the American Statistical Association 62): the first row has variances Sigma_jj / (1 - rho_j^2) and
+covariances Sigma_jl / ((1 - rho_j^2) (1 - rho_l^2))^(1/2), the stationary ones Sigma_jl /
+(1 - rho_j rho_l) where the two rho are equal; rows after a period that all miss are likewise.
+
+Where single cells are missing, an innovation over a gap is made of those of all rows since the cell
+before, which ``spread`` tells the law of what is left (`Gaps.spread`): with the low-rank law this
+is the likelihood of the observed cells. Other laws of Sigma take it for an innovation of its last
+row, which is exact where Sigma is diagonal. A unit that ends early leaves no gap. One that starts
+late has its stationary variance in its first row, and there, as all have in the first row of all,
+the covariance Sigma with the others' innovations: what they had before it came is not of it.
 
 By fixed (beta, Sigma) the information in rho is H = P o (A'A) / N, P = Sigma^-1, A the derivative
 of T e, which is -e_before; of many equations it is solved with by conjugate gradients,
@@ -28,7 +35,8 @@ import numpy as np
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.laws.gaps import Gaps, gaps_of
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.base import RowCovariance, information
+from sm_alsgls.covariance.spread import Spread
 from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
@@ -111,6 +119,15 @@ class AR:
             top, base = np.sum(top / scale)[None], np.sum(base / scale)[None]
         rho = top / np.where(base > 0.0, base, np.inf)
         return self.at(np.clip(rho, -_GUESS, _GUESS))
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """Cells behind gaps, as innovations of the rows since; None without gaps."""
+        return self._gaps.spread(np.broadcast_to(self.values, self.K))
+
+    def through_spread(self, slope: Array) -> Array:
+        """(m,) of derivatives (K,) in each equation's rho."""
+        return slope if len(self.values) == len(slope) else slope.sum(keepdims=True)
 
     # -- the filter ------------------------------------------------------------------------------
 
@@ -200,11 +217,7 @@ class AR:
         precision = cov.precision
         if precision is not None:
             return (precision * (A.T @ A) + np.diag(first)) / len(E)
-        columns = [
-            (A * cov.solve(np.where(np.arange(self.K) == j, A, 0.0))).sum(axis=0)
-            for j in range(self.K)
-        ]
-        return (np.array(columns) + np.diag(first)) / len(E)
+        return (information(cov, np.split(A, self.K, axis=1)) + np.diag(first)) / len(E)
 
     def solve(self, E: Array, cov: RowCovariance, v: Array) -> Array:
         """By conjugate gradients, O(N K r) an iteration."""

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.spread import Spread
 
 Array = np.ndarray
 
@@ -43,6 +44,15 @@ class RowFilter(Protocol):
     def bounds(self) -> Array: ...  # noqa: D102
     @property
     def log_jacobian(self) -> float: ...  # noqa: D102
+
+    @property
+    def spread(self) -> Spread | None:
+        """Cells that it leaves made of innovations of several rows; None without any."""
+        ...
+
+    def through_spread(self, slope: Array) -> Array:
+        """(m,) of derivatives (K,) in the parameter of each equation's spread."""
+        ...
 
     def at(self, values: Array) -> RowFilter:
         """The same filter at other values (m,)."""

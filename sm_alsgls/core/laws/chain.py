@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sm_alsgls.core.laws.base import RowFilter
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.base import RowCovariance, information
+from sm_alsgls.covariance.spread import Spread
 
 Array = np.ndarray
 
@@ -48,6 +49,16 @@ class Chain:
         if not self.filters:
             return []
         return np.split(values, np.cumsum([len(one.values) for one in self.filters])[:-1])
+
+    @property
+    def spread(self) -> Spread | None:
+        """That of the filter which has one: the others leave every row to itself."""
+        return next((one.spread for one in self.filters if one.spread is not None), None)
+
+    def through_spread(self, slope: Array) -> Array:
+        """Its derivatives in the values of that filter."""
+        parts = [one.through_spread(slope) for one in self.filters]
+        return np.concatenate([np.empty(0), *parts])
 
     def at(self, values: Array) -> Chain:
         """At other values."""
@@ -133,6 +144,10 @@ class _Through:
 
     def solve(self, M: Array) -> Array:
         return self._then.back(self._cov.solve(self._then.rows(M)))
+
+    def information(self, blocks: Sequence[Array]) -> Array:
+        """That of the blocks, filtered."""
+        return information(self._cov, self._then.blocks(blocks))
 
     def precision_diag(self) -> Array:
         """Of rows that are not filtered: nearly."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Protocol, TypeGuard, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.spread import Spread
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
@@ -146,25 +147,34 @@ class RawSystem:
     def problem(self, compress: bool = True) -> Problem:
         """Of what the filter and the lag leave, whose NLL lacks their log-Jacobians."""
         blocks, Y = self.filter.blocks(self.raw), self.filter.rows(self.responses)
-        return self._problem(blocks, Y, compress)
+        return self._problem(blocks, Y, compress, self._law_over_gaps)
 
     def unfiltered(self) -> Problem:
         """Of the raw rows, not compressed: to look at least-squares residuals."""
         Y = self.responses
         Y = Y if self.mask is None else np.where(self.mask, Y, 0.0)
-        return self._problem(self.raw, Y, compress=False)
+        return self._problem(self.raw, Y, False, self._law)
 
-    def _problem(self, blocks: Sequence[Array], Y: Array, compress: bool = True) -> Problem:
+    def _problem(
+        self, blocks: Sequence[Array], Y: Array, compress: bool, law: Callable[[Rows], Errors]
+    ) -> Problem:
         if self.mask is not None and not self.mask.all():
             one = self.mask.astype(float)
             rows: Rows = CellRows(list(blocks), Y, len(Y), one, mask=self.mask, designs=blocks)
         else:
             rows = compress_rows(blocks, Y) if compress else Rows.of(blocks, Y)
-        return Problem.from_rows(rows, self.options, law=self._law, binding=self.binding)
+        return Problem.from_rows(rows, self.options, law=law, binding=self.binding)
 
     def _law(self, rows: Rows) -> Errors:
         made = self.law(rows)
         return made if self.own is None else cast(Graded, made).at(self.own)
+
+    def _law_over_gaps(self, rows: Rows) -> Errors:
+        """The law of what the filter leaves, cells behind gaps with it where the law can."""
+        made, spread = self._law(rows), self.filter.spread
+        if spread is None or not bridges_gaps(made):
+            return made
+        return made.over_gaps(spread)
 
     def residuals(self, design: Linear, gamma: Array) -> Array:
         """Y - X beta (N, K) of raw rows, for gamma of any design of the same regressors."""
@@ -172,6 +182,23 @@ class RawSystem:
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
         return E if self.mask is None else np.where(self.mask, E, 0.0)
+
+
+class Bridging(Errors, Protocol):
+    """A law of cells that may be made of the innovations of several rows."""
+
+    def over_gaps(self, spread: Spread) -> Errors:
+        """The law of cells that are."""
+        ...
+
+    def slope(self, E: Array, cov: Covariance) -> Array:
+        """d NLL per row / d (the parameter of each equation's spread), (K,)."""
+        ...
+
+
+def bridges_gaps(errors: Errors) -> TypeGuard[Bridging]:
+    """Whether a law has `Bridging`'s methods."""
+    return hasattr(errors, "over_gaps")
 
 
 def graded(errors: Errors) -> Graded | None:

@@ -100,6 +100,13 @@ class RowScale:
         """h, (N, 1) or (N, K)."""
         return np.exp(self._log)
 
+    #: Every cell is of its own row.
+    spread = None
+
+    def through_spread(self, slope: Array) -> Array:
+        """Zero."""
+        return np.zeros(len(self.values))
+
     def at(self, values: Array) -> RowScale:
         """At another delta."""
         again = object.__new__(RowScale)

@@ -61,6 +61,13 @@ class SpatialRows:
         """Per row."""
         return self._log_det.value
 
+    #: Every cell is of its own row.
+    spread = None
+
+    def through_spread(self, slope: Array) -> Array:
+        """Zero."""
+        return np.zeros(len(self.values))
+
     def at(self, values: Array) -> SpatialRows:
         """At another lam."""
         return SpatialRows(self._weights, float(values[0]))

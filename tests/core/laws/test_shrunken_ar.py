@@ -114,3 +114,15 @@ def test_rounds_that_do_not_end_say_so(monkeypatch):
     fit = shrunken_ar(panel(rng, AR.of(30, np.zeros(5), 5), 30, 5, 0.6), 1)
     assert not fit.found.best.converged
     assert "still moves" in fit.found.best.status
+
+
+def test_steps_are_of_the_right_length_where_coefficients_lie_far_apart(monkeypatch):
+    """A metric that stays that of the first point makes every second step of these too long."""
+    rng = np.random.default_rng(7)
+    T, K = 60, 30
+    raw = panel(rng, AR.of(T, np.zeros(K), K), T, K, rng.uniform(-0.5, 0.9, K))
+    counted, plain = [], module.point_from
+    monkeypatch.setattr(module, "point_from", lambda *a, **k: counted.append(1) or plain(*a, **k))
+    fit = shrunken_ar(raw, 1)
+    assert fit.found.best.converged
+    assert len(counted) <= fit.steps + 2
