@@ -130,6 +130,25 @@ class AR:
             return out
         return self._seen(self._s * (M - self._a * self._before(M)))
 
+    def inverse(self, M: Array) -> Array:
+        """M / s + a (T^-1 M)_before, row after row."""
+        return self._recursion(M, self._s, self._a)
+
+    def variances(self, V: Array) -> Array:
+        """The same of squares: V / s^2 + a^2 (variance before)."""
+        return self._recursion(V, np.square(self._s), np.square(self._a))
+
+    def _recursion(self, M: Array, s: Array, a: Array) -> Array:
+        out = np.array(self._seen(M / s))
+        previous = self._gaps.previous
+        for n in range(1, len(out)):
+            at = previous[n]
+            before = out[at[0]] if len(at) == 1 else out[at, np.arange(len(at))]
+            out[n] += a[n] * before
+            if self._gaps.mask is not None:
+                out[n] = np.where(self._gaps.mask[n], out[n], 0.0)
+        return out
+
     def back(self, M: Array) -> Array:
         """s M, less a s M in the cell before."""
         out = self._s * M

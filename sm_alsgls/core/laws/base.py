@@ -56,6 +56,14 @@ class RowFilter(Protocol):
         """T M of responses or residuals (N, K); zero in cells that are not there."""
         ...
 
+    def inverse(self, M: Array) -> Array:
+        """T^-1 M: what ``rows`` makes M (N, K) of; zero in cells that are not there."""
+        ...
+
+    def variances(self, V: Array) -> Array:
+        """Diagonal of T^-1 diag(V) T^-T, column by column, of variances V (N, K) of T e."""
+        ...
+
     def back(self, M: Array) -> Array:
         """T' M, the transpose of ``rows``, for M that is zero in cells that are not there."""
         ...

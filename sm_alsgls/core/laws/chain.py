@@ -68,6 +68,18 @@ class Chain:
             M = one.rows(M)
         return M
 
+    def inverse(self, M: Array) -> Array:
+        """All inverses, the last first."""
+        for one in reversed(self.filters):
+            M = one.inverse(M)
+        return M
+
+    def variances(self, V: Array) -> Array:
+        """All of them, the last first: right where one of them mixes rows, at most."""
+        for one in reversed(self.filters):
+            V = one.variances(V)
+        return V
+
     def back(self, M: Array) -> Array:
         """All transposes, the last first."""
         for one in reversed(self.filters):

@@ -134,6 +134,14 @@ class RowScale:
         """M h^-1/2."""
         return self._seen(M * self._root)
 
+    def inverse(self, M: Array) -> Array:
+        """M h^1/2."""
+        return self._seen(M / self._root)
+
+    def variances(self, V: Array) -> Array:
+        """V h."""
+        return self._seen(V / np.square(self._root))
+
     #: T is diagonal.
     back = rows
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sm_alsgls.core.laws.row_weights import RowWeights
+from sm_alsgls.core.laws.row_weights import RowWeights, spread
 from sm_alsgls.core.laws.spatial_weights import inside
 from sm_alsgls.covariance.base import RowCovariance
 
@@ -76,6 +76,14 @@ class SpatialRows:
     def rows(self, M: Array) -> Array:
         """M - lam W M."""
         return M - self._lam * self._weights.lagged(M)
+
+    def inverse(self, M: Array) -> Array:
+        """(I - lam W)^-1 M."""
+        return self._weights.inverse(M, self._lam)
+
+    def variances(self, V: Array) -> Array:
+        """Squares of (I - lam W)^-1 times V."""
+        return spread([self.inverse], V)
 
     def back(self, M: Array) -> Array:
         """M - lam W' M."""
