@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.point import Point, point_from, point_of
@@ -120,12 +121,18 @@ class _Restricted:
         return slope, 0.5 * (J + J.T) + np.diag(bend)
 
     def _log_det(self, point: Point) -> float:
-        """log|H| of the parameters."""
+        """log|H| of the parameters; of those that restrictions leave, up to what never moves."""
         design = point.problem.design
         H = coordinate_products(point.problem, point.solution.cov)[0]
         back = np.column_stack([design.to_params(g) for g in np.eye(design.P)])
         back -= design.to_params(np.zeros(design.P))[:, None]
-        return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
+        if not design.restricted:
+            return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
+        # Directions that restrictions leave: parameters move in the same space at any value of the
+        # law's, where the volume of ``back`` stands for its determinant.
+        N = _left(design)
+        volume = np.log(np.abs(np.diagonal(np.linalg.qr(back @ N, mode="r")))).sum()
+        return float(np.linalg.slogdet(N.T @ H @ N)[1] - 2.0 * volume)
 
     def _moved(self, point: Point, values: Array) -> Point:
         return point_from(
@@ -146,3 +153,13 @@ class _Restricted:
         if status:
             best = replace(best, converged=False, status=status)
         return LawFit(replace(found, best=best), point.system, point.problem, point.gradient, steps)
+
+
+def _left(design: Linear) -> Array:
+    """An orthonormal basis (P, q) of the coordinates that restrictions leave free."""
+    origin = design.from_beta(design.to_beta(np.zeros(design.P)))
+    inside = np.column_stack(
+        [design.from_beta(design.to_beta(g)) - origin for g in np.eye(design.P)]
+    )
+    share, vectors = np.linalg.eigh(0.5 * (inside + inside.T))
+    return np.asarray(vectors[:, share > 0.5])
