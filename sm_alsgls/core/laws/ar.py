@@ -21,7 +21,7 @@ H v = the column sums of A o ((A diag v) P) / N.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -134,9 +134,16 @@ class AR:
         """M / s + a (T^-1 M)_before, row after row."""
         return self._recursion(M, self._s, self._a)
 
-    def variances(self, V: Array) -> Array:
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
         """The same of squares: V / s^2 + a^2 (variance before)."""
+        if then is not None:
+            raise ShapeError("rows that follow one another are no neighbours")
         return self._recursion(V, np.square(self._s), np.square(self._a))
+
+    def covariances(self, C: Array) -> Array:
+        """The same of pairs of equations: C_jl / (s_j s_l) + a_j a_l (covariance before)."""
+        s, a = (M[:, :, None] * M[:, None, :] for M in (self._s, self._a))
+        return self._recursion(C, s, a)
 
     def _recursion(self, M: Array, s: Array, a: Array) -> Array:
         out = np.array(self._seen(M / s))

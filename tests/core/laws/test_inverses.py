@@ -75,3 +75,28 @@ def test_lags_and_spatial_errors(over_rows):
 
         law = SpatialError(CompleteErrors(K, N), weights, 0.4)
         np.testing.assert_allclose(law.unfiltered(law.filtered(M)), M, atol=1e-12)
+
+
+def test_covariances_of_rows_and_maps_after(case):
+    law, mask = case
+    if not mask.all():
+        return
+    rng = np.random.default_rng(10)
+    R = rng.standard_normal((K, K))
+    S = R @ R.T
+    T = [np.linalg.inv(matrix(law, j)) for j in range(K)]
+    found = law.covariances(np.broadcast_to(S, (N, K, K)))
+    expected = np.array([[S[j, k] * (T[j] * T[k]).sum(axis=1) for k in range(K)] for j in range(K)])
+    np.testing.assert_allclose(found, expected.transpose(2, 0, 1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["rows", "rows, cells", "cells", "none"])
+def test_a_lag_of_rows_after_the_filter(name):
+    law, _ = cases()[name]
+    V = np.random.default_rng(11).uniform(0.5, 2.0, (N, K))
+    lag = SpatialLag(RowWeights(neighbours(N, 12), K), 0.3)
+    found = law.variances(V, lag.inverse)
+    A = np.linalg.inv(np.eye(N) - 0.3 * neighbours(N, 12).W.toarray())
+    for j in range(K):
+        L = A @ np.linalg.inv(matrix(law, j))
+        np.testing.assert_allclose(found[:, j], np.square(L) @ V[:, j], rtol=1e-11)
