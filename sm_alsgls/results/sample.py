@@ -12,6 +12,7 @@ import pandas as pd
 
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.removed import gone
@@ -90,6 +91,13 @@ class Sample:
     def index(self) -> pd.Index:
         """Labels of the rows, (N,)."""
         return self.model.system.index
+
+    @property
+    def raw(self) -> RawSystem:
+        """The rows before their laws, at the laws' estimates; of a fit that has some."""
+        if self.model.has_data:
+            self.model.system.check_rows()
+        return gone("rows") if self.laws is None else self.laws.system
 
     @cached_property
     def _left(self) -> LeftByLaws | None:

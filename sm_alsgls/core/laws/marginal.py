@@ -82,6 +82,14 @@ def variances_of_rows(system: RawSystem, S: Covariance, over_rows: bool = False)
         # One factor a row: A^-1 S A^-T is made once.
         reduced = system.lag.inverse(system.lag.inverse(S.to_dense()).T)
         return share[:, :1] * np.diagonal(reduced)
+    return np.einsum("njj->nj", covariances_of_rows(system, S))
+
+
+def covariances_of_rows(system: RawSystem, S: Covariance) -> Array:
+    """That of each row's responses, (N, K, K): whole rows, whose units are equations."""
+    every = np.broadcast_to(S.to_dense(), (len(system.Y), S.K, S.K))
+    C = system.filter.covariances(every)
+    if system.lag is None:
+        return C
     inverse = system.lag.inverse(np.eye(S.K)).T
-    C = system.filter.covariances(np.broadcast_to(S.to_dense(), (len(one), S.K, S.K)))
-    return np.stack([np.einsum("ij,jl,il->i", inverse, row, inverse, optimize=True) for row in C])
+    return inverse @ C @ inverse.T

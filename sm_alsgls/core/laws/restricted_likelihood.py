@@ -88,8 +88,11 @@ class _Restricted:
         cov = self._fit.found.best.nuisance.cov
         status = "the restricted likelihood has no maximum within the bounds of the law's values"
         for steps in range(1, _STEPS + 1):  # noqa: B007
-            size = np.sqrt(np.diagonal(cov))
+            # Not positive where the curvature is not: no maximum near by.
+            with np.errstate(invalid="ignore"):
+                size = np.sqrt(np.diagonal(cov))
             if not np.isfinite(size).all():
+                cov = np.full(cov.shape, np.nan)
                 break
             slope, J = self._derivatives(_H * size)
             cov = np.linalg.inv(J)
