@@ -334,7 +334,8 @@ def _of_laws(
 ) -> Iterator[tuple[Replicate, Any]]:
     """Replicates of rows whose errors follow laws."""
     sample, counts, laws = estimate.sample, estimate.counts, estimate.laws
-    assert laws is not None and sample.laws is not None
+    assert laws is not None
+    assert sample.laws is not None
     raw = sample.raw
     direct = [X @ b for X, b in zip(raw.raw, estimate.beta, strict=True)]
     parent = LawParent(

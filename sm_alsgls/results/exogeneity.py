@@ -68,7 +68,8 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
             "exogeneity_test asks whether regressors move with the errors, and with instruments "
             "they may: j_test() and sargan() ask whether the instruments do"
         )
-    F = factors(estimate).loadings
+    # As they reach rows, through neighbours if these are part of Sigma.
+    F = estimate.sample.through_neighbours(factors(estimate).loadings.T).T
     if estimate.rank == 0:
         raise OptionError(
             "the fit has rank 0, so it has no factors that could move with regressors"

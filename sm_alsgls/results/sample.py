@@ -144,6 +144,11 @@ class Sample:
         graded = None if self.laws is None else self.laws.graded
         return E if graded is None else graded.filtered(E)
 
+    def through_neighbours(self, U: np.ndarray) -> np.ndarray:
+        """The inverse: rows (n, K) as neighbours pass them on."""
+        graded = None if self.laws is None else self.laws.graded
+        return U if graded is None else graded.unfiltered(U)
+
     def without_data(self) -> Sample:
         """The same, and the data let go."""
         return Sample(self.model, None)

@@ -78,6 +78,7 @@ class _Restricted:
     def __init__(self, fit: LawFit, rank: int) -> None:
         self._fit, self._rank = fit, rank
         self._n = len(fit.system.Y)
+        self._slopes: Array | None = fit.slopes
         problem = fit.system.problem(compress=False).with_floor(fit.problem.floor)
         self._floor = problem.floor
         best = fit.found.best
@@ -113,14 +114,17 @@ class _Restricted:
         point, n = self.point, self._n
         middle, m = self._log_det(point), len(h)
         slope, J = n * point.gradient, np.empty((m, m))
-        bend = np.empty(m)
+        bend, G = np.empty(m), np.empty((point.problem.design.P, m))
         for i in range(m):
             step = h[i] * (np.arange(m) == i)
             up, down = (self._moved(point, point.values + s * step) for s in (1.0, -1.0))
             logs = self._log_det(up), self._log_det(down)
+            params = [one.problem.design.to_params(one.solution.gamma) for one in (up, down)]
+            G[:, i] = (params[0] - params[1]) / (2.0 * h[i])
             slope[i] += 0.25 * (logs[0] - logs[1]) / h[i]
             bend[i] = 0.5 * (logs[0] - 2.0 * middle + logs[1]) / h[i] ** 2
             J[i] = n * (up.gradient - down.gradient) / (2.0 * h[i])
+        self._slopes = G
         return slope, 0.5 * (J + J.T) + np.diag(bend)
 
     def _log_det(self, point: Point) -> float:
@@ -155,7 +159,14 @@ class _Restricted:
         best = replace(point.solution, nll=point.nll, nuisance=nuisance, label=found.best.label)
         if status:
             best = replace(best, converged=False, status=status)
-        return LawFit(replace(found, best=best), point.system, point.problem, point.gradient, steps)
+        return LawFit(
+            replace(found, best=best),
+            point.system,
+            point.problem,
+            point.gradient,
+            steps,
+            slopes=self._slopes,
+        )
 
 
 def _left(design: Linear) -> Array:

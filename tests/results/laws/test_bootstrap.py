@@ -29,7 +29,7 @@ def test_parametric_rows_have_the_law_of_the_fit(name, monkeypatch):
     res = fitted(name)
     made = parent(res, "parametric", monkeypatch)
     rng = np.random.default_rng(0)
-    n, k = res.resid.shape
+    n = len(res.resid)
     draws = np.array([responses(made, rng).ravel() for _ in range(3000)])
     mean = res.predict().to_numpy().ravel()
     cov = twin(name)[0]

@@ -13,7 +13,6 @@ from tests.results.laws.fits import (
     twin,
 )  # fmt: skip
 
-
 # Holes, an AR coefficient each and scales of cells: conditional predictions are near only.
 NEAR = "each, cells, holes"
 
@@ -84,7 +83,8 @@ def delta_method(res, name, X, rows, periods=False):
     P = len(b)
     joint = np.zeros((P + 1, P + 1))
     joint[:P, :P] = V
-    if laws.slopes is not None:
+    if np.isfinite(laws.cov).all():
+        assert laws.slopes is not None  # b and rho are not orthogonal
         joint[:P, P] = joint[P, :P] = laws.slopes @ laws.cov[:, place]
     joint[P, P] = laws.cov[place, place]
     return G @ joint @ G.T
