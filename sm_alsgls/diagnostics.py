@@ -493,8 +493,7 @@ def _sigma_parameters(estimate: Estimate) -> int:
 
 def _at_maximum(estimate: Estimate) -> LawFit:
     """The fit at the maximum of the likelihood, also where other values are reported."""
-    fit, laws = estimate.sample.laws, estimate.laws
-    assert fit is not None
+    fit, laws = estimate.sample.law_fit, estimate.laws
     assert laws is not None
     return fit if laws.how == ML else maximise_from(fit, estimate.sample.raw, estimate.rank)
 

@@ -71,6 +71,10 @@ class ErrorLaws:
     lag: SpatialWeights | None = None
     over_rows: bool = False
 
+    def without_rows(self) -> ErrorLaws:
+        """The same with names only where there are values of rows."""
+        return replace(self, times=None, scale=None)
+
     @property
     def cells(self) -> bool:
         """Whether scales are of cells."""

@@ -87,6 +87,12 @@ class MaximumLikelihood(Likelihood, SystemModel):
         self.rank_method: str | None = None
         self.rank_selection: RankSelection | None = None
 
+    def remove_data(self) -> None:
+        """Let go of the data, of what the laws of the errors have of them as well."""
+        super().remove_data()
+        if self.laws is not None:
+            self.laws = self.laws.without_rows()
+
     def _header(self) -> Callable[[Estimate], Header]:
         """What a summary says of a fit."""
         selection = self.rank_selection

@@ -335,11 +335,10 @@ def _of_laws(
     """Replicates of rows whose errors follow laws."""
     sample, counts, laws = estimate.sample, estimate.counts, estimate.laws
     assert laws is not None
-    assert sample.laws is not None
     raw = sample.raw
     direct = [X @ b for X, b in zip(raw.raw, estimate.beta, strict=True)]
     parent = LawParent(
-        sample.laws,
+        sample.law_fit,
         np.column_stack(direct),
         used_residuals(estimate) * np.sqrt(counts / (counts - estimate.p)),
         estimate.row_sigma.scaled(np.sqrt(counts / estimate.df.equation)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,16 @@ class Sample:
         """The rows before their laws, at the laws' estimates; of a fit that has some."""
         if self.model.has_data:
             self.model.system.check_rows()
-        return gone("rows") if self.laws is None else self.laws.system
+        return self.law_fit.system
+
+    @property
+    def law_fit(self) -> LawFit:
+        """``laws``, of a fit that has some."""
+        return gone("rows") if self.laws is None else self.laws
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what filters leave, a second copy of the data that is soon made again."""
+        return {name: value for name, value in vars(self).items() if name != "_left"}
 
     @cached_property
     def _left(self) -> LeftByLaws | None:
@@ -143,6 +152,13 @@ class Sample:
         """Residuals (n, K) without what neighbours sent: of covariance Sigma."""
         graded = None if self.laws is None else self.laws.graded
         return E if graded is None else graded.filtered(E)
+
+    def through_filters(self, M: np.ndarray) -> np.ndarray:
+        """Columns M (N, m) as filters leave them, the mean over equations whose filters differ."""
+        if self.laws is None:
+            return M
+        made = self.raw.filter.blocks([M] * len(self.system.names))
+        return np.mean(made, axis=0) if any(one is not made[0] for one in made) else made[0]
 
     def through_neighbours(self, U: np.ndarray) -> np.ndarray:
         """The inverse: rows (n, K) as neighbours pass them on."""
