@@ -37,7 +37,7 @@ def fit(name, rank=1, *, reml=False, formula="y ~ x", own=None, **others):
     ).fit(reml=reml)  # fmt: skip
 
 
-# -- what there is of every law ---------------------------------------------------------------------
+# -- what there is of every law -------------------------------------------------------------------
 
 #: Arguments of methods that need some.
 ARGUMENTS = {
@@ -85,10 +85,12 @@ def test_every_method_answers_or_explains(name):
     for results in (res._results, res.equations[res.model.equations[0]]):
         for method, call in of_all(results):
             tried += 1
+            said = ""
             try:
                 call()
             except (NotApplicableError, OptionError, AttributeError, NotImplementedError) as error:
-                assert len(str(error)) > 20, method
+                said = str(error)
+            assert not said or len(said) > 20, method
             plt.close("all")
     assert tried > 100
 
@@ -121,7 +123,7 @@ def test_augment_of_new_rows_is_by_the_row_alone(name):
     assert table["unique_resid"].isna().all()
 
 
-# -- likelihood ratios --------------------------------------------------------------------------------
+# -- likelihood ratios ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["ar", "row_scale", "cell_scale", "error", "lag", "ar, holes"])
@@ -145,7 +147,8 @@ def test_compare_lr_of_one_coefficient_against_many():
     common, each = fit("ar"), fit("each")
     found = each.compare_lr(common, debiased=False)
     assert found.df_diff == 4
-    assert found.statistic == pytest.approx(2 * (each.llf - common.llf)) and found.statistic >= 0
+    assert found.statistic == pytest.approx(2 * (each.llf - common.llf))
+    assert found.statistic >= 0
     with pytest.raises(OptionError, match="reml=False"):
         fitted("each").compare_lr(common)
     everything = fit("all")
@@ -214,7 +217,7 @@ def test_the_score_test_is_that_of_all_cells(name):
     assert found == pytest.approx(u @ np.linalg.solve(H, u), rel=1e-7)
 
 
-# -- tests of Sigma ---------------------------------------------------------------------------------
+# -- tests of Sigma -------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning")
@@ -285,7 +288,7 @@ def test_exogeneity_is_the_score_of_all_cells(name):
     assert found == pytest.approx(float(u @ np.linalg.solve(V, u)), rel=1e-6)
 
 
-# -- what is refused, and choices of a rank ------------------------------------------------------------
+# -- what is refused, and choices of a rank -------------------------------------------------------
 
 
 def test_hausman_is_of_effects_that_filters_leave_whole():
