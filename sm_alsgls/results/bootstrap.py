@@ -6,12 +6,13 @@ import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, count, flag, function, generator, level
+from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.bootstrap import LawParent
 from sm_alsgls.core.laws.bootstrap import bootstrap as of_laws
 from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate
@@ -21,8 +22,10 @@ from sm_alsgls.exceptions import CallableError, NotApplicableError, OptionError
 from sm_alsgls.results.coefficients import fixed, plain_bse
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
 from sm_alsgls.results.progress import bar
+from sm_alsgls.results.row_laws import autoregression
 
 
 @dataclass(frozen=True)
@@ -349,5 +352,14 @@ def _of_laws(
         method,
         block_length,
         these.statistic,
+        _of_whole_rows(estimate),
     )
     return of_laws(parent, these.seeds, these.n_jobs)
+
+
+def _of_whole_rows(estimate: Estimate) -> AR | None:
+    """The filter of autoregressive errors of whole rows, where some have holes."""
+    rho, laws = autoregression(estimate), cast(LikelihoodModel, estimate.model).laws
+    if rho is None or laws is None or estimate.complete:
+        return None
+    return AR.of(estimate.nobs, rho, estimate.neqs, times=laws.times)

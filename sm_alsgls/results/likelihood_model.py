@@ -9,6 +9,7 @@ import numpy as np
 from sm_alsgls.core.errors.law import Law
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.model import Model
 
@@ -24,6 +25,11 @@ class Refitted(Protocol):
 
 class LikelihoodModel(Model, Protocol):
     """A model with a likelihood, which can be fitted again without its restrictions."""
+
+    @property
+    def laws(self) -> ErrorLaws | None:
+        """What errors follow beside Sigma."""
+        ...
 
     def score(self, params: Any, sigma: Any = None) -> np.ndarray:
         """Derivative (P,) of the log-likelihood in the parameters, given Sigma."""

@@ -6,7 +6,9 @@ undone, T^-1 u, regressors added, and a spatial lag's reduced form taken,
 
     y* = A^-1 (X b + T^-1 u*).
 
-Cells that are missing stay so: what is drawn in them reaches nobody.
+Cells that are missing stay so. Parametric rows are drawn whole and lose these cells afterwards:
+autoregressive errors go through gaps as they do elsewhere. Where the rows drawn are of residuals
+an innovation over a gap is one of its last row's, as filters have it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from sm_alsgls.core.laws.base import RowFilter
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.refit import refitted
 from sm_alsgls.core.maximise.bootstrap import Replicate, errors
@@ -49,6 +52,8 @@ class LawParent:
     method : str
     block_length : int
     statistic : callable or None
+    process : RowFilter or None
+        In place of the first filter the same one of whole rows, where cells are missing.
     """
 
     fit: LawFit
@@ -62,15 +67,30 @@ class LawParent:
     method: str
     block_length: int
     statistic: Callable[[Replicate], Any] | None = None
+    process: RowFilter | None = None
 
 
 def responses(parent: LawParent, rng: np.random.Generator) -> Array:
     """New responses (N, K) of one replicate; zero in missing cells."""
     system = parent.fit.system
-    Y = parent.fitted + system.filter.inverse(errors(parent, rng))
+    Y = parent.fitted + _unfiltered(parent, errors(parent, rng))
     if system.lag is not None:
         Y = system.lag.inverse(Y)
     return np.asfortranarray(Y if system.mask is None else np.where(system.mask, Y, 0.0))
+
+
+def _unfiltered(parent: LawParent, U: Array) -> Array:
+    """Innovations (N, K) as the errors that laws make of them."""
+    system = parent.fit.system
+    if parent.process is None or parent.method != "parametric":
+        return system.filter.inverse(U)
+    scaled = U
+    for one in reversed(getattr(system.filter, "filters", ())[1:]):
+        scaled = one.inverse(scaled)
+    # What a filter knows nothing of is of mean scale.
+    return parent.process.inverse(
+        scaled if system.mask is None else np.where(system.mask, scaled, U)
+    )
 
 
 @on_one_thread
