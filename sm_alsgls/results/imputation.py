@@ -53,6 +53,7 @@ def impute(estimate: Estimate) -> Imputation:
         from filled data that take it for observed understate theirs. Beyond 4,000
         coefficients ``se`` leaves out what estimating them adds. With ``weights=`` a missing
         response has the weight that was given for its cell, the mean one where none was.
+        Where errors are autoregressive the row's other responses are used, not the rows around it.
 
     Examples
     --------

@@ -26,15 +26,15 @@ COMPLETE = [name for name in LAWS if not CASES[name].holes]
 UNITS = [name for name in LAWS if CASES[name].units]
 
 
-def fit(name, rank=1, *, reml=False, formula="y ~ x", own=None, **others):
+def fit(name, rank=1, *, own=None, **options):
     """The same with other arguments; the maximum of the likelihood."""
     case = CASES[name]
     if own is None:
         own = [] if case.units else ["x"]
     return LowRankPanel.from_formula(
-        formula, data_of(case.units, case.holes), rank, entity="entity", time="year",
-        independent="entity" if case.units else "time", heterogeneous=own, **case.laws, **others,
-    ).fit(reml=reml)  # fmt: skip
+        "y ~ x", data_of(case.units, case.holes), rank, entity="entity", time="year",
+        independent="entity" if case.units else "time", heterogeneous=own, **case.laws,
+    ).fit(reml=False, **options)  # fmt: skip
 
 
 # -- what there is of every law -------------------------------------------------------------------
@@ -321,3 +321,48 @@ def test_ranks_are_chosen_beside_the_laws(name):
     pd.testing.assert_series_equal(
         chosen.table["bic_ols"], auto.model.rank_selection.table["bic_ols"], rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("name", ["units, error", "units, lag"])
+def test_new_rows_of_units_have_what_neighbours_send(name):
+    res, data = fitted(name), new_data(name)
+    own = res.get_prediction().var_resid
+    made = data.assign(v=res.get_prediction(data).var_resid)
+    wide = made.pivot(index="entity", columns="year", values="v").loc[own.index]
+    np.testing.assert_allclose(wide.to_numpy(), own.to_numpy(), rtol=1e-9)
+    assert (own.std() > 0).all()
+
+
+def test_the_multiplier_of_random_effects_is_of_what_neighbours_leave():
+    res = fit("error", own=[])
+    n, k = res.resid.shape
+    X, Y = np.vstack(res.model.exog), res.model.endog.T.ravel()
+    e = (Y - X @ np.linalg.lstsq(X, Y, rcond=None)[0]).reshape(k, n).T
+    u = e @ (np.eye(k) - values(res)["spatial_error"] * W.to_numpy()).T
+    excess = np.square(u.sum(axis=1)).sum() / np.square(u).sum() - 1.0
+    expected = (n * k) ** 2 / (2.0 * (n * k**2 - n * k)) * excess**2
+    found = res.random_effects_test().table.loc["lm", "statistic"]
+    assert found == pytest.approx(expected, rel=1e-8)
+
+
+def test_one_coefficient_is_not_a_case_of_many():
+    larger, smaller = fit("ar", own=True), fit("each", own=[])
+    assert larger.df_model > smaller.df_model
+    with pytest.raises(OptionError, match="more AR coefficients"):
+        larger.compare_lr(smaller)
+
+
+def test_the_score_test_knows_that_a_lag_is_estimated():
+    free = fit("lag", own=True, debiased=False)
+    said = "u0_x = 1"
+    restricted = free.model.fit_constrained(said, reml=False, debiased=False)
+    found = restricted.restriction_tests(free).loc["score", "statistic"]
+    P = np.linalg.inv(restricted.sigma.to_dense())
+    E, blocks = restricted.resid.to_numpy(), restricted.model.exog
+    u = np.concatenate([X.T @ (E @ P)[:, j] for j, X in enumerate(blocks)])
+    H = np.block(
+        [[P[j, i] * blocks[j].T @ blocks[i] for i in range(len(P))] for j in range(len(P))]
+    )
+    laws = free.estimate.laws
+    V = np.linalg.inv(H) + laws.slopes @ laws.cov @ laws.slopes.T
+    assert found == pytest.approx(u @ V @ u, rel=1e-8)
