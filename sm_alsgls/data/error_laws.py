@@ -71,6 +71,10 @@ class ErrorLaws:
     lag: SpatialWeights | None = None
     over_rows: bool = False
 
+    def without_rows(self) -> ErrorLaws:
+        """The same with names only where there are values of rows."""
+        return replace(self, times=None, scale=None)
+
     @property
     def cells(self) -> bool:
         """Whether scales are of cells."""
@@ -89,7 +93,8 @@ class ErrorLaws:
     def kinds(self, K: int) -> Kinds:
         """What decides how their parameters are estimated."""
         alone = self.ar is None and not self.spatial
-        ours = self.error is None or self.over_rows
+        # What draws coefficients together knows no parameters beside the filter's.
+        ours = (self.error is None or self.over_rows) and self.lag is None
         places = self.places(K)
         return Kinds(
             places[AR_NAME] if self.ar == EACH and ours else None,

@@ -125,6 +125,11 @@ class SystemModel(SystemAttributes, LikelihoodModel):
     ) -> SystemData:
         return SystemData(endog, self.labels)
 
+    @property
+    def system_of_ranks(self) -> System:
+        """What a rank is chosen from."""
+        return self.system
+
     # -- names statsmodels looks up --------------------------------------------------------
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from sm_alsgls.border.arguments import (
     choice,
@@ -34,9 +35,7 @@ from sm_alsgls.data.error_laws import ErrorLaws, prepared
 from sm_alsgls.data.keywords import refuse, watched
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
-from sm_alsgls.exceptions import (
-    OptionError,
-)
+from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import SystemModel
@@ -88,6 +87,12 @@ class MaximumLikelihood(Likelihood, SystemModel):
         self.rank_method: str | None = None
         self.rank_selection: RankSelection | None = None
 
+    def remove_data(self) -> None:
+        """Let go of the data, of what the laws of the errors have of them as well."""
+        super().remove_data()
+        if self.laws is not None:
+            self.laws = self.laws.without_rows()
+
     def _header(self) -> Callable[[Estimate], Header]:
         """What a summary says of a fit."""
         selection = self.rank_selection
@@ -100,22 +105,45 @@ class MaximumLikelihood(Likelihood, SystemModel):
 
     def _choose_rank(self, rule: str) -> None:
         warn_if_no_factor(rule, self.system, stacklevel=5)
-        system = self.system
-        if self.laws is not None:
-            raw = self._raw(ALSOptions(), law_of(0))
-            system = prepared(system, raw)
         self.rank_selection = choose_rank(
-            system, self.parameters, rule, getattr(self.formula_system, "time_axis", None)
+            self.system_of_ranks,
+            self.parameters,
+            rule,
+            getattr(self.formula_system, "time_axis", None),
         )
         self.law = law_of(self.rank_selection.rank)
         self.rank, self.rank_method = self.law.rank, rule
         self._count()
 
-    def _raw(self, options: ALSOptions, law: Law | None = None) -> RawSystem:
-        """The rows as they are, and what their errors follow."""
+    @property
+    def system_of_ranks(self) -> System:
+        """What a rank is chosen from: rows that laws of the errors are nearly taken out of."""
+        if self.laws is None:
+            return self.system
+        return prepared(self.system, self.raw_system(ALSOptions(), law_of(0)))
+
+    def raw_system(self, options: ALSOptions, law: Law | None = None) -> RawSystem:
+        """The rows as they came, and what their errors follow; ``law`` in place of Sigma's own."""
         make = (self.law if law is None else law).make
         laws = ErrorLaws() if self.laws is None else self.laws
         return laws.raw(self.system, options, make, self.parameters.binding())
+
+    def predict(
+        self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None
+    ) -> pd.DataFrame | pd.Series:
+        """Fitted values at any coefficients, as `SystemModel.predict`.
+
+        Raises
+        ------
+        NotApplicableError
+            With a spatial lag they depend on its coefficient as well.
+        """
+        if self.laws is not None and self.laws.lag is not None:
+            raise NotApplicableError(
+                "with spatial_lag= fitted values depend on its coefficient, which is not in "
+                "params; use the predict() of results"
+            )
+        return super().predict(params, exog, transform, equations)
 
     # -- estimation ------------------------------------------------------------------------
 
@@ -322,7 +350,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
             )
         kinds = self.laws.kinds(self.neqs)
         return estimated(
-            self._raw(options), self.law.order, kinds, reml=reml, n_starts=n_starts, rng=rng,
+            self.raw_system(options), self.law.order, kinds, reml=reml, n_starts=n_starts, rng=rng,
             first=first, callback=callback,
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sm_alsgls.results import laws, spatial_effects
+from sm_alsgls.results import forecast, laws, spatial_effects
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults
 
@@ -36,4 +36,5 @@ class LawResults(SystemResults):
         return laws.spatial(self.estimate)
 
     law_params = method(laws.law_params)
+    forecast = method(forecast.forecast)
     spatial_effects = method(spatial_effects.spatial_effects)

@@ -48,8 +48,7 @@ from sm_alsgls.results.factors import (
     rotated_loadings,
 )
 from sm_alsgls.results.in_sample import innovations, residuals
-from sm_alsgls.results.new_rows import rows_of_equation
-from sm_alsgls.results.prediction import prediction
+from sm_alsgls.results.predict import get_prediction_equation
 from sm_alsgls.results.selection import equation as named
 
 _MOST_EIGENVALUES = 30
@@ -274,12 +273,12 @@ def plot_fit(estimate: Estimate, equation: str, alpha: float = 0.05, ax: Any = N
     position = estimate.labels.position
     name = named(equation, position)
     j = position[name]
-    mean = prediction(estimate, rows_of_equation(estimate.model, j, None, True))
+    mean = get_prediction_equation(estimate, j, None, True)
     interval = mean.summary_frame(alpha)
     return fit(
         estimate.sample.index,
         estimate.model.endog[:, j],
-        estimate.model.exog[j] @ estimate.beta[j],
+        np.asarray(mean.predicted_mean),
         interval[["mean_ci_lower", "mean_ci_upper"]].to_numpy(),
         1.0 - alpha,
         str(name),

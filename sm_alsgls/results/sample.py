@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.removed import gone
@@ -91,6 +92,22 @@ class Sample:
         """Labels of the rows, (N,)."""
         return self.model.system.index
 
+    @property
+    def raw(self) -> RawSystem:
+        """The rows before their laws, at the laws' estimates; of a fit that has some."""
+        if self.model.has_data:
+            self.model.system.check_rows()
+        return self.law_fit.system
+
+    @property
+    def law_fit(self) -> LawFit:
+        """``laws``, of a fit that has some."""
+        return gone("rows") if self.laws is None else self.laws
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what filters leave, a second copy of the data that is soon made again."""
+        return {name: value for name, value in vars(self).items() if name != "_left"}
+
     @cached_property
     def _left(self) -> LeftByLaws | None:
         return None if self.laws is None else LeftByLaws(self.model.system, self.laws)
@@ -135,6 +152,18 @@ class Sample:
         """Residuals (n, K) without what neighbours sent: of covariance Sigma."""
         graded = None if self.laws is None else self.laws.graded
         return E if graded is None else graded.filtered(E)
+
+    def through_filters(self, M: np.ndarray) -> np.ndarray:
+        """Columns M (N, m) as filters leave them, the mean over equations whose filters differ."""
+        if self.laws is None:
+            return M
+        made = self.raw.filter.blocks([M] * len(self.system.names))
+        return np.mean(made, axis=0) if any(one is not made[0] for one in made) else made[0]
+
+    def through_neighbours(self, U: np.ndarray) -> np.ndarray:
+        """The inverse: rows (n, K) as neighbours pass them on."""
+        graded = None if self.laws is None else self.laws.graded
+        return U if graded is None else graded.unfiltered(U)
 
     def without_data(self) -> Sample:
         """The same, and the data let go."""

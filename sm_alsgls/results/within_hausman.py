@@ -22,9 +22,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.data.error_laws import EACH
 from sm_alsgls.data.panel_layout import PanelLayout
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted_laws import FittedLaws
 
 # Directions whose variance is below this share of that of the within estimator have none.
 _NONE = 1e-9
@@ -66,6 +68,7 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
             f"effects={layout.effects!r} are swept out, so that these are within estimates; "
             "compare a fit with effects=None or of the equations only"
         )
+    _check_laws(estimate.laws)
     sample = estimate.sample
     problem, design = sample.problem, sample.problem.design
     n, K = problem.Y.shape
@@ -122,6 +125,24 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
         index=names,
     )
     return WithinHausman(statistic, df, float(stats.chi2.sf(statistic, df)), table)
+
+
+def _check_laws(laws: FittedLaws | None) -> None:
+    """Raise where filters of the rows leave no effect that is the same in all cells of a row."""
+    if laws is None:
+        return
+    if laws.lag is not None:
+        raise NotApplicableError(
+            "with spatial_lag= its coefficient moves with those of the regressors, and in another "
+            "way in the within estimator; use mundlak=True and mundlak_test()"
+        )
+    if laws.ar == EACH or laws.cells:
+        what = "cell_scale=" if laws.cells else "ar='entity'"
+        raise NotApplicableError(
+            f"with {what} the effect of a row is another in each of its filtered cells, so that "
+            "deviations from means do not sweep it out; compare fits with one AR coefficient or "
+            "scales of rows"
+        )
 
 
 def _products(A: np.ndarray, B: np.ndarray) -> np.ndarray:

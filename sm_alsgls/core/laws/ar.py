@@ -28,7 +28,7 @@ H v = the column sums of A o ((A diag v) P) / N.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -146,6 +146,32 @@ class AR:
             out[0] = self._s[0] * M[0]
             return out
         return self._seen(self._s * (M - self._a * self._before(M)))
+
+    def inverse(self, M: Array) -> Array:
+        """M / s + a (T^-1 M)_before, row after row."""
+        return self._recursion(M, self._s, self._a)
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """The same of squares: V / s^2 + a^2 (variance before)."""
+        if then is not None:
+            raise ShapeError("rows that follow one another are no neighbours")
+        return self._recursion(V, np.square(self._s), np.square(self._a))
+
+    def covariances(self, C: Array) -> Array:
+        """The same of pairs of equations: C_jl / (s_j s_l) + a_j a_l (covariance before)."""
+        s, a = (M[:, :, None] * M[:, None, :] for M in (self._s, self._a))
+        return self._recursion(C, s, a)
+
+    def _recursion(self, M: Array, s: Array, a: Array) -> Array:
+        out = np.array(self._seen(M / s))
+        previous = self._gaps.previous
+        for n in range(1, len(out)):
+            at = previous[n]
+            before = out[at[0]] if len(at) == 1 else out[at, np.arange(len(at))]
+            out[n] += a[n] * before
+            if self._gaps.mask is not None:
+                out[n] = np.where(self._gaps.mask[n], out[n], 0.0)
+        return out
 
     def back(self, M: Array) -> Array:
         """s M, less a s M in the cell before."""

@@ -10,7 +10,7 @@ has, by the envelope theorem, the gradient of the right-hand side at the inner m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +64,21 @@ class RowFilter(Protocol):
 
     def rows(self, M: Array) -> Array:
         """T M of responses or residuals (N, K); zero in cells that are not there."""
+        ...
+
+    def inverse(self, M: Array) -> Array:
+        """T^-1 M: what ``rows`` makes M (N, K) of; zero in cells that are not there."""
+        ...
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """Variances of T^-1 u (N, K) of independent rows u with variances V.
+
+        ``then`` is a linear map of rows that is applied after that, where neighbours are rows.
+        """
+        ...
+
+    def covariances(self, C: Array) -> Array:
+        """Covariances (N, K, K) of whole rows of T^-1 u, of those of the rows of u."""
         ...
 
     def back(self, M: Array) -> Array:

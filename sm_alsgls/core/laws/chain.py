@@ -8,11 +8,12 @@ past ones have mean zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sm_alsgls.core.laws.base import RowFilter
+from sm_alsgls.core.laws.row_weights import spread
 from sm_alsgls.covariance.base import RowCovariance, information
 from sm_alsgls.covariance.spread import Spread
 
@@ -78,6 +79,24 @@ class Chain:
         for one in self.filters:
             M = one.rows(M)
         return M
+
+    def inverse(self, M: Array) -> Array:
+        """All inverses, the last first."""
+        for one in reversed(self.filters):
+            M = one.inverse(M)
+        return M
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """All of them, the last first: right where one of them mixes rows, at most."""
+        for i, one in reversed(list(enumerate(self.filters))):
+            V = one.variances(V, then if i == 0 else None)
+        return spread([then], V) if then is not None and not self.filters else V
+
+    def covariances(self, C: Array) -> Array:
+        """All of them, the last first."""
+        for one in reversed(self.filters):
+            C = one.covariances(C)
+        return C
 
     def back(self, M: Array) -> Array:
         """All transposes, the last first."""

@@ -52,6 +52,10 @@ class Graded(Errors, Protocol):
         """Residuals (n, K) as what is left of them, of covariance ``left_of(cov)``."""
         ...
 
+    def unfiltered(self, E: Array) -> Array:
+        """The inverse of ``filtered``."""
+        ...
+
     def left_of(self, cov: Covariance) -> Covariance:
         """The covariance of what is left, of one that this law made."""
         ...

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.point import Point, point_from, point_of
@@ -77,6 +78,7 @@ class _Restricted:
     def __init__(self, fit: LawFit, rank: int) -> None:
         self._fit, self._rank = fit, rank
         self._n = len(fit.system.Y)
+        self._slopes: Array | None = fit.slopes
         problem = fit.system.problem(compress=False).with_floor(fit.problem.floor)
         self._floor = problem.floor
         best = fit.found.best
@@ -87,8 +89,11 @@ class _Restricted:
         cov = self._fit.found.best.nuisance.cov
         status = "the restricted likelihood has no maximum within the bounds of the law's values"
         for steps in range(1, _STEPS + 1):  # noqa: B007
-            size = np.sqrt(np.diagonal(cov))
+            # Not positive where the curvature is not: no maximum near by.
+            with np.errstate(invalid="ignore"):
+                size = np.sqrt(np.diagonal(cov))
             if not np.isfinite(size).all():
+                cov = np.full(cov.shape, np.nan)
                 break
             slope, J = self._derivatives(_H * size)
             cov = np.linalg.inv(J)
@@ -109,23 +114,32 @@ class _Restricted:
         point, n = self.point, self._n
         middle, m = self._log_det(point), len(h)
         slope, J = n * point.gradient, np.empty((m, m))
-        bend = np.empty(m)
+        bend, G = np.empty(m), np.empty((point.problem.design.P, m))
         for i in range(m):
             step = h[i] * (np.arange(m) == i)
             up, down = (self._moved(point, point.values + s * step) for s in (1.0, -1.0))
             logs = self._log_det(up), self._log_det(down)
+            params = [one.problem.design.to_params(one.solution.gamma) for one in (up, down)]
+            G[:, i] = (params[0] - params[1]) / (2.0 * h[i])
             slope[i] += 0.25 * (logs[0] - logs[1]) / h[i]
             bend[i] = 0.5 * (logs[0] - 2.0 * middle + logs[1]) / h[i] ** 2
             J[i] = n * (up.gradient - down.gradient) / (2.0 * h[i])
+        self._slopes = G
         return slope, 0.5 * (J + J.T) + np.diag(bend)
 
     def _log_det(self, point: Point) -> float:
-        """log|H| of the parameters."""
+        """log|H| of the parameters; of those that restrictions leave, up to what never moves."""
         design = point.problem.design
         H = coordinate_products(point.problem, point.solution.cov)[0]
         back = np.column_stack([design.to_params(g) for g in np.eye(design.P)])
         back -= design.to_params(np.zeros(design.P))[:, None]
-        return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
+        if not design.restricted:
+            return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
+        # Directions that restrictions leave: parameters move in the same space at any value of the
+        # law's, where the volume of ``back`` stands for its determinant.
+        N = _left(design)
+        volume = np.log(np.abs(np.diagonal(np.linalg.qr(back @ N, mode="r")))).sum()
+        return float(np.linalg.slogdet(N.T @ H @ N)[1] - 2.0 * volume)
 
     def _moved(self, point: Point, values: Array) -> Point:
         return point_from(
@@ -145,4 +159,21 @@ class _Restricted:
         best = replace(point.solution, nll=point.nll, nuisance=nuisance, label=found.best.label)
         if status:
             best = replace(best, converged=False, status=status)
-        return LawFit(replace(found, best=best), point.system, point.problem, point.gradient, steps)
+        return LawFit(
+            replace(found, best=best),
+            point.system,
+            point.problem,
+            point.gradient,
+            steps,
+            slopes=self._slopes,
+        )
+
+
+def _left(design: Linear) -> Array:
+    """An orthonormal basis (P, q) of the coordinates that restrictions leave free."""
+    origin = design.from_beta(design.to_beta(np.zeros(design.P)))
+    inside = np.column_stack(
+        [design.from_beta(design.to_beta(g)) - origin for g in np.eye(design.P)]
+    )
+    share, vectors = np.linalg.eigh(0.5 * (inside + inside.T))
+    return np.asarray(vectors[:, share > 0.5])

@@ -9,10 +9,11 @@ of log h over cells, is zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from sm_alsgls.core.laws.row_weights import spread
 from sm_alsgls.covariance.base import RowCovariance
 from sm_alsgls.exceptions import ShapeError
 
@@ -140,6 +141,19 @@ class RowScale:
     def rows(self, M: Array) -> Array:
         """M h^-1/2."""
         return self._seen(M * self._root)
+
+    def inverse(self, M: Array) -> Array:
+        """M h^1/2."""
+        return self._seen(M / self._root)
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """V h."""
+        scaled = self._seen(V / np.square(self._root))
+        return scaled if then is None else spread([then], scaled)
+
+    def covariances(self, C: Array) -> Array:
+        """C_jl times the roots of h_j h_l."""
+        return C / (self._root[:, :, None] * self._root[:, None, :])
 
     #: T is diagonal.
     back = rows

@@ -133,6 +133,10 @@ class SpatialError(NoCurvature, WholeRows):
         """Rows E (n, K) without what neighbours sent."""
         return np.asfortranarray(self.weights.filtered(E, self.lam))
 
+    def unfiltered(self, E: Array) -> Array:
+        """The inverse of ``filtered``."""
+        return self._filter.unfiltered(E)
+
     def _whole(self, left: Covariance) -> Filtered:
         return self._filter.over(left)
 
