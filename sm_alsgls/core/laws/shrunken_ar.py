@@ -16,6 +16,7 @@ repeated until neither moves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -224,52 +225,71 @@ class _Rounds:
         """
         m, at = len(self.point.values), self._at
         K = len(self.point.values[at])
-        # Values are B x; the prior's precision, its mean integrated out, is A.
-        B, A = np.eye(m), np.zeros((m, m))
+        # Values are B x, and x are the values ``pick``; the prior's precision, its mean integrated
+        # out, is A.
+        B, A, pick = np.eye(m), np.zeros((m, m)), np.arange(m)
         if t2 > 0.0:
             A[at, at] = (np.eye(K) - 1.0 / K) / t2
         else:
             keep = np.ones(m, dtype=bool)
             keep[at] = False
             B = np.column_stack([B[:, at].sum(axis=1), B[:, keep]])
+            pick = np.concatenate([pick[at][:1], pick[keep]])
             self.point = self._moved(B @ np.linalg.lstsq(B, self.point.values, rcond=None)[0])
-        metric = scipy.linalg.cho_factor(B.T @ (self._information() + A) @ B)
+        metric = B.T @ (self._information() + A) @ B
         limits = np.array(self.point.system.filter.bounds)
         limits[at] = [-_MOST, _MOST]
+        limits = limits[pick]
         memory = SecantMemory(20)
         for _ in range(_STEPS):
             point = self.point
-            total = self._n * point.gradient + A @ point.values
-            out = np.where(total > 0.0, point.values <= limits[:, 0], point.values >= limits[:, 1])
-            g = B.T @ np.where(out, 0.0, total)
-
-            def inverse(v: Array) -> Array:
-                return np.asarray(scipy.linalg.cho_solve(metric, v))
-
-            if g @ inverse(g) <= _TOL**2 * len(g):
+            x, g = point.values[pick], B.T @ (self._n * point.gradient + A @ point.values)
+            # What is on a bound stays there, be it the gradient or the step that leads outwards.
+            low, high = x <= limits[:, 0], x >= limits[:, 1]
+            free = ~((low & (g > 0.0)) | (high & (g < 0.0)))
+            decrement = _decrement(metric, g, free)
+            if decrement <= _TOL**2 * len(g):
                 return
-            direction = memory.direction(g, inverse)
-            if not self._line(B, A, direction, g, memory, limits):
-                break
+            while True:
+                direction = np.where(
+                    free, memory.direction(g * free, _inverse(metric, free), free), 0.0
+                )
+                outwards = free & ((low & (direction < 0.0)) | (high & (direction > 0.0)))
+                if not outwards.any():
+                    break
+                free &= ~outwards
+            if not self._line(B, A, pick, direction, g * free, memory, limits):
+                if not len(memory):
+                    break
+                memory.clear()
             self._steps += 1
-        if g @ inverse(g) > _AT_REST**2 * len(g):
+        if decrement > _AT_REST**2 * len(g):
             self._status = "no descent in the law's values; lower gtol"
 
     def _line(
-        self, B: Array, A: Array, direction: Array, g: Array, memory: SecantMemory, limits: Array
+        self,
+        B: Array,
+        A: Array,
+        pick: Array,
+        direction: Array,
+        g: Array,
+        memory: SecantMemory,
+        limits: Array,
     ) -> bool:
         point, t, n = self.point, 1.0, self._n
+        x = point.values[pick]
 
         def objective(at: Point) -> float:
             return n * at.nll + 0.5 * float(at.values @ A @ at.values)
 
         before = objective(point)
         for _ in range(_SHORTER):
-            values = np.clip(point.values + t * (B @ direction), limits[:, 0], limits[:, 1])
-            trial = self._moved(values)
+            there = np.clip(x + t * direction, limits[:, 0], limits[:, 1])
+            step, trial = there - x, self._moved(B @ there)
             if objective(trial) <= before + _ROUNDING * max(1.0, abs(before)):
-                change = B.T @ (n * (trial.gradient - point.gradient) + A @ (values - point.values))
-                memory.push(t * direction, change, float(t * direction @ g))
+                moved = trial.values - point.values
+                change = B.T @ (n * (trial.gradient - point.gradient) + A @ moved)
+                memory.push(step, change, float(step @ g))
                 self.point = trial
                 return True
             t *= 0.25
@@ -279,3 +299,22 @@ class _Rounds:
         point = self.point
         system = point.system.at(values)
         return point_from(point.problem, point.solution, system, self._rank, self._floor)
+
+
+def _inverse(metric: Array, free: Array) -> Callable[[Array], Array]:
+    """The inverse of the metric of coordinates that are free."""
+    at = np.flatnonzero(free)
+    factor = scipy.linalg.cho_factor(metric[np.ix_(at, at)]) if len(at) else None
+
+    def apply(v: Array) -> Array:
+        out = np.zeros(len(v))
+        if factor is not None:
+            out[at] = scipy.linalg.cho_solve(factor, v[at])
+        return out
+
+    return apply
+
+
+def _decrement(metric: Array, g: Array, free: Array) -> float:
+    """What a step of the free coordinates would gain, twice over."""
+    return float((g * free) @ _inverse(metric, free)(g * free))
