@@ -18,7 +18,6 @@ from sm_alsgls.border.arguments import (
 )
 from sm_alsgls.core.errors.law import Law, law_of
 from sm_alsgls.core.laws.estimated import Estimated, estimated
-from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.maximise.als import Solution, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
@@ -102,7 +101,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         warn_if_no_factor(rule, self.system, stacklevel=5)
         system = self.system
         if self.laws is not None:
-            raw = self._raw(ALSOptions(), law_of(0))
+            raw = self.raw_system(ALSOptions(), self.laws, law_of(0))
             system = prepared(system, raw)
         self.rank_selection = choose_rank(
             system, self.parameters, rule, getattr(self.formula_system, "time_axis", None)
@@ -110,12 +109,6 @@ class MaximumLikelihood(Likelihood, SystemModel):
         self.law = law_of(self.rank_selection.rank)
         self.rank, self.rank_method = self.law.rank, rule
         self._count()
-
-    def _raw(self, options: ALSOptions, law: Law | None = None) -> RawSystem:
-        """The rows as they are, and what their errors follow."""
-        make = (self.law if law is None else law).make
-        laws = ErrorLaws() if self.laws is None else self.laws
-        return laws.raw(self.system, options, make, self.parameters.binding())
 
     # -- estimation ------------------------------------------------------------------------
 
@@ -322,8 +315,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             )
         kinds = self.laws.kinds(self.neqs)
         return estimated(
-            self._raw(options), self.law.order, kinds, reml=reml, n_starts=n_starts, rng=rng,
-            first=first, callback=callback,
+            self.raw_system(options, self.laws), self.law.order, kinds, reml=reml,
+            n_starts=n_starts, rng=rng, first=first, callback=callback,
         )  # fmt: skip
 
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRankSURResultsWrapper:

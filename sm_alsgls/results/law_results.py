@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sm_alsgls.results import laws, spatial_effects
+from sm_alsgls.results import law_intervals, law_tests, laws, spatial_effects
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults
 
@@ -36,4 +36,6 @@ class LawResults(SystemResults):
         return laws.spatial(self.estimate)
 
     law_params = method(laws.law_params)
+    law_tests = method(law_tests.law_tests)
+    law_intervals = method(law_intervals.law_intervals)
     spatial_effects = method(spatial_effects.spatial_effects)

@@ -215,6 +215,9 @@ class _Climb:
             E = system.unfiltered().E_ols
             system = replace(system, filter=system.filter.guess(E))
         problem = system.problem()
+        if system.held is not None:
+            system = system.at(system.values(problem.errors))
+            problem = system.problem()
         self._keep(problem)
         names, values = system.names(problem.errors), system.values(problem.errors)
         for name, value, (low, high) in zip(names, values, self._bounds, strict=True):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from sm_alsgls.core.laws.law_fit import LawFit
-from sm_alsgls.core.laws.maximise import maximise_from
+from sm_alsgls.core.laws.maximise import maximise, maximise_from
 from sm_alsgls.core.laws.restricted_likelihood import restricted_likelihood
 from sm_alsgls.core.threads import on_one_thread
 
@@ -47,7 +47,7 @@ class Profile:
     >>> X = [rng.standard_normal((60, 2)) for _ in range(3)]
     >>> raw = RawSystem(rng.standard_normal((60, 3)), X, AR.of(60, np.zeros(1), 3), ALSOptions())
     >>> profile = Profile(maximise(raw, 0), 0, False)
-    >>> 0.0 < profile.ratio(np.zeros(1)) < 3.84
+    >>> 0.0 < profile.ratio(profile.lowest(np.zeros(1))) < 3.84
     True
     """
 
@@ -68,16 +68,22 @@ class Profile:
         """
         return self._minimised(self.best if near is None else near, np.asarray(held, dtype=float))
 
-    def ratio(self, held: Array, near: LawFit | None = None) -> float:
-        """2 (g(held) - g()), not below zero: if that is lower the best was not, and goes there."""
-        there = self.held(held, near)
-        found = 2.0 * (self.value(there) - self.value(self.best))
-        if found < 0.0:
+    def lowest(self, held: Array) -> LawFit:
+        """The lower of that, and of what a search finds that knows nothing of the best."""
+        fit = maximise(self.best.system.holding(np.asarray(held, dtype=float)), self._rank)
+        if self._restricted:
+            fit = restricted_likelihood(fit, self._rank, self._cov)
+        return min(self.held(held), fit, key=self.value)
+
+    def ratio(self, there: LawFit) -> float:
+        """2 (g(held) - g()) of a fit with values held.
+
+        Not below zero: if g(held) is lower than the best, that was none, and goes there.
+        """
+        if self.value(there) < self.value(self.best):
             again = self._minimised(there, None)
-            if self.value(again) < self.value(self.best):
-                self.best = again
-            found = max(0.0, 2.0 * (self.value(there) - self.value(self.best)))
-        return found
+            self.best = min(self.best, again, key=self.value)
+        return max(0.0, 2.0 * (self.value(there) - self.value(self.best)))
 
     @on_one_thread
     def _minimised(self, near: LawFit, held: Array | None, known: LawFit | None = None) -> LawFit:

@@ -66,7 +66,7 @@ def test_it_is_the_lowest_of_all_other_values(both, restricted):
     # Square roots of rounding.
     assert found.found.best.nuisance.values[1] == pytest.approx(lowest.x, abs=2e-4)
     assert profile.value(found) == pytest.approx(lowest.fun, abs=1e-7)
-    ratio = profile.ratio(np.array([rho, np.nan]))
+    ratio = profile.ratio(found)
     assert ratio == pytest.approx(2.0 * (profile.value(found) - best), abs=1e-9)
     assert ratio > 0.1
     at = profile.best.found.best.nuisance.values
@@ -145,8 +145,9 @@ def test_a_best_that_was_none_is_left(both):
     """From a fit that is not the maximum of all, the ratio goes to what it finds."""
     _, ml = both
     profile = Profile(ml, 1, False)
-    expected = profile.ratio(np.array([0.0, np.nan]))
+    null = profile.lowest(np.array([0.0, np.nan]))
+    expected = profile.ratio(null)
     worse = Profile(ml, 1, False)
     far = ml.system.holding(np.array([-0.6, 0.5]))
     worse.best = maximise_from(ml, far, 1)
-    assert worse.ratio(np.array([0.0, np.nan])) == pytest.approx(expected, abs=1e-6)
+    assert worse.ratio(null) == pytest.approx(expected, abs=1e-6)
