@@ -376,7 +376,7 @@ def sufficiency_test(
             nll, converged = fit.nll, fit.converged
         else:
             model = cast(LikelihoodModel, estimate.model)
-            raw = model.raw_system(estimate.likelihood.options, law_of(FULL))
+            raw = model.raw_system(estimate.likelihood.options, model.laws, law_of(FULL))
             made = maximum(raw.at(estimate.laws.values), 0).found.best
             nll, converged = made.nll, made.converged
         if not converged:

@@ -138,6 +138,12 @@ class ErrorLaws:
         blocks = system.used_blocks
         return RawSystem(Y, blocks, only, options, law, binding, mask, lag=lag)
 
+    def neighbours(self, K: int) -> SpatialWeights | RowWeights:
+        """Of errors, else of responses, as rows or equations of K have them."""
+        weights = self.lag if self.error is None else self.error
+        assert weights is not None
+        return RowWeights(weights, K) if self.over_rows else weights
+
     def places(self, K: int) -> dict[str, slice]:
         """Where the values of each law are among all of them, by its name."""
         error = int(self.error is not None)

@@ -19,7 +19,6 @@ from sm_alsgls.border.arguments import (
 )
 from sm_alsgls.core.errors.law import Law, law_of
 from sm_alsgls.core.laws.estimated import Estimated, estimated
-from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.maximise.als import Solution, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
@@ -120,13 +119,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         """What a rank is chosen from: rows that laws of the errors are nearly taken out of."""
         if self.laws is None:
             return self.system
-        return prepared(self.system, self.raw_system(ALSOptions(), law_of(0)))
-
-    def raw_system(self, options: ALSOptions, law: Law | None = None) -> RawSystem:
-        """The rows as they came, and what their errors follow; ``law`` in place of Sigma's own."""
-        make = (self.law if law is None else law).make
-        laws = ErrorLaws() if self.laws is None else self.laws
-        return laws.raw(self.system, options, make, self.parameters.binding())
+        return prepared(self.system, self.raw_system(ALSOptions(), self.laws, law_of(0)))
 
     def predict(
         self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None
@@ -350,8 +343,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             )
         kinds = self.laws.kinds(self.neqs)
         return estimated(
-            self.raw_system(options), self.law.order, kinds, reml=reml, n_starts=n_starts, rng=rng,
-            first=first, callback=callback,
+            self.raw_system(options, self.laws), self.law.order, kinds, reml=reml,
+            n_starts=n_starts, rng=rng, first=first, callback=callback,
         )  # fmt: skip
 
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRankSURResultsWrapper:

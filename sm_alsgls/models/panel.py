@@ -237,6 +237,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             alone=spatial_error is not None or spatial_lag is not None,
         )
         self.layout: PanelLayout = wide.layout
+        self.rows_are_units = wide.layout.independent == "entity"
         self._response = built.specs[0].formula.partition("~")[0].strip() if built.specs else "y"
         if weights is not None and wide.layout.swept:
             raise OptionError(
@@ -377,7 +378,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
                 f"{asked.given[0]}= with effects={layout.effects!r}: deviations of errors that "
                 "follow a law follow none; use effects of the equations, or mundlak=True"
             )
-        units = layout.independent == "entity"
+        units = self.rows_are_units
         return read_laws(
             asked, system, source, "entity", units=units, time=None if units else layout.time
         )

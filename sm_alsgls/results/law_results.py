@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sm_alsgls.results import forecast, laws, spatial_effects
+from sm_alsgls.results import forecast, law_intervals, law_tests, laws, spatial_effects
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults
 
@@ -37,4 +37,6 @@ class LawResults(SystemResults):
 
     law_params = method(laws.law_params)
     forecast = method(forecast.forecast)
+    law_tests = method(law_tests.law_tests)
+    law_intervals = method(law_intervals.law_intervals)
     spatial_effects = method(spatial_effects.spatial_effects)

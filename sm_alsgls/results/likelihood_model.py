@@ -39,8 +39,10 @@ class LikelihoodModel(Model, Protocol):
         """The same model with free coefficients."""
         ...
 
-    def raw_system(self, options: ALSOptions, law: Law | None = None) -> RawSystem:
-        """The rows as they came with the laws of their errors, for another law of what is left."""
+    def raw_system(
+        self, options: ALSOptions, laws: ErrorLaws | None, law: Law | None = None
+    ) -> RawSystem:
+        """The rows as they came with laws of their errors, for another law of what is left."""
         ...
 
     def fit(self, *, debiased: bool = True, **options: Any) -> Refitted:

@@ -102,7 +102,7 @@ def _with_laws(estimate: Estimate, rank: int | str) -> LawFit:
     """The maximum with the same laws of the errors and another law of what they leave."""
     model = cast(LikelihoodModel, estimate.model)
     law = law_of(rank)
-    raw = model.raw_system(estimate.likelihood.options, law)
+    raw = model.raw_system(estimate.likelihood.options, model.laws, law)
     assert estimate.laws is not None
     return maximum(raw.at(estimate.laws.values), law.order)
 

@@ -111,14 +111,14 @@ def estimated(
     ml = maximise(system, rank, n_starts=n_starts, rng=rng, first=first, callback=callback)
     nuisance, nll = ml.found.best.nuisance, ml.found.best.nll
     known = len(nuisance.values) <= DIFFERENCED and bool(np.isfinite(nuisance.cov).all())
-    if not (reml and kinds.corrected and known and _few(ml) and ml.found.best.converged):
+    if not (reml and kinds.corrected and known and few(ml) and ml.found.best.converged):
         return Estimated(ml, ML, nll)
     if kinds.rows and (system.mask is None or system.mask.all()):
         return Estimated(leverage_scale(ml, rank), LEVERAGES, nll)
     return Estimated(restricted_likelihood(ml, rank), REML, nll)
 
 
-def _few(fit: LawFit) -> bool:
+def few(fit: LawFit) -> bool:
     """Whether H is small, and its coordinates are products of rows with equations of their own."""
     P, N = fit.problem.design.P, fit.problem.n_obs
     return P <= _P and N * P**2 <= _PRODUCTS and fit.problem.errors.whole

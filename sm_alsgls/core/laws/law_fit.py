@@ -37,6 +37,8 @@ class LawFit:
         their covariance is H^-1, and beside estimated ones H^-1 + G Cov(values) G', Cov(b, values)
         being G Cov(values): the inverse of the partitioned information. None where there is no
         covariance by differences.
+    restricted : float or None
+        psi_R, per row, where it is the restricted likelihood that was maximised.
     """
 
     found: Search
@@ -45,6 +47,7 @@ class LawFit:
     gradient: Array
     steps: int
     slopes: Array | None = field(default=None, kw_only=True)
+    restricted: float | None = field(default=None, kw_only=True)
 
     @property
     def graded(self) -> Graded | None:

@@ -84,6 +84,8 @@ class RawSystem:
         Values of the law's own parameters; default those that ``law`` makes it with.
     lag : SpatialLag, optional
         Of the responses, before the filter; whole rows.
+    held : ndarray, shape (m,), optional
+        Values, in the order of `values`, that nothing moves; NaN for those that may move.
 
     Examples
     --------
@@ -105,6 +107,7 @@ class RawSystem:
     mask: Array | None = None
     own: Array | None = None
     lag: SpatialLag | None = None
+    held: Array | None = None
 
     def __post_init__(self) -> None:
         if self.lag is not None and self.mask is not None and not self.mask.all():
@@ -112,6 +115,8 @@ class RawSystem:
 
     def at(self, values: Array) -> RawSystem:
         """At other values of the filter's parameters, then the law's, then the lag's."""
+        if self.held is not None:
+            values = np.where(np.isnan(self.held), values, self.held)
         m, lag = len(self.filter.values), self.lag
         if lag is not None:
             lag, values = lag.at(float(values[-1])), values[:-1]
@@ -129,13 +134,21 @@ class RawSystem:
         return np.concatenate([self.filter.values, own_parameters(errors).values, lag])
 
     def bounds(self, errors: Errors) -> Array:
-        """Of the values, (m, 2)."""
+        """Of the values, (m, 2); of width zero where they are held."""
         out = [self.filter.bounds]
         if len(own_parameters(errors).values):
             out.append(np.asarray(cast(Graded, errors).bounds, dtype=float))
         if self.lag is not None:
             out.append(self.lag.bounds[None, :])
-        return np.concatenate(out)
+        bounds = np.concatenate(out)
+        if self.held is None:
+            return bounds
+        held = self.held[:, None]
+        return np.where(np.isnan(held), bounds, held)
+
+    def holding(self, held: Array) -> RawSystem:
+        """With values (m,) held, NaN for those that may move, and at these values."""
+        return replace(self, held=np.array(held, dtype=float))
 
     @property
     def responses(self) -> Array:
