@@ -85,6 +85,11 @@ class ErrorLaws:
         """Whether neighbours are part of it."""
         return self.error is not None or self.lag is not None
 
+    @property
+    def without_space(self) -> ErrorLaws:
+        """Those that have nothing to do with neighbours."""
+        return replace(self, error=None, lag=None)
+
     def count(self, K: int) -> int:
         """Parameters of the laws."""
         ar = 0 if self.ar is None else (1 if self.ar == COMMON else K)
@@ -168,30 +173,20 @@ def _filtered(rows: Rows, make: Callable[[Rows], Errors], weights: SpatialWeight
     return SpatialError(make(rows), weights, 0.0)
 
 
-def prepared(system: System, raw: RawSystem) -> System:
-    """A system whose least-squares residuals are nearly free of the laws, to choose a rank from.
+def guessed(raw: RawSystem) -> RawSystem:
+    """With filters at their guesses from least-squares residuals."""
+    return replace(raw, filter=raw.filter.guess(raw.unfiltered().E_ols))
 
-    Filters are at their guesses from least-squares residuals, and so is a spatial lag; spatial
-    errors among equations are taken out of the residuals, which take the place of the responses.
+
+def left_of(system: System, raw: RawSystem) -> System:
+    """A system whose least-squares residuals are free of the laws at these values.
+
+    To choose a rank from. Spatial errors among equations are taken out of the residuals, which take
+    the place of the responses.
     """
-    E = raw.unfiltered().E_ols
-    guess = replace(raw, filter=raw.filter.guess(E))
-    if raw.lag is not None:
-        lagged = raw.lag.weights.lagged(E)
-        guess = replace(guess, lag=raw.lag.at(_regressed(E, lagged, raw.lag.bounds)))
-    Y, blocks = guess.filter.rows(guess.responses), guess.filter.blocks(guess.raw)
-    problem = guess.problem(compress=False)
+    Y, blocks = raw.filter.rows(raw.responses), raw.filter.blocks(raw.raw)
+    problem = raw.problem(compress=False)
     law = graded(problem.errors)
     if law is not None:
-        E = problem.E_ols
-        some = 0.5 * law.bounds[0, 1:]
-        value = _regressed(E, (E - law.at(some).filtered(E)) / some, law.bounds[0])
-        Y = law.at(np.array([value])).filtered(E)
+        Y = law.filtered(problem.E_ols)
     return replace(system, Y=np.asfortranarray(Y), blocks=blocks)
-
-
-def _regressed(E: Array, lagged: Array, bounds: Array) -> float:
-    """Of residuals on their neighbours', well inside the bounds."""
-    size = float(np.vdot(lagged, lagged))
-    value = float(np.vdot(lagged, E)) / size if size > 0.0 else 0.0
-    return float(np.clip(value, *(0.9 * bounds)))

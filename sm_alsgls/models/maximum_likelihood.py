@@ -19,6 +19,7 @@ from sm_alsgls.border.arguments import (
 )
 from sm_alsgls.core.errors.law import Law, law_of
 from sm_alsgls.core.laws.estimated import Estimated, estimated
+from sm_alsgls.core.laws.maximise import maximise as maximum_of_laws
 from sm_alsgls.core.maximise.als import Solution, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
@@ -30,7 +31,7 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import spare_factor
 from sm_alsgls.core.rows.cells import Cells
-from sm_alsgls.data.error_laws import ErrorLaws, prepared
+from sm_alsgls.data.error_laws import ErrorLaws, guessed, left_of
 from sm_alsgls.data.keywords import refuse, watched
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
@@ -116,10 +117,23 @@ class MaximumLikelihood(Likelihood, SystemModel):
 
     @property
     def system_of_ranks(self) -> System:
-        """What a rank is chosen from: rows that laws of the errors are nearly taken out of."""
-        if self.laws is None:
+        """What a rank is chosen from: rows that laws of the errors are nearly taken out of.
+
+        Scales and autoregressions at guesses from residuals. What is spatial must not be guessed:
+        without factors it takes them for neighbours, and with more of them than there are it is
+        nearly as good as with the right number. So it is fitted beside as many as there seem to be
+        without it.
+        """
+        laws, options = self.laws, ALSOptions()
+        if laws is None:
             return self.system
-        return prepared(self.system, self.raw_system(ALSOptions(), self.laws, law_of(0)))
+        raw = guessed(self.raw_system(options, laws.without_space, law_of(0)))
+        first = left_of(self.system, raw)
+        if not laws.spatial:
+            return first
+        order = choose_rank(first, self.parameters, "auto").rank
+        raw = guessed(self.raw_system(options, laws, law_of(order)))
+        return left_of(self.system, maximum_of_laws(raw, order, guess=False, n_starts=1).system)
 
     def predict(
         self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None

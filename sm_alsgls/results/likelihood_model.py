@@ -26,11 +26,6 @@ class Refitted(Protocol):
 class LikelihoodModel(Model, Protocol):
     """A model with a likelihood, which can be fitted again without its restrictions."""
 
-    @property
-    def laws(self) -> ErrorLaws | None:
-        """What errors follow beside Sigma."""
-        ...
-
     def score(self, params: Any, sigma: Any = None) -> np.ndarray:
         """Derivative (P,) of the log-likelihood in the parameters, given Sigma."""
         ...

@@ -113,6 +113,11 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
     scale = np.sqrt(np.diagonal(V_within))
     values, vectors = np.linalg.eigh(V / np.multiply.outer(scale, scale))
     left = values > _NONE
+    if not left.any():
+        raise NotApplicableError(
+            "these estimates are the within estimates, so that there is nothing to compare: "
+            + ("mundlak_test() tests the means" if layout.mundlak else "fit without effects")
+        )
     part = vectors[:, left].T @ ((b_within - b) / scale)
     statistic, df = float(part @ (part / values[left])), float(left.sum())
     table = pd.DataFrame(

@@ -187,3 +187,35 @@ def test_bad_cells_are_named_by_unit_and_period():
         model.fit(method="em")
     with pytest.raises(Exception, match="fit without them"):
         model.fit(cov_type="pcse")
+
+
+@pytest.mark.parametrize("law", ["spatial_error", "spatial_lag"])
+@pytest.mark.parametrize("independent", ["time", "entity"])
+def test_the_rank_beside_a_law_of_space(law, independent):
+    """Without factors a law takes them for neighbours, and nothing seems to be left."""
+    rng = np.random.default_rng(3)
+    K, T = 30, 40
+    near = [[(i - 1) % K, (i + 1) % K] for i in range(K)]
+    W = np.zeros((K, K))
+    for i, two in enumerate(near):
+        W[i, two] = 0.5
+    loadings = rng.uniform(0.5, 1.5, (K, 1))
+    u = rng.standard_normal((T, 1)) @ loadings.T + rng.standard_normal((T, K))
+    if independent == "entity":
+        u = rng.standard_normal((T, K)) + rng.standard_normal((1, K)) * rng.uniform(
+            0.5, 1.5, (T, 1)
+        )
+    x, A = rng.standard_normal((T, K)), np.linalg.inv(np.eye(K) - 0.3 * W)
+    y = x + u @ A.T if law == "spatial_error" else (x + u) @ A.T
+    frame = pd.DataFrame(
+        {
+            "y": y.ravel(),
+            "x": x.ravel(),
+            "t": np.repeat(np.arange(T), K),
+            "i": np.tile(np.arange(K), T),
+        }
+    )
+    model = LowRankPanel.from_formula(
+        "y ~ x", frame, entity="i", time="t", independent=independent, **{law: W}
+    )
+    assert (model.rank, model.rank_method) == (1, "auto")

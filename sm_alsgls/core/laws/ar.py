@@ -107,6 +107,10 @@ class AR:
         """At another rho."""
         return AR(self._gaps, values, self.K, self.names)
 
+    def tied(self) -> AR:
+        """With one rho for all equations, the mean."""
+        return AR(self._gaps, self.values.mean(keepdims=True), self.K)
+
     def guess(self, E: Array) -> AR:
         """By lag-one products of the residuals, a common one over all equations."""
         E = self._seen(E)

@@ -58,6 +58,10 @@ class RowFilter(Protocol):
         """The same filter at other values (m,)."""
         ...
 
+    def tied(self) -> RowFilter:
+        """The same filter with one value, a mean, where each equation has a value of its own."""
+        ...
+
     def guess(self, E: Array) -> RowFilter:
         """At values read off least-squares residuals E (N, K), to begin from."""
         ...

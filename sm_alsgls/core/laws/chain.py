@@ -66,6 +66,10 @@ class Chain:
         parts = self.parts(values)
         return Chain([one.at(v) for one, v in zip(self.filters, parts, strict=True)])
 
+    def tied(self) -> Chain:
+        """Each tied."""
+        return Chain([one.tied() for one in self.filters])
+
     def guess(self, E: Array) -> Chain:
         """Each from what those before it leave."""
         found: list[RowFilter] = []

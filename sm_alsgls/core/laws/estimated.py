@@ -3,7 +3,8 @@
 The maximum of the likelihood takes what coefficients take out of residuals for less correlation and
 more spread. What is done about it depends on the laws:
 
-    one AR coefficient for each equation    drawn to their mean (`shrunken_ar`)
+    one AR coefficient for each equation    drawn to their mean (`shrunken_ar`), all moved as the
+                                            restricted likelihood moves a common one
     scales of whole rows alone              a Gamma regression with leverages (`leverage_scale`)
     other AR coefficients and scales        the restricted likelihood (`restricted_likelihood`)
     spatial parameters alone                the maximum
@@ -14,6 +15,7 @@ Restricted likelihoods and leverages form H, O(N P^2 + P^3): up to some 1,500 co
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +25,7 @@ from sm_alsgls.core.laws.leverage_scale import leverage_scale
 from sm_alsgls.core.laws.maximise import DIFFERENCED, maximise
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.restricted_likelihood import restricted_likelihood
-from sm_alsgls.core.laws.shrunken_ar import shrunken_ar
+from sm_alsgls.core.laws.shrunken_ar import moved_as_common, shrunken_ar
 from sm_alsgls.core.maximise.solution import Start, Sweep
 
 # Coefficients, and products of rows with them, up to which H is formed.
@@ -107,15 +109,26 @@ def estimated(
     """
     if reml and kinds.each is not None:
         shrunk = shrunken_ar(system, rank, at=kinds.each, n_starts=n_starts, rng=rng)
+        if few(shrunk):
+            tied = replace(shrunk.system, filter=shrunk.system.filter.tied())
+            ml = maximise(tied, rank, guess=False, n_starts=1)
+            if _known(ml):
+                restricted = restricted_likelihood(ml, rank)
+                shrunk = moved_as_common(shrunk, ml, restricted, rank, kinds.each)
         return Estimated(shrunk, BAYES, shrunk.found.best.nll)
     ml = maximise(system, rank, n_starts=n_starts, rng=rng, first=first, callback=callback)
-    nuisance, nll = ml.found.best.nuisance, ml.found.best.nll
-    known = len(nuisance.values) <= DIFFERENCED and bool(np.isfinite(nuisance.cov).all())
-    if not (reml and kinds.corrected and known and few(ml) and ml.found.best.converged):
+    nll = ml.found.best.nll
+    if not (reml and kinds.corrected and _known(ml) and few(ml) and ml.found.best.converged):
         return Estimated(ml, ML, nll)
     if kinds.rows and (system.mask is None or system.mask.all()):
         return Estimated(leverage_scale(ml, rank), LEVERAGES, nll)
     return Estimated(restricted_likelihood(ml, rank), REML, nll)
+
+
+def _known(fit: LawFit) -> bool:
+    """Whether all values have a covariance, so that none is on a bound, and they are few."""
+    nuisance = fit.found.best.nuisance
+    return len(nuisance.values) <= DIFFERENCED and bool(np.isfinite(nuisance.cov).all())
 
 
 def few(fit: LawFit) -> bool:

@@ -116,6 +116,10 @@ class RowScale:
         again._set(values, self.names)
         return again
 
+    def tied(self) -> RowScale:
+        """Itself."""
+        return self
+
     def guess(self, E: Array) -> RowScale:
         """By the regression of log e^2 of standardised cells on z, Harvey's two-step."""
         s = np.mean(np.square(E), axis=0)

@@ -177,6 +177,49 @@ def shrunken_from(
     return rounds.fit(Search(best, ()), prior, best.nuisance.cov)
 
 
+@on_one_thread
+def moved_as_common(
+    fit: ShrunkenFit, ml: LawFit, reml: LawFit, rank: int, at: slice | None = None
+) -> ShrunkenFit:
+    """A fit whose values are moved by what the restricted likelihood moves a common one.
+
+    What coefficients take out of the residuals pulls all values the same way, of which drawing them
+    to their mean knows nothing.
+
+    Parameters
+    ----------
+    fit : ShrunkenFit
+    ml, reml : LawFit
+        Of the same system with its filter ``tied``, by either likelihood.
+    rank : int
+    at : slice, optional
+        As of `shrunken_ar`.
+    """
+    at = at or slice(0, len(fit.system.filter.values))
+    best, one, other = fit.found.best, ml.found.best.nuisance, reml.found.best.nuisance
+    m, K = len(best.nuisance.values), len(best.nuisance.values[at])
+    # Which of the tied values each value is.
+    which = np.arange(m)
+    which[at] = at.start
+    which[at.start + K :] -= K - 1
+    values = best.nuisance.values + (other.values - one.values)[which]
+    values[at] = np.clip(values[at], -_MOST, _MOST)
+    cov, more = best.nuisance.cov, other.cov - one.cov
+    if fit.prior.variance == 0.0:
+        cov = other.cov[np.ix_(which, which)]
+    elif np.linalg.eigvalsh(more)[0] >= 0.0:
+        cov = cov + more[np.ix_(which, which)]
+    point = point_from(fit.problem, best, fit.system.at(values), rank, fit.problem.floor)
+    rho = values[at]
+    prior = fit.prior._replace(values=rho, mean=float(rho.mean()), cov=cov[at, at])
+    made = _Rounds(point, rank, at).fit(fit.found, prior, cov)
+    if best.converged and reml.found.best.converged:
+        return made
+    status = reml.found.best.status if best.converged else best.status
+    ended = replace(made.found.best, converged=False, status=status)
+    return replace(made, found=replace(made.found, best=ended))
+
+
 class _Rounds:
     """The loop of the module; ``point`` is its last point."""
 

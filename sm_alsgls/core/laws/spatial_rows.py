@@ -72,6 +72,10 @@ class SpatialRows:
         """At another lam."""
         return SpatialRows(self._weights, float(values[0]))
 
+    def tied(self) -> SpatialRows:
+        """Itself."""
+        return self
+
     def guess(self, E: Array) -> SpatialRows:
         """The regression of residuals on their neighbours', kept well inside."""
         lagged = self._weights.lagged(E)
