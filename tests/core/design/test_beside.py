@@ -122,5 +122,6 @@ def test_both_faces_of_instruments_and_their_hats_are_looked_at_once(monkeypatch
     monkeypatch.setattr(per_equation, "common_directions", counted)
     parts = BesideFaces(design)
     assert parts.P == design.P - 4
-    assert design.hat.in_all is found[0]
+    (once,) = found
+    assert design.hat.in_all is once
     assert len(found) == 1
