@@ -17,7 +17,7 @@ a collision.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,9 +43,9 @@ def read_only(array: Array) -> Array:
     return view
 
 
-def copied(array: Array) -> Array:
-    """A copy in the same order of memory that cannot be written to."""
-    copy = np.array(array, order="K", subok=False)
+def copied(array: Array, order: Literal["K", "F"] = "K") -> Array:
+    """A copy that cannot be written to, in the same order of memory or by columns."""
+    copy = np.array(array, order=order, subok=False)
     copy.flags.writeable = False
     return copy
 

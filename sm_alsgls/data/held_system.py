@@ -29,7 +29,8 @@ def hold(system: _S, held_as: Callable[..., _S] | None = None) -> _S:
     if sum(A.size for A in system.arrays) > held.COPIED:
         kind: Any = HeldSystem if held_as is None else held_as
         return kind(**_fields(replace(system, index=index)))
-    return system.mapped(held.copied, index=index)
+    # Responses by columns, as a `Problem` has them, which need not copy them again then.
+    return system.mapped(lambda A: held.copied(A, "F" if A is system.Y else "K"), index=index)
 
 
 def _fields(system: System) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.border import held
+from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.exceptions import AlsglsError, DataChangedError
 from sm_alsgls.simulate import simulate_sur
 
@@ -505,3 +506,14 @@ class TestHeld:
         gc.collect()
         assert np.isfinite(res.bse).all()
         assert not hasattr(res, "resid")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_small_responses_are_copied_once(order):
+    """By columns, so that the problem of a fit takes the copy that the model has."""
+    y, X = data(K=20)  # which no compression would shorten
+    y = np.asarray(y, order=order)
+    model = LowRankSUR(y, X, rank=1)
+    assert not np.shares_memory(model.system.Y, y)
+    assert np.array_equal(model.system.Y, y)
+    assert np.shares_memory(model._problem(ALSOptions()).Y, model.system.Y)

@@ -37,7 +37,7 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.design.base import PerEquation
-from sm_alsgls.core.design.beside import Beside, common_directions, tile_of
+from sm_alsgls.core.design.beside import Beside, tile_of
 from sm_alsgls.core.design.shared_directions import shared_directions
 from sm_alsgls.core.design.shares import unseen_blocks
 from sm_alsgls.covariance.base import LowRank
@@ -105,7 +105,7 @@ class EstimatedSigma:
         weights = np.einsum("kr,kr->k", G, G) * self._cov.uniquenesses
         iota = np.maximum(1.0 - self._strength[1], 1e-12)
         exact = float(design.n) ** 2 * (design.P + 10 * design.n) <= _EXACT
-        parts = Beside(design, common_directions(design)) if exact else None
+        parts = Beside(design, design.in_all) if exact else None
         if parts is not None and parts.P <= parts.n:
             unseen = unseen_blocks(parts, weights, iota)
         else:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sm_alsgls.core.design.bases import least_eigenvalues
+
 Array = np.ndarray
 
 #: Number of a block, and of a column of it.
@@ -72,10 +74,11 @@ def apart(
 
 
 def _smallest(gram: Array) -> Array:
-    """Smallest eigenvalues (m,) of Gram matrices (m, s, s) of unit columns; 0 without digits."""
+    """As `least_eigenvalues` of Gram matrices at unit length, (m,); 0 without digits."""
     norm = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     sound = ((norm > _LEAST) & (norm < _LARGEST)).all(axis=1)
     out = np.zeros(len(gram))
     unit = norm[sound]
-    out[sound] = np.linalg.eigvalsh(gram[sound] / (unit[:, :, None] * unit[:, None, :]))[:, 0]
+    unit = unit[:, :, None] * unit[:, None, :]
+    out[sound] = least_eigenvalues(gram[sound] / unit, _APART)
     return out

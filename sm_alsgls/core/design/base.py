@@ -299,6 +299,11 @@ class PerEquation(Linear, Protocol):
         """All bases as one array; cost O(n P^2), once."""
         ...
 
+    @property
+    def in_all(self) -> Array:
+        """Orthonormal directions (n, m) that all equations contain, to rounding."""
+        ...
+
     def equation_slice(self, j: int) -> slice:
         """Where gamma_j sits in g."""
         ...

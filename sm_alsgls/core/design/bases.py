@@ -57,6 +57,20 @@ class DependentColumnsError(RankDeficientError):
         )
 
 
+def least_eigenvalues(gram: Array, enough: float) -> Array:
+    """Smallest eigenvalues of Gram matrices (m, p, p) of unit columns, finite, (m,).
+
+    Where it is at least ``enough`` a lower bound may stand for it that is so too: the trace is p,
+    so that the others multiply to (p / (p - 1))^(p - 1) < e at most, and the smallest is above
+    det / e, which takes a sixth of the time.
+    """
+    least = np.linalg.det(gram) / np.e
+    small = ~(least >= enough)
+    if small.any():
+        least[small] = np.linalg.eigvalsh(gram[small])[:, 0]
+    return np.asarray(least)
+
+
 def bases(blocks: Sequence[Array], equations: Array) -> tuple[Array, Array]:
     """Q_j' stacked (m, p, n) and R_j^-1 stacked (m, p, p) of blocks with equal p."""
     n, p = blocks[0].shape
@@ -82,7 +96,7 @@ def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:
         smallest = np.zeros(len(Xt))
     else:
         gram /= norm[:, :, None] * norm[:, None, :]
-        smallest = np.linalg.eigvalsh(gram)[:, 0]
+        smallest = least_eigenvalues(gram, _ONE_PASS)
     good = smallest >= _TWO_PASS
     if good.all():
         chosen: Array | slice = slice(None)

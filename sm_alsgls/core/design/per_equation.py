@@ -15,6 +15,7 @@ import numpy as np
 
 from sm_alsgls.core.design.base import Bread, Linear, Stacked
 from sm_alsgls.core.design.bases import bases
+from sm_alsgls.core.design.beside import common_directions
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.rows.same_products import Rows
@@ -290,6 +291,11 @@ class Design:
             owner[at] = equations.repeat(basis.shape[1])
             Qt[at] = basis.reshape(-1, self.n)
         return Stacked(owner, Qt, Qt @ Qt.T)
+
+    @cached_property
+    def in_all(self) -> Array:
+        """Orthonormal directions (n, m) that all equations contain, looked for once."""
+        return common_directions(self)
 
     def equation_slice(self, j: int) -> slice:
         """Where gamma_j sits in the flat vector."""

@@ -66,13 +66,15 @@ class CompleteErrors(FactorLaw, WholeRows):
         gtol: float,
         lam_F: float = 0.0,
     ) -> FactorSolution:
-        """Factor analysis; loadings are closed-form given d, so ``near`` has no more to say."""
+        """Factor analysis; loadings are closed-form given d, but those of ``near`` are near."""
         if d is None and near is None:
             # Equal shares commute with permuting equations; a saddle they end on shows in the
             # curvature, and other starts are not symmetric.
             d = 0.5 * np.einsum("kn,kn->k", E.T, E.T) / self.n_obs
         elif d is None and near is not None:
             d = factors_of(near).uniquenesses
+        if block is None and near is not None:
+            block = factors_of(near).loadings / factors_of(near).uniquenesses[:, None]
         return fit_factor(
             E, rank, n_obs=self.n_obs, d=d, floor=floor, lam_F=lam_F, gtol=gtol, block=block
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sm_alsgls.core.design.beside import Beside, common_directions, kept_by, tile_of
+from sm_alsgls.core.design.beside import Beside, kept_by, tile_of
 from sm_alsgls.core.instruments.design import Instrumented
 
 Array = np.ndarray
@@ -32,7 +32,7 @@ class BesideFaces(Beside):
             for equations, basis, at in design.tiles(tile_of(design)):
                 yield basis, design.faces_at(at, len(equations))
 
-        super().__init__(design, kept_by(faces, common_directions(design)))
+        super().__init__(design, kept_by(faces, design.hat.in_all))
         self._faces = design
 
     def both(self, size: int) -> Iterator[tuple[Array, Array, Array]]:

@@ -125,8 +125,11 @@ class _First:
 def _check_rank(R: Array, equations: Array, q: int) -> None:
     """First stages of unit regressors, as triangular factors (m, p, p), are apart."""
     p = R.shape[-1]
-    values = np.linalg.svd(R, compute_uv=False)
-    bad = np.flatnonzero(values[:, -1] <= _APART)
+    # No column is longer than 1, so that the least singular value is above |det| / e^(1/2).
+    size = np.abs(np.diagonal(R, axis1=1, axis2=2)).prod(axis=1)
+    near = np.flatnonzero(~(size > 2.0 * _APART))
+    values = np.linalg.svd(R[near], compute_uv=False)
+    bad = near[values[:, -1] <= _APART]
     if not len(bad):
         return
     i = int(bad[0])

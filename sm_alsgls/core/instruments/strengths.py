@@ -25,8 +25,8 @@ from sm_alsgls.core.instruments.design import Instrumented
 
 Array = np.ndarray
 
-# Elements of bases that are weighted at once: they stay in the cache.
-_CHUNK = 2**16
+# Elements of bases that are weighted at once: new memory would take as long as the work.
+_CHUNK = 2**15
 
 
 class Strengths(NamedTuple):

@@ -154,7 +154,8 @@ def fit_factor(
     max_iter : int
         Evaluations of f.
     block : ndarray, optional
-        Basis of an earlier solution, to start the eigen-iteration from.
+        Basis of an earlier solution, or D^-1 F of a Sigma nearby, to start eigenvectors from; one
+        of another width is left aside.
 
     Returns
     -------

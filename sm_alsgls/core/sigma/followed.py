@@ -78,8 +78,8 @@ def followed(A: Array, V: Array) -> tuple[Array, Array] | None:
         if turn or not square > 0.0:
             return None
         # What is left of leading vectors counts among the others: one product brings V near.
-        V = _orthonormal(AV)
-    Q = _orthonormal(_filtered(A, V, AV, edge, math.ceil(wanted / growth)))
+        V = orthonormal(AV)
+    Q = orthonormal(_filtered(A, V, AV, edge, math.ceil(wanted / growth)))
     AQ = A @ Q
     theta, C = _pairs(Q.T @ AQ)
     V = Q @ C
@@ -102,7 +102,7 @@ def _pairs(H: Array) -> tuple[Array, Array]:
     return values[::-1], vectors[:, ::-1]
 
 
-def _orthonormal(M: Array) -> Array:
+def orthonormal(M: Array) -> Array:
     """An orthonormal basis of the columns of M."""
     factor, tau, _, _ = dgeqrf(M)
     return np.asarray(dorgqr(factor, tau, overwrite_a=1)[0])

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from sm_alsgls.core.design import per_equation
 from sm_alsgls.core.design.beside import Beside, common_directions
 from sm_alsgls.core.design.per_equation import Design
+from sm_alsgls.core.instruments.beside import BesideFaces
+from sm_alsgls.core.instruments.design import Instrumented
 
 
 def designs(m, own, n=24, seed=0):
@@ -104,3 +107,21 @@ def test_equal_designs_have_nothing_beside():
         own = np.arange(1.0, 5.0)[equations]
         whole = parts.whole(equations, np.empty((len(equations), 0, 0)), own)
         assert_allclose(whole, own[:, None, None] * np.eye(3), atol=1e-12)
+
+
+def test_both_faces_of_instruments_and_their_hats_are_looked_at_once(monkeypatch):
+    rng, one = np.random.default_rng(0), np.ones((30, 1))
+    Z = [np.hstack([one, rng.standard_normal((30, 2))]) for _ in range(4)]
+    X = [np.hstack([one, z[:, 1:].sum(axis=1)[:, None] + rng.standard_normal((30, 1))]) for z in Z]
+    design, found = Instrumented(X, Z), []
+
+    def counted(of):
+        found.append(common_directions(of))
+        return found[-1]
+
+    monkeypatch.setattr(per_equation, "common_directions", counted)
+    parts = BesideFaces(design)
+    assert parts.P == design.P - 4
+    (once,) = found
+    assert design.hat.in_all is once
+    assert len(found) == 1

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sm_alsgls.core.errors.complete import CompleteErrors
 from sm_alsgls.core.sigma import spectrum as module
 from sm_alsgls.core.sigma.factor import fit_factor
 from sm_alsgls.core.sigma.followed import followed
@@ -88,6 +89,30 @@ def test_a_fit_takes_the_same_way(monkeypatch, n, K):
     plain = fit_factor(E, 2)
     assert plain.evaluations == fit.evaluations
     np.testing.assert_allclose(fit.d, plain.d, rtol=1e-11)
+
+
+def test_a_sigma_nearby_tells_where_the_vectors_are(monkeypatch):
+    """A step from a Sigma has no eigenvectors to find afresh; any start ends at the same."""
+    rng = np.random.default_rng(5)
+    E = np.asfortranarray(systems.factor_data(rng, 300, 100, 2))
+    law, floor = CompleteErrors(100, 300), np.full(100, 1e-8)
+    plain = law.sigma(E, 2, floor=floor, near=None, d=None, block=None, gtol=1e-9)
+    afresh = []
+
+    def counted(A, r):
+        afresh.append(r)
+        return leading(A, r)
+
+    leading = module._leading
+    monkeypatch.setattr(module, "_leading", counted)
+    moved = np.asfortranarray(E + 0.02 * rng.standard_normal(E.shape))
+    near = law.sigma(moved, 2, floor=floor, near=plain.cov, d=None, block=None, gtol=1e-9)
+    assert near.converged
+    assert not afresh
+    far = fit_factor(moved, 2, d=near.d, block=np.eye(100)[:, :2], floor=floor, gtol=1e-9)
+    none = fit_factor(moved, 2, d=near.d, block=np.zeros((100, 2)), floor=floor, gtol=1e-9)
+    for other in (far, none):
+        np.testing.assert_allclose(other.cov.to_dense(), near.cov.to_dense(), rtol=1e-7, atol=1e-9)
 
 
 def test_weak_factors_are_found_afresh(monkeypatch):
