@@ -91,11 +91,11 @@ def peer_equations(s: Drawn, exogenous: int) -> dict[str, dict[str, np.ndarray |
     }
 
 
-def iv3sls(s: Drawn, exogenous: int = FITTED):
+def iv3sls(s: Drawn, exogenous: int = FITTED, **options: str):
     """linearmodels' IV3SLS."""
     from linearmodels.system import IV3SLS
 
-    return IV3SLS(peer_equations(s, exogenous)).fit(cov_type="unadjusted")
+    return IV3SLS(peer_equations(s, exogenous)).fit(**(options or {"cov_type": "unadjusted"}))
 
 
 def system_gmm(s: Drawn, exogenous: int = FITTED):

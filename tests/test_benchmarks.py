@@ -449,7 +449,7 @@ class TestInstruments:
     def test_a_job_of_speed(self, load):
         pytest.importorskip("linearmodels")
         script = load("instruments")
-        for who in ("ours", "peer"):
+        for who in ("ours", "peer", "default"):
             row = script.timed(f"{who} 60 8 1")
             assert 0.0 < row["fit"] <= row["all"]
             assert row["memory"] >= 0.0
