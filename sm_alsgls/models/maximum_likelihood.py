@@ -131,9 +131,10 @@ class MaximumLikelihood(Likelihood, SystemModel):
         first = left_of(self.system, raw)
         if not laws.spatial:
             return first
-        order = choose_rank(first, self.parameters, "auto").rank
-        raw = guessed(self.raw_system(options, laws, law_of(order)))
-        return left_of(self.system, maximum_of_laws(raw, order, guess=False, n_starts=1).system)
+        law = law_of(choose_rank(first, self.parameters, "auto").rank)
+        raw = guessed(self.raw_system(options, laws, law))
+        found = maximum_of_laws(raw, law.order, guess=False, n_starts=1)
+        return left_of(self.system, found.system)
 
     def predict(
         self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None
