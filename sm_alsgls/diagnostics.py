@@ -275,16 +275,17 @@ def rank_test(
             first=Start("one more", gamma=best.gamma, d=factors_of(best.cov).uniquenesses),
         ).best
         statistic = 2.0 * estimate.nobs * (estimate.likelihood.nll - larger.nll)
-        draw = _draws(estimate, lambda p: _lr_of(p, r, r + 1), rank=r)
+        ratio = None
     else:
         large = maximise(estimate.sample.raw, r + 1, guess=False, n_starts=limit, rng=source)
         ratio = LawRatio(_at_maximum(estimate), large, r, r + 1)
-        statistic, draw = ratio.statistic, ratio.draw
+        statistic = ratio.statistic
     more = estimate.neqs - r
     df: int | None = more
     distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, more))
     if reps is not None:
-        pvalue = _monte_carlo(statistic, draw, reps, generator(rng))
+        one = ratio.draw if ratio else _draws(estimate, lambda p: _lr_of(p, r, r + 1), rank=r)
+        pvalue = _monte_carlo(statistic, one, reps, generator(rng))
         distribution, df = f"parametric bootstrap, {reps} draws", None
     return CovarianceTest(
         "Likelihood-ratio test of the rank",

@@ -19,7 +19,7 @@ from sm_alsgls.core.laws.no_scale import no_scale
 from sm_alsgls.core.laws.profile import Profile
 from sm_alsgls.core.laws.spatial_tests import SpatialTests, spatial_tests
 from sm_alsgls.data.error_laws import AR_NAME, ERROR_NAME, LAG_NAME, SCALE_NAME, ErrorLaws
-from sm_alsgls.exceptions import NotApplicableError
+from sm_alsgls.exceptions import NotApplicableError, OptionError, ShapeError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.law_profiles import fitted, of_one_ar, profile, small_sample
 
@@ -173,7 +173,11 @@ def _asked(estimate: Estimate, ar: bool, row_scale: Any, spatial: Any) -> Iterat
     if row_scale is not None:
         source = model.provenance
         found = source.per_row(row_scale, "row_scale", "scales are of rows, the same in all cells")
+        if not found:
+            raise ShapeError("row_scale holds nothing; give it a column, or leave it out")
         z = np.column_stack([numbers(one, "row_scale") for one in found])
+        if np.linalg.matrix_rank(z - z.mean(axis=0)) < z.shape[1]:
+            raise OptionError("row_scale: a variable does not vary, or depends on the others")
         yield _of_scale(fit, z, "row_scale")
     if spatial is not None:
         if spec.spatial:
