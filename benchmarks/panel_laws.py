@@ -1,48 +1,34 @@
-"""Monte Carlo of panels with laws of the errors: RMSE and coverage of a common slope, and of delta.
+"""Monte Carlo of panels with laws of the errors, as users fit them: `LowRankPanel`, default errors.
 
-    python benchmarks/panel_laws.py ar --periods 40 --units 30 --draws 500
-    python benchmarks/panel_laws.py ar --periods 20 --units 40 --draws 500
-    python benchmarks/panel_laws.py scale --periods 100 --units 20 --draws 500
+    python benchmarks/panel_laws.py ar --periods 40 --units 30 [--draws 500]
+    python benchmarks/panel_laws.py ar --periods 20 --units 40 [--own-constants]
+    python benchmarks/panel_laws.py scale --periods 100 --units 20
 
 AR: y_tj = a + x_tj + e_tj, e_tj = rho_j e_{t-1,j} + u_tj, u_t = F z_t + d^1/2 u, one factor, rho_j
 uniform on .5 to .9; x white, with a common part. Scale: u_t times exp(z_t / 2)
-(delta = 1), a slope of each equation. Coverage is of nominal 95 %, with its Monte Carlo standard
-error. PCSE: OLS with the sandwich of E'E/T (Beck and Katz 1995); Parks: FGLS with a rho for each
-unit and a full Sigma, where units are fewer than periods; oracle: GLS with rho and Sigma known. The
-law switched off is the control.
+(delta = 1), a slope of each equation. The law switched off is the control. Coverage is of nominal
+95 %; Monte Carlo standard errors in brackets. PCSE: OLS with the sandwich of E'E/T (Beck and Katz
+1995), which is rank=0 with cov_type="pcse"; Parks: FGLS with a rho for each unit and a full Sigma,
+where units are fewer than periods; oracle: GLS with rho and Sigma known. Tests are of data in which
+the law is absent, and of rho = .1, delta = .05.
 """
 
 import argparse
-import time
-from functools import partial
+import warnings
+from pathlib import Path
 
+# isort: split
+import one_thread  # noqa: F401  before NumPy
+
+# isort: split
 import numpy as np
+from law_table import Draws, long_frame
 from scipy import stats
 
-from sm_alsgls.core.design.places import Places
-from sm_alsgls.core.design.pooled import Pooling
-from sm_alsgls.core.laws.ar import AR
-from sm_alsgls.core.laws.chain import Chain
-from sm_alsgls.core.laws.leverage_scale import leverage_scale
-from sm_alsgls.core.laws.maximise import maximise, maximise_from
-from sm_alsgls.core.laws.no_ar import no_ar
-from sm_alsgls.core.laws.observed_information import observed_covariance
-from sm_alsgls.core.laws.raw_system import RawSystem
-from sm_alsgls.core.laws.row_scale import RowScale
-from sm_alsgls.core.laws.shrunken_ar import shrunken_ar, shrunken_from
-from sm_alsgls.core.options import ALSOptions
+from sm_alsgls import LowRankPanel
 from sm_alsgls.covariance import LowRankDiag
 
 Z = stats.norm.ppf(0.975)
-
-
-def autoregression(rng, rho, T, K):
-    """(T, K) of unit innovations, stationary."""
-    e = np.empty((T, K))
-    e[0] = rng.standard_normal(K) / np.sqrt(1.0 - rho**2)
-    for t in range(1, T):
-        e[t] = rho * e[t - 1] + rng.standard_normal(K)
-    return e
 
 
 def ar_draw(rng, T, K, rho=None):
@@ -59,42 +45,23 @@ def ar_draw(rng, T, K, rho=None):
     return 1.0 + x + e, x, rho, cov
 
 
-def pooled(x, own_constant):
-    """Blocks [1, x] with a common slope, and the binding."""
-    blocks = [np.column_stack([np.ones(len(x)), c]) for c in x.T]
-    share = np.array([-1, 0]) if own_constant else np.array([0, 1])
-    return blocks, Pooling(Places([share] * x.shape[1]))
+def scale_draw(rng, T, K, delta):
+    """Y, x and z of one draw."""
+    z = rng.standard_normal((T, 1))
+    x = 0.4 * (rng.standard_normal((T, K)) + rng.standard_normal((T, 1)))
+    cov = LowRankDiag(rng.uniform(0.3, 1.3, (K, 1)), rng.uniform(0.3, 0.8, K))
+    return 1.0 + x + cov.sample(rng, T) * np.exp(0.5 * delta * z), x, z
 
 
-def flat(Y, x, own_constant):
-    """y and X of all cells, period after period."""
-    T, K = Y.shape
-    X = np.column_stack([np.tile(np.eye(K), (T, 1)) if own_constant else np.ones(T * K), x.ravel()])
-    return Y.ravel(), X
-
-
-def gls(Y, x, cov_inverse, own_constant):
-    """Slope and its standard error by a precision of all cells of a row."""
-    y, X = flat(Y, x, own_constant)
-    K = Y.shape[1]
-    W = (X.T.reshape(-1, len(Y), K) @ cov_inverse).reshape(X.shape[1], -1)
-    V = np.linalg.inv(W @ X)
-    return (V @ (W @ y))[-1], V[-1, -1] ** 0.5
-
-
-def pcse(Y, x, own_constant):
-    """OLS and Beck and Katz's standard error; residuals too."""
-    y, X = flat(Y, x, own_constant)
-    bread = np.linalg.inv(X.T @ X)
-    b = bread @ (X.T @ y)
-    E = (y - X @ b).reshape(Y.shape)
-    S = E.T @ E / len(E)
-    shaped = X.T.reshape(-1, *Y.shape)
-    meat = np.einsum("ptj,jk,qtk->pq", shaped, S, shaped, optimize=True)
-    return b[-1], (bread @ meat @ bread)[-1, -1] ** 0.5, E
+def panel(frame, rank, **laws):
+    """As a user makes it."""
+    return LowRankPanel.from_formula(
+        "y ~ x", frame, rank, entity="i", time="t", independent="time", **laws
+    )
 
 
 def filtered(M, rho):
+    """Prais and Winsten's rows."""
     out = M.copy()
     out[0] *= np.sqrt(1.0 - rho**2)
     out[1:] -= rho * M[:-1]
@@ -102,7 +69,7 @@ def filtered(M, rho):
 
 
 def transformed_gls(Y, x, rho, precision, own_constant):
-    """GLS of Prais and Winsten's rows; the constant is filtered as well."""
+    """Slope and standard error by GLS of Prais and Winsten's rows, and what is left of them."""
     T, K = Y.shape
     ones = filtered(np.ones((T, K)), rho)
     fy, fx = filtered(Y, rho), filtered(x, rho)
@@ -118,123 +85,69 @@ def transformed_gls(Y, x, rho, precision, own_constant):
     return b[-1], V[-1, -1] ** 0.5, fy - np.tensordot(b, D, axes=1)
 
 
-def parks(Y, x, own_constant):
-    """Two-step FGLS with rho_j of OLS residuals and a full Sigma."""
-    E = pcse(Y, x, own_constant)[2]
+def parks(Y, x, E, own_constant):
+    """Two-step FGLS with rho_j of OLS residuals E and a full Sigma."""
     rho = np.clip((E[1:] * E[:-1]).sum(0) / (E[:-1] ** 2).sum(0), -0.97, 0.97)
     U = transformed_gls(Y, x, rho, np.eye(Y.shape[1]), own_constant)[2]
     return transformed_gls(Y, x, rho, np.linalg.inv(U.T @ U / len(U)), own_constant)[:2]
 
 
-class Table:
-    """Estimates and standard errors by estimator."""
+def ar_rep(draws, i, rng, T, K, own):
+    """One replication: estimators of x's slope, and tests."""
+    effects = "entity" if own else None
+    Y, x, rho, cov = ar_draw(rng, T, K)
+    frame = long_frame(Y, x=x)
 
-    def __init__(self):
-        self.rows = {}
+    def peer(name, b, se):
+        draws.add(name, b, b - Z * se, b + Z * se, 1.0)
 
-    def add(self, name, estimate, se, seconds=np.nan):
-        self.rows.setdefault(name, []).append((estimate, se, seconds))
+    def ours(name, res):
+        draws.fitted(name, i, res)
+        draws.add(name, res.params["x"], *res.conf_int().loc["x"], 1.0)
 
-    def show(self, truth):
-        print(
-            f"{'':28s}{'RMSE':>8s}{'bias':>9s}{'coverage':>10s}{'(se)':>8s}{'sd(t)':>7s}{'s':>7s}"
-        )
-        for name, rows in self.rows.items():
-            b, se, seconds = np.array(rows).T
-            t = (b - truth) / se
-            covered = np.mean(np.abs(t) < Z)
-            error = np.sqrt(covered * (1.0 - covered) / len(t))
-            rmse = np.sqrt(np.mean((b - truth) ** 2))
-            print(
-                f"{name:28s}{rmse:8.4f}{b.mean() - truth:+9.4f}{covered:10.3f}{error:8.3f}"
-                f"{t.std():7.2f}{np.nanmean(seconds) if np.isfinite(seconds).any() else 0:7.3f}"
-            )
-
-
-def ar(draws, seed, T, K, own_constant):
-    table, sizes = Table(), []
-    for i in range(draws):
-        rng = np.random.default_rng([seed, i])
-        Y, x, rho, cov = ar_draw(rng, T, K)
-        P = np.linalg.inv(cov.to_dense())
-        table.add("oracle", *transformed_gls(Y, x, rho, P, own_constant)[:2])
-        table.add("PCSE", *pcse(Y, x, own_constant)[:2])
-        if K < T:
-            table.add("Parks", *parks(Y, x, own_constant))
-        blocks, binding = pooled(x, own_constant)
-        slope = 0 if own_constant else 1
-        plain = RawSystem(Y, blocks, Chain([]), ALSOptions(), binding=binding)
-        off = maximise(plain, 1)
-        se = off.problem.covariance(off.found.best.cov).variances()[slope] ** 0.5
-        table.add("low rank, no law", off.problem.design.to_params(off.found.best.gamma)[slope], se)
-        for name, law in (("each", np.zeros(K)), ("common", np.zeros(1))):
-            raw = RawSystem(Y, blocks, AR.of(T, law, K), ALSOptions(), binding=binding)
-            start = time.perf_counter()
-            if name == "each":
-                fit = shrunken_ar(raw, 1)
-                refit = partial(shrunken_from, rank=1)
-            else:
-                fit = maximise(raw, 1)
-                refit = partial(maximise_from, rank=1)
-            b = fit.problem.design.to_params(fit.found.best.gamma)[slope]
-            se = fit.problem.covariance(fit.found.best.cov).variances()[slope] ** 0.5
-            table.add(f"low rank, AR {name}, H", b, se, time.perf_counter() - start)
-            V = observed_covariance(fit, np.array([slope]), refit).cov
-            table.add(f"low rank, AR {name}, J", b, V[0, 0] ** 0.5, time.perf_counter() - start)
-        # Under no AR the test's size, and its power at rho = .1.
-        tests = []
-        for r in (0.0, 0.1):
-            Y, x, _, _ = ar_draw(rng, T, K, r)
-            blocks, binding = pooled(x, own_constant)
-            plain = RawSystem(Y, blocks, Chain([]), ALSOptions(), binding=binding)
-            tests.append(no_ar(plain, maximise(plain, 1)).pvalue < 0.05)
-        sizes.append(tests)
-    print(f"AR, T={T}, {K} units, {'own' if own_constant else 'common'} constants, {draws} draws")
-    table.show(1.0)
-    size, power = np.mean(sizes, axis=0)
-    print(
-        f"test of no AR: size {size:.3f} ({np.sqrt(size * (1 - size) / draws):.3f}), "
-        f"power at .1 {power:.3f}"
+    peer(
+        "GLS, everything known", *transformed_gls(Y, x, rho, np.linalg.inv(cov.to_dense()), own)[:2]
     )
+    ols = panel(frame, 0, effects=effects).fit(cov_type="pcse")
+    ours("OLS, cov_type='pcse'", ols)
+    if K < T:
+        peer("Parks", *parks(Y, x, np.asarray(ols.resid), own))
+    for name, law in (
+        ("no law", {}),
+        ("ar='entity'", {"ar": "entity"}),
+        ("ar='common'", {"ar": "common"}),
+    ):
+        ours(f"rank=1, {name}", panel(frame, 1, effects=effects, **law).fit())
+    for r, what in ((0.0, "size"), (0.1, "power at .1")):
+        Y, x, _, _ = ar_draw(rng, T, K, r)
+        res = panel(long_frame(Y, x=x), 1, effects=effects, ar="common").fit()
+        draws.fitted(f"ar='common', rho {r}", i, res)
+        for row in res.law_tests().itertuples():
+            draws.test(f"{row.test}, {what}", row.statistic, row.pvalue)
 
 
-def scale(draws, seed, T, K, own_constant):
-    slopes, deltas = Table(), Table()
-    for i in range(draws):
-        rng = np.random.default_rng([seed, i])
-        z = rng.standard_normal((T, 1))
-        x = 0.4 * (rng.standard_normal((T, K)) + rng.standard_normal((T, 1)))
-        cov = LowRankDiag(rng.uniform(0.3, 1.3, (K, 1)), rng.uniform(0.3, 0.8, K))
-        Y = 1.0 + x + cov.sample(rng, T) * np.exp(0.5 * z)
-        # Slopes of their own, as in a system; the table is of the mean over equations.
-        blocks = [np.column_stack([np.ones(T), c]) for c in x.T]
-        plain = RawSystem(Y, blocks, Chain([]), ALSOptions())
-        raw = RawSystem(Y, blocks, RowScale(z, K, np.zeros(1)), ALSOptions())
-        off = maximise(plain, 1)
-        start = time.perf_counter()
-        ml = maximise(raw, 1)
-        seconds = time.perf_counter() - start
-        gamma = leverage_scale(ml, 1)
-        last = time.perf_counter() - start
-        for name, fit, took in (
-            ("no law", off, np.nan), ("ML", ml, seconds), ("leverage", gamma, last),
-        ):  # fmt: skip
-            b = fit.problem.design.to_params(fit.found.best.gamma)[1::2]
-            cov = fit.problem.interval_sigma(fit.found.best.E, fit.found.best.cov)
-            factor = np.sqrt(T / (T - 3.0))
-            se = fit.problem.covariance(cov).variances()[1::2] ** 0.5 * factor
-            for one, s in zip(b, se, strict=True):
-                slopes.add(name, one, s, took)
-        for name, fit in (("ML", ml), ("leverage", gamma)):
-            nuisance = fit.found.best.nuisance
-            deltas.add(name, nuisance.values[0], nuisance.cov[0, 0] ** 0.5)
-    print(f"row scale, N={T}, K={K}, {draws} draws; slopes (their draws are {draws} x {K})")
-    slopes.show(1.0)
-    print("delta")
-    deltas.show(1.0)
+def scale_rep(draws, i, rng, T, K, own):
+    """One replication: K slopes, and delta."""
+    Y, x, z = scale_draw(rng, T, K, 1.0)
+    frame = long_frame(Y, x=x, z=z)
+    for name, law in (("no law", {}), ("row_scale='~ z'", {"row_scale": "~ z"})):
+        res = panel(frame, 1, heterogeneous=True, **law).fit()
+        draws.fitted(name, i, res)
+        ends = res.conf_int().filter(regex="_x$", axis=0)
+        draws.add(f"slopes, {name}", res.params[ends.index], ends.iloc[:, 0], ends.iloc[:, 1], 1.0)
+    ml = panel(frame, 1, heterogeneous=True, row_scale="~ z").fit(reml=False)
+    for name, fit in (("delta", res), ("delta, reml=False", ml)):
+        draws.add(name, *fit.row_scale.iloc[0, [0, 4, 5]], 1.0)
+        draws.add(f"{name}, law_intervals()", *fit.law_intervals().iloc[0, :3], 1.0)
+    for delta, what in ((0.0, "size"), (0.05, "power at .05")):
+        Y, x, z = scale_draw(rng, T, K, delta)
+        res = panel(long_frame(Y, x=x, z=z), 1, heterogeneous=True, row_scale="~ z").fit()
+        for row in res.law_tests().itertuples():
+            draws.test(f"{row.test}, {what}", row.statistic, row.pvalue)
 
 
-def main():
+def main(argv=None):
+    """Run and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -244,9 +157,21 @@ def main():
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--own-constants", action="store_true")
-    given = parser.parse_args()
-    run = {"ar": ar, "scale": scale}[given.what]
-    run(given.draws, given.seed, given.periods, given.units, given.own_constants)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args(argv)
+    warnings.simplefilter("ignore")
+    draws, T, K = Draws(), given.periods, given.units
+    one = {"ar": ar_rep, "scale": scale_rep}[given.what]
+    constants = "own" if given.own_constants else "common"
+    title = f"{given.what}, {T} periods, {K} units, {constants} constants"
+    for i in range(given.draws):
+        one(draws, i, np.random.default_rng([given.seed, i]), T, K, given.own_constants)
+        if given.json is not None and i % 20 == 19:
+            draws.save(given.json)
+    draws.show(f"{title}, {given.draws} draws")
+    if given.json is not None:
+        draws.save(given.json)
+    return draws
 
 
 if __name__ == "__main__":

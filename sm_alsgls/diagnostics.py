@@ -4,18 +4,27 @@
     rank_test           r factors against r + 1
     sufficiency_test    r factors plus a diagonal against an unrestricted Sigma
 
-Each takes the results of `LowRankSUR.fit` and returns a `CovarianceTest`.
+Each takes the results of `LowRankSUR.fit` and returns a `CovarianceTest`. Where errors follow laws
+beside Sigma, likelihood ratios estimate these again under each Sigma, and the others look at what
+the laws leave.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from scipy import stats
 
 from sm_alsgls.border.arguments import came, choice, flag, generator, optional_count, starts
+from sm_alsgls.core.errors.law import FULL, law_of
+from sm_alsgls.core.laws.estimated import BAYES, ML
+from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.likelihood_ratio import LawRatio, maximum
+from sm_alsgls.core.laws.maximise import maximise, maximise_from
+from sm_alsgls.core.laws.raw_system import own_parameters
 from sm_alsgls.core.maximise.als import Start, als
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.problem import Problem
@@ -33,7 +42,8 @@ from sm_alsgls.exceptions import InsufficientRowsError, NotApplicableError, Opti
 from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.factors import factors
-from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.in_sample import used_fitted
+from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.outcome import CovarianceTest
 
 __all__ = ["CovarianceTest", "diagonality_test", "rank_test", "sufficiency_test"]
@@ -142,20 +152,30 @@ def diagonality_test(
     if reps is None and method == "lm_robust":
         reps = 199
     K, rank = estimate.neqs, estimate.rank
+    ratio: LawRatio | None = None
     if K < 2:
         raise OptionError("the system has one equation, so its Sigma is diagonal by definition")
     if method == "lr":
         _unpenalised(estimate)
         if rank == 0 and estimate.has_factors:
             raise OptionError("the fit has rank 0, which is the null; fit with rank=1 or more")
-        gain = _diagonal_nll(estimate.sample.problem) - estimate.likelihood.nll
-        statistic = 2.0 * estimate.nobs * gain
-        free = estimate.sample.problem.errors.parameters(rank) - K
+        if estimate.laws is None:
+            gain = _diagonal_nll(estimate.sample.problem) - estimate.likelihood.nll
+            statistic = 2.0 * estimate.nobs * gain
+        else:
+            ratio = LawRatio(maximum(estimate.sample.raw, 0), _at_maximum(estimate), 0, rank)
+            statistic = ratio.statistic
+        free = _sigma_parameters(estimate) - K
         df: int | None = free
         distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, free))
         note = "" if reps else _LR_NOTE
     else:
         _complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
+        if estimate.sample.laws is not None and estimate.sample.laws.graded is not None:
+            raise NotApplicableError(
+                "residuals of least squares are correlated through neighbours (spatial_error=), "
+                "whatever Sigma is; use method='lr', which estimates both"
+            )
         if estimate.moments is not None and (method == "lm_adj" or (errors == "gaussian" and reps)):
             raise NotApplicableError(
                 f"{'lm_adj' if method == 'lm_adj' else 'a Gaussian draw'} has the moments of least "
@@ -178,7 +198,12 @@ def diagonality_test(
             pvalue = 2.0 * float(stats.norm.sf(abs(statistic)))
     if reps is not None:
         of = _STATISTICS.get(method, lambda p: _lr_of(p, 0, rank))
-        draw = _wild_draws(estimate, of) if errors == "wild" else _draws(estimate, of, rank=0)
+        if ratio is not None:
+            draw: Callable[[np.random.Generator], float] = ratio.draw
+        elif errors == "wild":
+            draw = _wild_draws(estimate, of)
+        else:
+            draw = _draws(estimate, of, rank=0)
         signed = abs if method == "cd" else float
         pvalue = _monte_carlo(signed(statistic), lambda g: signed(draw(g)), reps, draws)
         distribution, df = f"{_DRAWN[errors]}, {reps} draws", None
@@ -240,21 +265,27 @@ def rank_test(
     r = estimate.rank
     resolve_rank(r + 1, estimate.sample.system)
     limit, reps, source = starts(n_starts), optional_count(reps, "reps"), generator(rng)
-    best = estimate.likelihood.search.best
-    larger = search(
-        estimate.sample.problem,
-        r + 1,
-        n_starts=limit,
-        rng=source,
-        first=Start("one more", gamma=best.gamma, d=factors_of(best.cov).uniquenesses),
-    ).best
-    statistic = 2.0 * estimate.nobs * (estimate.likelihood.nll - larger.nll)
+    if estimate.laws is None:
+        best = estimate.likelihood.search.best
+        larger = search(
+            estimate.sample.problem,
+            r + 1,
+            n_starts=limit,
+            rng=source,
+            first=Start("one more", gamma=best.gamma, d=factors_of(best.cov).uniquenesses),
+        ).best
+        statistic = 2.0 * estimate.nobs * (estimate.likelihood.nll - larger.nll)
+        ratio = None
+    else:
+        large = maximise(estimate.sample.raw, r + 1, guess=False, n_starts=limit, rng=source)
+        ratio = LawRatio(_at_maximum(estimate), large, r, r + 1)
+        statistic = ratio.statistic
     more = estimate.neqs - r
     df: int | None = more
     distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, more))
     if reps is not None:
-        draw = _draws(estimate, lambda p: _lr_of(p, r, r + 1), rank=r)
-        pvalue = _monte_carlo(statistic, draw, reps, generator(rng))
+        one = ratio.draw if ratio else _draws(estimate, lambda p: _lr_of(p, r, r + 1), rank=r)
+        pvalue = _monte_carlo(statistic, one, reps, generator(rng))
         distribution, df = f"parametric bootstrap, {reps} draws", None
     return CovarianceTest(
         "Likelihood-ratio test of the rank",
@@ -341,9 +372,15 @@ def sufficiency_test(
                 f"{q} different regressors need {q + K} rows, there are {N}; method='residuals' "
                 f"needs {K + int(estimate.p.max())}"
             )
-        fit = fit_unrestricted(problem, best.gamma)
-        nll = fit.nll
-        if not fit.converged:
+        if estimate.laws is None:
+            fit = fit_unrestricted(problem, best.gamma)
+            nll, converged = fit.nll, fit.converged
+        else:
+            model = cast(LikelihoodModel, estimate.model)
+            raw = model.raw_system(estimate.likelihood.options, model.laws, law_of(FULL))
+            made = maximum(raw.at(estimate.laws.values), 0).found.best
+            nll, converged = made.nll, made.converged
+        if not converged:
             note = "Iterated SUR did not converge; the statistic is a lower bound."
     else:
         if K > N - int(estimate.p.max()):
@@ -352,8 +389,14 @@ def sufficiency_test(
                 f"{int(estimate.p.max())} regressors need {K + int(estimate.p.max())} rows, there "
                 f"are {N}"
             )
-        nll = saturated_nll(best.E, N)
-    statistic = 2.0 * N * (estimate.likelihood.nll - nll)
+        if estimate.laws is None:
+            nll = saturated_nll(best.E, N)
+        else:
+            # At the same laws, whose Jacobians cancel.
+            at = _at_maximum(estimate)
+            E = at.graded.filtered(at.found.best.E) if at.graded else at.found.best.E
+            nll = saturated_nll(E, N) - at.found.best.nuisance.log_jacobian
+    statistic = 2.0 * N * (_at_maximum_nll(estimate) - nll)
     if correction:
         left = N - float(np.mean(estimate.p)) - (2 * K + 5) / 6 - 2 * r / 3
         if left <= 0.0:
@@ -440,6 +483,28 @@ def _lr_of(problem: Problem, low: int, high: int) -> float:
     return 2.0 * problem.n_obs * (nll - als(problem, high, start).nll)
 
 
+# -- fits whose errors follow laws ---------------------------------------------------------------
+
+
+def _sigma_parameters(estimate: Estimate) -> int:
+    """Free parameters of Sigma."""
+    problem = estimate.sample.problem
+    return problem.errors.parameters(estimate.rank) - len(own_parameters(problem.errors).values)
+
+
+def _at_maximum(estimate: Estimate) -> LawFit:
+    """The fit at the maximum of the likelihood, also where other values are reported."""
+    fit, laws = estimate.sample.law_fit, estimate.laws
+    assert laws is not None
+    return fit if laws.how == ML else maximise_from(fit, estimate.sample.raw, estimate.rank)
+
+
+def _at_maximum_nll(estimate: Estimate) -> float:
+    if estimate.laws is None or estimate.laws.how != BAYES:
+        return estimate.likelihood.nll
+    return _at_maximum(estimate).found.best.nll
+
+
 # -- draws under the null ------------------------------------------------------------------------
 
 
@@ -448,7 +513,7 @@ def _draws(
 ) -> Callable[[np.random.Generator], float]:
     """The statistic of a system drawn from the null: diagonal (rank 0), or the fitted one."""
     sample, problem = estimate.sample, estimate.sample.problem
-    fitted = sample.cells.used(estimate.model.endog) - used_residuals(estimate)
+    fitted = used_fitted(estimate)
     # Compressed rows know the responses they were made from.
     design = sample.whole_design
 
@@ -457,7 +522,7 @@ def _draws(
             # Pivotal: neither coefficients nor variances matter.
             Y = rng.standard_normal(fitted.shape)
         else:
-            Y = fitted + estimate.sigma.sample(rng, len(fitted))
+            Y = fitted + estimate.row_sigma.sample(rng, len(fitted))
         return statistic(problem.with_responses(Y, design))
 
     return draw
@@ -466,7 +531,7 @@ def _draws(
 def _all_rows(estimate: Estimate) -> Problem:
     """The system on the rows of its data, not on compressed ones."""
     sample = estimate.sample
-    Y, problem = sample.cells.used(estimate.model.endog), sample.problem
+    Y, problem = sample.responses, sample.problem
     return problem.with_responses(Y, sample.whole_design)
 
 

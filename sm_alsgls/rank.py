@@ -87,6 +87,9 @@ def select_rank(
 
     Notes
     -----
+    Where errors follow laws (``ar=``, ``spatial_error=``, ...) ranks are compared on rows that
+    these are nearly taken out of, at values guessed from least-squares residuals.
+
     ``LowRankSUR(rank="bic_ols")`` does this on construction, with the defaults here.
 
     Formulas are in `sm_alsgls.core.rank.criteria`. Why not BIC: where residuals have few degrees
@@ -130,7 +133,7 @@ def select_rank(
     if method == "cv" and not isinstance(blocks, (bool, np.bool_)):
         blocks = _block_labels(model, blocks)
     return select(
-        model.system,
+        model.system_of_ranks,
         model.parameters,
         method,
         candidates,

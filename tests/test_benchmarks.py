@@ -457,32 +457,48 @@ class TestInstruments:
 
 class TestSpatial:
     def test_factors_are_worth_their_while(self, load, capsys):
-        script = load("spatial")
-        rows = [script.accuracy_of("error", rep) for rep in range(3)]
-        found = script.table("error", rows)
-        assert found["factors"]["b rmse"] < 0.04
-        assert found["factors"]["rmse"] < 0.1
-        assert np.isnan(found["factors, no space"]["rmse"])
+        draws = load("spatial").run("error", 3, None)
+        found = draws.rows()
+        assert found["slopes, factors"]["rmse"] < 0.04
+        assert found["spatial_error, factors"]["rmse"] < 0.1
+        ends = found["spatial_error, factors, law_intervals()"]
+        assert ends["rmse"] == found["spatial_error, factors"]["rmse"]
         assert "spatial error, 64 regions" in capsys.readouterr().out
+        assert not draws.failed
 
-    def test_without_space_nothing_is_found(self, load):
-        p = np.array([load("spatial").size_of(rep) for rep in range(3)])
-        assert (p[:, 0] > 0.001).all()
-        # Fewer degrees of freedom: a smaller statistic.
-        assert (p[:, 1] > p[:, 0]).all()
+    def test_without_space_nothing_is_found(self, load, tmp_path):
+        found = load("spatial").run("size", 3, tmp_path).rejections(0.001)
+        assert {name: share for name, (share, _, _) in found.items()} == {
+            "spatial_error, likelihood ratio": 0.0, "spatial_lag, likelihood ratio": 0.0,
+        }  # fmt: skip
+        assert (tmp_path / "spatial_size.json").exists()
 
 
 class TestPanelLaws:
     def test_laws_are_worth_their_while(self, load, capsys):
-        load("panel_laws").ar(3, 0, 30, 8, False)
-        out = capsys.readouterr().out
-        rmse = {line[:28].strip(): float(line[28:36]) for line in out.splitlines()[2:-1]}
-        assert rmse["low rank, AR each, J"] < 0.8 * rmse["PCSE"]
-        assert rmse["oracle"] < rmse["PCSE"]
-        assert "size " in out
+        draws = load("panel_laws").main(
+            ["ar", "--periods", "30", "--units", "8", "--draws", "3"]
+        )  # fmt: skip
+        rows = draws.rows()
+        assert rows["rank=1, ar='entity'"]["rmse"] < 0.8 * rows["OLS, cov_type='pcse'"]["rmse"]
+        assert rows["GLS, everything known"]["rmse"] < rows["OLS, cov_type='pcse'"]["rmse"]
+        assert "| rank=1, ar='common' | 0." in capsys.readouterr().out
+        assert draws.rejections()["score, size"][0] < 1.0
 
-    def test_a_scale_is_found(self, load, capsys):
-        load("panel_laws").scale(3, 0, 60, 6, False)
-        out = capsys.readouterr().out
-        deltas = [line for line in out.splitlines() if line.startswith(("ML", "leverage"))][-2:]
-        assert all(float(line[28:36]) < 0.3 for line in deltas)
+    def test_a_scale_is_found(self, load):
+        rows = load("panel_laws").main(
+            ["scale", "--periods", "60", "--units", "6", "--draws", "3"]
+        ).rows()  # fmt: skip
+        assert rows["delta"]["rmse"] < 0.3
+        assert rows["slopes, row_scale='~ z'"]["rmse"] < rows["slopes, no law"]["rmse"]
+
+    def test_coverage_counts_draws_and_not_slopes(self, load):
+        """Two draws of two slopes: one draw covered, one not."""
+        draws = load("law_table").Draws()
+        draws.add("b", [1.0, 1.0], [0.5, 0.5], [1.5, 1.5], 1.0)
+        draws.add("b", [3.0, 2.0], [2.5, 1.5], [3.5, 2.5], 1.0)
+        row = draws.rows()["b"]
+        assert row["coverage"] == 0.5
+        assert row["coverage se"] == pytest.approx(0.5 / np.sqrt(2.0))
+        assert row["rmse"] == pytest.approx(np.sqrt(5.0 / 4.0))
+        assert row["bias"] == 0.75

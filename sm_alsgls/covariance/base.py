@@ -184,8 +184,24 @@ def factors_of(cov: Covariance) -> LowRank:
     return factors
 
 
-class SeenCovariance(RowCovariance, Protocol):
-    """Sigma as rows see it that lack some equations."""
+def information(cov: RowCovariance, blocks: Sequence[Array]) -> Array:
+    """Sum over rows of x_n Sigma_n^-1 x_n', (P, P), of designs (N, p_j) side by side.
+
+    A covariance of rows that are not alike has a method for it; else it is P_jl X_j'X_l.
+    """
+    own = getattr(cov, "information", None)
+    if own is not None:
+        return np.asarray(own(blocks))
+    precision = cov.precision
+    if precision is None:
+        raise TypeError(f"{cov!r} has neither one precision nor an information")
+    X = np.concatenate(list(blocks), axis=1)
+    owner = np.repeat(np.arange(len(blocks)), [B.shape[1] for B in blocks])
+    return np.asarray(precision[np.ix_(owner, owner)] * (X.T @ X))
+
+
+class SeenCells(RowCovariance, Protocol):
+    """The covariance of the cells that were observed, and their likelihood."""
 
     def information(self, blocks: Sequence[Array]) -> Array:
         """Sum over rows of x_n Sigma_n^-1 x_n', (P, P), of designs (N, p_j) side by side.
@@ -205,6 +221,10 @@ class SeenCovariance(RowCovariance, Protocol):
     def nll(self, E: Array) -> float:
         """Negative log-likelihood per row, its constant included."""
         ...
+
+
+class SeenCovariance(SeenCells, Protocol):
+    """Sigma as independent rows see it that lack some equations."""
 
     def conditional(self, E: Array) -> tuple[Array, Array]:
         """Mean and variance of every cell given the other observed cells of its row, (N, K)."""

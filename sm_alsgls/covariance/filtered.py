@@ -117,8 +117,8 @@ class Filtered:
         """M A': rows of errors (n, K) as rows of what the filter leaves."""
         return np.asarray((self.filter @ M.T).T)
 
-    def _unfiltered(self, M: Array) -> Array:
-        """M A^-T."""
+    def unfiltered(self, M: Array) -> Array:
+        """M A^-T: the inverse of ``filtered``."""
         return np.asarray(self._lu.solve(np.ascontiguousarray(M.T)).T)
 
     def _filtered_back(self, M: Array) -> Array:
@@ -135,7 +135,7 @@ class Filtered:
         """M Sigma = (M A^-1) S A^-T."""
         rows, single = arrays.rows(M, self.K, "M")
         first = np.asarray(self._lu.solve(np.ascontiguousarray(rows.T), trans="T").T)
-        out = self._unfiltered(self.inner.times(first))
+        out = self.unfiltered(self.inner.times(first))
         return out[0] if single else out
 
     def whiten(self, M: npt.ArrayLike) -> Array:
@@ -230,7 +230,7 @@ class Filtered:
 
     def sample(self, rng: np.random.Generator, n: int) -> Array:
         """n rows of N(0, Sigma), (n, K)."""
-        return self._unfiltered(self.inner.sample(rng, n))
+        return self.unfiltered(self.inner.sample(rng, n))
 
     def seen(self, patterns: Patterns) -> SeenCovariance:
         """Not defined.

@@ -138,6 +138,7 @@ def lay_out(
     heterogeneous: Sequence[str] | bool,
     mundlak: bool,
     ordered: bool = True,
+    alone: bool = False,
 ) -> WidePanel:
     """The system of a panel whose cells are in place.
 
@@ -153,6 +154,8 @@ def lay_out(
         Columns of the designs; True is all of them.
     ordered : bool
         Whether Sigma of contrasts depends on which they are: low rank plus diagonal does.
+    alone : bool
+        Whether units of one period will do, as neighbours in a cross section do.
 
     Raises
     ------
@@ -167,7 +170,7 @@ def lay_out(
     N, K = endog.shape
     units = independent == "entity"
     sizes = (N, K) if units else (K, N)
-    if K < 2:
+    if K < (1 if alone and units else 2):
         raise ShapeError(
             f"a panel needs two {'periods' if units else 'units'} or more, and "
             f"{(time if units else entity)!r} has one value"
@@ -219,7 +222,8 @@ def lay_out(
         # Levels of the rows contain one of the constants.
         designs[0] = designs[0].drop(columns=str(constant))
     wide = pd.DataFrame(Y, index=endog.index, columns=equations)
-    return WidePanel(wide, designs, [name for name in names if name not in own], layout)
+    common = [name for name in names if name not in own] if len(designs) > 1 else []
+    return WidePanel(wide, designs, common, layout)
 
 
 def _of_equations(effects: str | None, independent: str) -> str | None:

@@ -12,11 +12,13 @@ from statsmodels.base.model import LikelihoodModel
 
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.core.errors.law import Law
+from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.joint_rows import JointRows
 from sm_alsgls.data.cell_system import cell_system
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.held_system import hold
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.data.labels import Labels
@@ -83,6 +85,10 @@ class SystemModel(SystemAttributes, LikelihoodModel):
     has_likelihood = True
     #: Why new data do not become designs, where formulas made those of the model.
     unmade: str | None = None
+    #: What errors follow beside Sigma.
+    laws: ErrorLaws | None = None
+    #: Whether rows are units of a panel, and equations its periods.
+    rows_are_units: bool = False
 
     def __init__(
         self,
@@ -125,6 +131,11 @@ class SystemModel(SystemAttributes, LikelihoodModel):
     ) -> SystemData:
         return SystemData(endog, self.labels)
 
+    @property
+    def system_of_ranks(self) -> System:
+        """What a rank is chosen from."""
+        return self.system
+
     # -- names statsmodels looks up --------------------------------------------------------
 
     @property
@@ -152,6 +163,14 @@ class SystemModel(SystemAttributes, LikelihoodModel):
         RankDeficientError, DegenerateResponseError, DuplicateEquationError, SystemInputError
         """
         return build_problem(self.system, options, self.parameters, self.law.make)
+
+    def raw_system(
+        self, options: ALSOptions, laws: ErrorLaws | None, law: Law | None = None
+    ) -> RawSystem:
+        """The rows as they are, with laws of their errors at first values, and Sigma's law."""
+        make = (self.law if law is None else law).make
+        laws = ErrorLaws() if laws is None else laws
+        return laws.raw(self.system, options, make, self.parameters.binding())
 
     def _joint_rows(self) -> JointRows | None:
         """Equations that share too few rows for the likelihood to have a bound; kept by rank."""

@@ -19,6 +19,7 @@ from sm_alsgls.data.weights import weights_of_data
 from sm_alsgls.exceptions import FormulaError, OptionError, ShapeError
 from sm_alsgls.formula.build import build_system as build_formula
 from sm_alsgls.formula.stream import FormulaStream
+from sm_alsgls.models.laws import AskedLaws
 from sm_alsgls.models.of_formula import (
     OfFormula,
     check_columns,
@@ -155,6 +156,12 @@ class Construction(OfFormula):
         missing: str | None = None,
         weights: Any = None,
         common: Iterable[str] | bool = False,
+        ar: str | None = None,
+        row_scale: Any = None,
+        cell_scale: Any = None,
+        spatial_error: Any = None,
+        spatial_lag: Any = None,
+        standardize: bool = True,
         eval_env: int | Mapping[str, Any] = 0,
         **unknown: Any,
     ) -> Self:
@@ -200,6 +207,9 @@ class Construction(OfFormula):
             long panel one for each of its rows, which are cells.
         common : list of str or True, optional
             Regressors whose coefficients are equal in all equations.
+        ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize : optional
+            Laws of the errors, see the constructor. Scales are formulas, ``"~ z"``, columns, or
+            values of the rows of the data; those of cells are of a long panel.
         eval_env : int or mapping
             Where names that are not columns are looked up: frames above the caller (0 is the
             caller, -1 nowhere), or a mapping.
@@ -218,7 +228,9 @@ class Construction(OfFormula):
         if unknown:
             known = inspect.signature(cls.from_formula).parameters
             refuse(unknown, [name for name in known if name != "unknown"], "from_formula()")
-        scope = scope_of(eval_env, formula)
+        asked = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
+        said = [text for text in (row_scale, cell_scale) if isinstance(text, str)]
+        scope = scope_of(eval_env, [formula, *said] if said else formula)
         missing = None if missing is None else choice(missing, "missing", MISSING)
         check_columns(groups=groups, time=time)
         source = None
@@ -244,6 +256,7 @@ class Construction(OfFormula):
                 weights=weights,
                 common=common,
                 _formula=stream,
+                **asked._asdict(),
             )
             frame: Any = Removed("data", READ_AS_STREAM)
         else:
@@ -267,6 +280,7 @@ class Construction(OfFormula):
                 weights=weights_of_data(weights, source, list(built.endog)),
                 common=common,
                 _formula=built,
+                **asked.evaluated(frame, scope).of_rows(source, list(built.endog))._asdict(),
             )
         if len(model.equations) == 1:
             warn_of_one(model.equations[0], data, groups, rows=model.nobs)

@@ -20,7 +20,7 @@ import numpy as np
 
 from sm_alsgls.covariance.base import Covariance, is_covariance
 from sm_alsgls.data.keywords import coefficients
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.results.model import Model
 from sm_alsgls.results.sample import residuals
 
@@ -139,6 +139,13 @@ def _residuals(model: Model, params: np.ndarray) -> np.ndarray:
 
 def _point(model: Model, params: Any, sigma: Any, method: str) -> tuple[np.ndarray, Covariance]:
     """A coefficient vector and an error covariance that fit the model."""
+    if getattr(model, "laws", None) is not None:
+        raise NotApplicableError(
+            f"{method}(params, sigma) is of rows that are independent draws of Sigma, and the "
+            "errors of this model follow laws with parameters that are in neither; res.llf is the "
+            "log-likelihood of a fit, res.law_params() has these parameters, and res.cov_params() "
+            "the covariance of the coefficients"
+        )
     if sigma is None:
         raise OptionError(
             f"{method}(params, sigma) needs the error covariance as well: pass res.sigma, or "

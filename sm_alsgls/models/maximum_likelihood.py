@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from sm_alsgls.border.arguments import (
     choice,
@@ -17,22 +18,24 @@ from sm_alsgls.border.arguments import (
     starts,
 )
 from sm_alsgls.core.errors.law import Law, law_of
+from sm_alsgls.core.laws.estimated import Estimated, estimated
+from sm_alsgls.core.laws.maximise import maximise as maximum_of_laws
 from sm_alsgls.core.maximise.als import Solution, Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
 from sm_alsgls.core.maximise.search import Search, most_starts, search
+from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.maximise.swamy_arora import swamy_arora
 from sm_alsgls.core.maximise.two_step import two_step
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import spare_factor
 from sm_alsgls.core.rows.cells import Cells
+from sm_alsgls.data.error_laws import ErrorLaws, guessed, left_of
 from sm_alsgls.data.keywords import refuse, watched
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
-from sm_alsgls.exceptions import (
-    OptionError,
-)
+from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import SystemModel
@@ -44,6 +47,8 @@ from sm_alsgls.rank_choice.selector import choose_rank
 from sm_alsgls.results.cov_types import check_least_squares, choose
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import last_factor
+from sm_alsgls.results.fitted_laws import FittedLaws
+from sm_alsgls.results.fitted_laws import refused as refused_types
 from sm_alsgls.results.header import Header
 from sm_alsgls.results.low_rank_header import LowRankHeader
 from sm_alsgls.results.maximised import maximised
@@ -61,6 +66,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
     ----------
     system, parameters, law, formula
         As of `SystemModel`.
+    laws : ErrorLaws, optional
+        What errors follow beside Sigma.
     """
 
     #: What `fit` returns, in its wrapper.
@@ -72,25 +79,79 @@ class MaximumLikelihood(Likelihood, SystemModel):
         parameters: Parameters,
         law: Law,
         formula: FormulaSystem | FormulaStream | None = None,
+        laws: ErrorLaws | None = None,
     ) -> None:
+        self.laws = laws
         super().__init__(system, parameters, law, formula)
         self.rank: int | str = law.rank
         self.rank_method: str | None = None
         self.rank_selection: RankSelection | None = None
+
+    def remove_data(self) -> None:
+        """Let go of the data, of what the laws of the errors have of them as well."""
+        super().remove_data()
+        if self.laws is not None:
+            self.laws = self.laws.without_rows()
 
     def _header(self) -> Callable[[Estimate], Header]:
         """What a summary says of a fit."""
         selection = self.rank_selection
         return LowRankHeader(self.rank_method, None if selection is None else selection.reason)
 
+    def _count(self) -> None:
+        super()._count()
+        if self.laws is not None:
+            self.df_model += float(self.laws.count(self.neqs))
+
     def _choose_rank(self, rule: str) -> None:
         warn_if_no_factor(rule, self.system, stacklevel=5)
         self.rank_selection = choose_rank(
-            self.system, self.parameters, rule, getattr(self.formula_system, "time_axis", None)
+            self.system_of_ranks,
+            self.parameters,
+            rule,
+            getattr(self.formula_system, "time_axis", None),
         )
         self.law = law_of(self.rank_selection.rank)
         self.rank, self.rank_method = self.law.rank, rule
         self._count()
+
+    @property
+    def system_of_ranks(self) -> System:
+        """What a rank is chosen from: rows that laws of the errors are nearly taken out of.
+
+        Scales and autoregressions at guesses from residuals. What is spatial must not be guessed:
+        without factors it takes them for neighbours, and with more of them than there are it is
+        nearly as good as with the right number. So it is fitted beside as many as there seem to be
+        without it.
+        """
+        laws, options = self.laws, ALSOptions()
+        if laws is None:
+            return self.system
+        raw = guessed(self.raw_system(options, laws.without_space, law_of(0)))
+        first = left_of(self.system, raw)
+        if not laws.spatial:
+            return first
+        law = law_of(choose_rank(first, self.parameters, "auto").rank)
+        raw = guessed(self.raw_system(options, laws, law))
+        found = maximum_of_laws(raw, law.order, guess=False, n_starts=1)
+        return left_of(self.system, found.system)
+
+    def predict(
+        self, params: Any, exog: Any = None, transform: bool = True, equations: Any = None
+    ) -> pd.DataFrame | pd.Series:
+        """Fitted values at any coefficients, as `SystemModel.predict`.
+
+        Raises
+        ------
+        NotApplicableError
+            With a spatial lag they depend on its coefficient as well.
+        """
+        if self.laws is not None and self.laws.lag is not None:
+            raise NotApplicableError(
+                "with spatial_lag= fitted values depend on its coefficient, which is not in "
+                "params; use the predict() of results"
+            )
+        return super().predict(params, exog, transform, equations)
 
     # -- estimation ------------------------------------------------------------------------
 
@@ -102,6 +163,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         n_starts: int | str = "auto",
         rng: np.random.Generator | int | None = None,
         debiased: bool = True,
+        reml: bool = True,
         cov_type: str = "nonrobust",
         cov_kwds: Mapping[str, Any] | None = None,
         use_t: bool | None = None,
@@ -145,6 +207,11 @@ class MaximumLikelihood(Likelihood, SystemModel):
             Standard errors with N - p_j - r degrees of freedom, a correction for the estimation
             of Sigma and t quantiles (default), or the plain maximum-likelihood plug-in with
             normal quantiles.
+        reml : bool
+            Of laws of the errors (``ar=``, ``row_scale=``, ...), which the maximum of the
+            likelihood takes for less than they are: correct their parameters for the estimation
+            of coefficients (`sm_alsgls.core.laws.estimated`), with the coefficients and Sigma
+            that go with them. ``llf`` is that of the maximum all the same. False: the maximum.
         cov_type, cov_kwds, use_t : str, mapping, bool
             Standard errors; see `LowRankSURResults.get_robustcov_results`, which changes them
             without refitting. ``use_t`` defaults to ``debiased``. "pcse" is for rank=0, and makes
@@ -197,6 +264,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
             refuse(unknown, list(inspect.signature(MaximumLikelihood.fit).parameters)[1:-1])
         debiased, disp = flag(debiased, "debiased"), flag(disp, "disp")
         progress, use_t = flag(progress, "progress"), optional_flag(use_t, "use_t")
+        reml = flag(reml, "reml")
         limit, rng = starts(n_starts), generator(rng)
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
         callback = watched(callback)
@@ -206,7 +274,10 @@ class MaximumLikelihood(Likelihood, SystemModel):
         self._check_factors(lam_F)
         maximise = _maximiser(method, self.system.cells, self.law)
         complete = self.system.cells.complete
-        choice = choose(cov_type, given, debiased, self.provenance, complete, self.law.has_factors)
+        refused = None if self.laws is None else refused_types(self.laws)
+        choice = choose(
+            cov_type, given, debiased, self.provenance, complete, self.law.has_factors, refused
+        )
         problem = self._problem(options)
         if choice.cov_type == "pcse":
             check_least_squares(self.rank, options.lam_B)
@@ -221,15 +292,22 @@ class MaximumLikelihood(Likelihood, SystemModel):
             nonlocal warned
             warned = warn_of_spare(messages, spare_factor(seen, first, order))
 
-        found = maximise(
-            problem,
-            order,
-            n_starts=limit,
-            rng=rng,
-            first=self._first_start(problem, start_params),
-            callback=callback if bars is None else bars.watching(callback),
-            after_first=look_at,
-        )
+        watching = callback if bars is None else bars.watching(callback)
+        first, made, laws = self._first_start(problem, start_params), None, None
+        if self.laws is None:
+            found = maximise(
+                problem,
+                order,
+                n_starts=limit,
+                rng=rng,
+                first=first,
+                callback=watching,
+                after_first=look_at,
+            )
+        else:
+            made = self._with_laws(options, method, reml, limit, rng, first, watching)
+            problem, found = made.fit.problem, made.fit.found
+            laws = FittedLaws.of(self.laws, made, problem.errors.taken(order))
         if bars is not None:
             bars.close()
         warn(self, messages, found, problem)
@@ -245,6 +323,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             describe=self._header(),
             sparse=sparse,
             progress=bars,
+            laws=laws,
+            made=made,
         )
         results = self.results_class(self, estimate)
         if not warned:
@@ -258,6 +338,29 @@ class MaximumLikelihood(Likelihood, SystemModel):
             )
         wrapped: LowRankSURResultsWrapper = self.results_class.wrapper(results)
         return wrapped
+
+    def _with_laws(
+        self,
+        options: ALSOptions,
+        method: str,
+        reml: bool,
+        n_starts: int | None,
+        rng: np.random.Generator | None,
+        first: Start | None,
+        callback: Callable[[Sweep], object] | None,
+    ) -> Estimated:
+        """The laws' parameters with coefficients and Sigma."""
+        assert self.laws is not None
+        if method != "als":
+            raise OptionError(
+                f"method={method!r} knows no laws of the errors; use method='als', or leave "
+                "ar=, row_scale=, cell_scale=, spatial_error= and spatial_lag= out"
+            )
+        kinds = self.laws.kinds(self.neqs)
+        return estimated(
+            self.raw_system(options, self.laws), self.law.order, kinds, reml=reml,
+            n_starts=n_starts, rng=rng, first=first, callback=callback,
+        )  # fmt: skip
 
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRankSURResultsWrapper:
         """Maximise the likelihood under linear restrictions on the coefficients.

@@ -14,14 +14,17 @@ from sm_alsgls.border.arguments import choice, flag
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import Provenance, snapshot
 from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, WITHIN, Law, law_of
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.panel_layout import PanelLayout, lay_out
 from sm_alsgls.data.parameters import Parameters
+from sm_alsgls.data.system import System
 from sm_alsgls.data.weights import weights_of_data
 from sm_alsgls.exceptions import FormulaError, OptionError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.long import of_long, read_long
 from sm_alsgls.models.base import read
+from sm_alsgls.models.laws import AskedLaws, read_laws
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.of_formula import OfFormula, check_columns, provenance_of, scope_of
 from sm_alsgls.models.panel_data import (
@@ -94,6 +97,18 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         (period, or unit) in which any cell is missing or absent; with the others that is an error.
     weights : array_like (n,), optional
         Analytic weights of the cells.
+    ar : {"common", "entity"}, optional
+        Errors are first-order autoregressive over time, with one coefficient or one for each unit,
+        by the exact likelihood of the rows that are there, Prais and Winsten's first row with it.
+        Of independent="time".
+    row_scale, cell_scale : str, array_like, Series or DataFrame, optional
+        Variances of rows (the same in every cell of one), or of cells, are exp(z'delta) times
+        those of a mean one (Harvey 1976): columns of the data, their values, or a formula, "~ z".
+    spatial_error, spatial_lag : matrix, graph or frame of neighbours, optional
+        e = lam W e + u among units, and y = rho W y + X b + e. Any form that
+        `sm_alsgls.border.neighbours` reads, aligned by the units' labels.
+    standardize : bool
+        Divide the weights of each unit's neighbours by their sum.
 
     Attributes
     ----------
@@ -166,6 +181,12 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         mundlak: bool = False,
         missing: str = "fiml",
         weights: Any = None,
+        ar: str | None = None,
+        row_scale: Any = None,
+        cell_scale: Any = None,
+        spatial_error: Any = None,
+        spatial_lag: Any = None,
+        standardize: bool = True,
         _formula: FormulaSystem | None = None,
         _frame: pd.DataFrame | None = None,
         _weights: np.ndarray | None = None,
@@ -213,8 +234,10 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             heterogeneous=own,
             mundlak=mundlak,
             ordered=not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL, FULL),
+            alone=spatial_error is not None or spatial_lag is not None,
         )
         self.layout: PanelLayout = wide.layout
+        self.rows_are_units = wide.layout.independent == "entity"
         self._response = built.specs[0].formula.partition("~")[0].strip() if built.specs else "y"
         if weights is not None and wide.layout.swept:
             raise OptionError(
@@ -225,17 +248,20 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         system = read(wide.endog, wide.exog, "fiml" if holes else "none", weights)
         # Formulas make designs without means, and before deviations.
         plain = not wide.layout.mundlak and not wide.layout.swept and built.specs
+        kept = system.provenance.rows
+        source = source if kept is None else source.kept(kept)
+        wanted = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
+        laws = self._laws(wanted, system, source)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
         law = self._of_two_variances(rank)
         if law is None:
             law = resolve_law(0 if rule else rank, system, built.groups)
         parameters = Parameters.of(system.labels, wide.common or False)
-        super().__init__(system, parameters, law, built if plain else None)
+        super().__init__(system, parameters, law, built if plain else None, laws)
         self.n_dropped = system.n_dropped + built.n_dropped + dropped
         if not plain and built.specs:
             self.unmade = unmade(wide.layout)
-        kept = system.provenance.rows
-        self._source = source if kept is None else source.kept(kept)
+        self._source = source
         self.rank_method = rank if isinstance(rank, str) and rank != FULL else None
         if rule:
             self._choose_rank(rule)
@@ -256,6 +282,12 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         subset: Any = None,
         missing: str = "fiml",
         weights: Any = None,
+        ar: str | None = None,
+        row_scale: Any = None,
+        cell_scale: Any = None,
+        spatial_error: Any = None,
+        spatial_lag: Any = None,
+        standardize: bool = True,
         eval_env: int | Mapping[str, Any] = 0,
         **unknown: Any,
     ) -> Self:
@@ -271,8 +303,10 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         rank : int, "full", "auto" or the name of a criterion
         entity, time : str, optional
             Columns, or levels of the index; default its two levels.
-        independent, effects, mundlak, missing : optional
+        independent, effects, mundlak, missing, ar, spatial_error, spatial_lag, standardize
             See the constructor.
+        row_scale, cell_scale : str, array_like, Series or DataFrame, optional
+            A formula, ``"~ z"``, columns, or values of the rows of ``data``.
         heterogeneous : list of str or True
             Terms of the formula, or columns of the design.
         subset : array_like, optional
@@ -291,7 +325,8 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             known = inspect.signature(cls.from_formula).parameters
             names = [name for name in known if name != "unknown"]
             refuse(unknown, names, "from_formula()", "LowRankPanel")
-        scope = scope_of(eval_env, formula)
+        said = [text for text in (row_scale, cell_scale) if isinstance(text, str)]
+        scope = scope_of(eval_env, [formula, *said] if said else formula)
         missing = choice(missing, "missing", _MISSING)
         if not isinstance(formula, str):
             raise FormulaError(
@@ -315,6 +350,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             units=independent == "entity",
         )
         frame = snapshot(data)
+        wanted = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
         source = provenance_of(built, frame)
         model = cls(
             None,
@@ -329,9 +365,23 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             missing=missing,
             _formula=built,
             _frame=frame,
+            **wanted.evaluated(frame, scope)._asdict(),
             _weights=weights_of_data(weights, source, list(built.endog)),
         )
         return cls._of(model, formula, frame)
+
+    def _laws(self, asked: AskedLaws, system: System, source: Provenance) -> ErrorLaws | None:
+        """What errors follow beside Sigma."""
+        layout = self.layout
+        if asked.given and layout.swept:
+            raise OptionError(
+                f"{asked.given[0]}= with effects={layout.effects!r}: deviations of errors that "
+                "follow a law follow none; use effects of the equations, or mundlak=True"
+            )
+        units = self.rows_are_units
+        return read_laws(
+            asked, system, source, "entity", units=units, time=None if units else layout.time
+        )
 
     def _of_two_variances(self, rank: Any) -> Law | None:
         """The law of a name of one or two variances; deviations have no level. Else None."""

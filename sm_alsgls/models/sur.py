@@ -13,6 +13,7 @@ from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import read
 from sm_alsgls.models.construction import Construction
+from sm_alsgls.models.laws import AskedLaws, read_laws
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.rank_choice.legal import resolve_law
 from sm_alsgls.rank_choice.selector import is_rule
@@ -63,6 +64,17 @@ class LowRankSUR(Construction, MaximumLikelihood):
         Regressors that have one coefficient in all equations that have them, called as the
         regressor; True is every regressor that equations share. Factors are taken as independent
         of them, see the Notes.
+    ar : {"common", "equation"}, optional
+        Errors are first-order autoregressive, with one coefficient or one for each equation; rows
+        are in the order of time, whose gaps are those of their labels where these are times.
+    row_scale, cell_scale : array_like, DataFrame, or a formula "~ z" (`from_formula`), optional
+        Variances are exp(z'delta) times those of a mean row (Harvey 1976): z of rows (N, m), or
+        of cells, (N, K) or (N, K, m).
+    spatial_error, spatial_lag : matrix, graph or frame of neighbours, optional
+        Errors, or responses, reach neighbouring equations: e = lam W e + u, y = rho W y + X b + e.
+        Any form that `sm_alsgls.border.neighbours` reads, aligned by the equations' names.
+    standardize : bool
+        Divide the weights of each equation's neighbours by their sum.
 
     Attributes
     ----------
@@ -153,6 +165,12 @@ class LowRankSUR(Construction, MaximumLikelihood):
         missing: str = "none",
         weights: Any = None,
         common: Iterable[str] | bool = False,
+        ar: str | None = None,
+        row_scale: Any = None,
+        cell_scale: Any = None,
+        spatial_error: Any = None,
+        spatial_lag: Any = None,
+        standardize: bool = True,
         _formula: FormulaSystem | FormulaStream | None = None,
         **unknown: Any,
     ) -> None:
@@ -162,7 +180,10 @@ class LowRankSUR(Construction, MaximumLikelihood):
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
         groups = getattr(_formula, "groups", None)  # a stream has none
         law = resolve_law(0 if rule else rank, system, groups)
-        super().__init__(system, Parameters.of(system.labels, common), law, _formula)
+        asked = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
+        time = getattr(_formula, "time", None)
+        laws = read_laws(asked, system, system.provenance, "equation", time=time)
+        super().__init__(system, Parameters.of(system.labels, common), law, _formula, laws)
         self.rank_method = rank if isinstance(rank, str) and rank != FULL else None
         if rule:
             self._choose_rank(rule)

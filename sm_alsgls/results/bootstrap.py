@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, count, flag, function, generator, level
+from sm_alsgls.core.laws.ar import AR
+from sm_alsgls.core.laws.bootstrap import LawParent
+from sm_alsgls.core.laws.bootstrap import bootstrap as of_laws
 from sm_alsgls.core.maximise.bootstrap import METHODS, Parent, Replicate
 from sm_alsgls.core.maximise.bootstrap import bootstrap as refits_of
-from sm_alsgls.exceptions import CallableError, OptionError
+from sm_alsgls.data.error_laws import AR_NAME
+from sm_alsgls.exceptions import CallableError, NotApplicableError, OptionError
 from sm_alsgls.results.coefficients import fixed, plain_bse
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
 from sm_alsgls.results.progress import bar
+from sm_alsgls.results.row_laws import autoregression
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,10 @@ class BootstrapResults:
         What ``statistic`` returned for each replicate.
     converged : ndarray of bool (reps,)
     method : str
+    law_params : DataFrame (reps, m) or None
+        Parameters of laws that errors follow beside Sigma, of each replicate.
+    law_estimate : Series (m,) or None
+        Of the parent.
     failed : int
         Draws of rows that did not identify the system, which are in none of the others: the index
         of ``params`` has the numbers of those that are.
@@ -52,6 +62,8 @@ class BootstrapResults:
     converged: np.ndarray = field(repr=False)
     method: str
     failed: int = 0
+    law_params: pd.DataFrame | None = field(default=None, repr=False)
+    law_estimate: pd.Series | None = field(default=None, repr=False)
 
     @property
     def reps(self) -> int:
@@ -90,6 +102,28 @@ class BootstrapResults:
         free = self.estimate_bse > 0.0
         half = (self.tvalues.abs().quantile(1 - alpha) * self.estimate_bse).where(free, 0.0)
         return pd.DataFrame({0: self.estimate - half, 1: self.estimate + half})
+
+    def law_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """The laws' parameters with bootstrap standard errors, biases and percentile intervals.
+
+        Raises
+        ------
+        NotApplicableError
+            Errors follow no law beside Sigma.
+        """
+        alpha = level(alpha)
+        if self.law_params is None or self.law_estimate is None:
+            raise NotApplicableError("errors follow no law beside Sigma: see summary_frame()")
+        ends = self.law_params.quantile([alpha / 2, 1 - alpha / 2])
+        return pd.DataFrame(
+            {
+                "coef": self.law_estimate,
+                "boot std err": self.law_params.std(ddof=1),
+                "boot bias": self.law_params.mean() - self.law_estimate,
+                f"[{alpha / 2:g}": ends.iloc[0],
+                f"{1 - alpha / 2:g}]": ends.iloc[1],
+            }
+        )
 
     @property
     def pvalues(self) -> pd.Series:
@@ -180,6 +214,12 @@ def collected(
     names, refits = estimate.labels.params, [one for one, _ in drawn]
     none = fixed(estimate)  # zeros, where a variance may be a rounding error
     index = None if numbers is None else pd.Index(numbers, name="draw")
+    laws = estimate.laws
+    of_laws: tuple[pd.DataFrame, pd.Series] | tuple[None, None] = (None, None)
+    if laws is not None:
+        columns = pd.Index(laws.names, name="parameter")
+        draws = pd.DataFrame([one.laws for one in refits], index, columns, dtype=float)
+        of_laws = draws, pd.Series(laws.values, columns)
     return BootstrapResults(
         pd.DataFrame([one.params for one in refits], index, names),
         pd.DataFrame([np.where(none, 0.0, one.bse) for one in refits], index, names),
@@ -189,6 +229,7 @@ def collected(
         np.array([one.converged for one in refits]),
         method,
         these.reps - len(drawn),
+        *of_laws,
     )
 
 
@@ -233,14 +274,22 @@ def bootstrap(
     n_jobs : int
         Processes; the answer is the same for any number.
     statistic : callable, optional
-        Evaluated on each `Replicate` (params, bse, sigma, nll); picklable if n_jobs > 1.
+        Evaluated on each `Replicate` (params, bse, sigma, nll, laws); picklable if n_jobs > 1.
     progress : bool
         A progress bar (needs tqdm).
 
     Returns
     -------
     BootstrapResults
-        std_errors, conf_int (percentile-t), pvalues, and every replicate.
+        std_errors, conf_int (percentile-t), pvalues, and every replicate; of errors that follow
+        laws also ``law_frame()``.
+
+    Notes
+    -----
+    Where errors follow laws (``ar=``, ``row_scale=``, ...) what is drawn are innovations, which the
+    laws make errors of; their parameters are estimated again in the way they were, from the fit's
+    own. Standard errors of a replicate are those given these parameters, as
+    ``estimate_bse`` is.
     """
     N = estimate.nobs
     method = choice(method, "method", METHODS)
@@ -253,13 +302,23 @@ def bootstrap(
     if block_length is None:
         block_length = max(1, round(N ** (1 / 3)))
     block_length = count(block_length, "block_length", 1, N, ", the number of rows")
+    made = _of_laws if estimate.laws is not None else _of_rows
+    replicates = made(estimate, these, method, block_length)
+    if these.progress:
+        replicates = bar(replicates, total=these.reps, desc="bootstrap")
+    return collected(estimate, list(replicates), these, method)
+
+
+def _of_rows(
+    estimate: Estimate, these: Asked, method: str, block_length: int
+) -> Iterator[tuple[Replicate, Any]]:
+    """Replicates of rows that are independent draws of Sigma."""
     sample, counts = estimate.sample, estimate.counts
     E = used_residuals(estimate)
-    problem = sample.problem
     parent = Parent(
-        problem,
+        sample.problem,
         sample.whole_design,
-        sample.cells.used(estimate.model.endog) - E,
+        sample.responses - E,
         E * np.sqrt(counts / (counts - estimate.p)),
         list(estimate.beta),
         estimate.sigma,
@@ -270,7 +329,37 @@ def bootstrap(
         block_length,
         these.statistic,
     )
-    replicates = refits_of(parent, these.seeds, these.n_jobs)
-    if these.progress:
-        replicates = bar(replicates, total=these.reps, desc="bootstrap")
-    return collected(estimate, list(replicates), these, method)
+    return refits_of(parent, these.seeds, these.n_jobs)
+
+
+def _of_laws(
+    estimate: Estimate, these: Asked, method: str, block_length: int
+) -> Iterator[tuple[Replicate, Any]]:
+    """Replicates of rows whose errors follow laws."""
+    sample, counts, laws = estimate.sample, estimate.counts, estimate.laws
+    assert laws is not None
+    raw = sample.raw
+    direct = [X @ b for X, b in zip(raw.raw, estimate.beta, strict=True)]
+    parent = LawParent(
+        sample.law_fit,
+        np.column_stack(direct),
+        used_residuals(estimate) * np.sqrt(counts / (counts - estimate.p)),
+        estimate.row_sigma.scaled(np.sqrt(counts / estimate.df.equation)),
+        estimate.rank,
+        laws.how,
+        laws.places.get(AR_NAME),
+        estimate.df.correction,
+        method,
+        block_length,
+        these.statistic,
+        _of_whole_rows(estimate),
+    )
+    return of_laws(parent, these.seeds, these.n_jobs)
+
+
+def _of_whole_rows(estimate: Estimate) -> AR | None:
+    """The filter of autoregressive errors of whole rows, where some have holes."""
+    rho, laws = autoregression(estimate), cast(LikelihoodModel, estimate.model).laws
+    if rho is None or laws is None or estimate.complete:
+        return None
+    return AR.of(estimate.nobs, rho, estimate.neqs, times=laws.times)

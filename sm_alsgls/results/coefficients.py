@@ -104,7 +104,7 @@ def plain_bse(estimate: Estimate) -> np.ndarray:
     if estimate.moments is not None:
         variances = weighted_covariance(estimate).variances()
     else:
-        sigma = estimate.sigma.scaled(estimate.df.correction)
+        sigma = estimate.row_sigma.scaled(estimate.df.correction)
         variances = estimate.sample.problem.covariance(sigma).variances()
     return np.sqrt(np.where(fixed(estimate), 0.0, variances))
 

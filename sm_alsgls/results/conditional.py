@@ -11,12 +11,19 @@ l in O. So its variance is g' V g, and that of the response about it v_nj + g' V
 as known.
 
 A weighted row has sqrt(weight) e_nj in place of e_nj; a cell without a weight counts as 1.
+
+Where errors follow laws, e_n has the covariance that a row has by itself (`results.row_laws`): the
+rows before are not given. Where filters differ between equations rows have covariances of their
+own, O(N K^3); where cells are missing as well, scales of cells are as weights, which beside
+autoregressive errors is near only: correlations are those of cells of mean scale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,12 +33,13 @@ from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.coefficients import df_of_equations
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.given import Table, known_cells
-from sm_alsgls.results.new_rows import rows_of_system, select
+from sm_alsgls.results.given import Table, known_cells, laid_out
+from sm_alsgls.results.new_rows import NewRows, rows_of_system, select
 from sm_alsgls.results.prediction import SystemPrediction, frozen
-
-# Coefficients up to which V is made whole, and elements of gradients at a time.
-DENSE, _CHUNK = 4_000, 2**22
+from sm_alsgls.results.reduced_form import reduced_means, variances_of
+from sm_alsgls.results.row_laws import covariances_of_estimation_rows, of_new_row, seen
+from sm_alsgls.results.row_means import RowMeans
+from sm_alsgls.results.rows_of_their_own import RowsOfTheirOwn
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,13 +71,12 @@ def conditional_prediction(
     """See `LowRankSURResults.get_prediction`."""
     chosen = select(estimate.model, equations)
     rows = rows_of_system(estimate.model, exog, transform, equations)
-    table = known_cells(estimate.model, rows, exog, transform, given)
-    conditional = Conditional(estimate, table)
+    conditional = Conditional.of(estimate, rows, exog, transform, given)
     mean, explained = conditional.mean, conditional.variance
     wanted = np.zeros(mean.shape, dtype=bool)
     wanted[:, chosen] = True
     variance = conditional.of_means(wanted)
-    by_piece = [(piece.j, t) for piece, t in table.places]
+    by_piece = [(piece.j, t) for piece, t in conditional.places]
     correction = np.square(estimate.df.correction)
     return ConditionalPrediction(
         rows.kept(estimate.equations),
@@ -87,52 +94,74 @@ def conditional_means(
 ) -> pd.DataFrame | pd.Series:
     """See `LowRankSURResults.predict`: the means alone cost O(n K r^2)."""
     rows = rows_of_system(estimate.model, exog, transform, equations)
-    table = known_cells(estimate.model, rows, exog, transform, given)
-    mean = Conditional(estimate, table).mean
-    return rows.label(rows.fill(mean[t, piece.j] for piece, t in table.places))
+    made = Conditional.of(estimate, rows, exog, transform, given)
+    return rows.label(rows.fill(made.mean[t, piece.j] for piece, t in made.places))
+
+
+class RowsSeen(Protocol):
+    """Rows seen through holes: of one Sigma, or of one each."""
+
+    def conditional(self, E: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances of cells given the others, (T, K)."""
+        ...
+
+    def weights(self, t: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Of the others in the means of cells, (n, K)."""
+        ...
 
 
 class Conditional:
-    """Means and variances of the cells of a table given the others of their row, (T, K)."""
+    """Means and variances of the cells of a table given the others of their row, (T, K).
 
-    def __init__(self, estimate: Estimate, table: Table) -> None:
-        self._estimate, self._table = estimate, table
-        pairs = zip(table.designs, estimate.beta, strict=True)
-        self._fitted = np.column_stack([X @ b for X, b in pairs])
-        E = (table.Y - self._fitted) * table.root
+    ``means`` are the unconditional ones; ``seen`` makes what rows times the roots of the table
+    are through the holes of a mask.
+    """
+
+    def __init__(
+        self, table: Table, means: RowMeans, seen: Callable[[np.ndarray], RowsSeen]
+    ) -> None:
+        self.places, self._root, self._means = table.places, table.root, means
+        E = (table.Y - means.mean) * table.root
         mask = np.isfinite(E)
-        self._observed = estimate.sigma.seen(Patterns(mask))
+        self._observed = seen(mask)
         mean, variance = self._observed.conditional(np.where(mask, E, 0.0))
-        self.mean = self._fitted + mean / table.root
+        self.mean = means.mean + mean / table.root
         # A cell of hardly any weight may have a variance beyond the largest double.
         with np.errstate(over="ignore"):
             self.variance = variance / np.square(table.root)
+
+    @classmethod
+    def of(
+        cls, estimate: Estimate, rows: NewRows, exog: Any, transform: bool, given: Any
+    ) -> Conditional:
+        """Of rows to predict."""
+        laid = laid_out(estimate.model, rows, exog, transform, "given=")
+        table = known_cells(estimate.model, laid, exog, transform, given)
+        if estimate.laws is None:
+            pairs = zip(laid.designs, estimate.beta, strict=True)
+            fitted = np.column_stack([X @ b for X, b in pairs])
+            means = RowMeans(estimate, laid.designs, fitted)
+            return cls(table, means, lambda mask: estimate.sigma.seen(Patterns(mask)))
+        own = None if exog is not None else covariances_of_estimation_rows(estimate)
+        if own is not None:
+            return cls(table, reduced_means(estimate, laid), partial(RowsOfTheirOwn, own))
+        cov = seen(of_new_row(estimate))
+        variances = variances_of(estimate, laid, exog is None)
+        # Rows and cells of scales of their own are as those with weights.
+        table = table._replace(root=np.sqrt(cov.diag() / variances))
+        return cls(table, reduced_means(estimate, laid), lambda mask: cov.seen(Patterns(mask)))
 
     def of_means(self, wanted: np.ndarray) -> np.ndarray:
         """Variances g' V g of the estimated means of the ``wanted`` cells, NaN elsewhere.
 
         O(P^2) a cell with V whole; beyond P = 4,000 a linear solve a cell.
         """
-        estimate, table = self._estimate, self._table
-        out = np.full(wanted.shape, np.nan)
-        labels, operator = estimate.labels, covariance(estimate)
-        P, stop = labels.P, np.cumsum(labels.p)
-        V = operator.dense() if P <= DENSE else None
-        owner = np.repeat(np.arange(len(stop)), labels.p)
-        flat = np.concatenate([np.where(np.isnan(X), 0.0, X) for X in table.designs], axis=1)
-        flat *= table.root[:, owner]
-        step = max(1, (_CHUNK if V is not None else 128 * P) // P)
-        for j in np.flatnonzero(wanted.any(axis=0)):
-            rows = np.flatnonzero(np.isfinite(self._fitted[:, j]) & wanted[:, j])
-            at = slice(int(stop[j] - labels.p[j]), int(stop[j]))
-            for start in range(0, len(rows), step):
-                n = rows[start : start + step]
-                weights = self._observed.weights(n, np.full(len(n), j))
-                g = -weights[:, owner] * flat[n]
-                g[:, at] = flat[n, at]
-                g = labels.gather(g / table.root[n, j][:, None])
-                if V is not None:
-                    out[n, j] = np.einsum("np,np->n", g @ V, g)
-                else:
-                    out[n, j] = np.diagonal(operator.combinations(g))
+        out, root = np.full(wanted.shape, np.nan), self._root
+        for j in range(wanted.shape[1]):
+            t = np.flatnonzero(np.isfinite(self._means.mean[:, j]) & wanted[:, j])
+            if not len(t):
+                continue
+            c = -self._observed.weights(t, np.full(len(t), j)) * root[t] / root[t, j][:, None]
+            c[:, j] = 1.0
+            out[t, j] = self._means.of_combinations(t, c)
         return out

@@ -23,6 +23,7 @@ from sm_alsgls.core.design.base import Bread
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.results.beside_laws import BesideLaws
 from sm_alsgls.results.cov_types import (
     CovarianceChoice,
     check_instrumented,
@@ -51,8 +52,8 @@ def sigma_inference(estimate: Estimate) -> Covariance:
     """
     sample, maximum, moments = estimate.sample, estimate.maximum, estimate.moments
     if not estimate.debiased:
-        return estimate.sigma if moments is None else moments.first_cov
-    E, found = sample.E, estimate.sigma if maximum is None else maximum.search.best.cov
+        return estimate.row_sigma if moments is None else moments.first_cov
+    E, found = sample.E, estimate.row_sigma if maximum is None else maximum.search.best.cov
     if moments is not None:
         # What the coefficients were weighted with, and the residuals that it is of.
         E, found = sample.problem.residuals(moments.first_g), moments.first_cov
@@ -62,7 +63,15 @@ def sigma_inference(estimate: Estimate) -> Covariance:
 
 def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
     """The covariance operator of a choice at an estimate."""
-    sample, sigma, N = estimate.sample, estimate.sigma, estimate.nobs
+    made, laws = _given_laws(estimate, choice), estimate.laws
+    if laws is None or laws.slopes is None or not np.isfinite(laws.cov).all():
+        return made
+    return BesideLaws(made, laws.slopes, laws.cov, estimate.labels)
+
+
+def _given_laws(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
+    """The same at given parameters of laws of the errors."""
+    sample, sigma, N = estimate.sample, estimate.row_sigma, estimate.nobs
     problem, counts = sample.problem, estimate.counts
     if choice.cov_type in ("nonrobust", "KH"):
         sigma = sigma_inference(estimate)

@@ -13,11 +13,11 @@ from sm_alsgls.results import equation_tests, factors, overall
 from sm_alsgls.results.coefficients import bse_of, law_of
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.familiar import FamiliarEquation
-from sm_alsgls.results.in_sample import constants, residuals, rsquared
+from sm_alsgls.results.in_sample import constants, fitted, residuals, rsquared
 from sm_alsgls.results.method import of_equation
-from sm_alsgls.results.new_rows import rows_of_equation
 from sm_alsgls.results.persistence import Savable
-from sm_alsgls.results.prediction import SystemPrediction, predict_rows, prediction
+from sm_alsgls.results.predict import get_prediction_equation, predict_equation
+from sm_alsgls.results.prediction import SystemPrediction
 from sm_alsgls.results.summary import equation_summary
 from sm_alsgls.results.summary_text import SystemSummary
 
@@ -120,7 +120,11 @@ class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
     def fittedvalues(self) -> pd.Series:
         """Fitted values (N,)."""
         estimate, j = self.estimate, self.position
-        values = estimate.model.exog[j] @ estimate.beta[j]
+        laws = estimate.laws
+        if laws is None or laws.lag is None:
+            values = estimate.model.exog[j] @ estimate.beta[j]
+        else:
+            values = fitted(estimate)[:, j]
         return pd.Series(values, index=estimate.sample.index, name=self.name)
 
     @property
@@ -222,16 +226,11 @@ class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
         transform : bool
             False takes a design matrix although the model has formulas.
         """
-        estimate = self.estimate
-        rows = rows_of_equation(estimate.model, self.position, exog, transform)
-        return predict_rows(estimate.beta, rows)
+        return predict_equation(self.estimate, self.position, exog, transform)
 
     def get_prediction(self, exog: Any = None, transform: bool = True) -> SystemPrediction:
         """Fitted values with standard errors and intervals; arguments as those of `predict`."""
-        estimate = self.estimate
-        return prediction(
-            estimate, rows_of_equation(estimate.model, self.position, exog, transform)
-        )
+        return get_prediction_equation(self.estimate, self.position, exog, transform)
 
     def remove_data(self) -> None:
         """Drop the data of the whole system; see `LowRankSURResults.remove_data`."""

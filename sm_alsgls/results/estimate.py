@@ -16,6 +16,7 @@ from sm_alsgls.data.labels import Labels
 from sm_alsgls.exceptions import NoLikelihoodError, NotApplicableError
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.degrees import Degrees
+from sm_alsgls.results.fitted_laws import FittedLaws
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.header import Header
 from sm_alsgls.results.maximum import Maximum
@@ -110,6 +111,8 @@ class Estimate:
         What the estimator says of this in a summary.
     moments : ThreeStage or None
         How moments with instruments were solved; None where nothing was instrumented.
+    laws : FittedLaws or None
+        What else the errors follow; None where rows are independent draws of Sigma.
     refused : mapping of str to str
         Covariance types that mean nothing for such an estimate, and why.
     progress : callable, optional
@@ -135,9 +138,16 @@ class Estimate:
     maximum: Maximum | None
     describe: Callable[[Estimate], Header]
     moments: ThreeStage | None = None
+    laws: FittedLaws | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     progress: Callable[[str, int, int], object] | None = None
     known: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def row_sigma(self) -> Covariance:
+        """Covariance of the rows that the likelihood sees: `sigma`, but for spatial errors."""
+        filtered = None if self.laws is None else self.laws.row_sigma
+        return self.sigma if filtered is None else filtered
 
     @property
     def has_factors(self) -> bool:

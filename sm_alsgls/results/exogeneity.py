@@ -68,7 +68,8 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
             "exogeneity_test asks whether regressors move with the errors, and with instruments "
             "they may: j_test() and sargan() ask whether the instruments do"
         )
-    F = factors(estimate).loadings
+    # As they reach rows, through neighbours if these are part of Sigma.
+    F = estimate.sample.through_neighbours(factors(estimate).loadings.T).T
     if estimate.rank == 0:
         raise OptionError(
             "the fit has rank 0, so it has no factors that could move with regressors"
@@ -85,13 +86,17 @@ def exogeneity_test(estimate: Estimate) -> CovarianceTest:
             "exogeneity_test takes weights of rows, and this fit has weights of cells, which make "
             "even constants differ between the equations"
         )
-    means, names = regressor_means(estimate.labels.regressors, list(sample.system.blocks), weights)
+    before = list(sample.model.system.blocks)
+    means, names = regressor_means(estimate.labels.regressors, before, weights)
+    if names and estimate.laws is not None:
+        means = sample.through_filters(means)
+        means = means / np.sqrt(np.square(means).sum(axis=0))
     if not names:
         raise OptionError(
             "no regressor differs between the equations, so nothing tells factors that move with "
             "regressors from factors that do not"
         )
-    sigma = estimate.sigma
+    sigma = estimate.row_sigma
     E = used_residuals(estimate)
     PF = sigma.solve(F.T).T
     score = means.T @ (E @ PF)

@@ -18,7 +18,7 @@ from sm_alsgls.core.sigma.rotation import METHODS, ORTHOGONAL, rotate
 from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.exceptions import NoFactorsError, UnrestrictedSigmaError
 from sm_alsgls.results.estimate import Estimate, kept
-from sm_alsgls.results.in_sample import by_equation, residuals
+from sm_alsgls.results.in_sample import by_equation, innovations
 from sm_alsgls.results.maximum import Messages
 
 
@@ -89,7 +89,7 @@ def factor_scores(estimate: Estimate) -> pd.DataFrame:
     Residuals of weighted cells are multiplied by the roots of their weights.
     """
     low_rank, cells = factors(estimate), estimate.sample.cells
-    scores = cells.factors(cells.used(residuals(estimate)), low_rank)
+    scores = cells.factors(innovations(estimate), low_rank)
     return pd.DataFrame(scores, index=estimate.sample.index, columns=factor_names(estimate))
 
 
@@ -114,7 +114,8 @@ def factors_left(estimate: Estimate) -> FactorsLeft | None:
     if not estimate.complete or not estimate.has_factors:
         return None
     sample = estimate.sample
-    return left_by_factors(sample.E, factors(estimate), sample.problem.n_obs, estimate.labels.P)
+    E = sample.without_neighbours(sample.E)
+    return left_by_factors(E, factors(estimate), sample.problem.n_obs, estimate.labels.P)
 
 
 def rotated_loadings(

@@ -1,4 +1,4 @@
-"""Responses that are known of the rows to predict, as a table of cells of the system."""
+"""Rows to predict as a table of cells of the system, and the responses that are known there."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ from sm_alsgls.results.model import Model
 from sm_alsgls.results.new_rows import NewRows, Piece, rows_of_system, select
 
 
+class Laid(NamedTuple):
+    """Rows to predict as a table of rows of the system."""
+
+    designs: list[np.ndarray]  # K, (T, p_j), NaN in cells without regressors
+    there: np.ndarray  # (T, K), cells that the data have
+    places: list[tuple[Piece, np.ndarray]]  # pieces to predict, and the rows t of each
+    everything: NewRows  # all that the data have, what is not to be predicted as well
+    codes: np.ndarray  # the row t of each of their rows
+    labels: pd.Index | None  # (T,) of the rows t
+
+
 class Table(NamedTuple):
     """Cells (t, j) of a table of rows of the system: designs, responses, roots of weights."""
 
@@ -27,25 +38,49 @@ class Table(NamedTuple):
     places: list[tuple[Piece, np.ndarray]]  # pieces to predict, and the rows t of each
 
 
-def known_cells(model: Model, rows: NewRows, exog: Any, transform: bool, given: Any) -> Table:
-    """All that is known of the rows to predict."""
+def laid_out(model: Model, rows: NewRows, exog: Any, transform: bool, argument: str) -> Laid:
+    """Rows to predict as a table; ``argument`` is what asks for it.
+
+    Raises
+    ------
+    OptionError
+        Which rows of a long panel are one row of the system is not known.
+    """
     everything = rows_of_system(model, exog, transform, None)
     long = everything.columns is None
     if long:
-        codes = _times(everything)
-        T = int(codes.max()) + 1 if len(codes) else 0
+        codes, labels = _times(everything, argument)
+        T = len(labels)
     else:
-        codes, T = np.arange(len(everything.index)), len(everything.index)
-    K = model.neqs
+        labels = everything.index
+        codes, T = np.arange(len(labels)), len(labels)
     designs = [np.full((T, int(p)), np.nan) for p in model.labels.p]
-    Y = np.full((T, K), np.nan)
+    there = np.zeros((T, model.neqs), dtype=bool)
+    for piece in everything.pieces:
+        t = codes[piece.at] if long else codes
+        designs[piece.j][t] = piece.X
+        there[t, piece.j] = True
+    if long:
+        # Rows of the groups that were asked for, in the data that were given.
+        at = _positions(rows, everything)
+        places = [(piece, codes[at[piece.at]]) for piece in rows.pieces]
+    else:
+        places = [(piece, codes) for piece in rows.pieces]
+    return Laid(designs, there, places, everything, codes, labels)
+
+
+def known_cells(model: Model, laid: Laid, exog: Any, transform: bool, given: Any) -> Table:
+    """All that is known of the rows to predict."""
+    everything, codes = laid.everything, laid.codes
+    long = everything.columns is None
     if given is True or _names_only(given):
         known = _own(model, exog, transform, long)
     else:
         known = _given(given, model, everything, long)
+    T, K = laid.there.shape
+    Y = np.full((T, K), np.nan)
     for piece in everything.pieces:
         t = codes[piece.at] if long else codes
-        designs[piece.j][t] = piece.X
         Y[t, piece.j] = known[piece.at] if long else known[:, piece.j]
     if _names_only(given):
         Y[:, np.setdiff1d(np.arange(K), select(model, given))] = np.nan
@@ -54,13 +89,7 @@ def known_cells(model: Model, rows: NewRows, exog: Any, transform: bool, given: 
     if cells is not None and cells.weighted:
         each = np.broadcast_to(cells.root, (T, K))
         root = np.where(each > 0.0, each, 1.0)
-    if long:
-        # Rows of the groups that were asked for, in the data that were given.
-        at = _positions(rows, everything)
-        places = [(piece, codes[at[piece.at]]) for piece in rows.pieces]
-    else:
-        places = [(piece, codes) for piece in rows.pieces]
-    return Table(designs, Y, root, places)
+    return Table(laid.designs, Y, root, laid.places)
 
 
 def _names_only(given: Any) -> bool:
@@ -78,26 +107,26 @@ def _positions(rows: NewRows, everything: NewRows) -> np.ndarray:
     return np.sort(np.concatenate(at))
 
 
-def _times(rows: NewRows) -> np.ndarray:
-    """Number of the system's row that each row of a long panel belongs to."""
+def _times(rows: NewRows, argument: str) -> tuple[np.ndarray, pd.Index]:
+    """Number of the system's row that each row of a long panel belongs to, and their labels."""
     if rows.systems is None:
         raise OptionError(
-            "given=: which rows of a long panel belong together is not known; make the model with "
-            "time=, and give that column in the data"
+            f"{argument}: which rows of a long panel belong together is not known; make the model "
+            "with time=, and give that column in the data"
         )
     if rows.systems.hasnans:
-        raise OptionError("given=: the time column of the data misses values")
-    codes = pd.factorize(rows.systems)[0]
+        raise OptionError(f"{argument}: the time column of the data misses values")
+    codes, labels = pd.factorize(rows.systems)
     owner = np.empty(len(codes), dtype=np.intp)
     for piece in rows.pieces:
         owner[piece.at] = piece.j
     again = pd.DataFrame({"t": codes, "j": owner}).duplicated().to_numpy()
     if again.any():
         raise OptionError(
-            f"given=: several rows of the data are one cell, the first of them at "
+            f"{argument}: several rows of the data are one cell, the first of them at "
             f"{shown(rows.systems[again][0])}; keep one row per cell"
         )
-    return codes
+    return codes, pd.Index(labels)
 
 
 def _own(model: Model, exog: Any, transform: bool, long: bool) -> np.ndarray:

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import flag
-from sm_alsgls.results import conditional
+from sm_alsgls.results import row_means
 from sm_alsgls.results.conditional import Conditional
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.given import known_cells
 from sm_alsgls.results.in_sample import by_row
 from sm_alsgls.results.new_rows import rows_of_system
 
@@ -41,7 +40,7 @@ class Imputation:
 
 def _of_estimation_rows(estimate: Estimate) -> Conditional:
     rows = rows_of_system(estimate.model, None, True, None)
-    return Conditional(estimate, known_cells(estimate.model, rows, None, True, True))
+    return Conditional.of(estimate, rows, None, True, True)
 
 
 def impute(estimate: Estimate) -> Imputation:
@@ -54,6 +53,7 @@ def impute(estimate: Estimate) -> Imputation:
         from filled data that take it for observed understate theirs. Beyond 4,000
         coefficients ``se`` leaves out what estimating them adds. With ``weights=`` a missing
         response has the weight that was given for its cell, the mean one where none was.
+        Where errors are autoregressive the row's other responses are used, not the rows around it.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def impute(estimate: Estimate) -> Imputation:
     mask, Y, mean = estimate.sample.cells.mask, estimate.model.endog, made.mean
     filled = np.zeros(Y.shape, dtype=bool) if mask is None else np.isnan(Y) & np.isfinite(mean)
     variance = made.variance * np.square(estimate.df.correction)
-    if filled.any() and estimate.labels.P <= conditional.DENSE:
+    if filled.any() and estimate.labels.P <= row_means.DENSE:
         variance = variance + made.of_means(filled)
     se = np.sqrt(variance)
     left = np.isnan(Y) & ~filled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.results.estimate import Estimate, kept
 
 
@@ -15,12 +16,30 @@ def residuals(estimate: Estimate) -> np.ndarray:
 
 
 def used_residuals(estimate: Estimate) -> np.ndarray:
-    """Residuals times the roots of the weights, zero in missing cells, (N, K)."""
-    return estimate.sample.cells.used(residuals(estimate))
+    """Residuals times the roots of the weights, zero in missing cells, (N, K).
+
+    Where errors follow laws they are what filters leave, independent between rows, of covariance
+    `Estimate.row_sigma`.
+    """
+    if estimate.laws is None:
+        return estimate.sample.cells.used(residuals(estimate))
+    return estimate.sample.used_residuals(estimate.beta)
+
+
+def innovations(estimate: Estimate) -> np.ndarray:
+    """The same of covariance `Estimate.sigma`: also without what neighbours sent, (N, K)."""
+    if estimate.laws is None:
+        return used_residuals(estimate)
+    return estimate.sample.innovations(estimate.beta)
+
+
+def used_fitted(estimate: Estimate) -> np.ndarray:
+    """What `used_residuals` are about: fitted values of the rows that likelihoods see, (N, K)."""
+    return np.asarray(estimate.sample.responses - used_residuals(estimate))
 
 
 def fitted(estimate: Estimate) -> np.ndarray:
-    """X beta (N, K); NaN where a regressor is missing."""
+    """X beta (N, K), a spatial lag's part with it; NaN where a regressor is missing."""
     model = estimate.model
     if estimate.sample.cells.complete:
         return model.endog - residuals(estimate)
@@ -30,7 +49,13 @@ def fitted(estimate: Estimate) -> np.ndarray:
 @kept
 def constants(estimate: Estimate) -> list[np.ndarray | None]:
     """For each equation the coefficients a (p_j,) with X_j a = 1, None where there are none."""
-    return estimate.sample.problem.rows.constants
+    return _before(estimate).constants
+
+
+def _before(estimate: Estimate) -> Rows:
+    """The rows as they came: filters of laws leave no constants."""
+    sample = estimate.sample
+    return sample.problem.rows if estimate.laws is None else sample.model.system.rows
 
 
 def spans_constant(estimate: Estimate) -> np.ndarray:
@@ -41,7 +66,9 @@ def spans_constant(estimate: Estimate) -> np.ndarray:
 @kept
 def rsquared(estimate: Estimate) -> np.ndarray:
     """1 - SSR/SST of each equation (K,); SST about the mean where its design spans a constant."""
-    rows, E = estimate.sample.problem.rows, estimate.sample.E
+    rows, E = _before(estimate), estimate.sample.E
+    if estimate.laws is not None:
+        E = np.nan_to_num(residuals(estimate))
     about = np.where(spans_constant(estimate), rows.centred(rows.Y), rows.Y)
     return 1.0 - np.square(E).sum(axis=0) / np.square(about).sum(axis=0)
 

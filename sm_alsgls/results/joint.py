@@ -260,7 +260,7 @@ def residual_test(estimate: Estimate, R: np.ndarray, q: np.ndarray, note: str = 
             "a joint test with the residuals' covariance needs the data; test before remove_data()"
         )
     problem = sample.problem
-    E, sigma = estimate.sample.E, estimate.sigma
+    E, sigma = estimate.sample.E, estimate.row_sigma
     bread = problem.covariance(sigma)
     plain = problem.ridge is None and not bread.tied.any()
     shared = problem.design.shared and plain
@@ -305,7 +305,7 @@ def _least_squares(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> _Found:
         )
     E = sample.E
     nu = float(estimate.df.t[_equations(estimate, R)].min())
-    system = System(V.bread, sample.problem.rows.blocks, E, sample.cells, estimate.sigma)
+    system = System(V.bread, sample.problem.rows.blocks, E, sample.cells, estimate.row_sigma)
     S, s = _orthogonal(estimate, R, q)
     eta = sandwich_eta(system, S, nu, root=E.T / np.sqrt(estimate.nobs))
     if eta < 2.0 * m:

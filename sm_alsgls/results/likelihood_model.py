@@ -6,6 +6,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sm_alsgls.core.errors.law import Law
+from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.model import Model
 
@@ -30,6 +34,12 @@ class LikelihoodModel(Model, Protocol):
         """The same model with free coefficients."""
         ...
 
-    def fit(self, *, debiased: bool = True) -> Refitted:
+    def raw_system(
+        self, options: ALSOptions, laws: ErrorLaws | None, law: Law | None = None
+    ) -> RawSystem:
+        """The rows as they came with laws of their errors, for another law of what is left."""
+        ...
+
+    def fit(self, *, debiased: bool = True, **options: Any) -> Refitted:
         """Maximise the likelihood."""
         ...

@@ -8,6 +8,7 @@ from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import warnings_of
 from sm_alsgls.results.header import Header, Line
+from sm_alsgls.results.laws import about_laws
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LowRankHeader:
                 ("BIC:", [_fixed(bic(estimate))]),
                 ("Starts at the Best:", [f"{reached} of {tried}"]),
             ],
-            [_ABOUT[estimate.has_factors]],
+            [*about_laws(estimate), _ABOUT[estimate.has_factors]],
             [
                 *([] if self.reason is None else [self.reason]),
                 _starts(estimate, tried, reached, fit["worst_gap"]),

@@ -12,6 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.system import System
@@ -31,6 +34,10 @@ class Model(Protocol):
         What formulas make of new data.
     unmade : str or None
         Why new data do not become designs, where formulas made those of the model.
+    laws : ErrorLaws or None
+        What errors follow beside Sigma.
+    rows_are_units : bool
+        Whether rows are units of a panel, and equations its periods.
     """
 
     equations: list[str]
@@ -39,6 +46,8 @@ class Model(Protocol):
     n_dropped: int
     formula_system: FormulaSystem | None
     unmade: str | None
+    laws: ErrorLaws | None
+    rows_are_units: bool
 
     @property
     def restrictions(self) -> Restrictions | None:
@@ -83,6 +92,10 @@ class Model(Protocol):
     @property
     def provenance(self) -> Provenance:
         """Which rows of what the caller passed the rows of the system are."""
+        ...
+
+    def raw_system(self, options: ALSOptions, laws: ErrorLaws | None) -> RawSystem:
+        """The rows as they are, with laws of their errors at first values; None for no laws."""
         ...
 
     def remove_data(self) -> None:

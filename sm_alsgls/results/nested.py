@@ -16,6 +16,7 @@ from sm_alsgls.results.criteria import llf
 from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.model import Model
+from sm_alsgls.results.nested_laws import check_nested_laws
 
 
 def compare_lr(
@@ -44,7 +45,10 @@ def compare_lr(
     Raises
     ------
     ShapeError, OptionError
-        Other responses, ranks, ridges, more parameters, or regressors not nested.
+        Other responses, ranks, ridges, more parameters, or regressors or laws of the errors not
+        nested: a smaller model may lack some of them, with the same neighbours, or have one AR
+        coefficient for all. Of fits whose AR coefficients are drawn to their mean there is no
+        maximum; fit them with reml=False.
 
     Warns
     -----
@@ -108,6 +112,7 @@ def _check_nested(full: Estimate, restricted: Estimate) -> None:
         )
     if not same:
         _check_regressors(full.model, restricted.model)
+    check_nested_laws(full.laws, restricted.laws)
 
 
 def _same_system(one: Model, other: Model) -> bool:

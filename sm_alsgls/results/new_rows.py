@@ -72,6 +72,13 @@ class NewRows:
 
     def of_system(self, row: Any) -> list[tuple[int, np.ndarray]]:
         """Equation and regressors of each cell in the row of the system labelled ``row``."""
+        found = self.cells_at(row)
+        if self.watch is not None:
+            self.watch.check()
+        return [(self.pieces[i].j, self.pieces[i].X[n]) for i, n in found]
+
+    def cells_at(self, row: Any) -> list[tuple[int, int]]:
+        """The same as the number of the piece, and that of the cell within it."""
         if self.systems is None:
             raise OptionError(
                 "cov_mean: which rows of a long panel belong together is not known; make the model "
@@ -85,15 +92,13 @@ class NewRows:
                 f"{listed(map(shown, self.systems))}"
             ) from None
         at = np.atleast_1d(np.arange(len(self.systems))[found])
-        if self.watch is not None:
-            self.watch.check()
-        cells = []
-        for piece in self.pieces:
+        cells: list[tuple[int, int]] = []
+        for i, piece in enumerate(self.pieces):
             if self.columns is None and not isinstance(piece.at, slice):
-                cells += [(piece.j, piece.X[i]) for i in np.flatnonzero(np.isin(piece.at, at))]
+                cells += [(i, int(n)) for n in np.flatnonzero(np.isin(piece.at, at))]
             else:
-                cells += [(piece.j, piece.X[i]) for i in at]
-        if len({j for j, _ in cells}) < len(cells):
+                cells += [(i, int(n)) for n in at]
+        if len({self.pieces[i].j for i, _ in cells}) < len(cells):
             raise OptionError(
                 f"cov_mean: several rows are labelled {shown(row)}; make labels unique"
             )

@@ -93,7 +93,8 @@ class LowRankPanelResults(LowRankSURResults):
         Raises
         ------
         NotApplicableError
-            Effects were swept out, nothing varies within rows, or the system is too large.
+            Effects were swept out, nothing varies within rows, or the system is too large; with a
+            spatial lag, an AR coefficient each or scales of cells.
 
         References
         ----------

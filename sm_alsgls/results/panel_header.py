@@ -49,15 +49,16 @@ class PanelHeader:
             title="Low-Rank Panel" if estimate.has_factors else "Panel, Unrestricted Sigma",
             left=left,
             right=right,
-            about=[*self._about(), *of_system.about],
+            about=[*self._about(estimate.laws is None), *of_system.about],
             aside=frozenset(() if layout.equation_effects is None else (str(layout.constant),)),
         )
 
-    def _about(self) -> list[str]:
+    def _about(self, independent: bool) -> list[str]:
         layout = self.layout
+        rows = f"{_ROWS[layout.independent]} are independent, " if independent else ""
         said = [
             f"{layout.entities} units ({layout.entity}), {layout.periods} periods "
-            f"({layout.time}); {_ROWS[layout.independent]} are independent, Sigma is across "
+            f"({layout.time}); {rows}Sigma is across "
             f"{_EQUATIONS[layout.independent]}."
         ]
         mine = layout.equation_effects

@@ -47,9 +47,8 @@ from sm_alsgls.results.factors import (
     need_factors,
     rotated_loadings,
 )
-from sm_alsgls.results.in_sample import residuals
-from sm_alsgls.results.new_rows import rows_of_equation
-from sm_alsgls.results.prediction import prediction
+from sm_alsgls.results.in_sample import innovations, residuals
+from sm_alsgls.results.predict import get_prediction_equation
 from sm_alsgls.results.selection import equation as named
 
 _MOST_EIGENVALUES = 30
@@ -101,7 +100,7 @@ def plot_scree(estimate: Estimate, ax: Any = None) -> Any:
     The dashed line is (1 + (K/N)^1/2)^2, the limit of the largest one if errors were
     independent (Marchenko and Pastur 1967). Missing cells count as zeros.
     """
-    E = residuals(estimate)
+    E = _seen(estimate)
     E = np.where(np.isfinite(E), E, 0.0)
     values = leading_eigenvalues(E, float(len(E)), min(_MOST_EIGENVALUES, *E.shape))
     edge = (1.0 + np.sqrt(E.shape[1] / E.shape[0])) ** 2
@@ -143,6 +142,12 @@ def plot_loadings(
     )
 
 
+def _seen(estimate: Estimate) -> np.ndarray:
+    """Residuals (N, K) of covariance Sigma, NaN in missing cells."""
+    E = residuals(estimate)
+    return E if estimate.laws is None else np.where(np.isnan(E), np.nan, innovations(estimate))
+
+
 def plot_residual_correlation(estimate: Estimate, order: str = "loadings", ax: Any = None) -> Any:
     """Correlations of residuals (below the diagonal), and what factors leave of them (above).
 
@@ -164,7 +169,7 @@ def plot_residual_correlation(estimate: Estimate, order: str = "loadings", ax: A
         at, owner = by_factor(rotate(L, "varimax").loadings)
     names = [estimate.equations[j] for j in at]
     owners = [f"varimax{i}" for i in range(1, estimate.rank + 1)]
-    return residual_correlation(residuals(estimate)[:, at], L[at], names, owner, owners, ax)
+    return residual_correlation(_seen(estimate)[:, at], L[at], names, owner, owners, ax)
 
 
 def plot_coefficients(
@@ -268,12 +273,12 @@ def plot_fit(estimate: Estimate, equation: str, alpha: float = 0.05, ax: Any = N
     position = estimate.labels.position
     name = named(equation, position)
     j = position[name]
-    mean = prediction(estimate, rows_of_equation(estimate.model, j, None, True))
+    mean = get_prediction_equation(estimate, j, None, True)
     interval = mean.summary_frame(alpha)
     return fit(
         estimate.sample.index,
         estimate.model.endog[:, j],
-        estimate.model.exog[j] @ estimate.beta[j],
+        np.asarray(mean.predicted_mean),
         interval[["mean_ci_lower", "mean_ci_upper"]].to_numpy(),
         1.0 - alpha,
         str(name),

@@ -16,6 +16,7 @@ from sm_alsgls.results.coefficients import df_of_equations
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance
 from sm_alsgls.results.new_rows import NewRows
+from sm_alsgls.results.row_means import RowMeans
 
 
 def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd.Series:
@@ -23,13 +24,21 @@ def predict_rows(beta: Sequence[np.ndarray], rows: NewRows) -> pd.DataFrame | pd
     return rows.label(rows.fill(piece.X @ beta[piece.j] for piece in rows.pieces))
 
 
-def prediction(estimate: Estimate, rows: NewRows) -> SystemPrediction:
-    """Predictions of ``rows`` with the covariance of the coefficients that the estimate has."""
+def prediction(
+    estimate: Estimate, rows: NewRows, resid: Sequence[np.ndarray] | None = None
+) -> SystemPrediction:
+    """Predictions of ``rows`` with the covariance of the coefficients that the estimate has.
+
+    ``resid`` are variances of observations about their means, piece by piece, as the likelihood
+    has them; default Sigma's.
+    """
     V = covariance(estimate)
     at = [piece.j for piece in rows.pieces]
-    resid = estimate.sigma.diag()
-    if estimate.debiased:
-        resid = resid * np.square(estimate.df.correction)
+    correction = np.square(estimate.df.correction[at])
+    if resid is None:
+        own: Any = frozen(estimate.sigma.diag()[at] * correction)
+    else:
+        own = [frozen(v * c) for v, c in zip(resid, correction, strict=True)]
 
     def variances() -> Any:
         for j, _, X in rows.pieces:
@@ -40,7 +49,7 @@ def prediction(estimate: Estimate, rows: NewRows) -> SystemPrediction:
         rows.kept(estimate.equations),
         frozen(rows.fill(piece.X @ estimate.beta[piece.j] for piece in rows.pieces)),
         frozen(rows.fill(variances())),
-        frozen(resid[at]),
+        own,
         frozen(df_of_equations(estimate)[at]) if estimate.use_t else None,
         V,
         estimate.labels,
@@ -62,7 +71,9 @@ class SystemPrediction:
         ``cov_type`` the results have, and its root.
     var_resid : DataFrame or Series
         Error variance sigma_jj of the equation, times N / (N - p_j - r) where the results are
-        debiased.
+        debiased. Where errors follow laws that of a row by itself: sigma_jj / (1 - rho_j^2) of
+        autoregressive ones, what neighbours add, and scales of the rows that were estimated from
+        (new ones are of mean scale).
     var_obs, se_obs : DataFrame or Series
         var_pred_mean + var_resid, and its root: a new observation's error is independent of the
         coefficients.
@@ -241,6 +252,54 @@ class SystemPrediction:
 def _root(variance: np.ndarray) -> np.ndarray:
     """Standard errors; NaN where a two-way clustered variance is negative."""
     return np.sqrt(np.where(variance >= 0.0, variance, np.nan))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeansPrediction(SystemPrediction):
+    """A `SystemPrediction` of means that depend on laws of the errors, their parameters with it.
+
+    ``se_mean`` has what estimating the coefficients and the laws' parameters adds, by the delta
+    method.
+    """
+
+    _means: RowMeans
+    _places: Sequence[tuple[int, np.ndarray]]  # equation and rows of the table, piece by piece
+
+    @classmethod
+    def of(
+        cls,
+        estimate: Estimate,
+        rows: NewRows,
+        places: Sequence[tuple[int, np.ndarray]],
+        means: RowMeans,
+        resid: np.ndarray,
+    ) -> MeansPrediction:
+        """Of rows to predict, which are ``places`` of a table with means and variances (T, K)."""
+        wanted = np.zeros(means.mean.shape, dtype=bool)
+        for j, t in places:
+            wanted[t, j] = True
+        variance = means.variances(wanted)
+        correction = np.square(estimate.df.correction)
+        at = [j for j, _ in places]
+        return cls(
+            rows,
+            frozen(rows.fill(means.mean[t, j] for j, t in places)),
+            frozen(rows.fill(variance[t, j] for j, t in places)),
+            [frozen(resid[t, j] * correction[j]) for j, t in places],
+            frozen(df_of_equations(estimate)[at]) if estimate.use_t else None,
+            covariance(estimate),
+            estimate.labels,
+            means,
+            places,
+        )
+
+    def cov_mean(self, row: Any) -> pd.DataFrame:
+        """Covariance between equations of the means of one row, as `SystemPrediction.cov_mean`."""
+        cells = [(self._places[i][0], self._places[i][1][n]) for i, n in self._rows.cells_at(row)]
+        equations = np.array([j for j, _ in cells])
+        names = [self._labels.equations[j] for j in equations]
+        value = self._means.joint(cells[0][1], equations)
+        return pd.DataFrame(value, index=names, columns=names)
 
 
 def frozen(values: np.ndarray) -> np.ndarray:

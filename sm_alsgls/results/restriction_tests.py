@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.core.laws.estimated import ML
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.exceptions import OptionError
-from sm_alsgls.results.estimate import Estimate, estimate_of
+from sm_alsgls.results.beside_laws import BesideLaws
+from sm_alsgls.results.estimate import Estimate, ParameterCovariance, estimate_of
 from sm_alsgls.results.hypotheses import wald_test
 from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nested import compare_lr
@@ -46,7 +49,9 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     if model.restrictions is None and restricted.labels.own:
         raise OptionError("the fit has no restrictions; use fit_constrained or common=")
     if unrestricted is None:
-        free = model.without_restrictions().fit(debiased=restricted.debiased).estimate
+        # As the restricted one was, laws of the errors with it.
+        options = {} if restricted.laws is None else {"reml": restricted.laws.how != ML}
+        free = model.without_restrictions().fit(debiased=restricted.debiased, **options).estimate
     else:
         found = estimate_of(unrestricted)
         if found is None:
@@ -60,10 +65,13 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     lr, lr_pvalue, lr_df = compare_lr(free, restricted)
     wald = wald_test(free, (R, q), use_f=False, scalar=True).statistic
     sigma = restricted.sigma.scaled(restricted.df.correction)
-    everything = model.without_restrictions()
-    u = everything.score(restricted.labels.split(restricted.params), sigma)
-    V = free.sample.problem.covariance(sigma)
-    score = float(u @ V.times(u[None, :])[:, 0])
+    if restricted.laws is None:
+        everything = model.without_restrictions()
+        u = everything.score(restricted.labels.split(restricted.params), sigma)
+        V = free.sample.problem.covariance(sigma)
+        score = float(u @ V.times(u[None, :])[:, 0])
+    else:
+        score = _score_beside_laws(restricted, free)
     df = restricted.df.fewest
     rows = {"LR": (lr, lr_df, np.nan, lr_pvalue)}
     for name, statistic in (("Wald", float(wald)), ("score", score)):
@@ -74,6 +82,25 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["statistic", "df", "df_denom", "pvalue"]
     )
+
+
+def _score_beside_laws(restricted: Estimate, free: Estimate) -> float:
+    """u' V u on what filters leave at the restricted fit's values of the laws' parameters.
+
+    With a spatial lag V has what estimating its coefficient adds: it is no orthogonal one.
+    """
+    sigma = restricted.row_sigma.scaled(restricted.df.correction)
+    raw = restricted.sample.raw
+    problem = replace(raw, binding=None).problem(compress=False)
+    E = problem.residuals(problem.design.from_beta(list(restricted.beta)))
+    W = problem.observed(sigma).solve(E)
+    blocks = raw.filter.blocks(raw.raw)
+    u = np.concatenate([X.T @ W[:, j] for j, X in enumerate(blocks)])
+    V: ParameterCovariance = problem.covariance(sigma)
+    laws = free.laws
+    if laws is not None and laws.slopes is not None and np.isfinite(laws.cov).all():
+        V = BesideLaws(V, laws.slopes, laws.cov, free.labels)
+    return float(V.combinations(u[None, :])[0, 0])
 
 
 def of_free_coefficients(

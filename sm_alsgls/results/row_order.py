@@ -44,7 +44,7 @@ def order_note(estimate: Estimate) -> str | None:
         return None
     dw = durbin_watson(E)
     note = f"Rows are in the order of time: Durbin-Watson from {dw.min():.2f} to {dw.max():.2f}."
-    together = pooled_serial(E, estimate.sigma.solve(E), estimate.sample.blocks)
+    together = pooled_serial(E, estimate.row_sigma.solve(E), estimate.sample.blocks)
     if together.pvalue < 0.05 and estimate.choice.cov_type not in ("HAC", "cluster"):
         note += (
             f" They are serially correlated ({together.rho:+.2f}, p = {together.pvalue:.3f}), so "

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.removed import gone
 from sm_alsgls.data.system import System
+from sm_alsgls.results.left_by_laws import LeftByLaws
 from sm_alsgls.results.model import Model
 
 
@@ -32,11 +36,17 @@ class Sample:
     same products), and the rows themselves, which belong to the model and may be gone though the
     former are not: those of a stream are.
 
+    Where errors follow laws of their own, ``system`` and what comes of it (``blocks``,
+    ``responses``, ``used_residuals``) is what filters leave of the rows, which is independent;
+    ``residuals`` are those of the rows as they came.
+
     Attributes
     ----------
     model : Model
     seen : Seen or None
         None once `remove_data` was called.
+    laws : LawFit or None
+        How laws of the errors were fitted; None where they have none.
 
     Raises
     ------
@@ -48,6 +58,7 @@ class Sample:
 
     model: Model
     seen: Seen | None
+    laws: LawFit | None = None
 
     @property
     def available(self) -> bool:
@@ -68,8 +79,8 @@ class Sample:
 
     @property
     def system(self) -> System:
-        """The rows with their labels."""
-        return self.model.system
+        """The rows with their labels, through the filters of laws."""
+        return self.model.system if self._left is None else self._left.system
 
     @property
     def cells(self) -> Cells:
@@ -82,23 +93,77 @@ class Sample:
         return self.model.system.index
 
     @property
+    def raw(self) -> RawSystem:
+        """The rows before their laws, at the laws' estimates; of a fit that has some."""
+        if self.model.has_data:
+            self.model.system.check_rows()
+        return self.law_fit.system
+
+    @property
+    def law_fit(self) -> LawFit:
+        """``laws``, of a fit that has some."""
+        return gone("rows") if self.laws is None else self.laws
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what filters leave, a second copy of the data that is soon made again."""
+        return {name: value for name, value in vars(self).items() if name != "_left"}
+
+    @cached_property
+    def _left(self) -> LeftByLaws | None:
+        return None if self.laws is None else LeftByLaws(self.model.system, self.laws)
+
+    @property
     def blocks(self) -> Sequence[np.ndarray]:
         """The designs times the roots of the weights, zero where they miss something."""
-        return self.model.system.used_blocks
+        return self.system.used_blocks
+
+    @property
+    def responses(self) -> np.ndarray:
+        """The responses likewise, (N, K)."""
+        return self.cells.used(self.system.Y)
 
     @property
     def exogenous(self) -> tuple[Sequence[np.ndarray], list[list[str]]]:
         """What errors do not move with, of each equation, times the roots of the weights; names."""
-        return self.model.system.exogenous_variables
+        return self.system.exogenous_variables
 
     @property
     def whole_design(self) -> PerEquation:
         """The design with free coefficients, on all N rows."""
-        return self.model.system.whole_design(self.problem.design.free)
+        return self.system.whole_design(self.problem.design.free)
 
     def residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray:
-        """Y - X beta on the rows of the data, (N, K) Fortran-ordered; NaN in missing cells."""
-        return residuals(self.model.endog, self.model.exog, beta)
+        """Y - X beta on the rows of the data, (N, K) Fortran-ordered; NaN in missing cells.
+
+        Of Y less its spatial lag, where it has one.
+        """
+        Y = self.model.endog if self._left is None else self._left.responses
+        return residuals(Y, self.model.exog, beta)
+
+    def used_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray:
+        """Those that are independent between rows, times the roots of weights; 0 where missing."""
+        return self.cells.used(residuals(self.system.Y, self.system.blocks, beta))
+
+    def innovations(self, beta: Sequence[np.ndarray]) -> np.ndarray:
+        """Those of covariance Sigma: without what neighbours sent, if they did."""
+        return self.without_neighbours(self.used_residuals(beta))
+
+    def without_neighbours(self, E: np.ndarray) -> np.ndarray:
+        """Residuals (n, K) without what neighbours sent: of covariance Sigma."""
+        graded = None if self.laws is None else self.laws.graded
+        return E if graded is None else graded.filtered(E)
+
+    def through_filters(self, M: np.ndarray) -> np.ndarray:
+        """Columns M (N, m) as filters leave them, the mean over equations whose filters differ."""
+        if self.laws is None:
+            return M
+        made = self.raw.filter.blocks([M] * len(self.system.names))
+        return np.mean(made, axis=0) if any(one is not made[0] for one in made) else made[0]
+
+    def through_neighbours(self, U: np.ndarray) -> np.ndarray:
+        """The inverse: rows (n, K) as neighbours pass them on."""
+        graded = None if self.laws is None else self.laws.graded
+        return U if graded is None else graded.unfiltered(U)
 
     def without_data(self) -> Sample:
         """The same, and the data let go."""

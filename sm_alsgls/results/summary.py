@@ -19,12 +19,15 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import communalities, factors, heywood
 from sm_alsgls.results.header import Header
 from sm_alsgls.results.in_sample import rsquared, spans_constant
+from sm_alsgls.results.laws import law_params
 from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named
 from sm_alsgls.results.summary_text import SystemSummary
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
+# Parameters of laws beyond which the text has their distribution.
+_MANY = 24
 
 
 def summary(
@@ -88,6 +91,8 @@ def summary(
             made.tables.append(
                 _coefficients(estimate, position[name], chosen, alpha, width, heading, inside)
             )
+    if estimate.laws is not None:
+        made.tables.append(_laws(estimate, alpha, width))
     everything = equations is None or (isinstance(equations, str) and equations == "all")
     made.tables.append(_equation_lines(estimate, names if everything else shown))
     made.add_extra_txt(_notes(estimate, header, bool(shown)))
@@ -183,6 +188,26 @@ def _table(
     header = ["coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
     stubs = [label.ljust(width) for label in labels]
     return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
+
+
+def _laws(estimate: Estimate, alpha: float, width: int) -> SimpleTable:
+    """Parameters of what errors follow beside Sigma; of many, what they are about."""
+    table = law_params(estimate, alpha)
+    header = [*table.columns[:3], "P>|z|", *table.columns[4:]]
+    if len(table) > _MANY:
+        spread = table["coef"].describe()
+        rows = [[forg(spread[name], prec=4)] for name in ("mean", "std", "min", "50%", "max")]
+        title = f"Errors: {len(table)} parameters, see law_params()"
+        stubs = [
+            name.ljust(width) for name in ("mean", "std. deviation", "least", "median", "most")
+        ]
+        return SimpleTable(rows, ["coef"], stubs, title=title, txt_fmt=fmt_params)
+    rows = [
+        [forg(coef, prec=4), forg(se), forg(z), f"{p:#6.3f}", forg(low), forg(high)]
+        for coef, se, z, p, low, high in table.to_numpy()
+    ]
+    stubs = [str(name).ljust(width) for name in table.index]
+    return SimpleTable(rows, header, stubs, title="Errors", txt_fmt=fmt_params)
 
 
 def _equation_lines(estimate: Estimate, names: list[str]) -> SimpleTable:

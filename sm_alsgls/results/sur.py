@@ -7,11 +7,12 @@ import statsmodels.base.wrapper as wrap
 from sm_alsgls.results import exogeneity, factors
 from sm_alsgls.results.factor_results import FactorResults
 from sm_alsgls.results.labelled import SystemResultsWrapper
+from sm_alsgls.results.law_results import LawResults
 from sm_alsgls.results.likelihood import LikelihoodResults
 from sm_alsgls.results.method import method
 
 
-class LowRankSURResults(FactorResults, LikelihoodResults):
+class LowRankSURResults(LawResults, FactorResults, LikelihoodResults):
     """Results of `LowRankSUR.fit`.
 
     Attributes

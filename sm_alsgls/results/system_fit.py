@@ -14,7 +14,7 @@ from sm_alsgls.results.coefficients import robust
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
 from sm_alsgls.results.freedom import spanning
-from sm_alsgls.results.in_sample import constants, rsquared, spans_constant
+from sm_alsgls.results.in_sample import constants, residuals, rsquared, spans_constant
 from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.overall import restriction, wald
 
@@ -45,7 +45,7 @@ def system_rsquared(estimate: Estimate) -> pd.Series:
     Woodbury form, |Yc'Yc| through a QR factor: no K x K inverse. linearmodels'
     ``system_rsquared`` has the same values at the same Sigma and residuals. Berndt's sets a
     restricted Sigma against an unrestricted one, so it understates the fit, the more so the
-    larger K against N; McElroy's does not.
+    larger K against N; McElroy's does not. Both are NaN where errors follow laws beside Sigma.
 
     References
     ----------
@@ -54,10 +54,15 @@ def system_rsquared(estimate: Estimate) -> pd.Series:
     Econometrics; Dhrymes (1974), Econometrics.
     """
     # Fewer rows than N where they are compressed, with the same sums of squares and products.
+    if estimate.laws is not None:
+        rows = estimate.sample.model.system.rows
+        total = np.square(rows.centred(rows.Y)).sum(axis=0)
+        E = np.nan_to_num(residuals(estimate))
+        return _table(estimate, np.nan, np.nan, E, total)
     rows, E = estimate.sample.problem.rows, estimate.sample.E
     centred = rows.centred(rows.Y)
     total = np.square(centred).sum(axis=0)
-    N, K, sigma = estimate.nobs, estimate.neqs, estimate.sigma
+    N, K, sigma = estimate.nobs, estimate.neqs, estimate.row_sigma
     patterns = rows.patterns
     seen = sigma if patterns is None else sigma.seen(patterns)
     berndt = np.nan
@@ -70,8 +75,14 @@ def system_rsquared(estimate: Estimate) -> pd.Series:
         if spread[-1] > np.finfo(float).eps * max(centred.shape) * lost * spread[0]:
             logdet = 2.0 * float(np.log(np.abs(np.diagonal(R))).sum() + np.log(scale).sum())
             berndt = -float(np.expm1(sigma.logdet() - logdet))
+    return _table(estimate, 1.0 - seen.quad(E) / seen.quad(centred), berndt, E, total)
+
+
+def _table(
+    estimate: Estimate, mcelroy: float, berndt: float, E: np.ndarray, total: np.ndarray
+) -> pd.Series:
     values = {
-        "mcelroy": 1.0 - seen.quad(E) / seen.quad(centred),
+        "mcelroy": mcelroy,
         "berndt": berndt,
         "judge": 1.0 - float(np.square(E).sum() / total.sum()),
         "dhrymes": float(rsquared(estimate) @ total / total.sum()),

@@ -19,8 +19,10 @@ from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.in_sample import fitted as fitted_values
-from sm_alsgls.results.in_sample import residuals
+from sm_alsgls.results.in_sample import innovations, residuals
+from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.predict import predict
+from sm_alsgls.results.reduced_form import variances_of_pieces
 
 
 def tidy(estimate: Estimate, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
@@ -125,15 +127,37 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
         In new long data, rows of one time are those with the same value of the time column;
         without it ``unique_resid`` is NaN (without ``time=`` in the model, the groups' rows
         are matched by their order). Where the fit has weights, standardised residuals of the
-        estimation rows are those of resid times the root of the weight.
+        estimation rows are those of resid times the root of the weight. Where errors follow laws
+        they are those of innovations; of new rows, of which nothing before is known, std_resid is
+        by the variance of a row by itself and unique_resid NaN.
     """
-    formula = estimate.model.formula_system
-    names = estimate.equations
     if data is None:
         E, Y = residuals(estimate), estimate.model.endog
         observed = np.where(np.isnan(E), np.nan, Y)
         root = estimate.sample.cells.root
-        return _long(estimate, estimate.sample.index, observed, fitted_values(estimate), E, root)
+        left = E * root
+        if estimate.laws is not None:
+            left = np.where(np.isnan(E), np.nan, innovations(estimate))
+        return _long(estimate, estimate.sample.index, observed, fitted_values(estimate), E, left)
+    if estimate.laws is not None:
+        return _new_beside_laws(estimate, data)
+    return _new(estimate, data)
+
+
+def _new_beside_laws(estimate: Estimate, data: Any) -> pd.DataFrame:
+    """New rows by the variance that each has by itself; what factors leave of it is unknown."""
+    made = _new(estimate, data)
+    rows = rows_of_system(estimate.model, data, True, None)
+    variances = variances_of_pieces(estimate, rows, False)
+    assert variances is not None
+    each = rows.fill(variances).ravel("F")
+    return made.assign(std_resid=made["resid"] / np.sqrt(each), unique_resid=np.nan)
+
+
+def _new(estimate: Estimate, data: Any) -> pd.DataFrame:
+    """New rows."""
+    formula = estimate.model.formula_system
+    names = estimate.equations
     if formula is None:
         fitted = predict(estimate, data)
         observed = np.full(fitted.shape, np.nan)
@@ -216,11 +240,14 @@ def _long(
     observed: np.ndarray,
     fitted: np.ndarray,
     resid: np.ndarray,
-    root: np.ndarray | float = 1.0,
+    left: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Arrays (n, K) as a long table, equation after equation; ``root`` of the weights."""
+    """Arrays (n, K) as a long table, equation after equation.
+
+    ``left`` are residuals of covariance Sigma: times the roots of weights, or without laws.
+    """
     sigma, K = estimate.sigma, estimate.neqs
-    scaled = resid * root
+    scaled = resid if left is None else left
     return pd.DataFrame(
         {
             "row": np.tile(np.arange(len(rows)), K),

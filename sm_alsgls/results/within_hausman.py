@@ -22,9 +22,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sm_alsgls.data.error_laws import EACH
 from sm_alsgls.data.panel_layout import PanelLayout
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted_laws import FittedLaws
 
 # Directions whose variance is below this share of that of the within estimator have none.
 _NONE = 1e-9
@@ -66,6 +68,7 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
             f"effects={layout.effects!r} are swept out, so that these are within estimates; "
             "compare a fit with effects=None or of the equations only"
         )
+    _check_laws(estimate.laws)
     sample = estimate.sample
     problem, design = sample.problem, sample.problem.design
     n, K = problem.Y.shape
@@ -81,7 +84,7 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
     def within(M: np.ndarray) -> np.ndarray:
         return there * (M - (M.sum(axis=1, keepdims=True) / T))
 
-    sigma = estimate.sigma
+    sigma = estimate.row_sigma
     columns = [design.fitted(e) for e in np.eye(design.P)]
     seen = problem.observed(sigma)
     moved = np.stack([within(M) for M in columns])
@@ -110,6 +113,11 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
     scale = np.sqrt(np.diagonal(V_within))
     values, vectors = np.linalg.eigh(V / np.multiply.outer(scale, scale))
     left = values > _NONE
+    if not left.any():
+        raise NotApplicableError(
+            "these estimates are the within estimates, so that there is nothing to compare: "
+            + ("mundlak_test() tests the means" if layout.mundlak else "fit without effects")
+        )
     part = vectors[:, left].T @ ((b_within - b) / scale)
     statistic, df = float(part @ (part / values[left])), float(left.sum())
     table = pd.DataFrame(
@@ -122,6 +130,24 @@ def within_hausman(estimate: Estimate, layout: PanelLayout) -> WithinHausman:
         index=names,
     )
     return WithinHausman(statistic, df, float(stats.chi2.sf(statistic, df)), table)
+
+
+def _check_laws(laws: FittedLaws | None) -> None:
+    """Raise where filters of the rows leave no effect that is the same in all cells of a row."""
+    if laws is None:
+        return
+    if laws.lag is not None:
+        raise NotApplicableError(
+            "with spatial_lag= its coefficient moves with those of the regressors, and in another "
+            "way in the within estimator; use mundlak=True and mundlak_test()"
+        )
+    if laws.ar == EACH or laws.cells:
+        what = "cell_scale=" if laws.cells else "ar='entity'"
+        raise NotApplicableError(
+            f"with {what} the effect of a row is another in each of its filtered cells, so that "
+            "deviations from means do not sweep it out; compare fits with one AR coefficient or "
+            "scales of rows"
+        )
 
 
 def _products(A: np.ndarray, B: np.ndarray) -> np.ndarray:

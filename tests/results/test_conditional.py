@@ -243,7 +243,7 @@ class TestWithoutRows:
                 what()
 
     def test_a_solve_for_each_cell_gives_the_same(self, case, monkeypatch):
-        from sm_alsgls.results import conditional
+        from sm_alsgls.results import row_means as conditional
 
         res, *_ = case
         expected = res.get_prediction(given=True).var_pred_mean

@@ -13,7 +13,7 @@ import numpy as np
 from sm_alsgls.core.beta.information import CoefficientCovariance
 from sm_alsgls.core.design.base import Bread, CoefficientVariance, Linear, PerEquation
 from sm_alsgls.core.design.ridge import Ridge
-from sm_alsgls.covariance.base import Covariance, SeenCovariance
+from sm_alsgls.covariance.base import Covariance, SeenCells
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
 
@@ -89,7 +89,7 @@ class RowsWithHoles:
         """M, zero in missing cells, whatever it has there."""
         return np.where(self.patterns.mask, M, 0.0)
 
-    def seen(self, cov: Covariance) -> SeenCovariance:
+    def seen(self, cov: Covariance) -> SeenCells:
         """``cov`` as the rows see it."""
         return cov.seen(self.patterns)
 

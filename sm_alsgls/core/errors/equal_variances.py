@@ -7,17 +7,14 @@ regression with autoregressive or heteroscedastic errors of textbooks.
 from __future__ import annotations
 
 import math
-from typing import Any, Self
 
 import numpy as np
 
-from sm_alsgls.core.design.base import Normal
 from sm_alsgls.core.errors.base import Step
 from sm_alsgls.core.errors.tied import TiedLaw
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.base import Covariance, factors_of
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
@@ -53,22 +50,7 @@ class EqualVariances(TiedLaw):
         """1."""
         return 1
 
-    def rescaled(self, c: Array) -> Self:
-        """With units u / c."""
-        return type(self)(self.K, self.n_obs, self.units / c)
-
-    def sigma(
-        self,
-        E: Array,
-        rank: int,
-        *,
-        floor: Array,
-        near: Covariance | None,
-        d: Array | None,
-        block: Any,
-        gtol: float,
-        lam_F: float = 0.0,
-    ) -> Step:
+    def fitted(self, E: Array, floor: Array) -> Step:
         """The mean square over all cells."""
         s = max(self._mean_square(E), self._lowest(floor))
         quad = self._mean_square(E) / s
@@ -79,16 +61,7 @@ class EqualVariances(TiedLaw):
     def _mean_square(self, E: Array) -> float:
         return float(np.square(E / self.units).sum()) / (self.n_obs * self.K)
 
-    def stationarity(
-        self,
-        normal: Normal,
-        gamma: Array,
-        E: Array,
-        cov: Covariance,
-        at_bound: Array,
-        lam_F: float,
-    ) -> Stationarity:
-        """In log s, and the score of beta."""
-        s = float(factors_of(cov).uniquenesses[0]) / self.units[0] ** 2
-        gap = 0.0 if at_bound.any() else 0.5 * self.K * abs(1.0 - self._mean_square(E) / s)
-        return Stationarity(gap, normal.score_size(normal.score(E, gamma)))
+    def slope(self, E: Array, cov: Covariance, at_bound: Array) -> float:
+        """In log s."""
+        s = self._variance(cov)
+        return 0.0 if at_bound.any() else 0.5 * self.K * abs(1.0 - self._mean_square(E) / s)

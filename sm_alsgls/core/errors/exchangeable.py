@@ -13,15 +13,13 @@ noise: a = 0 then, and s is the mean square of all cells.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from sm_alsgls.core.design.base import Normal
 from sm_alsgls.core.errors.base import Step
 from sm_alsgls.core.errors.tied import TiedLaw
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance, factors_of
 from sm_alsgls.exceptions import OptionError, ShapeError
@@ -85,22 +83,7 @@ class Exchangeable(TiedLaw):
         """2."""
         return 2
 
-    def rescaled(self, c: Array) -> Self:
-        """With units u / c."""
-        return type(self)(self.K, self.n_obs, self.units / c)
-
-    def sigma(
-        self,
-        E: Array,
-        rank: int,
-        *,
-        floor: Array,
-        near: Covariance | None,
-        d: Array | None,
-        block: Any,
-        gtol: float,
-        lam_F: float = 0.0,
-    ) -> Step:
+    def fitted(self, E: Array, floor: Array) -> Step:
         """As the module says."""
         K, lowest, seen = self.K, self._lowest(floor), self._seen(E)
         within = max(seen.within, lowest)
@@ -120,22 +103,13 @@ class Exchangeable(TiedLaw):
         whole = float(np.square(scaled).sum()) / self.n_obs
         return _Spectrum(between, max(whole - between, 0.0) / (self.K - 1))
 
-    def stationarity(
-        self,
-        normal: Normal,
-        gamma: Array,
-        E: Array,
-        cov: Covariance,
-        at_bound: Array,
-        lam_F: float,
-    ) -> Stationarity:
-        """In the logs of both eigenvalues, of one where they meet; and the score of beta."""
+    def slope(self, E: Array, cov: Covariance, at_bound: Array) -> float:
+        """In the logs of both eigenvalues, of one where they meet."""
         factors, seen, K = factors_of(cov), self._seen(E), self.K
-        s = float(factors.uniquenesses[0]) / self.units[0] ** 2
+        s = self._variance(cov)
         between = s + K * (float(factors.loadings[0, 0]) / self.units[0]) ** 2
         gaps = np.array([1.0 - seen.between / between, (K - 1) * (1.0 - seen.within / s)])
         if between == s:
             # a = 0: only s moves, and a would fall further.
             gaps = np.array([gaps.sum(), min(gaps[0], 0.0)])
-        gap = 0.0 if at_bound.any() else 0.5 * float(np.abs(gaps).max())
-        return Stationarity(gap, normal.score_size(normal.score(E, gamma)))
+        return 0.0 if at_bound.any() else 0.5 * float(np.abs(gaps).max())

@@ -16,17 +16,10 @@ from typing import Any, Self
 import numpy as np
 import scipy.optimize
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
-from sm_alsgls.core.beta.seen_rows import SeenRows
-from sm_alsgls.core.design.base import Bread, CoefficientVariance, Normal, PerEquation
-from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Step
-from sm_alsgls.core.errors.cells import RowsWithHoles
-from sm_alsgls.core.errors.tied import Tied
-from sm_alsgls.core.second_order.stationarity import Stationarity
+from sm_alsgls.core.errors.tied import TiedCells
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance, factors_of
-from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
@@ -35,7 +28,7 @@ Array = np.ndarray
 _LOW, _HIGH = -25.0, 25.0
 
 
-class ObservedExchangeable(Tied, RowsWithHoles):
+class ObservedExchangeable(TiedCells):
     """Rows of which some cells are missing at random; see `Errors`. Ranks are unread.
 
     Parameters
@@ -59,9 +52,8 @@ class ObservedExchangeable(Tied, RowsWithHoles):
     """
 
     def __init__(self, patterns: Patterns, units: Array | None = None, level: bool = True) -> None:
-        super().__init__(patterns)
-        self.units, self.level = np.ones(patterns.K) if units is None else units, level
-        self._T = patterns.mask.sum(axis=1).astype(float)
+        super().__init__(patterns, units)
+        self.level = level
         self._cells = float(self._T.sum())
 
     def rescaled(self, c: Array) -> Self:
@@ -72,37 +64,12 @@ class ObservedExchangeable(Tied, RowsWithHoles):
         """2, or 1."""
         return 1 + self.level
 
-    def corrected(
-        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
-    ) -> CoefficientVariance:
-        """``bread`` itself."""
-        return bread
-
-    def information(
-        self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
-    ) -> CoefficientCovariance:
-        """H, a sum over rows."""
-        seen = ObservedCovariance(factors_of(cov), self.patterns)
-        kernel = SeenRows(design, seen, self.n_obs, ridge)
-        return CoefficientCovariance(design, cov, self.n_obs, ridge, kernel)
-
     def _parts(self, E: Array) -> tuple[Array, float]:
         """(1'e_n)^2 (N,), and the sum of squares of all cells."""
         E = self.masked(E) / self.units
         return np.square(E.sum(axis=1)), float(np.square(E).sum())
 
-    def sigma(
-        self,
-        E: Array,
-        rank: int,
-        *,
-        floor: Array,
-        near: Covariance | None,
-        d: Array | None,
-        block: Any,
-        gtol: float,
-        lam_F: float = 0.0,
-    ) -> Step:
+    def fitted(self, E: Array, floor: Array) -> Step:
         """s_u in closed form, phi by Brent's method; none where that is no worse."""
         m, total = self._parts(E)
         least = self._lowest(floor)
@@ -159,20 +126,10 @@ class ObservedExchangeable(Tied, RowsWithHoles):
         quad = (total - float(np.sum(phi / shrunk * m))) / s_u
         return g_phi / self.n_obs, 0.5 * (self._cells - quad) / self.n_obs
 
-    def stationarity(
-        self,
-        normal: Normal,
-        gamma: Array,
-        E: Array,
-        cov: Covariance,
-        at_bound: Array,
-        lam_F: float,
-    ) -> Stationarity:
-        """The gradient in log phi and log s_u, and the score of beta."""
+    def slope(self, E: Array, cov: Covariance, at_bound: Array) -> float:
+        """In log phi and log s_u."""
         m, total = self._parts(E)
-        factors = factors_of(cov)
-        s_a = float(np.square(factors.loadings[0]).sum()) / self.units[0] ** 2
-        s_u = float(factors.uniquenesses[0]) / self.units[0] ** 2
+        s_a = float(np.square(factors_of(cov).loadings[0]).sum()) / self.units[0] ** 2
+        s_u = self._variance(cov)
         g_phi, g_u = self._gradient(s_a / s_u, s_u, m, total)
-        size = max(abs(g_phi), 0.0 if at_bound.any() else abs(g_u))
-        return Stationarity(size, normal.score_size(normal.score(E, gamma)))
+        return max(abs(g_phi), 0.0 if at_bound.any() else abs(g_u))

@@ -13,18 +13,11 @@ their precision is that of contrasts but for a share of 1 / phi.
 from __future__ import annotations
 
 import math
-from typing import Any, Self
 
 import numpy as np
 
-from sm_alsgls.core.beta.information import CoefficientCovariance
-from sm_alsgls.core.beta.seen_rows import SeenRows
-from sm_alsgls.core.design.base import Bread, CoefficientVariance, Normal, PerEquation
-from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Step
-from sm_alsgls.core.errors.cells import RowsWithHoles
-from sm_alsgls.core.errors.tied import Tied
-from sm_alsgls.core.second_order.stationarity import Stationarity
+from sm_alsgls.core.errors.tied import TiedCells
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance, factors_of
 from sm_alsgls.covariance.observed import ObservedCovariance
@@ -37,7 +30,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 _PHI = 1e8
 
 
-class WithinRows(Tied, RowsWithHoles):
+class WithinRows(TiedCells):
     """Rows with a level that is swept out; see `Errors`. Ranks are unread.
 
     Parameters
@@ -59,40 +52,20 @@ class WithinRows(Tied, RowsWithHoles):
     """
 
     def __init__(self, patterns: Patterns, units: Array | None = None) -> None:
-        super().__init__(patterns)
-        self.units = np.ones(patterns.K) if units is None else units
-        self._T = patterns.mask.sum(axis=1)
+        super().__init__(patterns, units)
         self._left = float(patterns.n_cells - patterns.N)
         self._log_units = float(patterns.rows @ np.log(self.units)) / patterns.N
         self.constant = 0.5 * self._left * _LOG_2PI / patterns.N
 
-    def rescaled(self, c: Array) -> Self:
-        """With units u / c."""
-        return type(self)(self.patterns, self.units / c)
-
     def parameters(self, rank: int) -> int:
         """1."""
         return 1
-
-    def corrected(
-        self, bread: Bread, cov: Covariance, at_bound: Array, debiased: bool
-    ) -> CoefficientVariance:
-        """``bread`` itself."""
-        return bread
 
     def seen(self, cov: Covariance) -> ObservedCovariance:
         """``cov`` and a level beside it."""
         d = factors_of(cov).uniquenesses
         size = math.sqrt(_PHI * float(np.mean(d / self.units**2)))
         return ObservedCovariance(LowRankDiag(size * self.units[:, None], d), self.patterns)
-
-    def information(
-        self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
-    ) -> CoefficientCovariance:
-        """H, a sum over rows."""
-        seen = self.seen(cov)
-        kernel = SeenRows(design, seen, self.n_obs, ridge)
-        return CoefficientCovariance(design, seen.cov, self.n_obs, ridge, kernel)
 
     def _within(self, E: Array) -> float:
         """Squares within rows, of errors over their units."""
@@ -102,22 +75,11 @@ class WithinRows(Tied, RowsWithHoles):
 
     def nll(self, E: Array, cov: Covariance) -> float:
         """Of contrasts."""
-        s = float(factors_of(cov).uniquenesses[0]) / self.units[0] ** 2
+        s = self._variance(cov)
         value = self._left * math.log(s) + self._within(E) / s
         return 0.5 * value / self.n_obs + self._log_units + self.constant
 
-    def sigma(
-        self,
-        E: Array,
-        rank: int,
-        *,
-        floor: Array,
-        near: Covariance | None,
-        d: Array | None,
-        block: Any,
-        gtol: float,
-        lam_F: float = 0.0,
-    ) -> Step:
+    def fitted(self, E: Array, floor: Array) -> Step:
         """The mean square within rows."""
         least = self._lowest(floor)
         s = max(self._within(E) / self._left, least)
@@ -125,17 +87,7 @@ class WithinRows(Tied, RowsWithHoles):
         nll = self.nll(E, cov) - self.constant
         return Step(cov, nll, 0.0, np.full(self.K, s == least), 1)
 
-    def stationarity(
-        self,
-        normal: Normal,
-        gamma: Array,
-        E: Array,
-        cov: Covariance,
-        at_bound: Array,
-        lam_F: float,
-    ) -> Stationarity:
-        """In log s, and the score of beta."""
-        s = float(factors_of(cov).uniquenesses[0]) / self.units[0] ** 2
-        gap = 0.5 * abs(self._left - self._within(E) / s) / self.n_obs
-        size = 0.0 if at_bound.any() else gap
-        return Stationarity(size, normal.score_size(normal.score(E, gamma)))
+    def slope(self, E: Array, cov: Covariance, at_bound: Array) -> float:
+        """In log s."""
+        gap = 0.5 * abs(self._left - self._within(E) / self._variance(cov)) / self.n_obs
+        return 0.0 if at_bound.any() else gap

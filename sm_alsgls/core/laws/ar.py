@@ -10,9 +10,16 @@ Cowles Commission discussion paper 383). So log|det T| is the sum of log s_g.
 
 With one rho for all equations this is the likelihood of a stationary e_n = rho e_{n-1} + u_n,
 u_n ~ N(0, Sigma), rows missing or not. With a rho for each it is that of Parks (1967, Journal of
-the American Statistical Association 62), whose first row has the covariance of T^-1. Where single
-cells are missing, an innovation over a gap has the covariance Sigma_jl with the others' of its
-last row, which is exact where Sigma is diagonal.
+the American Statistical Association 62): the first row has variances Sigma_jj / (1 - rho_j^2) and
+covariances Sigma_jl / ((1 - rho_j^2) (1 - rho_l^2))^(1/2), the stationary ones Sigma_jl /
+(1 - rho_j rho_l) where the two rho are equal; rows after a period that all miss are likewise.
+
+Where single cells are missing, an innovation over a gap is made of those of all rows since the cell
+before, which ``spread`` tells the law of what is left (`Gaps.spread`): with the low-rank law this
+is the likelihood of the observed cells. Other laws of Sigma take it for an innovation of its last
+row, which is exact where Sigma is diagonal. A unit that ends early leaves no gap. One that starts
+late has its stationary variance in its first row, and there, as all have in the first row of all,
+the covariance Sigma with the others' innovations: what they had before it came is not of it.
 
 By fixed (beta, Sigma) the information in rho is H = P o (A'A) / N, P = Sigma^-1, A the derivative
 of T e, which is -e_before; of many equations it is solved with by conjugate gradients,
@@ -21,14 +28,15 @@ H v = the column sums of A o ((A diag v) P) / N.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.laws.gaps import Gaps, gaps_of
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.base import RowCovariance, information
+from sm_alsgls.covariance.spread import Spread
 from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
@@ -99,6 +107,10 @@ class AR:
         """At another rho."""
         return AR(self._gaps, values, self.K, self.names)
 
+    def tied(self) -> AR:
+        """With one rho for all equations, the mean."""
+        return AR(self._gaps, self.values.mean(keepdims=True), self.K)
+
     def guess(self, E: Array) -> AR:
         """By lag-one products of the residuals, a common one over all equations."""
         E = self._seen(E)
@@ -111,6 +123,15 @@ class AR:
             top, base = np.sum(top / scale)[None], np.sum(base / scale)[None]
         rho = top / np.where(base > 0.0, base, np.inf)
         return self.at(np.clip(rho, -_GUESS, _GUESS))
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """Cells behind gaps, as innovations of the rows since; None without gaps."""
+        return self._gaps.spread(np.broadcast_to(self.values, self.K))
+
+    def through_spread(self, slope: Array) -> Array:
+        """(m,) of derivatives (K,) in each equation's rho."""
+        return slope if len(self.values) == len(slope) else slope.sum(keepdims=True)
 
     # -- the filter ------------------------------------------------------------------------------
 
@@ -129,6 +150,32 @@ class AR:
             out[0] = self._s[0] * M[0]
             return out
         return self._seen(self._s * (M - self._a * self._before(M)))
+
+    def inverse(self, M: Array) -> Array:
+        """M / s + a (T^-1 M)_before, row after row."""
+        return self._recursion(M, self._s, self._a)
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """The same of squares: V / s^2 + a^2 (variance before)."""
+        if then is not None:
+            raise ShapeError("rows that follow one another are no neighbours")
+        return self._recursion(V, np.square(self._s), np.square(self._a))
+
+    def covariances(self, C: Array) -> Array:
+        """The same of pairs of equations: C_jl / (s_j s_l) + a_j a_l (covariance before)."""
+        s, a = (M[:, :, None] * M[:, None, :] for M in (self._s, self._a))
+        return self._recursion(C, s, a)
+
+    def _recursion(self, M: Array, s: Array, a: Array) -> Array:
+        out = np.array(self._seen(M / s))
+        previous = self._gaps.previous
+        for n in range(1, len(out)):
+            at = previous[n]
+            before = out[at[0]] if len(at) == 1 else out[at, np.arange(len(at))]
+            out[n] += a[n] * before
+            if self._gaps.mask is not None:
+                out[n] = np.where(self._gaps.mask[n], out[n], 0.0)
+        return out
 
     def back(self, M: Array) -> Array:
         """s M, less a s M in the cell before."""
@@ -200,11 +247,7 @@ class AR:
         precision = cov.precision
         if precision is not None:
             return (precision * (A.T @ A) + np.diag(first)) / len(E)
-        columns = [
-            (A * cov.solve(np.where(np.arange(self.K) == j, A, 0.0))).sum(axis=0)
-            for j in range(self.K)
-        ]
-        return (np.array(columns) + np.diag(first)) / len(E)
+        return (information(cov, np.split(A, self.K, axis=1)) + np.diag(first)) / len(E)
 
     def solve(self, E: Array, cov: RowCovariance, v: Array) -> Array:
         """By conjugate gradients, O(N K r) an iteration."""

@@ -10,12 +10,13 @@ has, by the envelope theorem, the gradient of the right-hand side at the inner m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.spread import Spread
 
 Array = np.ndarray
 
@@ -44,8 +45,21 @@ class RowFilter(Protocol):
     @property
     def log_jacobian(self) -> float: ...  # noqa: D102
 
+    @property
+    def spread(self) -> Spread | None:
+        """Cells that it leaves made of innovations of several rows; None without any."""
+        ...
+
+    def through_spread(self, slope: Array) -> Array:
+        """(m,) of derivatives (K,) in the parameter of each equation's spread."""
+        ...
+
     def at(self, values: Array) -> RowFilter:
         """The same filter at other values (m,)."""
+        ...
+
+    def tied(self) -> RowFilter:
+        """The same filter with one value, a mean, where each equation has a value of its own."""
         ...
 
     def guess(self, E: Array) -> RowFilter:
@@ -54,6 +68,21 @@ class RowFilter(Protocol):
 
     def rows(self, M: Array) -> Array:
         """T M of responses or residuals (N, K); zero in cells that are not there."""
+        ...
+
+    def inverse(self, M: Array) -> Array:
+        """T^-1 M: what ``rows`` makes M (N, K) of; zero in cells that are not there."""
+        ...
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """Variances of T^-1 u (N, K) of independent rows u with variances V.
+
+        ``then`` is a linear map of rows that is applied after that, where neighbours are rows.
+        """
+        ...
+
+    def covariances(self, C: Array) -> Array:
+        """Covariances (N, K, K) of whole rows of T^-1 u, of those of the rows of u."""
         ...
 
     def back(self, M: Array) -> Array:

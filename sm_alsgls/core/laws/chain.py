@@ -8,12 +8,14 @@ past ones have mean zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sm_alsgls.core.laws.base import RowFilter
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.core.laws.row_weights import spread
+from sm_alsgls.covariance.base import RowCovariance, information
+from sm_alsgls.covariance.spread import Spread
 
 Array = np.ndarray
 
@@ -49,10 +51,24 @@ class Chain:
             return []
         return np.split(values, np.cumsum([len(one.values) for one in self.filters])[:-1])
 
+    @property
+    def spread(self) -> Spread | None:
+        """That of the filter which has one: the others leave every row to itself."""
+        return next((one.spread for one in self.filters if one.spread is not None), None)
+
+    def through_spread(self, slope: Array) -> Array:
+        """Its derivatives in the values of that filter."""
+        parts = [one.through_spread(slope) for one in self.filters]
+        return np.concatenate([np.empty(0), *parts])
+
     def at(self, values: Array) -> Chain:
         """At other values."""
         parts = self.parts(values)
         return Chain([one.at(v) for one, v in zip(self.filters, parts, strict=True)])
+
+    def tied(self) -> Chain:
+        """Each tied."""
+        return Chain([one.tied() for one in self.filters])
 
     def guess(self, E: Array) -> Chain:
         """Each from what those before it leave."""
@@ -67,6 +83,24 @@ class Chain:
         for one in self.filters:
             M = one.rows(M)
         return M
+
+    def inverse(self, M: Array) -> Array:
+        """All inverses, the last first."""
+        for one in reversed(self.filters):
+            M = one.inverse(M)
+        return M
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """All of them, the last first: right where one of them mixes rows, at most."""
+        for i, one in reversed(list(enumerate(self.filters))):
+            V = one.variances(V, then if i == 0 else None)
+        return spread([then], V) if then is not None and not self.filters else V
+
+    def covariances(self, C: Array) -> Array:
+        """All of them, the last first."""
+        for one in reversed(self.filters):
+            C = one.covariances(C)
+        return C
 
     def back(self, M: Array) -> Array:
         """All transposes, the last first."""
@@ -133,6 +167,10 @@ class _Through:
 
     def solve(self, M: Array) -> Array:
         return self._then.back(self._cov.solve(self._then.rows(M)))
+
+    def information(self, blocks: Sequence[Array]) -> Array:
+        """That of the blocks, filtered."""
+        return information(self._cov, self._then.blocks(blocks))
 
     def precision_diag(self) -> Array:
         """Of rows that are not filtered: nearly."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.laws.raw_system import Graded, RawSystem, graded
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.covariance.base import Covariance
 
 Array = np.ndarray
 
@@ -36,6 +37,8 @@ class LawFit:
         their covariance is H^-1, and beside estimated ones H^-1 + G Cov(values) G', Cov(b, values)
         being G Cov(values): the inverse of the partitioned information. None where there is no
         covariance by differences.
+    restricted : float or None
+        psi_R, per row, where it is the restricted likelihood that was maximised.
     """
 
     found: Search
@@ -44,3 +47,15 @@ class LawFit:
     gradient: Array
     steps: int
     slopes: Array | None = field(default=None, kw_only=True)
+    restricted: float | None = field(default=None, kw_only=True)
+
+    @property
+    def graded(self) -> Graded | None:
+        """The law of the errors that filters leave, where it has parameters of its own."""
+        return graded(self.problem.errors)
+
+    @property
+    def sigma(self) -> Covariance:
+        """Of the innovations, which nothing is left to be taken out of."""
+        cov = self.found.best.cov
+        return cov if self.graded is None else self.graded.left_of(cov)

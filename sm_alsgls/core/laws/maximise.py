@@ -119,7 +119,8 @@ def maximise_from(fit: LawFit, system: RawSystem, rank: int) -> LawFit:
     fit : LawFit
         Of the same equations, with laws of the same kind.
     system : RawSystem
-        With other responses, restrictions or options; its own values are not looked at.
+        With other responses, restrictions or options, or with values that are held; other values
+        of its own are not looked at.
     rank : int
 
     Returns
@@ -214,6 +215,9 @@ class _Climb:
             E = system.unfiltered().E_ols
             system = replace(system, filter=system.filter.guess(E))
         problem = system.problem()
+        if system.held is not None:
+            system = system.at(system.values(problem.errors))
+            problem = system.problem()
         self._keep(problem)
         names, values = system.names(problem.errors), system.values(problem.errors)
         for name, value, (low, high) in zip(names, values, self._bounds, strict=True):
@@ -265,6 +269,9 @@ class _Climb:
         for i in which:
             step = np.zeros(len(point.values))
             room = self._inner[i] - point.values[i]
+            if not room.any():  # Held: nothing asks for its curvature.
+                out.append(1.0)
+                continue
             step[i] = 0.05 * room[np.abs(room).argmax()]
             moved = self.evaluate(point.values + step)
             out.append((moved.gradient[i] - point.gradient[i]) / step[i])

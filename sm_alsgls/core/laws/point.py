@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from sm_alsgls.core.laws.raw_system import Graded, RawSystem, own_parameters
+from sm_alsgls.core.laws.raw_system import Graded, RawSystem, bridges_gaps, own_parameters
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.problem import Problem
@@ -54,6 +54,9 @@ def point_of(system: RawSystem, problem: Problem, solution: Solution) -> Point:
     TE = system.filter.rows(E)
     W = problem.observed(solution.cov).solve(TE)
     gradient = system.filter.gradient(E, TE, W)
+    if bridges_gaps(problem.errors):
+        slope = problem.errors.slope(TE, solution.cov)
+        gradient = gradient + system.filter.through_spread(slope)
     if len(own.values):
         of_law = cast(Graded, problem.errors).gradient(solution.E, solution.cov)
         gradient = np.concatenate([gradient, of_law])

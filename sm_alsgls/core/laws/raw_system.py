@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Protocol, TypeGuard, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.spread import Spread
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
@@ -47,6 +48,18 @@ class Graded(Errors, Protocol):
         """d NLL per row / d values, the log-Jacobian with it, at residuals E (n, K) and Sigma."""
         ...
 
+    def filtered(self, E: Array) -> Array:
+        """Residuals (n, K) as what is left of them, of covariance ``left_of(cov)``."""
+        ...
+
+    def unfiltered(self, E: Array) -> Array:
+        """The inverse of ``filtered``."""
+        ...
+
+    def left_of(self, cov: Covariance) -> Covariance:
+        """The covariance of what is left, of one that this law made."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class RawSystem:
@@ -71,6 +84,8 @@ class RawSystem:
         Values of the law's own parameters; default those that ``law`` makes it with.
     lag : SpatialLag, optional
         Of the responses, before the filter; whole rows.
+    held : ndarray, shape (m,), optional
+        Values, in the order of `values`, that nothing moves; NaN for those that may move.
 
     Examples
     --------
@@ -92,6 +107,7 @@ class RawSystem:
     mask: Array | None = None
     own: Array | None = None
     lag: SpatialLag | None = None
+    held: Array | None = None
 
     def __post_init__(self) -> None:
         if self.lag is not None and self.mask is not None and not self.mask.all():
@@ -99,6 +115,8 @@ class RawSystem:
 
     def at(self, values: Array) -> RawSystem:
         """At other values of the filter's parameters, then the law's, then the lag's."""
+        if self.held is not None:
+            values = np.where(np.isnan(self.held), values, self.held)
         m, lag = len(self.filter.values), self.lag
         if lag is not None:
             lag, values = lag.at(float(values[-1])), values[:-1]
@@ -116,13 +134,21 @@ class RawSystem:
         return np.concatenate([self.filter.values, own_parameters(errors).values, lag])
 
     def bounds(self, errors: Errors) -> Array:
-        """Of the values, (m, 2)."""
+        """Of the values, (m, 2); of width zero where they are held."""
         out = [self.filter.bounds]
         if len(own_parameters(errors).values):
             out.append(np.asarray(cast(Graded, errors).bounds, dtype=float))
         if self.lag is not None:
             out.append(self.lag.bounds[None, :])
-        return np.concatenate(out)
+        bounds = np.concatenate(out)
+        if self.held is None:
+            return bounds
+        held = self.held[:, None]
+        return np.where(np.isnan(held), bounds, held)
+
+    def holding(self, held: Array) -> RawSystem:
+        """With values (m,) held, NaN for those that may move, and at these values."""
+        return replace(self, held=np.array(held, dtype=float))
 
     @property
     def responses(self) -> Array:
@@ -138,25 +164,34 @@ class RawSystem:
     def problem(self, compress: bool = True) -> Problem:
         """Of what the filter and the lag leave, whose NLL lacks their log-Jacobians."""
         blocks, Y = self.filter.blocks(self.raw), self.filter.rows(self.responses)
-        return self._problem(blocks, Y, compress)
+        return self._problem(blocks, Y, compress, self._law_over_gaps)
 
     def unfiltered(self) -> Problem:
         """Of the raw rows, not compressed: to look at least-squares residuals."""
         Y = self.responses
         Y = Y if self.mask is None else np.where(self.mask, Y, 0.0)
-        return self._problem(self.raw, Y, compress=False)
+        return self._problem(self.raw, Y, False, self._law)
 
-    def _problem(self, blocks: Sequence[Array], Y: Array, compress: bool = True) -> Problem:
+    def _problem(
+        self, blocks: Sequence[Array], Y: Array, compress: bool, law: Callable[[Rows], Errors]
+    ) -> Problem:
         if self.mask is not None and not self.mask.all():
             one = self.mask.astype(float)
             rows: Rows = CellRows(list(blocks), Y, len(Y), one, mask=self.mask, designs=blocks)
         else:
             rows = compress_rows(blocks, Y) if compress else Rows.of(blocks, Y)
-        return Problem.from_rows(rows, self.options, law=self._law, binding=self.binding)
+        return Problem.from_rows(rows, self.options, law=law, binding=self.binding)
 
     def _law(self, rows: Rows) -> Errors:
         made = self.law(rows)
         return made if self.own is None else cast(Graded, made).at(self.own)
+
+    def _law_over_gaps(self, rows: Rows) -> Errors:
+        """The law of what the filter leaves, cells behind gaps with it where the law can."""
+        made, spread = self._law(rows), self.filter.spread
+        if spread is None or not bridges_gaps(made):
+            return made
+        return made.over_gaps(spread)
 
     def residuals(self, design: Linear, gamma: Array) -> Array:
         """Y - X beta (N, K) of raw rows, for gamma of any design of the same regressors."""
@@ -164,6 +199,28 @@ class RawSystem:
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
         return E if self.mask is None else np.where(self.mask, E, 0.0)
+
+
+class Bridging(Errors, Protocol):
+    """A law of cells that may be made of the innovations of several rows."""
+
+    def over_gaps(self, spread: Spread) -> Errors:
+        """The law of cells that are."""
+        ...
+
+    def slope(self, E: Array, cov: Covariance) -> Array:
+        """d NLL per row / d (the parameter of each equation's spread), (K,)."""
+        ...
+
+
+def bridges_gaps(errors: Errors) -> TypeGuard[Bridging]:
+    """Whether a law has `Bridging`'s methods."""
+    return hasattr(errors, "over_gaps")
+
+
+def graded(errors: Errors) -> Graded | None:
+    """The law itself, where it has parameters of its own."""
+    return cast(Graded, errors) if len(own_parameters(errors).values) else None
 
 
 def own_parameters(errors: Errors) -> Nuisance:

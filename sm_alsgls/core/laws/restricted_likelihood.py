@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.point import Point, point_from, point_of
@@ -27,25 +28,31 @@ from sm_alsgls.core.threads import on_one_thread
 
 Array = np.ndarray
 
-# Newton's steps at most, the one that ends them and that of differences, in standard errors.
-_STEPS, _TOL, _H = 25, 1e-5, 0.02
+# Newton's steps at most, how often one is shortened, the one that ends them, the one that may be
+# left where inner runs go no further, and that of differences, in standard errors.
+_STEPS, _SHORTER, _TOL, _AT_REST, _H = 25, 6, 1e-5, 1e-3, 0.02
+# Rounding of N psi_R, relative, and how far within the bounds values stay, of their width.
+_ROUNDING, _INSIDE = 1e-11, 1e-6
 
 
 @on_one_thread
-def restricted_likelihood(fit: LawFit, rank: int) -> LawFit:
+def restricted_likelihood(fit: LawFit, rank: int, cov: Array | None = None) -> LawFit:
     """A fit at the values of the largest restricted likelihood, from one at the maximum.
 
     Parameters
     ----------
     fit : LawFit
-        With a covariance of its values, so with none on a bound.
+        With a covariance of its values, so with none on a bound. Values that its system holds stay.
     rank : int
+    cov : ndarray, shape (m, m), optional
+        Covariance to begin with in the place of the fit's.
 
     Returns
     -------
     LawFit
         Coefficients and Sigma are those given the values; ``gradient`` is psi', not zero; the NLL
-        is psi. Where the values are on a bound already, or run to one, it says so.
+        is psi, ``restricted`` is psi_R. Where the values are on a bound already, or run to one, it
+        says so.
 
     Notes
     -----
@@ -68,64 +75,100 @@ def restricted_likelihood(fit: LawFit, rank: int) -> LawFit:
     >>> bool(ml.found.best.nuisance.values[0] < reml.found.best.nuisance.values[0])
     True
     """
-    return _Restricted(fit, rank).run()
+    return _Restricted(fit, rank, fit.found.best.nuisance.cov if cov is None else cov).run()
 
 
 class _Restricted:
     """Newton's steps; ``point`` is where they are."""
 
-    def __init__(self, fit: LawFit, rank: int) -> None:
-        self._fit, self._rank = fit, rank
+    def __init__(self, fit: LawFit, rank: int, cov: Array) -> None:
+        self._fit, self._rank, self._cov = fit, rank, cov
         self._n = len(fit.system.Y)
+        self._slopes: Array | None = fit.slopes
         problem = fit.system.problem(compress=False).with_floor(fit.problem.floor)
         self._floor = problem.floor
         best = fit.found.best
         self.point = self._moved(point_of(fit.system, fit.problem, best), best.nuisance.values)
 
     def run(self) -> LawFit:
-        values, bounds = self.point.values, self.point.system.bounds(self.point.problem.errors)
-        cov = self._fit.found.best.nuisance.cov
+        bounds = self.point.system.bounds(self.point.problem.errors)
+        held = self.point.system.held
+        free = np.flatnonzero(np.ones(len(bounds)) if held is None else np.isnan(held))
+        cov = self._cov[np.ix_(free, free)]
+        if not len(free):
+            return self._at(free, cov, "", 0)
+        bounds = bounds[free]
+        width = bounds[:, 1] - bounds[:, 0]
+        low, high = bounds[:, 0] + _INSIDE * width, bounds[:, 1] - _INSIDE * width
+        size = np.sqrt(np.maximum(np.diagonal(cov), 0.0))
+        size = np.where(np.isfinite(size) & (size > 0.0), size, 0.05 * width)
         status = "the restricted likelihood has no maximum within the bounds of the law's values"
+        left = np.inf
         for steps in range(1, _STEPS + 1):  # noqa: B007
-            size = np.sqrt(np.diagonal(cov))
-            if not np.isfinite(size).all():
+            at = self.point.values[free]
+            room = np.minimum(at - bounds[:, 0], bounds[:, 1] - at)
+            slope, J = self._derivatives(free, np.minimum(_H * size, 0.5 * room))
+            # A value on a bound, towards which the likelihood rises, stays.
+            moves = ~(((at <= low) & (slope > 0.0)) | ((at >= high) & (slope < 0.0)))
+            step = np.where(moves, _newton(slope * moves, J, size), 0.0)
+            longest = max(1.0, 0.5 * float(np.max(np.abs(step) / size)))
+            step = np.clip(at + step / longest, low, high) - at
+            last, left = left, float(np.max(np.abs(step) / size))
+            rests = left <= _TOL or (left <= _AT_REST and left > 0.5 * last)
+            if rests or not self._line(free, step):
+                cov = _inverse(J, moves)
+                if moves.all() and left <= _AT_REST:
+                    status = ""
                 break
-            slope, J = self._derivatives(_H * size)
-            cov = np.linalg.inv(J)
-            step = -cov @ slope
-            # No further than two standard errors, nor than half the way to a bound.
-            room = np.where(step > 0.0, bounds[:, 1] - values, values - bounds[:, 0])
-            longest = np.max(np.abs(step) / np.minimum(2.0 * size, 0.5 * room))
-            step = step / max(1.0, float(longest))
-            values = values + step
-            self.point = self._moved(self.point, values)
-            if np.max(np.abs(step) / size) <= _TOL:
-                status = ""
-                break
-        return self._at(cov, status, steps)
+        return self._at(free, cov, status, steps)
 
-    def _derivatives(self, h: Array) -> tuple[Array, Array]:
-        """N psi_R' and N psi_R'' at the point."""
+    def _line(self, free: Array, step: Array) -> bool:
+        """Move along a step, shortened until psi_R does not rise."""
+        before = self._value(self.point)
+        for t in 0.25 ** np.arange(_SHORTER):
+            values = self.point.values.copy()
+            values[free] += t * step
+            there = self._moved(self.point, values)
+            if self._value(there) <= before + _ROUNDING * max(1.0, abs(before)):
+                self.point = there
+                return True
+        return False
+
+    def _value(self, point: Point) -> float:
+        """N psi_R."""
+        return self._n * point.nll + 0.5 * self._log_det(point)
+
+    def _derivatives(self, free: Array, h: Array) -> tuple[Array, Array]:
+        """N psi_R' and N psi_R'' at the point, in the values ``free`` by steps h."""
         point, n = self.point, self._n
         middle, m = self._log_det(point), len(h)
-        slope, J = n * point.gradient, np.empty((m, m))
-        bend = np.empty(m)
+        slope, J = n * point.gradient[free], np.empty((m, m))
+        bend, G = np.empty(m), np.empty((point.problem.design.P, m))
         for i in range(m):
-            step = h[i] * (np.arange(m) == i)
+            step = h[i] * (np.arange(len(point.values)) == free[i])
             up, down = (self._moved(point, point.values + s * step) for s in (1.0, -1.0))
             logs = self._log_det(up), self._log_det(down)
+            params = [one.problem.design.to_params(one.solution.gamma) for one in (up, down)]
+            G[:, i] = (params[0] - params[1]) / (2.0 * h[i])
             slope[i] += 0.25 * (logs[0] - logs[1]) / h[i]
             bend[i] = 0.5 * (logs[0] - 2.0 * middle + logs[1]) / h[i] ** 2
-            J[i] = n * (up.gradient - down.gradient) / (2.0 * h[i])
+            J[i] = n * (up.gradient - down.gradient)[free] / (2.0 * h[i])
+        self._slopes = G if len(free) == len(point.values) else None
         return slope, 0.5 * (J + J.T) + np.diag(bend)
 
     def _log_det(self, point: Point) -> float:
-        """log|H| of the parameters."""
+        """log|H| of the parameters; of those that restrictions leave, up to what never moves."""
         design = point.problem.design
         H = coordinate_products(point.problem, point.solution.cov)[0]
         back = np.column_stack([design.to_params(g) for g in np.eye(design.P)])
         back -= design.to_params(np.zeros(design.P))[:, None]
-        return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
+        if not design.restricted:
+            return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
+        # Directions that restrictions leave: parameters move in the same space at any value of the
+        # law's, where the volume of ``back`` stands for its determinant.
+        N = _left(design)
+        volume = np.log(np.abs(np.diagonal(np.linalg.qr(back @ N, mode="r")))).sum()
+        return float(np.linalg.slogdet(N.T @ H @ N)[1] - 2.0 * volume)
 
     def _moved(self, point: Point, values: Array) -> Point:
         return point_from(
@@ -137,12 +180,43 @@ class _Restricted:
             compress=False,
         )
 
-    def _at(self, cov: Array, status: str, steps: int) -> LawFit:
-        point, found = self.point, self._fit.found
+    def _at(self, free: Array, found_cov: Array, status: str, steps: int) -> LawFit:
+        point, found, m = self.point, self._fit.found, len(self.point.values)
+        cov = np.full((m, m), np.nan)
+        cov[np.ix_(free, free)] = found_cov
+        restricted = self._value(point) / self._n
         errors = point.problem.errors
         jacobian = point.system.beside + own_parameters(errors).log_jacobian
         nuisance = Nuisance(point.system.names(errors), point.values, cov, jacobian)
         best = replace(point.solution, nll=point.nll, nuisance=nuisance, label=found.best.label)
         if status:
             best = replace(best, converged=False, status=status)
-        return LawFit(replace(found, best=best), point.system, point.problem, point.gradient, steps)
+        found = replace(found, best=best)
+        return LawFit(
+            found, point.system, point.problem, point.gradient, steps,
+            slopes=self._slopes, restricted=restricted,
+        )  # fmt: skip
+
+
+def _left(design: Linear) -> Array:
+    """An orthonormal basis (P, q) of the coordinates that restrictions leave free."""
+    origin = design.from_beta(design.to_beta(np.zeros(design.P)))
+    inside = np.column_stack(
+        [design.from_beta(design.to_beta(g)) - origin for g in np.eye(design.P)]
+    )
+    share, vectors = np.linalg.eigh(0.5 * (inside + inside.T))
+    return np.asarray(vectors[:, share > 0.5])
+
+
+def _newton(slope: Array, J: Array, size: Array) -> Array:
+    """The step to the minimum; where J is not positive, downhill by the size of its curvature."""
+    values, V = np.linalg.eigh(J * np.multiply.outer(size, size))
+    return -size * (V @ ((V.T @ (slope * size)) / np.maximum(np.abs(values), 0.05)))
+
+
+def _inverse(J: Array, moves: Array) -> Array:
+    """The covariance of values within bounds; NaN of others, and where J is not positive."""
+    cov, at = np.full(J.shape, np.nan), np.ix_(moves, moves)
+    if moves.any() and np.linalg.eigvalsh(J[at])[0] > 0.0:
+        cov[at] = np.linalg.inv(J[at])
+    return cov

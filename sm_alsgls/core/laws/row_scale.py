@@ -9,10 +9,11 @@ of log h over cells, is zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from sm_alsgls.core.laws.row_weights import spread
 from sm_alsgls.covariance.base import RowCovariance
 from sm_alsgls.exceptions import ShapeError
 
@@ -100,6 +101,13 @@ class RowScale:
         """h, (N, 1) or (N, K)."""
         return np.exp(self._log)
 
+    #: Every cell is of its own row.
+    spread = None
+
+    def through_spread(self, slope: Array) -> Array:
+        """Zero."""
+        return np.zeros(len(self.values))
+
     def at(self, values: Array) -> RowScale:
         """At another delta."""
         again = object.__new__(RowScale)
@@ -107,6 +115,10 @@ class RowScale:
         again._weight, again._z = self._weight, self._z
         again._set(values, self.names)
         return again
+
+    def tied(self) -> RowScale:
+        """Itself."""
+        return self
 
     def guess(self, E: Array) -> RowScale:
         """By the regression of log e^2 of standardised cells on z, Harvey's two-step."""
@@ -133,6 +145,19 @@ class RowScale:
     def rows(self, M: Array) -> Array:
         """M h^-1/2."""
         return self._seen(M * self._root)
+
+    def inverse(self, M: Array) -> Array:
+        """M h^1/2."""
+        return self._seen(M / self._root)
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """V h."""
+        scaled = self._seen(V / np.square(self._root))
+        return scaled if then is None else spread([then], scaled)
+
+    def covariances(self, C: Array) -> Array:
+        """C_jl times the roots of h_j h_l."""
+        return C / (self._root[:, :, None] * self._root[:, None, :])
 
     #: T is diagonal.
     back = rows

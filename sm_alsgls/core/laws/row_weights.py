@@ -9,9 +9,11 @@ Jacobian of Y -> (I - lam W) Y is |I - lam W|^(K N / U), so that per row of N
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse.linalg
 
 from sm_alsgls.core.laws.log_determinants import LogDeterminant
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights
@@ -70,13 +72,21 @@ class RowWeights:
         return self._acted(self.units.W.T, M)
 
     def _acted(self, W: Sparse, M: Array) -> Array:
+        return self._by_units(W.__matmul__, M)
+
+    def _by_units(self, act: Callable[[Array], Array], M: Array) -> Array:
         U = self.units.K
         if len(M) % U:
             raise ShapeError(f"{len(M)} rows are not those of {U} units, or a multiple of them")
         # Columns of one product: periods side by side.
         wide = M.reshape(len(M) // U, U, -1).transpose(1, 0, 2).reshape(U, -1)
-        out = np.asarray(W @ wide)
+        out = np.asarray(act(np.ascontiguousarray(wide)))
         return out.reshape(U, len(M) // U, -1).transpose(1, 0, 2).reshape(M.shape)
+
+    def inverse(self, M: Array, lam: float) -> Array:
+        """(I - lam W)^-1 M."""
+        lu: Sparse = scipy.sparse.linalg.splu(self.units.filter(lam).tocsc())
+        return self._by_units(lu.solve, M)
 
     def log_det(self, lam: float) -> LogDeterminant:
         """(K / U) log|I - lam W| per row, and its slope."""
@@ -87,3 +97,21 @@ class RowWeights:
     def curvature(self, lam: float) -> float:
         """Of minus that."""
         return self.K / self.units.K * self.units.curvature(lam)
+
+
+def spread(maps: Sequence[Callable[[Array], Array]], V: Array) -> Array:
+    """Variances of linear combinations of independent rows: squares of L times V (N, K).
+
+    ``maps`` are applied to rows one after the other and make up L (N, N), which is made some
+    columns at a time: N solves.
+    """
+    N = len(V)
+    out = np.zeros(V.shape)
+    for start in range(0, N, 64):
+        at = np.arange(start, min(start + 64, N))
+        M = np.zeros((N, len(at)))
+        M[at, np.arange(len(at))] = 1.0
+        for one in maps:
+            M = one(M)
+        out += np.square(M) @ V[at]
+    return out

@@ -16,6 +16,7 @@ repeated until neither moves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ import scipy.linalg
 
 from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.normal_prior import NormalPrior
 from sm_alsgls.core.laws.point import Point, point_from, point_of
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.maximise.found import Search
@@ -74,8 +76,12 @@ def shrunken(estimates: Array, V: Array) -> Shrunken:
     array([-0.6,  0. ,  0.9])
     """
     size, U = np.linalg.eigh(V)
-    size = np.maximum(size, 0.0)
-    y, one = U.T @ estimates, U.sum(axis=0)
+    return _shrunken(U.T @ estimates, np.maximum(size, 0.0), U)
+
+
+def _shrunken(y: Array, size: Array, U: Array) -> Shrunken:
+    """Of estimates U y of covariance U diag(size) U'."""
+    one = U.sum(axis=0)
     # A row for each t2.
     w = 1.0 / np.maximum(size + GRID[:, None], 1e-300)
     mu = (w * one * y).sum(axis=1) / (w * one**2).sum(axis=1)
@@ -171,6 +177,49 @@ def shrunken_from(
     return rounds.fit(Search(best, ()), prior, best.nuisance.cov)
 
 
+@on_one_thread
+def moved_as_common(
+    fit: ShrunkenFit, ml: LawFit, reml: LawFit, rank: int, at: slice | None = None
+) -> ShrunkenFit:
+    """A fit whose values are moved by what the restricted likelihood moves a common one.
+
+    What coefficients take out of the residuals pulls all values the same way, of which drawing them
+    to their mean knows nothing.
+
+    Parameters
+    ----------
+    fit : ShrunkenFit
+    ml, reml : LawFit
+        Of the same system with its filter ``tied``, by either likelihood.
+    rank : int
+    at : slice, optional
+        As of `shrunken_ar`.
+    """
+    at = at or slice(0, len(fit.system.filter.values))
+    best, one, other = fit.found.best, ml.found.best.nuisance, reml.found.best.nuisance
+    m, K = len(best.nuisance.values), len(best.nuisance.values[at])
+    # Which of the tied values each value is.
+    which = np.arange(m)
+    which[at] = at.start
+    which[at.start + K :] -= K - 1
+    values = best.nuisance.values + (other.values - one.values)[which]
+    values[at] = np.clip(values[at], -_MOST, _MOST)
+    cov, more = best.nuisance.cov, other.cov - one.cov
+    if fit.prior.variance == 0.0:
+        cov = other.cov[np.ix_(which, which)]
+    elif np.linalg.eigvalsh(more)[0] >= 0.0:
+        cov = cov + more[np.ix_(which, which)]
+    point = point_from(fit.problem, best, fit.system.at(values), rank, fit.problem.floor)
+    rho = values[at]
+    prior = fit.prior._replace(values=rho, mean=float(rho.mean()), cov=cov[at, at])
+    made = _Rounds(point, rank, at).fit(fit.found, prior, cov)
+    if best.converged and reml.found.best.converged:
+        return made
+    status = reml.found.best.status if best.converged else best.status
+    ended = replace(made.found.best, converged=False, status=status)
+    return replace(made, found=replace(made.found, best=ended))
+
+
 class _Rounds:
     """The loop of the module; ``point`` is its last point."""
 
@@ -196,9 +245,7 @@ class _Rounds:
         at, tried = self._at, list[float]()
         for _ in range(_ROUNDS):
             H = self._information()
-            V = np.linalg.inv(H)
-            highest = self.point.values - self._n * (V @ self.point.gradient)
-            prior = shrunken(highest[at], V[at, at])
+            prior = self._shrunken(H)
             if prior.variance in tried[-1:]:
                 break
             self.settle(prior.variance)
@@ -207,9 +254,20 @@ class _Rounds:
             tried.append(prior.variance)
         else:
             self._status = "the prior of the law's values still moves; give one rho for all"
-        cov = V.copy()
+        cov = np.linalg.inv(H) if len(H) > len(prior.values) else np.empty_like(H)
         cov[at, at] = prior.cov
         return prior, cov
+
+    def _shrunken(self, H: Array) -> Shrunken:
+        """The prior and the posterior at this point, of one factorisation of H.
+
+        Other values are orthogonal to these in the information (`sm_alsgls.core.laws.chain`).
+        """
+        point, at = self.point, self._at
+        size, U = np.linalg.eigh(H[at, at])
+        size = 1.0 / np.maximum(size, 1e-300)
+        step = size * (U.T @ (self._n * point.gradient[at]))
+        return _shrunken(U.T @ point.values[at] - step, size, U)
 
     def _information(self) -> Array:
         point = self.point
@@ -222,54 +280,59 @@ class _Rounds:
         At its minimum rho = mu + t2 W (rho_ML - mu), rho_ML a Newton step of psi away. t2 = 0
         leaves one value for all.
         """
-        m, at = len(self.point.values), self._at
-        K = len(self.point.values[at])
-        # Values are B x; the prior's precision, its mean integrated out, is A.
-        B, A = np.eye(m), np.zeros((m, m))
-        if t2 > 0.0:
-            A[at, at] = (np.eye(K) - 1.0 / K) / t2
-        else:
-            keep = np.ones(m, dtype=bool)
-            keep[at] = False
-            B = np.column_stack([B[:, at].sum(axis=1), B[:, keep]])
-            self.point = self._moved(B @ np.linalg.lstsq(B, self.point.values, rcond=None)[0])
-        metric = scipy.linalg.cho_factor(B.T @ (self._information() + A) @ B)
+        prior = NormalPrior(self._at, len(self.point.values), t2)
+        if t2 == 0.0:
+            self.point = self._moved(prior.nearest(self.point.values))
         limits = np.array(self.point.system.filter.bounds)
-        limits[at] = [-_MOST, _MOST]
+        limits[self._at] = [-_MOST, _MOST]
+        limits = limits[prior.pick]
         memory = SecantMemory(20)
         for _ in range(_STEPS):
             point = self.point
-            total = self._n * point.gradient + A @ point.values
-            out = np.where(total > 0.0, point.values <= limits[:, 0], point.values >= limits[:, 1])
-            g = B.T @ np.where(out, 0.0, total)
-
-            def inverse(v: Array) -> Array:
-                return np.asarray(scipy.linalg.cho_solve(metric, v))
-
-            if g @ inverse(g) <= _TOL**2 * len(g):
+            x = point.values[prior.pick]
+            g = prior.down(self._n * point.gradient + prior.gradient(point.values))
+            # What is on a bound stays there, be it the gradient or the step that leads outwards.
+            low, high = x <= limits[:, 0], x >= limits[:, 1]
+            free = ~((low & (g > 0.0)) | (high & (g < 0.0)))
+            # That of the first point would be too small in units that are far from the others:
+            # every second step was too long, 42 evaluations of psi for 14 at 1,000 units.
+            metric = prior.curved(self._information())
+            inverse = _inverse(metric, free)
+            decrement = float((g * free) @ inverse(g * free))
+            if decrement <= _TOL**2 * len(g):
                 return
-            direction = memory.direction(g, inverse)
-            if not self._line(B, A, direction, g, memory, limits):
-                break
+            while True:
+                direction = np.where(free, memory.direction(g * free, inverse, free), 0.0)
+                outwards = free & ((low & (direction < 0.0)) | (high & (direction > 0.0)))
+                if not outwards.any():
+                    break
+                free &= ~outwards
+                inverse = _inverse(metric, free)
+            if not self._line(prior, direction, g * free, memory, limits):
+                if not len(memory):
+                    break
+                memory.clear()
             self._steps += 1
-        if g @ inverse(g) > _AT_REST**2 * len(g):
+        if decrement > _AT_REST**2 * len(g):
             self._status = "no descent in the law's values; lower gtol"
 
     def _line(
-        self, B: Array, A: Array, direction: Array, g: Array, memory: SecantMemory, limits: Array
+        self, prior: NormalPrior, direction: Array, g: Array, memory: SecantMemory, limits: Array
     ) -> bool:
         point, t, n = self.point, 1.0, self._n
+        x = point.values[prior.pick]
 
         def objective(at: Point) -> float:
-            return n * at.nll + 0.5 * float(at.values @ A @ at.values)
+            return n * at.nll + 0.5 * float(at.values @ prior.gradient(at.values))
 
         before = objective(point)
         for _ in range(_SHORTER):
-            values = np.clip(point.values + t * (B @ direction), limits[:, 0], limits[:, 1])
-            trial = self._moved(values)
+            there = np.clip(x + t * direction, limits[:, 0], limits[:, 1])
+            step, trial = there - x, self._moved(prior.up(there))
             if objective(trial) <= before + _ROUNDING * max(1.0, abs(before)):
-                change = B.T @ (n * (trial.gradient - point.gradient) + A @ (values - point.values))
-                memory.push(t * direction, change, float(t * direction @ g))
+                change = n * (trial.gradient - point.gradient)
+                change = prior.down(change + prior.gradient(trial.values - point.values))
+                memory.push(step, change, float(step @ g))
                 self.point = trial
                 return True
             t *= 0.25
@@ -279,3 +342,17 @@ class _Rounds:
         point = self.point
         system = point.system.at(values)
         return point_from(point.problem, point.solution, system, self._rank, self._floor)
+
+
+def _inverse(metric: Array, free: Array) -> Callable[[Array], Array]:
+    """The inverse of the metric of coordinates that are free."""
+    at = np.flatnonzero(free)
+    factor = scipy.linalg.cho_factor(metric[np.ix_(at, at)]) if len(at) else None
+
+    def apply(v: Array) -> Array:
+        out = np.zeros(len(v))
+        if factor is not None:
+            out[at] = scipy.linalg.cho_solve(factor, v[at])
+        return out
+
+    return apply

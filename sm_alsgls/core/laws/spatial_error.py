@@ -17,7 +17,7 @@ be each equation's own or common. Every row needs all of its equations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, cast
 
@@ -28,8 +28,8 @@ from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Errors, Step
 from sm_alsgls.core.errors.cells import WholeRows
 from sm_alsgls.core.errors.nuisance import Nuisance
+from sm_alsgls.core.errors.tied import NoCurvature
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights, inside
-from sm_alsgls.core.second_order.curvature import Curvature
 from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance
@@ -39,7 +39,7 @@ from sm_alsgls.exceptions import OptionError, ShapeError
 Array = np.ndarray
 
 
-class SpatialError:
+class SpatialError(NoCurvature, WholeRows):
     """The law of e with (I - lam W) e of another law; see `Errors` and `Profiled`.
 
     Parameters
@@ -85,11 +85,11 @@ class SpatialError:
     """
 
     name = "spatial_error"
-    whole = True
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
 
     def __init__(self, left: Errors, weights: SpatialWeights, lam: float) -> None:
+        super().__init__(left.K, left.n_obs)
         if not left.whole:
             raise OptionError("a spatial filter of the errors needs whole rows")
         if weights.K != left.K:
@@ -97,8 +97,6 @@ class SpatialError:
                 f"spatial weights are of {weights.K} units, and there are {left.K} equations"
             )
         self.left, self.weights, self.lam = left, weights, float(lam)
-        self.K, self.n_obs = left.K, left.n_obs
-        self._rows = WholeRows(self.K, self.n_obs)
         self._log_det = weights.log_det(self.lam)
         self.constant = left.constant - self._log_det.value
         self.nuisance = Nuisance(
@@ -134,6 +132,10 @@ class SpatialError:
     def filtered(self, E: Array) -> Array:
         """Rows E (n, K) without what neighbours sent."""
         return np.asfortranarray(self.weights.filtered(E, self.lam))
+
+    def unfiltered(self, E: Array) -> Array:
+        """The inverse of ``filtered``."""
+        return self._filter.unfiltered(E)
 
     def _whole(self, left: Covariance) -> Filtered:
         return self._filter.over(left)
@@ -222,35 +224,6 @@ class SpatialError:
         """As of what is left."""
         return self.left.elsewhere(block)
 
-    # -- whole rows ------------------------------------------------------------------------------
-
-    @property
-    def counts(self) -> Array:
-        """N for each equation, (K,)."""
-        return self.left.counts
-
-    def masked(self, M: Array) -> Array:
-        """All of it."""
-        return M
-
-    def seen(self, cov: Covariance) -> Covariance:
-        """``cov`` itself."""
-        return cov
-
-    def nll(self, E: Array, cov: Covariance) -> float:
-        """By the covariance's ``nll``."""
-        return cov.nll(E, self.n_obs)
-
-    def moments(self, E: Array, equations: Array) -> Array:
-        """E'E / N, some columns of it."""
-        return self._rows.moments(E, equations)
-
-    def information(
-        self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
-    ) -> Bread:
-        """H of one Sigma for all rows."""
-        return self._rows.information(design, cov, ridge)
-
     # -- what this law has not -------------------------------------------------------------------
 
     def stretch(self, design: PerEquation, cov: Covariance) -> None:
@@ -266,27 +239,3 @@ class SpatialError:
         OptionError
         """
         raise OptionError("Kackar and Harville's correction is not that of filtered errors")
-
-    def hessian(
-        self,
-        design: Linear,
-        gamma: Array,
-        E: Array,
-        cov: Covariance,
-        floor: Array,
-        ridge: Ridge | None = None,
-        lam_F: float = 0.0,
-    ) -> None:
-        """None: no second-order check."""
-
-    def newton(self, *point: object) -> None:
-        """None: secant pairs alone."""
-
-    def union(
-        self, blocks: Sequence[Array], design: Linear, Y: Array, s_ols: Array, rank: int
-    ) -> None:
-        """None: residuals on all regressors at lam would need a pass of their own."""
-
-    def along(self, cov: Covariance, curvature: Curvature, sign: float, floor: Array) -> Covariance:
-        """``cov``: there is no curvature to go along."""
-        return cov

@@ -39,6 +39,10 @@ class Neighbours(Protocol):
         """Neighbours' values, weighted, of rows M (n, K)."""
         ...
 
+    def inverse(self, M: Array, lam: float) -> Array:
+        """What M are the filtered rows of, (n, K)."""
+        ...
+
     def log_det(self, lam: float) -> LogDeterminant:
         """log|det| of the filter per row, and its slope."""
         ...
@@ -72,6 +76,10 @@ class SpatialLag:
     def responses(self, Y: Array) -> Array:
         """Y less rho times its neighbours', (n, K)."""
         return np.asfortranarray(Y - self.rho * self.weights.lagged(Y))
+
+    def inverse(self, M: Array) -> Array:
+        """(I - rho W)^-1 of rows M (n, K): the reduced form of what ``responses`` leaves."""
+        return self.weights.inverse(M, self.rho)
 
     @property
     def log_jacobian(self) -> float:

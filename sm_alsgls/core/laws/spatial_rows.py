@@ -7,11 +7,11 @@ Sigma across periods that of several.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sm_alsgls.core.laws.row_weights import RowWeights
+from sm_alsgls.core.laws.row_weights import RowWeights, spread
 from sm_alsgls.core.laws.spatial_weights import inside
 from sm_alsgls.covariance.base import RowCovariance
 
@@ -61,9 +61,20 @@ class SpatialRows:
         """Per row."""
         return self._log_det.value
 
+    #: Every cell is of its own row.
+    spread = None
+
+    def through_spread(self, slope: Array) -> Array:
+        """Zero."""
+        return np.zeros(len(self.values))
+
     def at(self, values: Array) -> SpatialRows:
         """At another lam."""
         return SpatialRows(self._weights, float(values[0]))
+
+    def tied(self) -> SpatialRows:
+        """Itself."""
+        return self
 
     def guess(self, E: Array) -> SpatialRows:
         """The regression of residuals on their neighbours', kept well inside."""
@@ -76,6 +87,18 @@ class SpatialRows:
     def rows(self, M: Array) -> Array:
         """M - lam W M."""
         return M - self._lam * self._weights.lagged(M)
+
+    def inverse(self, M: Array) -> Array:
+        """(I - lam W)^-1 M."""
+        return self._weights.inverse(M, self._lam)
+
+    def variances(self, V: Array, then: Callable[[Array], Array] | None = None) -> Array:
+        """Squares of (I - lam W)^-1 times V."""
+        return spread([self.inverse] if then is None else [self.inverse, then], V)
+
+    def covariances(self, C: Array) -> Array:
+        """The same of pairs of equations, which it does not tell apart."""
+        return spread([self.inverse], C.reshape(len(C), -1)).reshape(C.shape)
 
     def back(self, M: Array) -> Array:
         """M - lam W' M."""

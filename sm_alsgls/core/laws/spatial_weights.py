@@ -155,6 +155,11 @@ class SpatialWeights:
         """M (I - lam W)' for rows M (n, K)."""
         return M - lam * self.lagged(M)
 
+    def inverse(self, M: Array, lam: float) -> Array:
+        """M (I - lam W')^-1: what rows M (n, K) are the filtered ones of; one sparse LU."""
+        lu: Sparse = scipy.sparse.linalg.splu(self.filter(lam).tocsc())
+        return np.asarray(lu.solve(np.ascontiguousarray(M.T))).T
+
     def rescaled(self, c: Array) -> Self:
         """Of units e_j / c_j: w_ij c_j / c_i, which has the same eigenvalues."""
         again = object.__new__(type(self))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -85,6 +85,8 @@ class Replicate:
     nll : float
         Per row.
     converged : bool
+    laws : ndarray, shape (m,), or None
+        Values of parameters of laws that errors follow beside Sigma.
     """
 
     params: Array
@@ -92,9 +94,23 @@ class Replicate:
     sigma: Covariance
     nll: float
     converged: bool
+    laws: Array | None = None
 
 
-def errors(parent: Parent, rng: np.random.Generator) -> Array:
+class Drawn(Protocol):
+    """What new errors are made of; see `Parent`."""
+
+    @property
+    def E(self) -> Array: ...  # noqa: D102
+    @property
+    def errors(self) -> Covariance: ...  # noqa: D102
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def block_length(self) -> int: ...  # noqa: D102
+
+
+def errors(parent: Drawn, rng: np.random.Generator) -> Array:
     """New errors (N, K) of one replicate."""
     N = len(parent.E)
     if parent.method == "parametric":

@@ -11,13 +11,15 @@ error, (F) d_j^1/2, (x) 2^1/2, the last two by the share observed besides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.sigma.observed_likelihood import ObservedObjective
 from sm_alsgls.covariance import LowRankDiag
-from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.covariance.base import Covariance, LowRank, RowCovariance
 from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
@@ -41,6 +43,9 @@ class ObservedHessian:
         False where d_j sits on its bound and does not move; its loadings do.
     ridge, lam_F : Ridge, float, optional
         Penalties of the objective.
+    objective, seen : callable, optional
+        The likelihood of residuals in (F, log d), and Sigma as the cells see it; default those of
+        independent rows.
 
     Notes
     -----
@@ -57,14 +62,18 @@ class ObservedHessian:
         free: Array | None = None,
         ridge: Ridge | None = None,
         lam_F: float = 0.0,
+        objective: Callable[[Array, float], ObservedObjective] | None = None,
+        seen: Callable[[Covariance], RowCovariance] | None = None,
     ) -> None:
+        self._objective = objective or (lambda E, lam_F: ObservedObjective(E, patterns, lam_F))
+        self._seen = seen or (lambda cov: cov.seen(patterns))
         self._design, self._patterns, self._gamma, self._cov = design, patterns, gamma, cov
         self._ridge, self._lam_F = ridge, lam_F
         self._E, self._x = E, np.log(cov.uniquenesses)
         self._K, self._r = cov.loadings.shape
         weight = np.sqrt(patterns.N / patterns.rows)
         moves = np.ones(self._K) if free is None else free
-        normal = design.normal(cov.seen(patterns), patterns.N, ridge)
+        normal = design.normal(self._seen(cov), patterns.N, ridge)
         self._scale = np.concatenate(
             [
                 np.sqrt(patterns.N / normal.diagonal),
@@ -93,8 +102,8 @@ class ObservedHessian:
         patterns = self._patterns
         E = self._E - t * moved
         F, x = self._cov.loadings + t * dF, self._x + t * dx
-        point = ObservedObjective(E, patterns, self._lam_F)(F, x)
+        point = self._objective(E, self._lam_F)(F, x)
         cov = LowRankDiag.from_factors(F, np.exp(x))
-        normal = self._design.normal(cov.seen(patterns), patterns.N, self._ridge)
+        normal = self._design.normal(self._seen(cov), patterns.N, self._ridge)
         score = normal.score(E, self._gamma + t * gamma)
         return np.concatenate([-score / patterns.N, point.gradient])

@@ -72,6 +72,7 @@ def fit_observed(
     gtol: float = 1e-8,
     max_iter: int = 500,
     memory: SecantMemory | None = None,
+    objective: ObservedObjective | None = None,
 ) -> ObservedFactor:
     """Maximum-likelihood Sigma = F F' + D of residuals observed in part.
 
@@ -92,6 +93,8 @@ def fit_observed(
         Evaluations of f.
     memory : SecantMemory, optional
         Of an earlier Sigma-step at nearby residuals.
+    objective : ObservedObjective, optional
+        Of these residuals, patterns and ridge; default that of independent rows.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def fit_observed(
     >>> fit.converged, fit.gradient < 1e-8, fit.evaluations < 30
     (True, True, True)
     """
-    evaluate = ObservedObjective(E, patterns, lam_F)
+    evaluate = ObservedObjective(E, patterns, lam_F) if objective is None else objective
     K, r = start.loadings.shape
     memory = SecantMemory(_PAIRS) if memory is None else memory
     if r == 0:

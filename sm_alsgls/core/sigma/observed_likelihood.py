@@ -133,12 +133,18 @@ class ObservedObjective:
         nll = 0.5 * (logdet + float(U2.sum()) + float(np.einsum("rn,rn->", Z, own.prior @ Z))) / N
         rounding = 1e-15 * (patterns.n_cells + N * abs(nll) + float(ratio.sum())) / N
         phi = (spread - UZ) @ own.T.T / N
-        if self._lam_F > 0.0:
-            share = F / root[:, None]
-            nll += 0.5 * self._lam_F * float(np.square(share).sum())
-            phi += self._lam_F * share
-            delta -= 0.5 * self._lam_F * np.square(share).sum(axis=1)
+        nll, phi, delta = self.with_ridge(F / root[:, None], nll, phi, delta)
         return ObservedPoint(F, x, nll, phi, delta, rounding)
+
+    def with_ridge(
+        self, A: Array, nll: float, phi: Array, delta: Array
+    ) -> tuple[float, Array, Array]:
+        """f and its gradients with the ridge on A = D^-1/2 F."""
+        if self._lam_F == 0.0:
+            return nll, phi, delta
+        squares = np.square(A).sum(axis=1)
+        nll = nll + 0.5 * self._lam_F * float(squares.sum())
+        return nll, phi + self._lam_F * A, delta - 0.5 * self._lam_F * squares
 
     def inverse_information(self, point: ObservedPoint, free: Array) -> Callable[[Array], Array]:
         """The preconditioner of the module's docstring on flat gradients in (F, x).

@@ -185,7 +185,8 @@ def left_over(estimate: Estimate, alpha: float) -> tuple[list[Check], pd.DataFra
     if K < 2:
         check = Check("residual correlation", np.nan, np.nan, "-", "one equation", "")
         return [check], pd.DataFrame(columns=PAIR)
-    E, F = estimate.sample.E, factors(estimate).loadings
+    sample, F = estimate.sample, factors(estimate).loadings
+    E = sample.without_neighbours(sample.E)
     rms, at, values = residual_correlations(E, F, sigma.diag(), N, _PAIRS)
     pairs = pd.DataFrame(
         [(names[j], names[m], v) for (j, m), v in zip(at, values, strict=True)], columns=PAIR
@@ -193,7 +194,7 @@ def left_over(estimate: Estimate, alpha: float) -> tuple[list[Check], pd.DataFra
     # Pesaran's CD of what the factors leave.
     U = E - (sigma.solve(E) @ F) @ F.T
     scale = np.sqrt(2.0 * N / (K * (K - 1)))
-    before = scale * sum_of_correlations(unit_columns(problem.E_ols))
+    before = scale * sum_of_correlations(unit_columns(sample.without_neighbours(problem.E_ols)))
     after = scale * sum_of_correlations(unit_columns(U))
     first = pairs.iloc[0]
     called = "OLS" if estimate.moments is None else "2SLS"
@@ -224,7 +225,7 @@ def _uncorrelated(estimate: Estimate) -> float:
     """P-value of uncorrelated errors."""
     sample = estimate.sample
     try:
-        Y = sample.cells.used(estimate.model.endog)
+        Y = sample.responses
     except DataRemovedError:
         return np.nan
     design = sample.whole_design

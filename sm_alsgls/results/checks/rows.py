@@ -19,7 +19,7 @@ from sm_alsgls.results.checks.check import Check, family, skipped, verdict
 from sm_alsgls.results.checks.report import listed
 from sm_alsgls.results.checks.tails import tail
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.in_sample import fitted, residuals
+from sm_alsgls.results.in_sample import residuals, used_fitted
 from sm_alsgls.results.instrumented_covariance import first_stages
 
 # Times the mean leverage of a row that is called high (Hoaglin and Welsch 1978 take two).
@@ -49,7 +49,7 @@ def of_normality(
     statistic, nominal = normality(E)
     equations["normality"] = corrected(nominal)
     simulated = stats.chi2.isf(corrected.pvalues, 2)
-    joint, p = joint_normality(estimate.sigma.whiten(E), simulated)
+    joint, p = joint_normality(estimate.row_sigma.whiten(E), simulated)
     return [
         Check(
             NORMALITY[0],
@@ -79,7 +79,7 @@ def of_variance(
     if N < _FEWEST:
         equations["koenker"] = np.nan
         return [skipped(name, "too few rows") for name in VARIANCE]
-    about = estimate.sample.cells.used(fitted(estimate))
+    about = used_fitted(estimate)
     if estimate.moments is not None:
         about = first_stages(estimate)
     statistic, _, pvalues = variance_of_equations(E, blocks, about)
@@ -90,7 +90,7 @@ def of_variance(
     )
     own = family(VARIANCE[0], statistic, pvalues, equations.index, alpha, advice, "equations")
     named, Z = _row_variables(columns, blocks)
-    distance = np.einsum("nk,nk->n", estimate.sigma.solve(E), E)
+    distance = np.einsum("nk,nk->n", estimate.row_sigma.solve(E), E)
     value, df, p = variance_of_rows(distance / (1.0 - leverages(blocks)), Z)
     if not df:
         return [own, skipped(VARIANCE[1], "no regressors that vary")]
@@ -136,7 +136,7 @@ def _row_variables(
 def outlying_rows(estimate: Estimate, E: np.ndarray, alpha: float) -> tuple[Check, pd.DataFrame]:
     """Distances e_n' Sigma_n^-1 e_n of the cells that each row has."""
     index = estimate.sample.index
-    W = estimate.sample.cells.solve(E, estimate.sigma)
+    W = estimate.sample.cells.solve(E, estimate.row_sigma)
     distance = np.einsum("nk,nk->n", W, E)
     pvalues = stats.chi2.sf(distance, np.isfinite(residuals(estimate)).sum(axis=1))
     rows = pd.DataFrame({"distance": distance, "pvalue": pvalues, "leverage": np.nan}, index=index)
@@ -152,7 +152,7 @@ def influence(estimate: Estimate, E: np.ndarray, alpha: float) -> tuple[list[Che
     """Outlying rows and rows of high leverage."""
     outlying, rows = outlying_rows(estimate, E, alpha)
     index = estimate.sample.index
-    leverage = leverages(estimate.model.exog)
+    leverage = leverages(estimate.sample.system.blocks)
     rows["leverage"] = leverage
     mean = float(leverage.mean())
     high = np.flatnonzero(leverage > _LEVERAGE * mean)

@@ -35,7 +35,7 @@ def of_order(
     """Serial correlation of all equations together, of each, and of the factors; ARCH."""
     N, advice = len(E), _advice(estimate)
     corrected, few = tail("ljung_box", N, lags), min(4, max(1, N // 10))
-    together = pooled_serial(E, estimate.sigma.solve(E), estimate.sample.blocks)
+    together = pooled_serial(E, estimate.row_sigma.solve(E), estimate.sample.blocks)
     jointly = Check(
         NAMES[0],
         together.rho,

@@ -175,6 +175,17 @@ def test_equal_designs_stay_one_array_where_the_filter_is_one():
     assert len({id(B) for B in AR.of(N, RHO, K).blocks([X] * K)}) == K
 
 
+def test_information_of_each_rho_is_that_of_single_columns(case):
+    law, mask, E, cov = case
+    if "ar" not in repr(law).lower() or len(law.values) < K:
+        return
+    E = np.nan_to_num(E)
+    found = law.information(E, seen(cov, mask))
+    for j in range(len(law.values)):
+        unit = np.eye(len(law.values))[j]
+        np.testing.assert_allclose(law.solve(E, seen(cov, mask), found[:, j]), unit, atol=1e-8)
+
+
 def test_information_is_the_expected_curvature(case):
     """The mean over draws of the square of the gradient is information / N."""
     law, mask, _, cov = case

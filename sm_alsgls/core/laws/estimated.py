@@ -1,0 +1,137 @@
+"""Which estimate of the laws' parameters: the maximum, or one without its bias in small samples.
+
+The maximum of the likelihood takes what coefficients take out of residuals for less correlation and
+more spread. What is done about it depends on the laws:
+
+    one AR coefficient for each equation    drawn to their mean (`shrunken_ar`), all moved as the
+                                            restricted likelihood moves a common one
+    scales of whole rows alone              a Gamma regression with leverages (`leverage_scale`)
+    other AR coefficients and scales        the restricted likelihood (`restricted_likelihood`)
+    spatial parameters alone                the maximum
+
+Restricted likelihoods and leverages form H, O(N P^2 + P^3): up to some 1,500 coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.leverage_scale import leverage_scale
+from sm_alsgls.core.laws.maximise import DIFFERENCED, maximise
+from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.laws.restricted_likelihood import restricted_likelihood
+from sm_alsgls.core.laws.shrunken_ar import moved_as_common, shrunken_ar
+from sm_alsgls.core.maximise.solution import Start, Sweep
+
+# Coefficients, and products of rows with them, up to which H is formed.
+_P, _PRODUCTS = 1_500, 4e9
+
+
+class Kinds(NamedTuple):
+    """What decides.
+
+    Attributes
+    ----------
+    each : slice or None
+        The AR coefficients of each equation among the values.
+    rows : bool
+        Whether scales of rows are all there is.
+    corrected : bool
+        Whether some of the values are AR coefficients or scales.
+    """
+
+    each: slice | None = None
+    rows: bool = False
+    corrected: bool = True
+
+
+class Estimated(NamedTuple):
+    """The fit at the values that are reported, how they were found, and the largest likelihood.
+
+    Attributes
+    ----------
+    fit : LawFit
+    how : str
+        "maximum likelihood", "restricted likelihood", "leverages" or "empirical Bayes".
+    nll : float
+        Per row, of the maximum; of the fit itself where that was not sought.
+    """
+
+    fit: LawFit
+    how: str
+    nll: float
+
+
+ML, REML, LEVERAGES, BAYES = (
+    "maximum likelihood", "restricted likelihood", "leverages", "empirical Bayes",
+)  # fmt: skip
+
+
+def estimated(
+    system: RawSystem,
+    rank: int,
+    kinds: Kinds,
+    *,
+    reml: bool = True,
+    n_starts: int | None = None,
+    rng: np.random.Generator | None = None,
+    first: Start | None = None,
+    callback: Callable[[Sweep], object] | None = None,
+) -> Estimated:
+    """Estimate (theta, beta, Sigma), as the module says.
+
+    Parameters
+    ----------
+    system : RawSystem
+    rank : int
+    kinds : Kinds
+    reml : bool
+        False: the maximum of the likelihood, whatever the laws.
+    n_starts, rng, first, callback
+        See `maximise`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sm_alsgls.core.laws.row_scale import RowScale
+    >>> from sm_alsgls.core.options import ALSOptions
+    >>> rng = np.random.default_rng(0)
+    >>> z, X = rng.standard_normal((30, 1)), [rng.standard_normal((30, 3)) for _ in range(5)]
+    >>> Y = np.exp(0.5 * z) * rng.standard_normal((30, 5))
+    >>> raw = RawSystem(Y, X, RowScale(z, 5, np.zeros(1)), ALSOptions())
+    >>> estimated(raw, 0, Kinds(rows=True)).how, estimated(raw, 0, Kinds(), reml=False).how
+    ('leverages', 'maximum likelihood')
+    """
+    if reml and kinds.each is not None:
+        shrunk = shrunken_ar(system, rank, at=kinds.each, n_starts=n_starts, rng=rng)
+        if few(shrunk):
+            tied = replace(shrunk.system, filter=shrunk.system.filter.tied())
+            ml = maximise(tied, rank, guess=False, n_starts=1)
+            if _known(ml):
+                restricted = restricted_likelihood(ml, rank)
+                shrunk = moved_as_common(shrunk, ml, restricted, rank, kinds.each)
+        return Estimated(shrunk, BAYES, shrunk.found.best.nll)
+    ml = maximise(system, rank, n_starts=n_starts, rng=rng, first=first, callback=callback)
+    nll = ml.found.best.nll
+    if not (reml and kinds.corrected and _known(ml) and few(ml) and ml.found.best.converged):
+        return Estimated(ml, ML, nll)
+    if kinds.rows and (system.mask is None or system.mask.all()):
+        return Estimated(leverage_scale(ml, rank), LEVERAGES, nll)
+    return Estimated(restricted_likelihood(ml, rank), REML, nll)
+
+
+def _known(fit: LawFit) -> bool:
+    """Whether all values have a covariance, so that none is on a bound, and they are few."""
+    nuisance = fit.found.best.nuisance
+    return len(nuisance.values) <= DIFFERENCED and bool(np.isfinite(nuisance.cov).all())
+
+
+def few(fit: LawFit) -> bool:
+    """Whether H is small, and its coordinates are products of rows with equations of their own."""
+    P, N = fit.problem.design.P, fit.problem.n_obs
+    return P <= _P and N * P**2 <= _PRODUCTS and fit.problem.errors.whole
