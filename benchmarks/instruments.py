@@ -325,10 +325,12 @@ def speed(kept: dict, jobs: Sequence[str] = tuple(SPEED), rounds: int = 9) -> Ve
                 f"{ratio:.1f} times as fast as {SPEED[job]} ({both:.1f} with all standard errors)"
             )
             verdicts.append((ratio >= 25, said))
-    for job, seconds, most in (("ours 1000 1000 5", 4, 1000), ("ours 1000 10000 5", 30, None)):
+    # With all standard errors; of 10,000 equations the fit.
+    wanted = (("ours 1000 1000 5", "all", 4, 1000), ("ours 1000 10000 5", "fit", 30, None))
+    for job, what, seconds, most in wanted:
         if job in best:
             row = best[job]
-            verdicts.append((row["all"] <= seconds, f"{job}: {row['all']:.1f} s of {seconds}"))
+            verdicts.append((row[what] <= seconds, f"{job}: {row[what]:.1f} s of {seconds}"))
             if most:
                 verdicts.append((row["memory"] <= most, f"{job}: {row['memory']:.0f} MB of {most}"))
     return verdicts
