@@ -85,6 +85,13 @@ def transformed_gls(Y, x, rho, precision, own_constant):
     return b[-1], V[-1, -1] ** 0.5, fy - np.tensordot(b, D, axes=1)
 
 
+def pooled_residuals(Y, x):
+    """Of least squares with one constant, (T, K)."""
+    X = np.column_stack([np.ones(x.size), x.ravel()])
+    b = np.linalg.lstsq(X, Y.ravel(), rcond=None)[0]
+    return Y - (X @ b).reshape(Y.shape)
+
+
 def parks(Y, x, E, own_constant):
     """Two-step FGLS with rho_j of OLS residuals E and a full Sigma."""
     rho = np.clip((E[1:] * E[:-1]).sum(0) / (E[:-1] ** 2).sum(0), -0.97, 0.97)
