@@ -28,6 +28,8 @@ from spatial import panel as regions
 
 from sm_alsgls import LowRankPanel
 
+Size = tuple[int, int]  # periods, units
+
 
 def seconds(run: Callable[[], object], runs: int = 3) -> float:
     """Processor time of the best run."""
@@ -44,31 +46,30 @@ def all_of(model: LowRankPanel, **how: object) -> Callable[[], object]:
     return lambda: model.fit(**how).bse
 
 
-def autoregressive() -> dict[str, float]:
-    """AR errors, with and without fewer units than periods."""
+def autoregressive(few: Size = (40, 30), many: Size = (100, 1_000)) -> dict[str, float]:
+    """AR errors, with fewer units than periods and with more."""
     rng, found = np.random.default_rng(0), {}
-    Y, x, _, _ = ar_draw(rng, 40, 30)
+    Y, x, _, _ = ar_draw(rng, *few)
     frame, E = long_frame(Y, x=x), pooled_residuals(Y, x)
     for ar in ("common", "entity"):
-        name = f"30 units x 40 periods, LowRankPanel, rank 1, ar={ar!r}"
+        name = f"{few[1]} units x {few[0]} periods, LowRankPanel, rank 1, ar={ar!r}"
         found[name] = seconds(all_of(panel(frame, 1, ar=ar)))
     found["the same, Parks' dense FGLS (a rho each)"] = seconds(lambda: parks(Y, x, E, False))
-    Y, x, _, _ = ar_draw(rng, 100, 1000)
+    Y, x, _, _ = ar_draw(rng, *many)
     frame = long_frame(Y, x=x)
     for name, how in (("common", {}), ("common", {"reml": False}), ("entity", {})):
-        said = f"1,000 units x 100 periods, rank 3, ar={name!r}" + (
-            "" if not how else ", reml=False"
-        )
+        said = f"{many[1]:,} units x {many[0]} periods, rank 3, ar={name!r}"
+        said += ", reml=False" if how else ""
         found[said] = seconds(all_of(panel(frame, 3, ar=name), **how), 2)
     return found
 
 
-def spatial() -> dict[str, float]:
-    """400 regions, 40 periods, three factors."""
-    weights = lattice(20)
-    X, Y = draw(np.random.default_rng(16), weights, 40, 3, LAM, 0.0)
+def spatial(side: int = 20, periods: int = 40) -> dict[str, float]:
+    """Regions on a square, three factors."""
+    weights = lattice(side)
+    X, Y = draw(np.random.default_rng(16), weights, periods, 3, LAM, 0.0)
     found = {
-        f"400 regions x 40 periods, LowRankPanel, rank 3, {name}": seconds(
+        f"{side**2} regions x {periods} periods, LowRankPanel, rank 3, {name}": seconds(
             all_of(regions(X, Y, 3, **{name: weights.W} if name != "no law" else {}))
         )
         for name in ("spatial_error", "spatial_lag", "no law")
@@ -79,7 +80,8 @@ def spatial() -> dict[str, float]:
 
         w = libpysal.weights.WSP(scipy.sparse.csr_matrix(weights.W)).to_W(silence_warnings=True)
         y, x = Y.reshape(-1, 1), X[:, :, 1:].reshape(-1, 2)
-        bigy, bigX = {t: Y[t][:, None] for t in range(40)}, {t: X[t] for t in range(40)}
+        bigy = {t: Y[t][:, None] for t in range(periods)}
+        bigX = {t: X[t] for t in range(periods)}
         found["the same, spreg Panel_FE_Error, one variance"] = seconds(
             lambda: spreg.Panel_FE_Error(y, x, w)
         )
@@ -89,17 +91,19 @@ def spatial() -> dict[str, float]:
     return found
 
 
-def random_effects() -> dict[str, float]:
-    """1,000 units, 8 periods."""
+def random_effects(periods: int = 8, units: int = 1_000) -> dict[str, float]:
+    """Equal loadings and variances."""
     rng = np.random.default_rng(1)
-    x = rng.standard_normal((8, 1000))
-    Y = 1.0 + x + rng.standard_normal((8, 1000)) + rng.standard_normal(1000)
+    x = rng.standard_normal((periods, units))
+    Y = 1.0 + x + rng.standard_normal((periods, units)) + rng.standard_normal(units)
     frame = long_frame(Y, x=x)
     model = LowRankPanel.from_formula(
         "y ~ x", frame, "exchangeable", entity="i", time="t", independent="entity"
     )
     found = {
-        "1,000 units x 8 periods, LowRankPanel, rank='exchangeable'": seconds(all_of(model)),
+        f"{units:,} units x {periods} periods, LowRankPanel, rank='exchangeable'": seconds(
+            all_of(model)
+        ),
         "the same, method='swamy-arora'": seconds(all_of(model, method="swamy-arora")),
     }
     if importlib.util.find_spec("linearmodels"):

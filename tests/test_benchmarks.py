@@ -502,3 +502,12 @@ class TestPanelLaws:
         assert row["coverage se"] == pytest.approx(0.5 / np.sqrt(2.0))
         assert row["rmse"] == pytest.approx(np.sqrt(5.0 / 4.0))
         assert row["bias"] == 0.75
+
+
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
+def test_a_small_slice_of_the_speed_of_panels(load):
+    script = load("panel_speed")
+    found = script.autoregressive((40, 5), (40, 12)) | script.spatial(4, 30)
+    found |= script.random_effects(4, 30)
+    assert len(found) >= 11
+    assert all(value >= 0.0 for value in found.values())
