@@ -111,7 +111,10 @@ def estimated(
         shrunk = shrunken_ar(system, rank, at=kinds.each, n_starts=n_starts, rng=rng)
         if few(shrunk):
             tied = replace(shrunk.system, filter=shrunk.system.filter.tied())
-            ml = maximise(tied, rank, guess=False, n_starts=1)
+            best, design = shrunk.found.best, tied.problem().design
+            gamma = design.from_beta(shrunk.problem.design.to_beta(best.gamma))
+            start = Start("shrunken", gamma=gamma, near=best.cov)
+            ml = maximise(tied, rank, guess=False, n_starts=1, first=start)
             if _known(ml):
                 restricted = restricted_likelihood(ml, rank)
                 shrunk = moved_as_common(shrunk, ml, restricted, rank, kinds.each)
