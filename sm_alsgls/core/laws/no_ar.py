@@ -25,7 +25,7 @@ from scipy import stats
 
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import RawSystem
-from sm_alsgls.core.laws.rows_of_design import coordinate_products
+from sm_alsgls.core.laws.rows_of_design import lagged_products, own_products
 
 Array = np.ndarray
 
@@ -58,7 +58,7 @@ def no_ar(system: RawSystem, fit: LawFit) -> NoAR:
     W = problem.observed(best.cov).solve(E)
     G = float(np.vdot(E[:-1], W[1:]))
     h = float(np.vdot(E[:-1], W[:-1]))
-    same, lagged = coordinate_products(problem, best.cov)
+    same, lagged = own_products(problem, best.cov), lagged_products(problem, best.cov)
     mean = -float(np.trace(np.linalg.pinv(same, hermitian=True) @ lagged))
     n = len(E)
     statistic = (G - mean) ** 2 * (n + 2.0) / (n * h)

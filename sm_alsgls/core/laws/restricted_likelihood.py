@@ -23,7 +23,7 @@ from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.point import Point, point_from, point_of
 from sm_alsgls.core.laws.raw_system import own_parameters
-from sm_alsgls.core.laws.rows_of_design import coordinate_products
+from sm_alsgls.core.laws.rows_of_design import own_products
 from sm_alsgls.core.threads import on_one_thread
 
 Array = np.ndarray
@@ -159,7 +159,7 @@ class _Restricted:
     def _log_det(self, point: Point) -> float:
         """log|H| of the parameters; of those that restrictions leave, up to what never moves."""
         design = point.problem.design
-        H = coordinate_products(point.problem, point.solution.cov)[0]
+        H = own_products(point.problem, point.solution.cov)
         back = np.column_stack([design.to_params(g) for g in np.eye(design.P)])
         back -= design.to_params(np.zeros(design.P))[:, None]
         if not design.restricted:

@@ -18,14 +18,19 @@ from sm_alsgls.covariance.base import Covariance
 Array = np.ndarray
 
 
-def coordinate_products(problem: Problem, cov: Covariance) -> tuple[Array, Array]:
-    """sum_n X_n' P X_n and sum_n X_{n-1}' P X_n in the design's coordinates, (P, P) each."""
-    design = problem.design
-    stacked, P = design.free.stacked, _precision(cov)
-    L = _lift(design)
+def own_products(problem: Problem, cov: Covariance) -> Array:
+    """sum_n X_n' P X_n in the design's coordinates, (P, P)."""
+    stacked, L = problem.design.free.stacked, _lift(problem.design)
+    spread = _precision(cov)[np.ix_(stacked.owner, stacked.owner)]
+    return np.asarray(L.T @ ((stacked.gram * spread) @ L))
+
+
+def lagged_products(problem: Problem, cov: Covariance) -> Array:
+    """sum_n X_{n-1}' P X_n likewise."""
+    stacked, L = problem.design.free.stacked, _lift(problem.design)
+    spread = _precision(cov)[np.ix_(stacked.owner, stacked.owner)]
     lagged = stacked.Qt[:, :-1] @ stacked.Qt[:, 1:].T
-    spread = P[np.ix_(stacked.owner, stacked.owner)]
-    return L.T @ (stacked.gram * spread) @ L, L.T @ (lagged * spread) @ L
+    return np.asarray(L.T @ ((lagged * spread) @ L))
 
 
 def leverages(problem: Problem, cov: Covariance) -> Array:

@@ -12,7 +12,7 @@ from sm_alsgls.core.laws.no_ar import no_ar
 from sm_alsgls.core.laws.no_scale import no_scale
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.row_scale import RowScale
-from sm_alsgls.core.laws.rows_of_design import coordinate_products, leverages
+from sm_alsgls.core.laws.rows_of_design import lagged_products, leverages, own_products
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.options import ALSOptions
@@ -47,7 +47,7 @@ def test_leverages_by_brute_force(pooled):
     found = leverages(problem, cov)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     assert found.sum() == pytest.approx(problem.design.P)
-    same, lagged = coordinate_products(problem, cov)
+    same, lagged = own_products(problem, cov), lagged_products(problem, cov)
     mean = np.trace(V @ np.einsum("njp,jk,nkq->pq", X[:-1], P, X[1:]))
     assert np.trace(np.linalg.solve(same, lagged)) == pytest.approx(mean, rel=1e-9)
 
@@ -55,7 +55,8 @@ def test_leverages_by_brute_force(pooled):
 def test_products_with_the_next_row_are_of_the_row_before():
     X = np.random.default_rng(1).standard_normal((9, 2))
     problem = RawSystem(X[:, :1], [X], Chain([]), TIGHT).problem(compress=False)
-    same, lagged = coordinate_products(problem, LowRankDiag.diagonal([2.0]))
+    one = LowRankDiag.diagonal([2.0])
+    same, lagged = own_products(problem, one), lagged_products(problem, one)
     Q = problem.design.free.basis(0)
     np.testing.assert_allclose(same, 0.5 * np.eye(2), atol=1e-12)
     np.testing.assert_allclose(lagged, 0.5 * Q[:-1].T @ Q[1:], atol=1e-12)
