@@ -20,6 +20,8 @@ have no covariance and are taken as known.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -54,15 +56,26 @@ class RowMeans:
 
     def gradient(self, t: np.ndarray, c: np.ndarray) -> np.ndarray:
         """Of the combinations c (n, K) of the means of rows t (n,), in the parameters, (n, P)."""
-        labels = self.estimate.labels
         weights = c if self.mix is None else c @ self.mix
-        out = np.empty((len(t), int(labels.p.sum())))
-        stop = np.cumsum(labels.p)
-        for j, X in enumerate(self.designs):
-            # A design that is not known may have no weight.
-            part = np.where(np.isnan(X[t]) & (weights[:, j, None] == 0.0), 0.0, X[t])
-            out[:, stop[j] - labels.p[j] : stop[j]] = weights[:, j, None] * part
-        return labels.gather(out)
+        flat, owner = self._flat
+        return self.estimate.labels.gather(weights[:, owner] * flat[t])
+
+    @cached_property
+    def _flat(self) -> tuple[np.ndarray, np.ndarray]:
+        """All designs side by side (T, sum p_j), zero where not known, and whose each column is."""
+        flat = np.concatenate([np.where(np.isnan(X), 0.0, X) for X in self.designs], axis=1)
+        return flat, np.repeat(np.arange(len(self.designs)), [X.shape[1] for X in self.designs])
+
+    @cached_property
+    def _whole(self) -> np.ndarray | None:
+        """V, (P, P); None where it is too large."""
+        if self.estimate.labels.P > DENSE:
+            return None
+        return covariance(self.estimate).dense()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is soon made again."""
+        return {k: v for k, v in vars(self).items() if k not in ("_flat", "_whole")}
 
     def _of_laws(self, t: np.ndarray, c: np.ndarray) -> np.ndarray | None:
         """d of combinations, (n, m)."""
@@ -93,8 +106,7 @@ class RowMeans:
 
         O(P^2) each with V whole; beyond P = 4,000 a linear solve each.
         """
-        operator, P = covariance(self.estimate), self.estimate.labels.P
-        V = operator.dense() if P <= DENSE else None
+        operator, P, V = covariance(self.estimate), self.estimate.labels.P, self._whole
         step = max(1, (_CHUNK if V is not None else 128 * P) // P)
         out = np.empty(len(t))
         for start in range(0, len(t), step):
@@ -103,9 +115,7 @@ class RowMeans:
             if V is not None:
                 own = np.einsum("np,np->n", g @ V, g)
             else:
-                there = np.isfinite(g).all(axis=1)
-                own = np.full(len(g), np.nan)
-                own[there] = np.diagonal(operator.combinations(g[there]))
+                own = np.diagonal(operator.combinations(g))
             out[at] = own + self._more(g, self._of_laws(t[at], c[at]))
         return out
 
