@@ -209,8 +209,6 @@ def _cell_scale(value: Any, system: System, rows: Provenance) -> tuple[np.ndarra
         value = _per_cell(value, rows)
     if isinstance(value, _Cells):
         z, names = value
-        if rows.rows is not None and rows.rows.ndim == 1 and len(z) == len(rows.given):
-            z = z[rows.rows]  # rows without a cell were left out
     else:
         value = _some(value, "cell_scale")
         if isinstance(value, pd.DataFrame):
