@@ -18,8 +18,9 @@ Where single cells are missing, an innovation over a gap is made of those of all
 before, which ``spread`` tells the law of what is left (`Gaps.spread`): with a Sigma of factors,
 exchangeable or unrestricted this is the likelihood of the observed cells. Other laws take it for an
 innovation of its last row, which is exact where Sigma is diagonal. A unit that ends early leaves no
-gap. One that starts late has its stationary variance in its first row, and there, as all have in the first row of all,
-the covariance Sigma with the others' innovations: what they had before it came is not of it.
+gap. One that starts late has its stationary variance in its first row, and there, as all have in
+the first row of all, the covariance Sigma with the others' innovations: what they had before it
+came is not of it.
 
 By fixed (beta, Sigma) the information in rho is H = P o (A'A) / N, P = Sigma^-1, A the derivative
 of T e, which is -e_before; of many equations it is solved with by conjugate gradients,

@@ -104,6 +104,22 @@ def test_the_slope_in_the_weights_is_that_of_differences(case, name):
     assert not type(law)(patterns).spread_slope(TE, cov).any()
 
 
+def test_the_gradient_in_two_variances_is_that_of_differences(case):
+    values, times, E, mask = case
+    ar = AR.of(N, values, K, times=times, mask=mask)
+    law, TE = law_over_gaps("tied", mask, ar.spread), ar.rows(E)
+
+    def f(theta):
+        a, s = np.exp(theta[0] + theta[1]), np.exp(theta[1])
+        return law.nll(TE, LowRankDiag(np.sqrt(a) * U[:, None], s * U**2))
+
+    theta = np.log([0.81 / 0.6, 0.6])
+    expected = np.abs(dense.differences(f, theta))
+    bound = np.zeros(K, dtype=bool)
+    assert law.slope(TE, EQUAL, bound) == pytest.approx(expected.max(), rel=1e-7)
+    assert law.slope(TE, EQUAL, ~bound) == pytest.approx(expected[0], rel=1e-7)
+
+
 def test_one_variance_needs_no_gaps(case):
     values, times, E, mask = case
     ar = AR.of(N, values, K, times=times, mask=mask)
