@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -99,6 +100,10 @@ class AR:
         """Of rows at ``times``, default one period apart, of cells that were observed."""
         gaps = gaps_of(np.arange(n_rows) if times is None else times, mask)
         return cls(gaps, values, K, names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Saved without its powers and weights of all cells, which are soon made again."""
+        return type(self), (self._gaps, self.values, self.K, self.names)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{v:.4g}" for v in self.values[:4])
