@@ -35,6 +35,7 @@ from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.system import System
+from sm_alsgls.formula.right_side import Variables
 
 Array = np.ndarray
 
@@ -57,6 +58,8 @@ class ErrorLaws:
     scale : ndarray, shape (N, m) or (N, K, m), or None
         What explains the variances of rows, or of cells.
     scale_names : tuple of str (m,)
+    variables : Variables, optional
+        What makes ``scale`` of new data.
     error, lag : SpatialWeights or None
         Of spatial errors, and of a spatial lag of the responses.
     over_rows : bool
@@ -70,6 +73,7 @@ class ErrorLaws:
     error: SpatialWeights | None = None
     lag: SpatialWeights | None = None
     over_rows: bool = False
+    variables: Variables | None = None
 
     def without_rows(self) -> ErrorLaws:
         """The same with names only where there are values of rows."""

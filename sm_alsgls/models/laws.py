@@ -17,7 +17,7 @@ from sm_alsgls.core.laws.gaps import gaps_of
 from sm_alsgls.data.error_laws import COMMON, EACH, ErrorLaws
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
-from sm_alsgls.formula.right_side import variables
+from sm_alsgls.formula.right_side import Variables, named, variables
 from sm_alsgls.formula.time_axis import Axis
 
 #: The arguments, as models spell them.
@@ -39,19 +39,27 @@ class AskedLaws(NamedTuple):
         """The laws that are asked for."""
         return [name for name in ARGUMENTS[:-1] if getattr(self, name) is not None]
 
-    def evaluated(self, data: pd.DataFrame, scope: dict[str, Any]) -> AskedLaws:
+    def evaluated(
+        self, data: pd.DataFrame, scope: dict[str, Any]
+    ) -> tuple[AskedLaws, Variables | None]:
         """With what formulas, ``"~ z"``, make of the data in the place of these formulas.
+
+        Beside it what makes the variables of scales of new data; None where these are values.
 
         Raises
         ------
         FormulaError
         """
-        made = {
-            name: variables(value, data, scope, name)
-            for name in ("row_scale", "cell_scale")
-            if isinstance(value := getattr(self, name), str) and value.lstrip().startswith("~")
-        }
-        return self._replace(**made)
+        made = self
+        recipe: Variables | None = None
+        for name in ("row_scale", "cell_scale"):
+            value = getattr(self, name)
+            if isinstance(value, str) and value.lstrip().startswith("~"):
+                values, recipe = variables(value, data, scope, name)
+                made = made._replace(**{name: values})
+            elif value is not None:
+                recipe = named(value, data, name)
+        return made, recipe
 
     def of_rows(self, source: Provenance, equations: list[str]) -> AskedLaws:
         """With values of the data's rows as values of a system's: its cells where it is a panel."""

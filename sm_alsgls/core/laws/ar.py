@@ -15,11 +15,12 @@ covariances Sigma_jl / ((1 - rho_j^2) (1 - rho_l^2))^(1/2), the stationary ones 
 (1 - rho_j rho_l) where the two rho are equal; rows after a period that all miss are likewise.
 
 Where single cells are missing, an innovation over a gap is made of those of all rows since the cell
-before, which ``spread`` tells the law of what is left (`Gaps.spread`): with the low-rank law this
-is the likelihood of the observed cells. Other laws of Sigma take it for an innovation of its last
-row, which is exact where Sigma is diagonal. A unit that ends early leaves no gap. One that starts
-late has its stationary variance in its first row, and there, as all have in the first row of all,
-the covariance Sigma with the others' innovations: what they had before it came is not of it.
+before, which ``spread`` tells the law of what is left (`Gaps.spread`): with a Sigma of factors,
+exchangeable or unrestricted this is the likelihood of the observed cells. Other laws take it for an
+innovation of its last row, which is exact where Sigma is diagonal. A unit that ends early leaves no
+gap. One that starts late has its stationary variance in its first row, and there, as all have in
+the first row of all, the covariance Sigma with the others' innovations: what they had before it
+came is not of it.
 
 By fixed (beta, Sigma) the information in rho is H = P o (A'A) / N, P = Sigma^-1, A the derivative
 of T e, which is -e_before; of many equations it is solved with by conjugate gradients,
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -98,6 +100,10 @@ class AR:
         """Of rows at ``times``, default one period apart, of cells that were observed."""
         gaps = gaps_of(np.arange(n_rows) if times is None else times, mask)
         return cls(gaps, values, K, names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Saved without its powers and weights of all cells, which are soon made again."""
+        return type(self), (self._gaps, self.values, self.K, self.names)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{v:.4g}" for v in self.values[:4])

@@ -55,7 +55,7 @@ def point_of(system: RawSystem, problem: Problem, solution: Solution) -> Point:
     W = problem.observed(solution.cov).solve(TE)
     gradient = system.filter.gradient(E, TE, W)
     if bridges_gaps(problem.errors):
-        slope = problem.errors.slope(TE, solution.cov)
+        slope = problem.errors.spread_slope(TE, solution.cov)
         gradient = gradient + system.filter.through_spread(slope)
     if len(own.values):
         of_law = cast(Graded, problem.errors).gradient(solution.E, solution.cov)

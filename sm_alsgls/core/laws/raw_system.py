@@ -208,7 +208,7 @@ class Bridging(Errors, Protocol):
         """The law of cells that are."""
         ...
 
-    def slope(self, E: Array, cov: Covariance) -> Array:
+    def spread_slope(self, E: Array, cov: Covariance) -> Array:
         """d NLL per row / d (the parameter of each equation's spread), (K,)."""
         ...
 

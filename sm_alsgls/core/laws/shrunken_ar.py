@@ -10,8 +10,15 @@ Taking
 mu = 1'W rho_ML / 1'W 1, t2 maximises the marginal likelihood, and the estimate is the posterior
 mean rho = mu + t2 W (rho_ML - mu) (Efron and Morris 1973, Journal of the American Statistical
 Association 68; Swamy 1970, Econometrica 38, for coefficients of panels). Where equations do not
-differ t2 is 0 and there is one rho. (beta, Sigma) are those of the maximum given rho, and both are
-repeated until neither moves.
+differ t2 is 0 and there is one rho. At given t2 the estimates are S rho_ML,
+
+    S = 1 w' + t2 W (I - 1 w'),    w = W 1 / 1'W 1,
+    tr S = 1 + t2 (tr W - 1'W W 1 / 1'W 1),
+
+which counts the parameters that they are (Hodges and Sargent 2001, Biometrika 88): 1 of the mean,
+whose own weight the others' lack, at t2 = 0, and K where t2 is large. With variances v of all
+estimates alike it is 1 + (K - 1) t2 / (t2 + v). (beta, Sigma) are those of the maximum given rho,
+and both are repeated until neither moves.
 """
 
 from __future__ import annotations
@@ -56,12 +63,15 @@ class Shrunken(NamedTuple):
         mu and t2.
     cov : ndarray, shape (K, K)
         Of the posterior, mu's estimation with it.
+    df : float
+        tr S, between 1 and K.
     """
 
     values: Array
     mean: float
     variance: float
     cov: Array
+    df: float
 
 
 def shrunken(estimates: Array, V: Array) -> Shrunken:
@@ -94,7 +104,8 @@ def _shrunken(y: Array, size: Array, U: Array) -> Shrunken:
     # Of rho given mu, and of what mu carries into each.
     spread = U @ ((1.0 - keep) * one) / np.sqrt((weight * one**2).sum())
     cov = (U * (t2 * weight * size)) @ U.T + np.outer(spread, spread)
-    return Shrunken(values, mean, t2, cov)
+    own = np.square(weight * one).sum() / (weight * one**2).sum()
+    return Shrunken(values, mean, t2, cov, 1.0 + float(keep.sum() - t2 * own))
 
 
 @dataclass(frozen=True, eq=False)
