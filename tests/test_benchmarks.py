@@ -511,3 +511,47 @@ def test_a_small_slice_of_the_speed_of_panels(load):
     found |= script.random_effects(4, 30)
     assert len(found) >= 11
     assert all(value >= 0.0 for value in found.values())
+
+
+class TestPeersOfPanels:
+    """Peers are asked in processes of their own; those that are not there are left out."""
+
+    def test_what_they_answer_is_told(self, load, tmp_path):
+        script, peer = load("panel_speed"), tmp_path / "python"
+        peer.write_text('#!/bin/sh\necho \'{"version": "0", "seconds": {"spreg X": 0.5}}\'\n')
+        peer.chmod(0o755)
+        found = script.of_spreg(np.zeros((2, 4)), np.zeros((2, 4, 3)), *self._regions(peer))
+        assert found == {"the same, spreg 0 X": 0.5}
+        peer.write_text("#!/bin/sh\necho 2.6 0.25\n")
+        frame = script.long_frame(np.zeros((2, 3)))
+        assert script.of_plm("pggls", frame, "pggls", str(peer)) == {
+            "the same, plm 2.6 pggls": 0.25
+        }
+
+    def test_those_that_fail_are_said(self, load, tmp_path, capsys):
+        script, peer = load("panel_speed"), tmp_path / "python"
+        frame = script.long_frame(np.zeros((2, 3)))
+        assert script.of_plm("random", frame, "random", None) == {}
+        assert script.of_plm("random", frame, "random", str(peer)) == {}
+        peer.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
+        peer.chmod(0o755)
+        shapes = np.zeros((2, 4)), np.zeros((2, 4, 3))
+        assert script.of_spreg(*shapes, *self._regions(peer)) == {}
+        said = capsys.readouterr().err
+        assert said.count("no ") >= 3
+        assert "no such module" in said
+
+    @staticmethod
+    def _regions(peer):
+        from spatial import lattice
+
+        return lattice(2), str(peer), 2
+
+
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
+def test_a_small_slice_of_sizes_of_no_ar(load, capsys):
+    found = load("ar_sizes").main(
+        ["--draws", "2", "--power-draws", "2", "--periods", "30", "--units", "8", "--rho", "0.7"]
+    )
+    assert [row[1] for row in found[0.7]] == [1.0] * 5
+    assert "rho = 0: 30 periods, 8 units, 2 draws" in capsys.readouterr().out
