@@ -29,6 +29,7 @@ from sm_alsgls.core.laws.raw_system import RawSystem, graded
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.row_weights import RowWeights
 from sm_alsgls.core.laws.spatial_error import SpatialError
+from sm_alsgls.core.laws.spatial_holes import SpatialHoles
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.core.laws.spatial_rows import SpatialRows
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights
@@ -170,7 +171,11 @@ class ErrorLaws:
 
 def _filtered(rows: Rows, make: Callable[[Rows], Errors], weights: SpatialWeights) -> Errors:
     """Spatial errors of which a law is left."""
-    return SpatialError(make(rows), weights, 0.0)
+    if rows.patterns is None:
+        return SpatialError(make(rows), weights, 0.0)
+    # What whole rows would leave.
+    left = make(Rows.of(rows.blocks, rows.Y))
+    return SpatialHoles(SpatialError(left, weights, 0.0), rows.patterns)
 
 
 def guessed(raw: RawSystem) -> RawSystem:
