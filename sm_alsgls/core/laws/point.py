@@ -12,7 +12,7 @@ from sm_alsgls.core.laws.raw_system import (
     Graded,
     RawSystem,
     bridges_gaps,
-    lags_through_holes,
+    fills,
     own_parameters,
 )
 from sm_alsgls.core.maximise.als import als
@@ -67,12 +67,12 @@ def point_of(system: RawSystem, problem: Problem, solution: Solution) -> Point:
         of_law = cast(Graded, problem.errors).gradient(solution.E, solution.cov)
         gradient = np.concatenate([gradient, of_law])
     if system.lag is not None:
-        if lags_through_holes(problem.errors):
-            slope = problem.errors.gradient_of_lag(system.Y, E, solution.cov)
+        if fills(problem.errors):
+            of_lag = problem.errors.gradient_of_lag(system.Y, E, solution.cov)
         else:
             lagged = system.filter.rows(system.lag.weights.lagged(system.Y))
-            slope = system.lag.gradient(W, lagged)
-        gradient = np.append(gradient, slope)
+            of_lag = system.lag.gradient(W, lagged)
+        gradient = np.append(gradient, of_lag)
     values = system.values(problem.errors)
     return Point(values, system, problem, solution, solution.nll - system.beside, E, gradient)
 

@@ -245,16 +245,28 @@ def bridges_gaps(errors: Errors) -> TypeGuard[Bridging]:
     return hasattr(errors, "over_gaps")
 
 
-class Lagging(Errors, Protocol):
-    """A law of rows whose responses are filtered, and observed in part."""
+class Filling(Errors, Protocol):
+    """A law with neighbours of rows that are observed in part."""
+
+    def expected(self, E: Array, cov: Covariance) -> Array:
+        """Whole rows (N, K) of what neighbours leave, expected given what is observed."""
+        ...
+
+    def filtered(self, E: Array) -> Array:
+        """The same without a covariance, of the observed cells: to look at."""
+        ...
+
+    def responses(self, Y: Array, E: Array, cov: Covariance) -> Array:
+        """Responses (N, K) with the mean of what is missing."""
+        ...
 
     def gradient_of_lag(self, Y: Array, E: Array, cov: Covariance) -> float:
         """d psi / d rho at responses Y (N, K) and the residuals E that they have."""
         ...
 
 
-def lags_through_holes(errors: Errors) -> TypeGuard[Lagging]:
-    """Whether a law has `Lagging`'s methods."""
+def fills(errors: Errors) -> TypeGuard[Filling]:
+    """Whether a law has `Filling`'s methods."""
     return hasattr(errors, "gradient_of_lag")
 
 

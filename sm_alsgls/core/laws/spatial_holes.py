@@ -28,8 +28,7 @@ from sm_alsgls.core.errors.loading_prior import with_loading_prior
 from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
 from sm_alsgls.core.errors.tied import NoCurvature
 from sm_alsgls.core.laws.spatial_error import SpatialError
-from sm_alsgls.core.laws.spatial_lag import SpatialLag
-from sm_alsgls.core.laws.spatial_weights import SpatialWeights
+from sm_alsgls.core.laws.spatial_lag import SpatialLag, among_equations
 from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.core.sigma.filled_likelihood import FilledObjective
 from sm_alsgls.core.sigma.observed_factor import ObservedFactor, fit_observed
@@ -65,8 +64,7 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     Examples
     --------
     >>> from sm_alsgls.core.errors.complete import CompleteErrors
-    >>> from sm_alsgls.core.laws.spatial_weights import SpatialWeights
-    >>> ring = np.roll(np.eye(6), 1, axis=1)
+    >>>     >>> ring = np.roll(np.eye(6), 1, axis=1)
     >>> weights = SpatialWeights(0.5 * (ring + ring.T))
     >>> rng = np.random.default_rng(0)
     >>> E = rng.standard_normal((200, 6)) @ np.linalg.inv(np.eye(6) - 0.5 * weights.W.toarray()).T
@@ -96,7 +94,7 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
             )
         self.nuisance = own
         self.constant -= own.log_jacobian
-        A = None if lag is None else cast(SpatialWeights, lag.weights).filter(lag.rho)
+        A = None if lag is None else among_equations(lag.weights).filter(lag.rho)
         self.holes = Holes(patterns, A)
 
     @property
@@ -113,7 +111,7 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         """Of e_j / c_j."""
         lag = self._lag
         if lag is not None:
-            lag = SpatialLag(cast(SpatialWeights, lag.weights).rescaled(c), lag.rho)
+            lag = SpatialLag(among_equations(lag.weights).rescaled(c), lag.rho)
         return SpatialHoles(self.whole_rows.rescaled(c), self.patterns, lag)
 
     def masked(self, M: Array) -> Array:
@@ -154,6 +152,14 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         """Whole rows (n, K) of which neighbours leave these."""
         return U if self._error is None else self._error.unfiltered(U)
 
+    def expected(self, E: Array, cov: Covariance) -> Array:
+        """Whole rows (N, K) of what neighbours leave, expected given what is observed."""
+        return self.through(self.seen(cov).filled(E))
+
+    def responses(self, Y: Array, E: Array, cov: Covariance) -> Array:
+        """Responses Y (N, K), of residuals E, with the mean of what is missing."""
+        return Y + self.seen(cov).missing(E)
+
     # -- gradients -------------------------------------------------------------------------------
 
     def gradient(self, E: Array, cov: Covariance) -> Array:
@@ -171,8 +177,9 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         """d psi / d rho, at responses Y (N, K) that residuals E are of, and ``cov``."""
         assert self._lag is not None
         seen, weights = self.seen(cov), self._lag.weights
-        responses = Y + seen.missing(E)
-        pull = float(np.vdot(cov.solve(seen.filled(E)), weights.lagged(responses)))
+        pull = float(
+            np.vdot(cov.solve(seen.filled(E)), weights.lagged(self.responses(Y, E, cov)))
+        )
         for D in seen.directions():
             pull += float(np.vdot(cov.solve(self.holes.forth(D)), weights.lagged(D)))
         return -pull / self.n_obs - weights.log_det(self._lag.rho).slope
