@@ -1,4 +1,4 @@
-"""Which cells rows lack: patterns of equal size side by side, so that they are worked on at once."""
+"""Which cells rows lack: patterns of equal size side by side, to be worked on at once."""
 
 from __future__ import annotations
 

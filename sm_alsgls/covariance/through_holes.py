@@ -4,7 +4,7 @@ Rows e_n = A y_n - (a mean) ~ N(0, Omega) of which y_n is observed in part: A is
 what is missing, I - rho W where neighbours' responses are. With Q = A' Omega^-1 A and m the missing
 cells of row n, the likelihood of what is observed has
 
-    -2 llf_n = min over y_m of  e_n' Omega^-1 e_n  + log|Omega| + log|Q_mm| - 2 log|A| + (cells) log 2 pi
+    -2 llf_n = min over y_m of e_n' Omega^-1 e_n + log|Omega| + log|Q_mm| - 2 log|A| + constant
 
 (the log-Jacobian of A is told by whoever has A). The minimum is at
 

@@ -137,9 +137,7 @@ def read_laws(
     return ErrorLaws(ar, times, scale, names, error, lag, units)
 
 
-def _check_holes(
-    asked: AskedLaws, system: System, lag: SpatialWeights | None, units: bool
-) -> None:
+def _check_holes(asked: AskedLaws, system: System, lag: SpatialWeights | None, units: bool) -> None:
     """Whether neighbours of which some cells are missing have a likelihood here."""
     mask = system.cells.patterns.mask
     first = "spatial_error" if lag is None else "spatial_lag"

@@ -224,8 +224,9 @@ class RawSystem:
         E = np.array(self.responses, dtype=float, order="F")
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
-        whole = self.mask is None or self._lags_through_holes
-        return E if whole else np.where(self.mask, E, 0.0)
+        if self.mask is None or self._lags_through_holes:
+            return E
+        return np.where(self.mask, E, 0.0)
 
 
 class Bridging(Errors, Protocol):

@@ -1,10 +1,10 @@
 """Laws with neighbours of rows of which some cells are missing: the likelihood of those observed.
 
-Of whole rows y = rho W y + X b + e and e = lam M e + u, u of a low-rank Sigma. What is missing of a
-row is integrated out exactly (`sm_alsgls.covariance.through_holes`), for any holes: a neighbour that
-is missing is filled by its mean given what is observed, and its variance is carried along. With the
-filled rows e^ and the extra ones, whose products are the conditional covariances, the gradient in
-lam is that of whole rows at both together.
+Of whole rows y = rho W y + X b + e and e = lam M e + u, u of a low-rank Sigma. What is missing of
+a row is integrated out exactly (`sm_alsgls.covariance.through_holes`), for any holes: a neighbour
+that is missing is filled by its mean given what is observed, and its variance is carried along.
+With the filled rows e^ and the extra ones, whose products are the conditional covariances, the
+gradient in lam is that of whole rows at both together.
 
 Of spatial errors a missing cell's regressors are not needed. With a spatial lag they are part of
 its neighbours' means: the problem's rows are whole there, A y with anything at all in the place of
@@ -177,9 +177,7 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         """d psi / d rho, at responses Y (N, K) that residuals E are of, and ``cov``."""
         assert self._lag is not None
         seen, weights = self.seen(cov), self._lag.weights
-        pull = float(
-            np.vdot(cov.solve(seen.filled(E)), weights.lagged(self.responses(Y, E, cov)))
-        )
+        pull = float(np.vdot(cov.solve(seen.filled(E)), weights.lagged(self.responses(Y, E, cov))))
         for D in seen.directions():
             pull += float(np.vdot(cov.solve(self.holes.forth(D)), weights.lagged(D)))
         return -pull / self.n_obs - weights.log_det(self._lag.rho).slope

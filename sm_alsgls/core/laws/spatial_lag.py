@@ -68,9 +68,9 @@ def reached(weights: SpatialWeights, mask: Array) -> Array:
     Examples
     --------
     >>> from sm_alsgls.core.laws.spatial_weights import SpatialWeights
-    >>> line = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0] * 4, [0.0, 0.0, 1.0, 0.0]])
-    >>> reached(SpatialWeights(line, "lu"), np.array([[True, False, False, False]]))
-    array([[ True,  True,  True, False]])
+    >>> line = np.diag([1.0, 1.0], 1)  # 0 has the neighbour 1, which has 2
+    >>> reached(SpatialWeights(line, "lu"), np.array([[False, True, False]]))
+    array([[False,  True,  True]])
     """
     pattern = (weights.W != 0.0).astype(float)
     out = mask
