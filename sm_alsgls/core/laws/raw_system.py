@@ -211,6 +211,11 @@ class RawSystem:
     def _law_over_gaps(self, rows: Rows) -> Errors:
         """The law of what the filter leaves, cells behind gaps with it where the law can."""
         made, spread = self._law(rows), self.filter.spread
+        if spread is not None and fills(made):
+            raise OptionError(
+                "errors of neighbours and of the rows before, with missing cells, do not go "
+                "together; use missing='drop'"
+            )
         if spread is None or not bridges_gaps(made):
             return made
         return made.over_gaps(spread)

@@ -7,6 +7,7 @@ from sm_alsgls.core.errors.complete import CompleteErrors
 from sm_alsgls.core.errors.equal_variances import EqualVariances
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.observed import ObservedErrors
+from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.chain import Chain
 from sm_alsgls.core.laws.maximise import maximise
 from sm_alsgls.core.laws.raw_system import RawSystem
@@ -241,6 +242,14 @@ def test_what_it_does_not_know_is_refused():
     X, Y = sample(0.0, 0.4)
     with pytest.raises(OptionError, match="filters of rows"):
         system(X, Y, holes(), lag=True, filter=RowScale(np.arange(N)[:, None] / N, K, np.zeros(1)))
+
+
+def test_filters_over_gaps_are_refused():
+    X, Y = sample(0.5, 0.0)
+    mask = holes()
+    raw = system(X, Y, mask, error=True, filter=AR.of(N, np.array([0.4]), K, mask=mask))
+    with pytest.raises(OptionError, match="and of the rows before"):
+        raw.problem()
 
 
 def test_which_cells_are_part_of_a_mean():
