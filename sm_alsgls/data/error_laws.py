@@ -13,7 +13,7 @@ equations; there the filter of the spatial errors is part of the covariance, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,10 +25,11 @@ from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.base import RowFilter
 from sm_alsgls.core.laws.chain import Chain
 from sm_alsgls.core.laws.estimated import Kinds
-from sm_alsgls.core.laws.raw_system import RawSystem, graded
+from sm_alsgls.core.laws.raw_system import RawSystem, fills, graded
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.row_weights import RowWeights
 from sm_alsgls.core.laws.spatial_error import SpatialError
+from sm_alsgls.core.laws.spatial_holes import SpatialHoles
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.core.laws.spatial_rows import SpatialRows
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights
@@ -143,8 +144,10 @@ class ErrorLaws:
         if self.lag is not None:
             lag = SpatialLag(RowWeights(self.lag, K) if self.over_rows else self.lag)
         only = filters[0] if len(filters) == 1 else Chain(filters)
-        Y = system.Y if mask is None else np.where(mask, system.Y, 0.0)
         blocks = system.used_blocks
+        Y = system.Y if mask is None else np.where(mask, system.Y, 0.0)
+        if mask is not None and lag is not None:
+            Y = _guessed_responses(Y, blocks, mask)
         return RawSystem(Y, blocks, only, options, law, binding, mask, lag=lag)
 
     def neighbours(self, K: int) -> SpatialWeights | RowWeights:
@@ -174,7 +177,20 @@ class ErrorLaws:
 
 def _filtered(rows: Rows, make: Callable[[Rows], Errors], weights: SpatialWeights) -> Errors:
     """Spatial errors of which a law is left."""
-    return SpatialError(make(rows), weights, 0.0)
+    if rows.patterns is None:
+        return SpatialError(make(rows), weights, 0.0)
+    # What whole rows would leave.
+    left = make(Rows.of(rows.blocks, rows.Y))
+    return SpatialHoles(SpatialError(left, weights, 0.0), rows.patterns)
+
+
+def _guessed_responses(Y: Array, blocks: Sequence[Array], mask: Array) -> Array:
+    """Y with fitted values of least squares in missing cells: where a search begins, no more."""
+    out = np.array(Y)
+    for j, (X, seen) in enumerate(zip(blocks, mask.T, strict=True)):
+        b = np.linalg.lstsq(X[seen], Y[seen, j], rcond=None)[0]
+        out[~seen, j] = X[~seen] @ b
+    return out
 
 
 def guessed(raw: RawSystem) -> RawSystem:
@@ -190,7 +206,9 @@ def left_of(system: System, raw: RawSystem) -> System:
     """
     Y, blocks = raw.filter.rows(raw.responses), raw.filter.blocks(raw.raw)
     problem = raw.problem(compress=False)
-    law = graded(problem.errors)
-    if law is not None:
+    errors = problem.errors
+    if fills(errors):
+        Y = errors.filtered(problem.E_ols)
+    elif (law := graded(errors)) is not None:
         Y = law.filtered(problem.E_ols)
     return replace(system, Y=np.asfortranarray(Y), blocks=blocks)

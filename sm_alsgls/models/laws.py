@@ -14,6 +14,8 @@ from sm_alsgls.border.neighbours import neighbours
 from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.laws.gaps import gaps_of
+from sm_alsgls.core.laws.spatial_lag import reached
+from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.data.error_laws import COMMON, EACH, ErrorLaws
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
@@ -136,15 +138,47 @@ def read_laws(
         value = getattr(asked, name)
         if value is None:
             continue
-        mask = system.cells.mask
-        if mask is not None:
-            raise OptionError(
-                f"{name}= needs whole rows, and {int((~mask).sum())} cells are "
-                "missing: what reaches neighbours from there is unknown; use missing='drop'"
-            )
         made = neighbours(value, labels, name, standardize=standardize)
         error, lag = (made, lag) if name == "spatial_error" else (error, made)
+    if not system.cells.complete and (error is not None or lag is not None):
+        _check_holes(asked, system, lag, units)
     return ErrorLaws(ar, times, scale, names, error, lag, units)
+
+
+def _check_holes(asked: AskedLaws, system: System, lag: SpatialWeights | None, units: bool) -> None:
+    """Whether neighbours of which some cells are missing have a likelihood here."""
+    mask = system.cells.patterns.mask
+    first = "spatial_error" if lag is None else "spatial_lag"
+    many = f"{int((~mask).sum())} cells are missing"
+    if units:
+        raise OptionError(
+            f"{first}= among rows needs whole periods, and {many}: a filter of rows and a Sigma "
+            "across periods tie all cells together, and what is missing would be filled by all at "
+            "once; use missing='drop', or independent='time', where neighbours are in one row"
+        )
+    if asked.ar is not None:
+        raise OptionError(
+            f"{first}= beside ar= needs whole rows, and {many}: what is missing of a row reaches "
+            "its neighbours and the rows after it; use missing='drop', or leave out one law"
+        )
+    if lag is None:
+        return
+    for name in ("row_scale", "cell_scale"):
+        if getattr(asked, name) is not None:
+            raise OptionError(
+                f"spatial_lag= beside {name}= needs whole rows, and {many}; use missing='drop', or "
+                "leave out one of them"
+            )
+    unknown = np.column_stack([np.isnan(X).any(axis=1) for X in system.blocks])
+    bad = np.argwhere(unknown & reached(lag, mask))
+    if len(bad):
+        n, j = bad[0]
+        raise NonFiniteError(
+            f"spatial_lag=: regressors of equation {system.names[j]!r} are missing in row "
+            f"{shown(system.index[n])}, and they are part of the mean of neighbours that are "
+            f"there ({len(bad)} such cells); give them (responses may be missing), use "
+            "missing='drop', or spatial_error=, which does not need them"
+        )
 
 
 def _times(index: pd.Index, time: str | None) -> np.ndarray:

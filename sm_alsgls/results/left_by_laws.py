@@ -7,7 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from sm_alsgls.core.laws.lagged_cells import LaggedCells
 from sm_alsgls.core.laws.law_fit import LawFit
+from sm_alsgls.core.laws.raw_system import fills
+from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.system import System
 
 
@@ -27,13 +30,38 @@ class LeftByLaws:
 
     @cached_property
     def responses(self) -> np.ndarray:
-        """Y less its spatial lag, (N, K); NaN in missing cells."""
+        """Y less its spatial lag, (N, K); NaN in missing cells, unless neighbours need them."""
         lag = self.fit.system.lag
-        return self.before.Y if lag is None else lag.responses(self.before.Y)
+        return self.before.Y if lag is None else lag.responses(self._filled)
+
+    @property
+    def lagged(self) -> np.ndarray | None:
+        """What neighbours' responses send, (N, K), where some are missing: `responses` less it."""
+        return None if self.cells is self.before.cells else self._filled - self.responses
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Which are used; of rows that are whole, though responses are missing, all."""
+        before, raw = self.before.cells, self.fit.system
+        if raw.lag is None or before.complete:
+            return before
+        return LaggedCells(before.N, before.K, before.mask, lag=raw.lag)
+
+    @cached_property
+    def _filled(self) -> np.ndarray:
+        """Responses, with the mean of what is missing given what is not."""
+        errors, raw, best = self.fit.problem.errors, self.fit.system, self.fit.found.best
+        if not fills(errors):
+            return self.before.Y
+        E = raw.residuals(self.fit.problem.design, best.gamma)
+        return errors.responses(raw.Y, E, best.cov)
 
     @cached_property
     def system(self) -> System:
         """Rows through the filters; zeros in missing cells."""
         raw = self.fit.system
-        Y, blocks = raw.filter.rows(raw.responses), raw.filter.blocks(raw.raw)
+        blocks = raw.filter.blocks(raw.raw)
+        if self.cells is not self.before.cells:
+            return replace(self.before, Y=self.responses, blocks=blocks, used=self.cells)
+        Y = raw.filter.rows(raw.responses)
         return replace(self.before, Y=np.asfortranarray(Y), blocks=blocks)

@@ -9,6 +9,9 @@ one product of P x P size a pattern: N P^2 + G P^2 flops.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import numpy as np
 
 from sm_alsgls.core.beta.dual import Progress
@@ -16,9 +19,17 @@ from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.beta.kernel import MEMORY, Dual
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.ridge import Ridge
-from sm_alsgls.covariance.observed_unrestricted import ObservedUnrestricted
+from sm_alsgls.covariance.base import RowCovariance
 
 Array = np.ndarray
+
+
+class ByPattern(RowCovariance, Protocol):
+    """A covariance of rows that is the same for all that have the same cells."""
+
+    def precisions(self) -> Iterator[tuple[Array, Array]]:
+        """Rows of a pattern, and their precision (K, K), zero in missing cells; all patterns."""
+        ...
 
 
 class SeenPatterns:
@@ -28,7 +39,7 @@ class SeenPatterns:
     ----------
     design : PerEquation
         Bases, zero in missing cells.
-    seen : ObservedUnrestricted
+    seen : ByPattern
     n_obs : int
     ridge : Ridge, optional
     """
@@ -39,7 +50,7 @@ class SeenPatterns:
     def __init__(
         self,
         design: PerEquation,
-        seen: ObservedUnrestricted,
+        seen: ByPattern,
         n_obs: int,
         ridge: Ridge | None = None,
     ) -> None:

@@ -14,12 +14,13 @@ information, and standard errors of b come from all of it (``LawFit.slopes`` of
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from sm_alsgls.core.laws.log_determinants import LogDeterminant
-from sm_alsgls.core.laws.spatial_weights import inside
+from sm_alsgls.core.laws.spatial_weights import SpatialWeights, inside
+from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
@@ -46,6 +47,38 @@ class Neighbours(Protocol):
     def log_det(self, lam: float) -> LogDeterminant:
         """log|det| of the filter per row, and its slope."""
         ...
+
+
+def among_equations(weights: Neighbours) -> SpatialWeights:
+    """The weights, which are among equations.
+
+    Raises
+    ------
+    OptionError
+        They are among rows.
+    """
+    if hasattr(weights, "filter"):
+        return cast(SpatialWeights, weights)
+    raise OptionError("missing cells of a spatial lag among rows are not integrated out")
+
+
+def reached(weights: SpatialWeights, mask: Array) -> Array:
+    """Which cells (N, K) are part of the mean of one that was observed: it, or its neighbours'.
+
+    Examples
+    --------
+    >>> from sm_alsgls.core.laws.spatial_weights import SpatialWeights
+    >>> line = np.diag([1.0, 1.0], 1)  # 0 has the neighbour 1, which has 2
+    >>> reached(SpatialWeights(line, "lu"), np.array([[False, True, False]]))
+    array([[False,  True,  True]])
+    """
+    pattern = (weights.W != 0.0).astype(float)
+    out = mask
+    while True:
+        more = out | (np.asarray((pattern.T @ out.T.astype(float)).T) > 0.0)
+        if (more == out).all():
+            return out
+        out = more
 
 
 class SpatialLag:

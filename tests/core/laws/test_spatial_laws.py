@@ -336,8 +336,9 @@ def test_what_is_refused():
     mask[0, 0] = False
     with pytest.raises(OptionError, match="whole rows"):
         SpatialError(ObservedErrors(Patterns(mask)), weights(), 0.0)
-    with pytest.raises(OptionError, match="whole rows"):
-        RawSystem(Y, blocks(X), Chain([]), TIGHT, mask=mask, lag=SpatialLag(weights()))
+    with pytest.raises(OptionError, match="among rows are not integrated out"):
+        lag = SpatialLag(RowWeights(weights(), N))
+        RawSystem(Y, blocks(X), Chain([]), TIGHT, mask=mask, lag=lag).problem()
     with pytest.raises(OptionError, match="Kackar"):
         law.corrected(None, None, None, True)
     made = system(X, Y, lag=True)
