@@ -336,9 +336,10 @@ def test_what_is_refused():
     mask[0, 0] = False
     with pytest.raises(OptionError, match="whole rows"):
         SpatialError(ObservedErrors(Patterns(mask)), weights(), 0.0)
+    of_rows = SpatialLag(RowWeights(weights(), N))
+    raw = RawSystem(Y, blocks(X), Chain([]), TIGHT, mask=mask, lag=of_rows)
     with pytest.raises(OptionError, match="among rows are not integrated out"):
-        lag = SpatialLag(RowWeights(weights(), N))
-        RawSystem(Y, blocks(X), Chain([]), TIGHT, mask=mask, lag=lag).problem()
+        raw.problem()
     with pytest.raises(OptionError, match="Kackar"):
         law.corrected(None, None, None, True)
     made = system(X, Y, lag=True)
