@@ -1,0 +1,55 @@
+# Values of tests of mixed models: clubSandwich's CR0 to CR3 of lme4 and nlme fits, t tests with
+# Satterthwaite's degrees of freedom and the joint test HTZ. In this folder: Rscript mixed_cluster.R
+#
+# Clusters are the subjects; the working covariance is the fit's own. vcov and cov_re, sigma, phi,
+# ratios of the fit are kept so that a test can start from them.
+source("mixed_write.R")
+suppressPackageStartupMessages({
+  library(lme4)
+  library(nlme)
+  library(clubSandwich)
+})
+control <- lmerControl(optimizer = "bobyqa", calc.derivs = FALSE,
+                       optCtrl = list(rhoend = 1e-10, maxfun = 1e5))
+fits <- list()
+add <- function(name, m) {
+  b <- fixef(m)
+  of_lme <- inherits(m, "lme")
+  v <- list(llf = logLik(m)[1], fixef = b, sigma = sigma(m),
+            cov_re = if (of_lme) unclass(as.matrix(getVarCov(m))) else as.matrix(Matrix::bdiag(VarCorr(m))))
+  if (of_lme) {
+    s <- m$modelStruct
+    if (!is.null(s$corStruct)) v$phi <- coef(s$corStruct, unconstrained = FALSE)
+    if (!is.null(s$varStruct)) v$ratios <- coef(s$varStruct, unconstrained = FALSE)
+  }
+  for (type in c("CR0", "CR1", "CR2", "CR3")) {
+    V <- vcovCR(m, type = type)
+    t <- coef_test(m, vcov = V, test = "Satterthwaite")
+    one <- list(vcov = matrix(V, length(b)), se = t$SE, df = t$df_Satt, p = t$p_Satt)
+    if (type == "CR2") {
+      w <- Wald_test(m, constraints = constrain_zero(seq_along(b)[-1]), vcov = V, test = "HTZ")
+      one$joint <- list(F = w$Fstat, ndf = w$df_num, ddf = w$df_denom, scaling = w$delta, p = w$p_val)
+    }
+    v[[type]] <- one
+  }
+  fits[[name]] <<- v
+  cat(name, v$CR2$se, v$CR2$df, "\n")
+}
+for (variant in c("", " few")) {
+  S <- if (variant == "") sleepstudy else few(sleepstudy)
+  O <- if (variant == "") orthodont else few(orthodont)
+  for (reml in c(TRUE, FALSE)) {
+    kind <- paste0(variant, if (reml) " REML" else " ML")
+    method <- if (reml) "REML" else "ML"
+    add(paste0("sleepstudy slope", kind), lmer(Reaction ~ Days + (Days | Subject), S, REML = reml, control = control))
+    add(paste0("sleepstudy intercept", kind), lmer(Reaction ~ Days + (1 | Subject), S, REML = reml, control = control))
+    add(paste0("orthodont intercept", kind), lmer(distance ~ age + Sex + (1 | Subject), O, REML = reml, control = control))
+    add(paste0("orthodont interaction", kind),
+        lmer(distance ~ age * Sex + (1 | Subject), O, REML = reml, control = control))
+    add(paste0("orthodont levels", kind),
+        lme(distance ~ age + Sex, O, ~ 1 | Subject, method = method, weights = varIdent(form = ~ 1 | Sex)))
+    add(paste0("sleepstudy ar", kind),
+        lme(Reaction ~ Days, S, ~ 1 | Subject, method = method, correlation = corAR1(form = ~ Days | Subject)))
+  }
+}
+say(fits, "mixed_cluster.json")
