@@ -12,15 +12,15 @@ suppressPackageStartupMessages({
 control <- lmerControl(optimizer = "bobyqa", calc.derivs = FALSE,
                        optCtrl = list(rhoend = 1e-10, maxfun = 1e5))
 fits <- list()
-add <- function(name, m) {
+add <- function(name, data, fixed, random, m) {
   b <- fixef(m)
   of_lme <- inherits(m, "lme")
-  v <- list(llf = logLik(m)[1], fixef = b, sigma = sigma(m),
-            cov_re = if (of_lme) unclass(as.matrix(getVarCov(m))) else as.matrix(Matrix::bdiag(VarCorr(m))))
+  v <- c(about(name, data, fixed[[3]], random), list(llf = logLik(m)[1], names = names(b), fixef = b, sigma = sigma(m),
+            cov_re = if (of_lme) unclass(as.matrix(getVarCov(m))) else as.matrix(Matrix::bdiag(VarCorr(m)))))
   if (of_lme) {
     s <- m$modelStruct
     if (!is.null(s$corStruct)) v$phi <- coef(s$corStruct, unconstrained = FALSE)
-    if (!is.null(s$varStruct)) v$ratios <- coef(s$varStruct, unconstrained = FALSE)
+    if (!is.null(s$varStruct)) v$ratios <- as.list(coef(s$varStruct, unconstrained = FALSE, allCoef = TRUE))
   }
   for (type in c("CR0", "CR1", "CR2", "CR3")) {
     V <- vcovCR(m, type = type)
@@ -35,21 +35,27 @@ add <- function(name, m) {
   fits[[name]] <<- v
   cat(name, v$CR2$se, v$CR2$df, "\n")
 }
+by_lme4 <- function(name, data, fixed, random, reml) {
+  m <- lmer(as.formula(paste(deparse(fixed), "+ (", random, "| Subject)")), data, REML = reml, control = control)
+  add(name, data, fixed, str2lang(random), m)
+}
+by_nlme <- function(name, data, fixed, reml, ...) {
+  m <- do.call(lme, list(fixed, data, ~ 1 | Subject, method = if (reml) "REML" else "ML", ...))
+  m$call$data <- if (nrow(data) == nrow(S)) quote(S) else quote(O)
+  add(name, data, fixed, 1, m)
+}
 for (variant in c("", " few")) {
   S <- if (variant == "") sleepstudy else few(sleepstudy)
   O <- if (variant == "") orthodont else few(orthodont)
   for (reml in c(TRUE, FALSE)) {
-    kind <- paste0(variant, if (reml) " REML" else " ML")
-    method <- if (reml) "REML" else "ML"
-    add(paste0("sleepstudy slope", kind), lmer(Reaction ~ Days + (Days | Subject), S, REML = reml, control = control))
-    add(paste0("sleepstudy intercept", kind), lmer(Reaction ~ Days + (1 | Subject), S, REML = reml, control = control))
-    add(paste0("orthodont intercept", kind), lmer(distance ~ age + Sex + (1 | Subject), O, REML = reml, control = control))
-    add(paste0("orthodont interaction", kind),
-        lmer(distance ~ age * Sex + (1 | Subject), O, REML = reml, control = control))
-    add(paste0("orthodont levels", kind),
-        lme(distance ~ age + Sex, O, ~ 1 | Subject, method = method, weights = varIdent(form = ~ 1 | Sex)))
-    add(paste0("sleepstudy ar", kind),
-        lme(Reaction ~ Days, S, ~ 1 | Subject, method = method, correlation = corAR1(form = ~ Days | Subject)))
+    say_of <- function(model) paste0(model, variant, if (reml) " REML" else " ML")
+    by_lme4(say_of("sleepstudy slope"), S, Reaction ~ Days, "Days", reml)
+    by_lme4(say_of("sleepstudy intercept"), S, Reaction ~ Days, "1", reml)
+    by_lme4(say_of("orthodont intercept"), O, distance ~ age + Sex, "1", reml)
+    by_lme4(say_of("orthodont interaction"), O, distance ~ age * Sex, "1", reml)
+    by_nlme(say_of("orthodont levels"), O, distance ~ age + Sex, reml, weights = varIdent(form = ~ 1 | Sex))
+    by_nlme(say_of("sleepstudy ar"), S, Reaction ~ Days, reml,
+            correlation = corAR1(form = ~ Days | Subject))
   }
 }
 say(fits, "mixed_cluster.json")

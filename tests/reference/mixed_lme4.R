@@ -16,7 +16,7 @@ control <- lmerControl(optimizer = "bobyqa", calc.derivs = FALSE,
 cov_re <- function(m) as.matrix(Matrix::bdiag(VarCorr(m)))
 values <- function(m) {
   r <- ranef(m, condVar = FALSE)[[1]]
-  list(llf = logLik(m)[1], fixef = fixef(m), vcov = as.matrix(vcov(m)),
+  list(llf = logLik(m)[1], names = names(fixef(m)), fixef = fixef(m), vcov = as.matrix(vcov(m)),
        se = sqrt(diag(as.matrix(vcov(m)))), cov_re = cov_re(m), sigma = sigma(m), groups = rownames(r), ranef = as.matrix(r))
 }
 cond_var <- function(m) {
@@ -63,7 +63,11 @@ add <- function(name, formula, data, inference = TRUE, profile = FALSE, weights 
   for (method in c("ML", "REML")) {
     m <- do.call(lmerTest::lmer, c(list(formula, data, REML = method == "REML", control = control),
                                    if (!is.null(weights)) list(weights = data[[weights]])))
-    v <- c(values(m), list(cond_var = cond_var(m), satterthwaite = satterthwaite(m)))
+    terms <- findbars(formula)
+    random <- if (length(terms) > 1) quote(Days) else terms[[1]][[2]]
+    v <- c(about(name, data, nobars(formula)[[3]], random),
+           list(diagonal = length(terms) > 1, weighted = !is.null(weights)), values(m), list(
+             cond_var = cond_var(m), satterthwaite = satterthwaite(m)))
     if (length(VarCorr(m)) == 1) v$r2 <- r_squared(m)
     if (inference && method == "REML") v$kenward_roger <- kenward_roger(m)
     if (profile && method == "ML") v$profile <- profiled(m)

@@ -1,7 +1,9 @@
 # Values of tests of mixed models: nlme's lme, with a residual variance a level (varIdent) and
 # AR(1) residuals within groups, with and without gaps. In this folder: Rscript mixed_nlme.R
 #
-# sigma is the residual's standard deviation at the first level; ratios those of the other levels.
+# sigma is the residual's standard deviation where the ratio is 1 (nlme's first level is that of the
+# first group in sorted order, F01), marginal in AR(1). `sleepstudy ar` with a slope ends on the boundary, G singular,
+# where nlme's optimizers differ by 1e-3 in llf: good to about 1e-6 in llf, 1e-3 in estimates.
 # Gaps (few = 1): corAR1 with a period as covariate and corCAR1 are one model for phi >= 0.
 source("mixed_write.R")
 library(nlme)
@@ -12,11 +14,11 @@ search <- function(opt) {
 fits <- list()
 values <- function(m) {
   s <- m$modelStruct
-  v <- list(llf = logLik(m)[1], fixef = fixef(m), vcov = m$varFix, se = sqrt(diag(m$varFix)),
+  v <- list(llf = logLik(m)[1], names = names(fixef(m)), fixef = fixef(m), vcov = m$varFix, se = sqrt(diag(m$varFix)),
             cov_re = unclass(as.matrix(getVarCov(m))), sigma = m$sigma,
             groups = rownames(ranef(m)), ranef = as.matrix(ranef(m)))
   if (!is.null(s$corStruct)) v$phi <- coef(s$corStruct, unconstrained = FALSE)
-  if (!is.null(s$varStruct)) v$ratios <- coef(s$varStruct, unconstrained = FALSE)
+  if (!is.null(s$varStruct)) v$ratios <- as.list(coef(s$varStruct, unconstrained = FALSE, allCoef = TRUE))
   v
 }
 add <- function(name, fixed, random, data, ...) {
@@ -29,7 +31,7 @@ add <- function(name, fixed, random, data, ...) {
     found <- found[!sapply(found, is.null)]
     llf <- sapply(found, logLik)
     m <- found[[which.max(llf)]]  # either alone may stop early, or with an error
-    fits[[paste(name, method)]] <<- values(m)
+    fits[[paste(name, method)]] <<- c(about(name, data, fixed[[3]], random[[2]][[2]]), values(m))
     cat(name, method, format(c(max(llf), diff(llf)), digits = 12), "\n")
   }
 }
