@@ -152,11 +152,9 @@ def shown(peer: str, row: Row | None, limit: int) -> str:
     )
 
 
-def table(
-    name: str, skip: list[str], limit: int, folder: Path
-) -> dict[tuple[str, str], Row | None]:
+def table(name: str, skip: list[str], limit: int, folder: Path) -> None:
     """Run and print one case."""
-    case, found = CASES[name], {}
+    case = CASES[name]
     csv = folder / f"{name}.csv"
     data = taxa(case.groups, case.q, case.rank) if name == "taxa" else random_slopes(*case)
     data.frame.to_csv(csv, index=False)
