@@ -107,7 +107,9 @@ def mixed_fit(
         curvature = _leave_saddles(profile, climbs, max_iter, watch)
     best_climb = _best(climbs)
     lowest = best_climb.point.nll
-    runs = tuple(_row(one, lowest) for one in climbs)
+    runs = tuple(
+        Run(one.label, one.nll, one.nll - lowest, len(one.trace) - 1, one.status) for one in climbs
+    )
     return MixedFit(
         products=products,
         structure=structure,
@@ -123,12 +125,6 @@ def mixed_fit(
         curvature=curvature,
         mix=profile.mix,
     )
-
-
-def _row(one: Climb, lowest: float) -> Run:
-    """A row of the table; who joined the best would have ended there."""
-    nll = lowest if one.status == JOINED else one.point.nll
-    return Run(one.label, nll, nll - lowest, len(one.trace) - 1, one.status)
 
 
 def _profile_of(
