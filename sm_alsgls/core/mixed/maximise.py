@@ -60,7 +60,7 @@ def mixed_fit(
     law : ResidualLaw
     reml : bool
     n_starts : int, optional
-        Default 5, or 2 of large problems; "ols" first, then "full", "small", random ones.
+        Default 8, or 2 of large problems; "ols" first, then "full", "small", random ones.
     rng : numpy Generator, optional
         Of random starts; default one of a fixed seed.
     first : MixedFit, optional
@@ -85,7 +85,7 @@ def mixed_fit(
             profile = Profile(products, structure, law, reml, starts.axes)
             starts = starts.along(profile)
     large = products.m * profile.q**2 * (profile.q + profile.p) > _LARGE
-    most = n_starts or (2 if large else 5)
+    most = n_starts or (2 if large else 8)
     stopped = False
 
     def watch(label: str, step: Step) -> object:
