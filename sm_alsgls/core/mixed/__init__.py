@@ -1,0 +1,1 @@
+"""Random effects of groups: their likelihood from products of each group's rows."""

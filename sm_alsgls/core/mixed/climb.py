@@ -1,0 +1,233 @@
+"""One climb of the likelihood of a mixed model: Fisher scoring with secant pairs on top.
+
+In x = (phi, theta), with s2 and b profiled, the expected information of Gamma's part is
+
+    F = ( sum_i tr(W_i dGamma_a W_i dGamma_b) - t_a t_b / n ) / 2 + tr(S+ d2Gamma_ab),
+    t_a = sum tr(W_i dGamma_a)
+
+(S+ the positive part of dNLL/dGamma: at a Gamma on the boundary of what its root can say the
+first part vanishes with the root, and this is what is left). Its inverse is the middle of a
+limited-memory BFGS, which makes steps superlinear, also in theta, which F has only roughly.
+psi >= 0 is kept by projection: at psi_j = 0 its slope decides, not that of its root.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import block_diag, cho_factor, cho_solve
+
+from sm_alsgls.core.mixed.likelihood import Point, Profile
+from sm_alsgls.core.sigma.secant import SecantMemory
+
+Array = np.ndarray
+
+#: Bound on the length of the last Newton step, in standard errors, that `converged` means.
+TOLERANCE = 1e-7
+# Steps in a row that change the NLL by rounding only.
+_MOST_FLAT = 4
+# A residual variance this small a share of the effects' is on its way to zero.
+_VANISHED = 1e-13
+CONVERGED = "converged"
+JOINED = "joined the best"
+STOPPED = "stopped by the callback"
+SATURATED = (
+    "the residual variance goes to zero: the random effects fit every row; leave out random "
+    "effects, or take a lower rank"
+)
+FLAT = (
+    "steps change the likelihood by rounding only before it is stationary; scale the columns, or "
+    "look at whether some effects can be told apart"
+)
+TOO_LONG = "not stationary after {} steps; start it again with more (max_iter)"
+
+
+class Step(NamedTuple):
+    """One row of the trace; ``decrement`` is the length of the step to come in standard errors."""
+
+    step: int
+    nll: float
+    decrement: float
+    share: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """Where a climb ended.
+
+    Attributes
+    ----------
+    label : str
+        Of its start.
+    point : Point
+    decrement : float
+        sqrt(g' F^-1 g): the gradient in units of standard errors.
+    status : str
+    trace : tuple of Step
+    """
+
+    label: str
+    point: Point
+    decrement: float
+    status: str
+    trace: tuple[Step, ...] = field(repr=False)
+
+    @property
+    def converged(self) -> bool:
+        """Whether it is stationary."""
+        return self.status == CONVERGED
+
+
+def scoring(profile: Profile, point: Point) -> Array:
+    """F of the module, (size, size); O(m (q^2 k + q^2 r^2))."""
+    structure, phi = profile.structure, point.phi
+    F = np.zeros((structure.size, structure.size))
+    for W in profile.each_W(point):
+        F += structure.information(phi, W)
+    t = structure.pull(phi, point.total_W)
+    F -= np.outer(t, t) / profile.freedom
+    values, vectors = np.linalg.eigh(point.S)
+    positive = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    F = 0.5 * F + structure.second(positive)
+    theta = profile.law.information(point.theta, profile.counts)
+    return block_diag(F, theta) if len(theta) else F
+
+
+def held(profile: Profile, point: Point) -> Array:
+    """Elements of x on a bound that the likelihood falls beyond, (size,) of bool."""
+    x, low, high = point.x, profile.low, profile.high
+    gradient = point.gradient
+    return ((x <= low) & (gradient >= 0.0)) | ((x >= high) & (gradient <= 0.0))
+
+
+def climb(
+    profile: Profile,
+    start: Array,
+    label: str,
+    *,
+    tolerance: float = TOLERANCE,
+    max_iter: int = 200,
+    best: Point | None = None,
+    watch: Callable[[str, Step], object] | None = None,
+) -> Climb:
+    """Maximise from ``start`` (phi, theta).
+
+    Parameters
+    ----------
+    profile : Profile
+    start : ndarray
+    label : str
+    tolerance : float
+    max_iter : int
+    best : Point, optional
+        A climb that comes as near as makes no difference to this one ends there.
+    watch : callable, optional
+        Gets every step; a true value ends the climb.
+
+    Returns
+    -------
+    Climb
+    """
+    began = time.perf_counter()
+    low, high = profile.low, profile.high
+    point = profile.at(np.clip(start, low, high))
+    trace: list[Step] = []
+    memory, flat, age = SecantMemory(8), 0, 0
+    factor, share, decrement = None, 0.0, np.inf
+    while True:
+        free = ~held(profile, point)
+        gradient = np.where(free, point.gradient, 0.0)
+        if factor is None or age >= (1 if decrement > 0.3 else 6) or (factor.free != free).any():
+            factor, age = _Factor(scoring(profile, point), free), 0
+        age += 1
+        decrement = float(np.sqrt(max(gradient @ factor(gradient), 0.0)))
+        step = Step(len(trace), point.nll, decrement, share, time.perf_counter() - began)
+        trace.append(step)
+        status = _ended(profile, point, best, trace, flat, tolerance, max_iter)
+        if watch is not None and watch(label, step):
+            status = status or STOPPED
+        if status:
+            return Climb(label, point, decrement, status, tuple(trace))
+        direction = memory.direction(gradient, factor, free)
+        direction = np.where(free, direction, 0.0)
+        if not float(direction @ gradient) < 0.0:
+            memory.clear()
+            direction = -factor(gradient)
+        trial, share = _searched(profile, point, direction, gradient)
+        if trial is None:
+            if age == 1 and not len(memory):
+                return Climb(label, point, decrement, FLAT, tuple(trace))
+            memory.clear()
+            factor = None
+            continue
+        rounding = 1e-14 * (abs(point.nll) + profile.n)
+        flat = flat + 1 if point.nll - trial.nll <= rounding else 0
+        change = trial.gradient - point.gradient
+        memory.push(trial.x - point.x, change, float(gradient @ (trial.x - point.x)))
+        point = trial
+
+
+class _Factor:
+    """Applies the inverse of F, ridged, among what is free."""
+
+    def __init__(self, F: Array, free: Array) -> None:
+        self.free = free
+        inner = F[np.ix_(free, free)]
+        scale = np.sqrt(np.maximum(np.diagonal(inner), 1e-300))
+        self._scale = scale
+        # Rotations of loadings are flat: a ridge far below their curvature elsewhere.
+        self._factor = cho_factor(inner / np.outer(scale, scale) + 1e-7 * np.eye(len(scale)))
+
+    def __call__(self, gradient: Array) -> Array:
+        out = np.zeros_like(gradient)
+        part = gradient[self.free] / self._scale
+        out[self.free] = cho_solve(self._factor, part) / self._scale
+        return out
+
+
+def _ended(
+    profile: Profile,
+    point: Point,
+    best: Point | None,
+    trace: list[Step],
+    flat: int,
+    tolerance: float,
+    max_iter: int,
+) -> str:
+    """Why to stop here; empty to go on."""
+    if trace[-1].decrement <= tolerance:
+        return CONVERGED
+    if profile.residual_share(point) < _VANISHED:
+        return SATURATED
+    if flat >= _MOST_FLAT:
+        # The gradient is as small as the products' rounding lets it be.
+        return CONVERGED if trace[-1].decrement <= 1e3 * tolerance else FLAT
+    if len(trace) > max_iter:
+        return TOO_LONG.format(max_iter)
+    if best is not None and trace[-1].decrement < 0.1 and profile.same(point, best):
+        return JOINED
+    return ""
+
+
+def _searched(
+    profile: Profile, point: Point, direction: Array, gradient: Array
+) -> tuple[Point | None, float]:
+    """The first of shorter and shorter steps that lowers the NLL enough, and its share."""
+    x, share = point.x, 1.0
+    rounding = 1e-14 * (abs(point.nll) + profile.n)
+    for _ in range(25):
+        trial_x = np.clip(x + share * direction, profile.low, profile.high)
+        slope = float(point.gradient @ (trial_x - x))
+        trial = profile.at(trial_x)
+        fell = point.nll - trial.nll
+        if fell >= -1e-4 * min(slope, 0.0) or (abs(fell) <= rounding and -slope <= 100 * rounding):
+            return trial, share
+        # The minimum of the parabola through both ends, kept from extremes.
+        wanted = -0.5 * slope / max(-fell - slope, 1e-300) if np.isfinite(trial.nll) else 0.1
+        share *= min(max(wanted, 0.1), 0.5)
+    return None, share

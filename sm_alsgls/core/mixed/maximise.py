@@ -1,0 +1,196 @@
+"""The fit of a mixed model: climbs from several starts, the best, and its second-order check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from sm_alsgls.core.mixed.climb import CONVERGED, JOINED, STOPPED, Climb, Step, climb, held, scoring
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.fit import MixedFit, Run
+from sm_alsgls.core.mixed.likelihood import Point, Profile
+from sm_alsgls.core.mixed.residual_laws import ResidualLaw
+from sm_alsgls.core.mixed.starts import Starts
+from sm_alsgls.core.mixed.structures import Structure
+from sm_alsgls.core.second_order.curvature import lowest_curvature
+from sm_alsgls.core.threads import on_one_thread
+
+Array = np.ndarray
+
+#: Two climbs that end within this log-likelihood of one another found the same maximum.
+SAME = 1e-5
+# Multiplications of an evaluation, m q^2 (q + p), beyond which there are two starts by default and
+# the curvature is left to who asks.
+_LARGE = 2e7
+
+
+@on_one_thread
+def mixed_fit(
+    products: CrossProducts,
+    structure: Structure,
+    law: ResidualLaw,
+    *,
+    reml: bool = True,
+    n_starts: int | None = None,
+    rng: np.random.Generator | None = None,
+    first: Array | None = None,
+    max_iter: int = 200,
+    callback: Callable[[str, Step], object] | None = None,
+) -> MixedFit:
+    """Maximise the likelihood of a mixed model from several starts.
+
+    Parameters
+    ----------
+    products : CrossProducts
+    structure : Structure
+    law : ResidualLaw
+    reml : bool
+    n_starts : int, optional
+        Default 5, or 2 of large problems; "ols" first, then "full", "small", random ones.
+    rng : numpy Generator, optional
+        Of random starts; default one of a fixed seed.
+    first : ndarray, optional
+        (phi, theta) to begin from, before all others; with ``n_starts=1`` alone.
+    max_iter : int
+        Steps of a climb.
+    callback : callable, optional
+        Gets the start's name and every `Step`; a true value ends the fit.
+
+    Returns
+    -------
+    MixedFit
+    """
+    profile = Profile(products, structure, law, reml)
+    large = products.m * profile.q**2 * (profile.q + profile.p) > _LARGE
+    most = n_starts or (2 if large else 5)
+    stopped = False
+
+    def watch(label: str, step: Step) -> object:
+        nonlocal stopped
+        stopped = stopped or bool(callback is not None and callback(label, step))
+        return stopped
+
+    climbs: list[Climb] = []
+    for label, start in _each_start(profile, rng or np.random.default_rng(0), first):
+        best = _best(climbs).point if climbs else None
+        climbs.append(climb(profile, start, label, max_iter=max_iter, best=best, watch=watch))
+        if len(climbs) >= most or stopped:
+            break
+    if not stopped and _best(climbs).status == JOINED:
+        best_climb = _best(climbs)
+        climbs.append(climb(profile, best_climb.point.x, best_climb.label, watch=watch))
+    curvature = None
+    if not large and not stopped:
+        curvature = _leave_saddles(profile, climbs, max_iter, watch)
+    best_climb = _best(climbs)
+    lowest = best_climb.point.nll
+    runs = tuple(
+        Run(one.label, one.point.nll, one.point.nll - lowest, len(one.trace) - 1, one.status)
+        for one in climbs
+    )
+    return MixedFit(
+        products=products,
+        structure=structure,
+        law=law,
+        reml=reml,
+        point=best_climb.point,
+        converged=best_climb.status == CONVERGED,
+        message=best_climb.status,
+        decrement=best_climb.decrement,
+        trace=best_climb.trace,
+        runs=runs,
+        at_bound=_at_bound(profile, best_climb.point),
+        curvature=curvature,
+    )
+
+
+def _each_start(
+    profile: Profile, rng: np.random.Generator, first: Array | None
+) -> Iterator[tuple[str, Array]]:
+    if first is not None:
+        yield "given", first
+    starts = Starts(profile, rng)
+    yield "ols", starts.ols()
+    yield "full", starts.full()
+    yield "small", starts.small()
+    while True:
+        yield "random", starts.random()
+
+
+def _best(climbs: list[Climb]) -> Climb:
+    """The lowest, of those that tie the first that converged."""
+    lowest = min(one.point.nll for one in climbs)
+    tied = [one for one in climbs if one.point.nll <= lowest + SAME]
+    return next((one for one in tied if one.converged), tied[0])
+
+
+def _at_bound(profile: Profile, point: Point) -> Array:
+    """Heywood cases: psi_j = 0 with the likelihood falling beyond, (q,)."""
+    structure = profile.structure
+    low = np.isfinite(structure.low)
+    out = np.zeros(profile.q, dtype=bool)
+    if low.any():
+        out[:] = held(profile, point)[: structure.size][low]
+    return out
+
+
+class _Hessian:
+    """The observed Hessian in units of standard errors, by differences of the gradient."""
+
+    def __init__(self, profile: Profile, point: Point) -> None:
+        self._profile, self._x = profile, point.x
+        self._free = ~held(profile, point)
+        F = scoring(profile, point)[np.ix_(self._free, self._free)]
+        scale = np.sqrt(np.maximum(np.diagonal(F), 1e-300))
+        values, vectors = np.linalg.eigh(F / np.outer(scale, scale))
+        # Of rotations, and of what the data do not tell, a little.
+        self._root = vectors / np.sqrt(np.maximum(values, 1e-6)) / scale[:, None]
+        self.size = int(self._free.sum())
+
+    def apply(self, v: Array) -> Array:
+        """H v."""
+        step = np.zeros(len(self._x))
+        step[self._free] = self._root @ v
+        h = 1e-3 / max(float(np.linalg.norm(v)), 1e-300)
+        sides = [self._profile.at(self._x + t * step).gradient for t in (h, -h)]
+        return np.asarray(self._root.T @ (sides[0] - sides[1])[self._free] / (2.0 * h))
+
+    def split(self, v: Array) -> tuple[Array, Array, Array]:
+        """A change of theta, of phi, and nothing."""
+        step = np.zeros(len(self._x))
+        step[self._free] = self._root @ v
+        cut = self._profile.structure.size
+        return step[cut:], step[:cut], np.empty(0)
+
+
+def lowest_curvature_at(profile: Profile, point: Point) -> tuple[float, Array]:
+    """The smallest curvature, in units of the information, and its direction in (phi, theta).
+
+    Rotations of loadings have none. Eight products of the observed Hessian, of two evaluations.
+    """
+    hessian = _Hessian(profile, point)
+    if not hessian.size:
+        return np.inf, np.zeros(len(point.x))
+    found = lowest_curvature(hessian)
+    return found.lowest, np.concatenate([found.F, found.gamma])
+
+
+def _leave_saddles(
+    profile: Profile,
+    climbs: list[Climb],
+    max_iter: int,
+    watch: Callable[[str, Step], object],
+) -> float:
+    """Step off along negative curvature, both ways, until there is none (3 times at most)."""
+    for _ in range(3):
+        best = _best(climbs)
+        lowest, direction = lowest_curvature_at(profile, best.point)
+        if lowest > -1e-4 or best.status == STOPPED:
+            return lowest
+        for sign in (1.0, -1.0):
+            start = best.point.x + sign * direction
+            climbs.append(climb(profile, start, "off a saddle", max_iter=max_iter, watch=watch))
+        if _best(climbs).point.nll > best.point.nll - SAME:
+            return lowest
+    return lowest_curvature_at(profile, _best(climbs).point)[0]

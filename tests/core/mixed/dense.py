@@ -1,0 +1,98 @@
+"""Mixed models by whole covariance matrices of groups: the twin of `sm_alsgls.core.mixed`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.residual_laws import AR1, Common, Levels
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    Z: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    codes: np.ndarray
+    m: int
+    law: object
+    index: np.ndarray | None
+    weights: np.ndarray | None
+
+    def products(self, basis=None):
+        return CrossProducts.of_rows(
+            self.Z, self.X, self.y, self.codes, self.m, self.law, self.index, self.weights, basis
+        )
+
+    def rows(self, at):
+        some = lambda a: None if a is None else a[at]  # noqa: E731
+        return Data(
+            self.Z[at], self.X[at], self.y[at], self.codes[at], self.m, self.law,
+            some(self.index), some(self.weights),
+        )  # fmt: skip
+
+
+def data(seed=0, m=12, q=3, p=2, law="common", weights=False, sizes=(1, 9)):
+    """Groups of 1 to 8 rows, in any order, with offsets."""
+    rng = np.random.default_rng(seed)
+    T = rng.integers(*sizes, m)
+    codes = np.repeat(np.arange(m), T)
+    n = len(codes)
+    X = np.column_stack([np.ones(n), 3.0 + rng.standard_normal((n, p - 1))])
+    Z = np.column_stack([np.ones(n), 2.0 * rng.standard_normal((n, q - 1)) + 0.5])
+    effects = rng.standard_normal((m, q)) @ np.diag(np.linspace(1.0, 0.4, q))
+    y = X.sum(axis=1) + (Z * effects[codes]).sum(axis=1) + rng.standard_normal(n)
+    index, kind = None, Common()
+    if law == "levels":
+        index = rng.integers(0, 3, n)
+        kind = Levels(("a", "b", "c"))
+    if law == "ar":
+        index = np.concatenate([np.cumsum(rng.choice([1, 1, 2, 4], t)) for t in T])
+        kind = AR1.of_times(codes, index)
+    order = rng.permutation(n)
+    drawn = rng.uniform(0.5, 2.0, n) if weights else None
+    return Data(Z, X, y, codes, m, kind, index, drawn).rows(order)
+
+
+def residual_covariance(d, theta, at):
+    """R of the rows ``at``."""
+    if isinstance(d.law, Levels):
+        R = np.diag(np.exp(np.append(0.0, theta))[d.index[at]])
+    elif isinstance(d.law, AR1):
+        t = d.index[at].astype(float)
+        R = np.power(theta[0], np.abs(t[:, None] - t))
+    else:
+        R = np.eye(len(at))
+    if d.weights is None:
+        return R
+    root = 1.0 / np.sqrt(d.weights[at])
+    return R * np.outer(root, root)
+
+
+def groups(d):
+    return [np.flatnonzero(d.codes == i) for i in range(d.m)]
+
+
+def whole(d, G, s2, theta):
+    """V of all rows in the order of groups, and that order."""
+    at = groups(d)
+    V = block_diag(*[d.Z[a] @ G @ d.Z[a].T + s2 * residual_covariance(d, theta, a) for a in at])
+    return V, np.concatenate(at)
+
+
+def gls(d, G, s2, theta):
+    V, order = whole(d, G, s2, theta)
+    X, y = d.X[order], d.y[order]
+    inverse = np.linalg.inv(V)
+    cov = np.linalg.inv(X.T @ inverse @ X)
+    return cov @ X.T @ inverse @ y, cov, V, inverse, X, y, order
+
+
+def llf(d, G, s2, theta, reml):
+    """At given variances; b is GLS."""
+    b, cov, V, inverse, X, y, _ = gls(d, G, s2, theta)
+    r = y - X @ b
+    free = len(y) - (X.shape[1] if reml else 0)
+    value = free * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + r @ inverse @ r
+    return -0.5 * (value - np.linalg.slogdet(cov)[1] if reml else value)

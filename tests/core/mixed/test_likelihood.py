@@ -1,0 +1,60 @@
+"""The likelihood and its gradient, against whole covariance matrices and differences."""
+
+import numpy as np
+import pytest
+
+from sm_alsgls.core.mixed.likelihood import Profile
+from sm_alsgls.core.mixed.structures import Diagonal, LoadingsOnly, LowRank, Unstructured
+from tests.core.mixed import dense
+
+STRUCTURES = {
+    "low rank": lambda q: LowRank(q, 1),
+    "diagonal": Diagonal,
+    "loadings": lambda q: LoadingsOnly(q, 2),
+    "full": Unstructured,
+}
+THETA = {"common": [], "levels": [0.4, -0.3], "ar": [0.35]}
+CASES = [
+    (s, law, w) for s in STRUCTURES for law in THETA for w in (False, True) if law == "ar" or not w
+] + [("full", "common", True), ("low rank", "levels", True)]
+
+
+def _case(structure, law, weights, q=3, **more):
+    d = dense.data(seed=3, law=law, weights=weights, q=q, **more)
+    kind = STRUCTURES[structure](q)
+    x = np.random.default_rng(1).uniform(0.2, 1.0, kind.size)
+    return d, kind, np.append(x, THETA[law])
+
+
+def user_gamma(profile, phi):
+    root = np.linalg.solve(profile.products.basis.z, profile.root(phi))
+    return root @ root.T
+
+
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize(("structure", "law", "weights"), CASES)
+def test_the_likelihood_is_that_of_whole_matrices(structure, law, weights, reml):
+    d, kind, x = _case(structure, law, weights)
+    profile = Profile(d.products(), kind, d.law, reml)
+    point = profile.at(x)
+    theta = x[kind.size :]
+    gamma = user_gamma(profile, point.phi)
+    assert -point.nll == pytest.approx(
+        dense.llf(d, point.s2 * gamma, point.s2, theta, reml), rel=1e-11
+    )
+    # s2 is where the likelihood is highest for this Gamma.
+    for factor in (0.999, 1.001):
+        s2 = factor * point.s2
+        assert dense.llf(d, s2 * gamma, s2, theta, reml) < -point.nll
+
+
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize(("structure", "law", "weights"), CASES)
+def test_the_gradient_is_that_of_differences(structure, law, weights, reml):
+    d, kind, x = _case(structure, law, weights)
+    profile = Profile(d.products(), kind, d.law, reml)
+    gradient = profile.at(x).gradient
+    for a in range(len(x)):
+        h = 1e-5 * np.eye(len(x))[a]
+        slope = (profile.at(x + h).nll - profile.at(x - h).nll) / 2e-5
+        assert gradient[a] == pytest.approx(slope, rel=1e-6, abs=1e-6)
