@@ -58,6 +58,18 @@ class Labels:
         places = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         return cls(equations, regressors, params, places, named)
 
+    @classmethod
+    def of_one(cls, equation: str, params: list[str]) -> Labels:
+        """Of one equation, whose coefficients are called as its regressors are.
+
+        Examples
+        --------
+        >>> from sm_alsgls.data.labels import Labels
+        >>> Labels.of_one("y", ["const", "x"]).params
+        ['const', 'x']
+        """
+        return cls([equation], [params], params, (slice(0, len(params)),))
+
     def shared(self, names: list[str], places: Places) -> Labels:
         """The same equations with common coefficients, which come first and are called ``names``.
 

@@ -40,6 +40,7 @@ from sm_alsgls.results.first_stage import weak_instruments
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.instrumented_covariance import REFUSED, build
 from sm_alsgls.results.sample import Sample, Seen
+from sm_alsgls.results.system_joint import system_joint
 from sm_alsgls.results.three_stage import LowRank3SLSResults, LowRank3SLSResultsWrapper
 from sm_alsgls.results.three_stage_header import ThreeStageHeader
 
@@ -311,6 +312,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             choice=chosen,
             use_t=debiased if use_t is None else use_t,
             covariances=build,
+            joint=system_joint,
             sample=Sample(self, Seen(problem, found.E)),
             maximum=None,
             moments=found,

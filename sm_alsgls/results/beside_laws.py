@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.results.estimate import ParameterCovariance
+from sm_alsgls.results.parameter_covariance import ParameterCovariance
 
 
 class BesideLaws:

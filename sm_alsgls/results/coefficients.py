@@ -13,10 +13,12 @@ from sm_alsgls.border.arguments import level
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.labels import shown
 from sm_alsgls.data.labels import Columns
-from sm_alsgls.exceptions import CovarianceWarning, DataRemovedError, OptionError
+from sm_alsgls.exceptions import CovarianceWarning, OptionError
 from sm_alsgls.results.covariance import covariance
-from sm_alsgls.results.estimate import Estimate, OwnDegrees, kept, kept_of_equation
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import Fitted, kept, kept_of_equation
 from sm_alsgls.results.instrumented_covariance import weighted_covariance
+from sm_alsgls.results.parameter_covariance import OwnDegrees
 from sm_alsgls.results.selection import combinations as checked
 from sm_alsgls.results.selection import positions
 
@@ -43,21 +45,21 @@ def listed_names(names: np.ndarray) -> str:
 
 
 @kept
-def bse(estimate: Estimate) -> np.ndarray:
+def bse(estimate: Fitted) -> np.ndarray:
     """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
     variances = covariance(estimate).variances()
     _doubt_variances(estimate)
     return np.sqrt(np.where(fixed(estimate), 0.0, variances))
 
 
-def bse_of(estimate: Estimate, j: int) -> np.ndarray:
+def bse_of(estimate: Fitted, j: int) -> np.ndarray:
     """Standard errors of an equation (p_j,); only its block of the covariance is computed."""
     if bse.is_known(estimate):
         return bse(estimate)[estimate.labels.columns(j)]
     return _own_bse(estimate, j)
 
 
-def bse_at(estimate: Estimate, at: np.ndarray) -> np.ndarray:
+def bse_at(estimate: Fitted, at: np.ndarray) -> np.ndarray:
     """Standard errors of some parameters (m,); only their block of the covariance is computed."""
     if bse.is_known(estimate):
         return bse(estimate)[at]
@@ -67,12 +69,12 @@ def bse_at(estimate: Estimate, at: np.ndarray) -> np.ndarray:
 
 
 @kept_of_equation
-def _own_bse(estimate: Estimate, j: int) -> np.ndarray:
+def _own_bse(estimate: Fitted, j: int) -> np.ndarray:
     variances = np.diagonal(covariance(estimate).block(j))
     return np.sqrt(np.where(fixed(estimate)[estimate.labels.columns(j)], 0.0, variances))
 
 
-def _doubt_variances(estimate: Estimate) -> None:
+def _doubt_variances(estimate: Fitted) -> None:
     """Say which standard errors small groups leave nothing of."""
     operator, names = covariance(estimate), np.array(estimate.labels.params, dtype=object)
     free = ~fixed(estimate)
@@ -110,13 +112,13 @@ def plain_bse(estimate: Estimate) -> np.ndarray:
 
 
 @kept
-def fixed(estimate: Estimate) -> np.ndarray:
+def fixed(estimate: Fitted) -> np.ndarray:
     """Which coefficients the restrictions give a number (P,)."""
     return estimate.freedom.fixed_coefficients(estimate.labels.P)
 
 
 @kept
-def tvalues(estimate: Estimate) -> np.ndarray:
+def tvalues(estimate: Fitted) -> np.ndarray:
     """Coefficients over their standard errors (P,); NaN where a restriction fixes one."""
     size = bse(estimate)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -124,22 +126,22 @@ def tvalues(estimate: Estimate) -> np.ndarray:
 
 
 @kept
-def pvalues(estimate: Estimate) -> np.ndarray:
+def pvalues(estimate: Fitted) -> np.ndarray:
     """Two-sided p-values (P,), t(N - p_j - r) or normal."""
     return 2.0 * law(estimate).sf(np.abs(tvalues(estimate)))
 
 
-def law(estimate: Estimate) -> Law:
+def law(estimate: Fitted) -> Law:
     """The distribution of the t statistics (P,)."""
     return stats.t(df_coefficients(estimate)) if estimate.use_t else stats.norm
 
 
-def law_of(estimate: Estimate, j: int) -> Law:
+def law_of(estimate: Fitted, j: int) -> Law:
     """The distribution of an equation's t statistics (p_j,)."""
     return law_at(estimate, estimate.labels.columns(j))
 
 
-def law_at(estimate: Estimate, at: Columns) -> Law:
+def law_at(estimate: Fitted, at: Columns) -> Law:
     """The distribution of the t statistics of some parameters."""
     return stats.t(df_coefficients(estimate)[at]) if estimate.use_t else stats.norm
 
@@ -151,17 +153,25 @@ def robust(estimate: Estimate) -> bool:
 
 
 @kept
-def df_coefficients(estimate: Estimate) -> np.ndarray:
+def df_coefficients(estimate: Fitted) -> np.ndarray:
     """Degrees of freedom of each t statistic (P,).
 
-    Rows and clusters: Satterthwaite's, of each coefficient; otherwise of its equation.
+    Those of the covariance where it has its own, as Satterthwaite's of rows and clusters;
+    otherwise the estimate's, of a system those of the coefficient's equation.
     """
-    if estimate.choice.power is None:
-        return estimate.labels.least(estimate.df.t).astype(float)
     operator = covariance(estimate)
-    if bse(estimate).size and isinstance(operator, OwnDegrees):  # bse says what is wrong first
-        return operator.coefficient_df()
-    return np.empty(0)
+    if not isinstance(operator, OwnDegrees):
+        return estimate.df_t
+    _ = bse(estimate)  # says what is wrong first
+    return operator.coefficient_df()
+
+
+def one_df(estimate: Fitted) -> bool:
+    """Whether every combination of coefficients has the same degrees of freedom."""
+    if isinstance(covariance(estimate), OwnDegrees):
+        return False
+    df = df_coefficients(estimate)
+    return bool((df == df[:1]).all())
 
 
 def df_of_equations(estimate: Estimate) -> np.ndarray:
@@ -169,31 +179,24 @@ def df_of_equations(estimate: Estimate) -> np.ndarray:
     return estimate.labels.least_of(df_coefficients(estimate))
 
 
-def df_of(estimate: Estimate, R: np.ndarray) -> np.ndarray:
+def df_of(estimate: Fitted, R: np.ndarray) -> np.ndarray:
     """Degrees of freedom of t tests of the combinations R beta, (m,).
 
-    The fewest among the coefficients, except Satterthwaite's of a combination.
+    The fewest among the coefficients, except where the covariance has those of a combination.
     """
     fewest = np.where(R != 0.0, df_coefficients(estimate), np.inf).min(axis=1)
-    if estimate.choice.power is None or (np.count_nonzero(R, axis=1) == 1).all():
-        return fewest
     operator = covariance(estimate)
-    if not isinstance(operator, OwnDegrees):
-        raise DataRemovedError(
-            f"the degrees of freedom of a combination with cov_type={estimate.choice.cov_type!r} "
-            "need the data; test before remove_data(), or single coefficients, or with use_t=False"
-        )
+    if not isinstance(operator, OwnDegrees) or (np.count_nonzero(R, axis=1) == 1).all():
+        return fewest
     return operator.df(R)
 
 
-def ordered(estimate: Estimate, value: Any, argument: str, rows: bool = False) -> Any:
+def ordered(estimate: Fitted, value: Any, argument: str, rows: bool = False) -> Any:
     """What is labelled by coefficients in their order; see `by_coefficient`."""
     return by_coefficient(value, estimate.labels.params, argument, OptionError, rows)
 
 
-def of_combinations(
-    estimate: Estimate, R: np.ndarray, other: np.ndarray | None = None
-) -> np.ndarray:
+def of_combinations(estimate: Fitted, R: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
     """R V other' with zeros, not rounding errors, for what restrictions fix."""
     V = covariance(estimate).combinations(R, other)
     freedom = estimate.freedom
@@ -203,7 +206,7 @@ def of_combinations(
     return V
 
 
-def conf_int(estimate: Estimate, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
+def conf_int(estimate: Fitted, alpha: float = 0.05, cols: Any = None) -> np.ndarray:
     """Confidence intervals (P, 2) of level 1 - ``alpha``.
 
     ``cols`` selects coefficients, by names or positions.
@@ -215,7 +218,7 @@ def conf_int(estimate: Estimate, alpha: float = 0.05, cols: Any = None) -> np.nd
 
 
 def cov_params(
-    estimate: Estimate,
+    estimate: Fitted,
     r_matrix: Any = None,
     column: Any = None,
     scale: float | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from sm_alsgls.border.arguments import choice, count, flag, nearest, number
 from sm_alsgls.border.held import own
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.beta.cosine_weights import default_terms
+from sm_alsgls.data.removed import Removed
 from sm_alsgls.exceptions import OptionError, ShapeError, UnknownArgumentError
 from sm_alsgls.results.familiar import familiar_cov_type
 
@@ -83,6 +84,26 @@ class CovarianceChoice:
     description: str
     df: float | None = None
     power: float | None = None
+
+    def without_rows(self, N: int) -> CovarianceChoice:
+        """The same without options that have a value for each of N rows."""
+        kwds = {
+            name: Removed(name) if _has_rows(value, N) or _is_long(value, N) else value
+            for name, value in self.kwds.items()
+        }
+        return replace(self, kwds=kwds)
+
+
+def _has_rows(value: Any, N: int) -> bool:
+    if isinstance(value, (np.ndarray, pd.DataFrame, pd.Series)):
+        return value.shape[:1] == (N,)
+    if isinstance(value, (list, tuple)):
+        return any(_has_rows(item, N) for item in value)
+    return False
+
+
+def _is_long(value: Any, N: int) -> bool:
+    return isinstance(value, (list, tuple, pd.Index)) and len(value) == N
 
 
 def choose(

@@ -29,15 +29,17 @@ from sm_alsgls.results.cov_types import (
     check_instrumented,
     check_least_squares,
 )
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import rank_of
+from sm_alsgls.results.fitted import Fitted, kept
 from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.parameter_covariance import ParameterCovariance
 
 
 @kept
-def covariance(estimate: Estimate) -> ParameterCovariance:
+def covariance(estimate: Fitted) -> ParameterCovariance:
     """The covariance of the parameters that the estimate's choice stands for."""
-    return estimate.covariances(estimate, estimate.choice)
+    return estimate.new_covariance()
 
 
 @kept

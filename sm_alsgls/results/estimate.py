@@ -2,87 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import update_wrapper
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from sm_alsgls.core.instruments.three_stage import ThreeStage
 from sm_alsgls.core.rows.cells import Usage
 from sm_alsgls.covariance.base import Covariance
-from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.removed import in_place_of
 from sm_alsgls.exceptions import NoLikelihoodError, NotApplicableError
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.degrees import Degrees
+from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.fitted_laws import FittedLaws
-from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.header import Header
 from sm_alsgls.results.maximum import Maximum
 from sm_alsgls.results.model import Model
 from sm_alsgls.results.sample import Sample
 
-R = TypeVar("R")
-
-
-class ParameterCovariance(Protocol):
-    """A covariance V of the parameters, formed only as far as asked."""
-
-    def variances(self) -> np.ndarray:
-        """Diagonal, (P,)."""
-        ...
-
-    def block(self, j: int) -> np.ndarray:
-        """Block of one equation, (p_j, p_j)."""
-        ...
-
-    def combinations(self, R: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
-        """R V other', (m, q)."""
-        ...
-
-    def dense(self) -> np.ndarray:
-        """The whole, (P, P)."""
-        ...
-
-
-@runtime_checkable
-class OwnDegrees(ParameterCovariance, Protocol):
-    """A covariance of which every combination has degrees of freedom of its own."""
-
-    def coefficient_df(self) -> np.ndarray:
-        """Of each parameter, (P,)."""
-        ...
-
-    def df(self, R: np.ndarray) -> np.ndarray:
-        """Of R beta, (m,)."""
-        ...
-
-
-class Covariances(Protocol):
-    """Makes the covariance of the parameters that a ``cov_type`` stands for, at an estimate."""
-
-    def __call__(self, estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
-        """The covariance, whose parts are computed when they are asked for."""
-        ...
-
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Estimate:
+class Estimate(Fitted):
     """Coefficients and Sigma of a system, how they were found, and what they rest on.
 
     Every estimator of systems makes one; tests, tables, predictions and pictures are functions of
-    it. It does not say of which class the model is. What is computed from it and kept is in
-    ``known``, see `kept`.
+    it. It does not say of which class the model is. What it has beside a `Fitted`:
 
     Attributes
     ----------
     model : Model
-    labels : Labels
-        Equations, regressors, parameters, and where an equation's coefficients are among these.
     beta : tuple of ndarray
         Coefficients of each equation, (p_j,).
-    params : ndarray, shape (P,)
     sigma : Covariance
         Covariance of a row's errors, canonical.
     rank : int
@@ -91,18 +43,8 @@ class Estimate:
         Equations of which a variance parameter is on its bound.
     usage : Usage
         Rows N_j, whether all cells are used and weighted, the weights' log-Jacobian.
-    nobs : int
-        N.
     df : Degrees
         Of freedom, of each equation.
-    df_model : float
-        Free parameters.
-    freedom : Freedom
-        What linear restrictions leave of combinations of the parameters.
-    choice : CovarianceChoice
-    use_t : bool
-        t and F, or normal and chi2.
-    covariances : Covariances
     sample : Sample
         The data; every use raises where they are gone or were changed.
     maximum : Maximum or None
@@ -113,35 +55,20 @@ class Estimate:
         How moments with instruments were solved; None where nothing was instrumented.
     laws : FittedLaws or None
         What else the errors follow; None where rows are independent draws of Sigma.
-    refused : mapping of str to str
-        Covariance types that mean nothing for such an estimate, and why.
-    progress : callable, optional
-        Told how far standard errors of many equations are.
     """
 
     model: Model
-    labels: Labels
     beta: tuple[np.ndarray, ...]
-    params: np.ndarray
     sigma: Covariance
     rank: int
     at_bound: np.ndarray
     usage: Usage
-    nobs: int
     df: Degrees
-    df_model: float
-    freedom: Freedom
-    choice: CovarianceChoice
-    use_t: bool
-    covariances: Covariances
     sample: Sample
     maximum: Maximum | None
     describe: Callable[[Estimate], Header]
     moments: ThreeStage | None = None
     laws: FittedLaws | None = None
-    refused: Mapping[str, str] = field(default_factory=dict)
-    progress: Callable[[str, int, int], object] | None = None
-    known: dict[str, Any] = field(default_factory=dict)
 
     @property
     def row_sigma(self) -> Covariance:
@@ -195,6 +122,21 @@ class Estimate:
         return float(self.n_cells) - self.df_model
 
     @property
+    def df_inference(self) -> float:
+        """Of tests about several equations: the fewest among all."""
+        return self.df.fewest
+
+    @property
+    def df_t(self) -> np.ndarray:
+        """Of the t test of each coefficient (P,): its equation's."""
+        return self.labels.least(self.df.t).astype(float)
+
+    @property
+    def identified(self) -> dict[str, Sequence[str] | np.ndarray]:
+        """Equation and term of each parameter."""
+        return {"equation": np.array(self.labels.owners, dtype=object), "term": self.labels.terms}
+
+    @property
     def likelihood(self) -> Maximum:
         """The maximum of the likelihood.
 
@@ -224,15 +166,20 @@ class Estimate:
             )
         return self.moments
 
-    def with_covariance(self, choice: CovarianceChoice, use_t: bool) -> Estimate:
+    def with_covariance(self, choice: CovarianceChoice, use_t: bool) -> Self:
         """The same coefficients with another covariance."""
         df = replace(self.df, given=choice.df)
-        return replace(self, choice=choice, use_t=use_t, df=df, known={})
+        return replace(super().with_covariance(choice, use_t), df=df)
 
-    def knowing(self, *functions: Kept[Any] | KeptOfEquation[Any]) -> dict[str, Any]:
-        """What is in ``known`` of some functions, to go on with."""
-        names = {function.name for function in functions}
-        return {key: value for key, value in self.known.items() if key.split(" ")[0] in names}
+    def without_data(self) -> Self:
+        """The same without the rows."""
+        maximum, moments = self.maximum, self.moments
+        return replace(
+            super().without_data(),
+            sample=self.sample.without_data(),
+            maximum=None if maximum is None else maximum.without_data(),
+            moments=None if moments is None else moments.without_data(in_place_of("residuals")),
+        )
 
 
 def estimate_of(results: object) -> Estimate | None:
@@ -241,62 +188,3 @@ def estimate_of(results: object) -> Estimate | None:
         return results
     found = getattr(results, "estimate", None)
     return found if isinstance(found, Estimate) else None
-
-
-class Kept(Generic[R]):
-    """A function of an estimate that is computed once for each, and kept in its ``known``.
-
-    Parameters
-    ----------
-    function : callable
-        Of an `Estimate` alone.
-    """
-
-    def __init__(self, function: Callable[[Estimate], R]) -> None:
-        self._function, self.name = function, _name(function)
-        update_wrapper(self, function)
-
-    def __call__(self, estimate: Estimate) -> R:
-        """The value, computed now or before."""
-        if self.name not in estimate.known:
-            estimate.known[self.name] = self._function(estimate)
-        value: R = estimate.known[self.name]
-        return value
-
-    def give(self, estimate: Estimate, value: R) -> None:
-        """Put a value where it would be kept."""
-        estimate.known[self.name] = value
-
-    def is_known(self, estimate: Estimate) -> bool:
-        """Whether it was computed."""
-        return self.name in estimate.known
-
-
-class KeptOfEquation(Generic[R]):
-    """The same of a function of an estimate and the number of an equation."""
-
-    def __init__(self, function: Callable[[Estimate, int], R]) -> None:
-        self._function, self.name = function, _name(function)
-        update_wrapper(self, function)
-
-    def __call__(self, estimate: Estimate, j: int) -> R:
-        """The value, computed now or before."""
-        key = f"{self.name} {j}"
-        if key not in estimate.known:
-            estimate.known[key] = self._function(estimate, j)
-        value: R = estimate.known[key]
-        return value
-
-
-def kept(function: Callable[[Estimate], R]) -> Kept[R]:
-    """See `Kept`."""
-    return Kept(function)
-
-
-def kept_of_equation(function: Callable[[Estimate, int], R]) -> KeptOfEquation[R]:
-    """See `KeptOfEquation`."""
-    return KeptOfEquation(function)
-
-
-def _name(function: Callable[..., object]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"

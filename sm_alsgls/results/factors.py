@@ -17,7 +17,8 @@ from sm_alsgls.core.residuals.factors_left import factors_left as left_by_factor
 from sm_alsgls.core.sigma.rotation import METHODS, ORTHOGONAL, rotate
 from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.exceptions import NoFactorsError, UnrestrictedSigmaError
-from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.in_sample import by_equation, innovations
 from sm_alsgls.results.maximum import Messages
 

@@ -7,11 +7,16 @@ from typing import Any, ClassVar
 
 from sm_alsgls.exceptions import UnknownAttributeError
 
-_EITHER = {
+_COEFFICIENTS = {
     **dict.fromkeys(("std_errors", "std_err", "se", "stderr", "HC0_se", "HC1_se"), "bse"),
     **dict.fromkeys(("tstats", "tstat", "tvalue", "zvalues", "zstats"), "tvalues"),
     **dict.fromkeys(("pvals", "pvalue", "p_values"), "pvalues"),
     **dict.fromkeys(("coef", "coefs", "coef_", "coefficients", "beta", "betas"), "params"),
+    **dict.fromkeys(("confint", "conf_intervals", "ci"), "conf_int()"),
+}
+
+_EITHER = {
+    **_COEFFICIENTS,
     **dict.fromkeys(("resids", "residuals", "uhat"), "resid"),
     **dict.fromkeys(
         ("wresid", "wresids"), "resid, in units of the response; times the root of the weight"
@@ -20,7 +25,6 @@ _EITHER = {
     **dict.fromkeys(
         ("f_statistic", "fstat", "f_test_result"), "fvalue, with f_pvalue: all slopes are zero"
     ),
-    **dict.fromkeys(("confint", "conf_intervals", "ci"), "conf_int()"),
     "summary2": "summary()",
     "r2": "rsquared",
 }
@@ -93,6 +97,16 @@ class Familiar:
             ours = self._familiar[name]
             said += f"; use {ours}" if ours else f"; {self._said_of} do not hold sums of squares"
         raise UnknownAttributeError(said, name=name, obj=self)
+
+
+class FamiliarCoefficients(Familiar):
+    """`Familiar` of coefficients, whatever was estimated."""
+
+    _familiar: ClassVar[dict[str, str]] = {
+        **_COEFFICIENTS,
+        **dict.fromkeys(("cov", "vcov", "cov_params_default"), "cov_params()"),
+        "param_names": "params.index",
+    }
 
 
 class FamiliarSystem(Familiar):

@@ -21,7 +21,8 @@ from sm_alsgls.core.instruments.first_stage import strength
 from sm_alsgls.core.instruments.partialled import Partialled, partial_out
 from sm_alsgls.core.instruments.strengths import strengths
 from sm_alsgls.data.instrumented import InstrumentedSystem
-from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.instrumented_covariance import instruments_of, whole_design
 from sm_alsgls.results.summary_text import SystemSummary
 

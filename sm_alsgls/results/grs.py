@@ -15,7 +15,7 @@ from sm_alsgls.results.covariance import sigma_inference
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import factors, factors_left
 from sm_alsgls.results.in_sample import constants
-from sm_alsgls.results.joint import residual_test
+from sm_alsgls.results.system_joint import residual_test
 
 METHODS = ("auto", "exact", "factor")
 

@@ -12,8 +12,8 @@ from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.border.arguments import optional_flag
 from sm_alsgls.data.constraint_text import read_constraints
-from sm_alsgls.results.coefficients import df_of, of_combinations, ordered
-from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.coefficients import df_of, of_combinations, one_df, ordered
+from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.freedom import left_to_test
 from sm_alsgls.results.joint import check_hypotheses, joint_test
 from sm_alsgls.results.selection import square_of, wald_arguments
@@ -71,29 +71,29 @@ def of_matrix(V: np.ndarray, R: Any = None, at: Any = None, other: Any = None) -
     return np.dot(R, np.dot(V, np.transpose(R if other is None else other)))
 
 
-def _flat(estimate: Estimate) -> Flat:
+def _flat(estimate: Fitted) -> Flat:
     return Flat(
         estimate.labels.params,
         estimate.params,
         lambda R: of_combinations(estimate, R),
         estimate.use_t,
-        estimate.df.fewest,
+        estimate.df_inference,
     )
 
 
-def t_test(estimate: Estimate, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
+def t_test(estimate: Fitted, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
     """t tests of linear hypotheses, as in statsmodels.
 
     A hypothesis about one equation has that equation's degrees of freedom, so that it agrees
     with ``pvalues``; one about several has the fewest among them. Under "HC0" to "HC3" and
-    "cluster" every hypothesis has Satterthwaite's degrees of freedom of its own.
+    "cluster" every hypothesis has Satterthwaite's degrees of freedom of its own, and so it has
+    under any covariance that tells them.
     """
     R, q = read_constraints(r_matrix, estimate.labels.params)
     cov_p = square_of(ordered(estimate, cov_p, "cov_p", rows=True), R.shape[1], "cov_p")
     use_t = optional_flag(use_t, "use_t")
     tested = _flat(estimate).t_test((R, q), cov_p, use_t)
-    t = estimate.df.t
-    if tested.distribution != "t" or (estimate.choice.power is None and (t == t[0]).all()):
+    if tested.distribution != "t" or one_df(estimate):
         return tested
     used = df_of(estimate, R)
     used = used[0] if (used == used[0]).all() else used
@@ -101,7 +101,7 @@ def t_test(estimate: Estimate, r_matrix: Any, cov_p: Any = None, use_t: bool | N
 
 
 def wald_test(
-    estimate: Estimate,
+    estimate: Fitted,
     r_matrix: Any,
     cov_p: Any = None,
     invcov: Any = None,

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 
 
 @kept

@@ -17,14 +17,16 @@ from sm_alsgls.core.instruments.covariance import (
 )
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.refit import form_found
-from sm_alsgls.core.instruments.robust import InfluenceCovariance
+from sm_alsgls.core.instruments.robust import InfluenceCovariance, UnitInfluences
 from sm_alsgls.core.instruments.three_stage import Rows
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.data.instrumented import InstrumentedSystem
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.covariance import sigma_inference, weights_of_time
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.in_sample import used_residuals
+from sm_alsgls.results.parameter_covariance import ParameterCovariance
 
 #: Covariance types that these estimates have not.
 REFUSED = {
@@ -100,12 +102,10 @@ def build(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovariance:
         scale = scale * _stretched(estimate)
     power = choice.power or 0.0
     if choice.cov_type != "cluster":
-        return InfluenceCovariance(
-            combinations, design, E, White(), scale, Units(N), power, df=fewest
-        )
+        return UnitInfluences(combinations, design, E, White(), scale, Units(N), power, df=fewest)
     codes = choice.kwds["codes"]
     weights = Clusters(codes[0], debias=choice.kwds["correction"] == "CR1")
-    return InfluenceCovariance(
+    return UnitInfluences(
         combinations, design, E, weights, scale, Units(N, codes[0]), power, df=float(choice.df or 1)
     )
 

@@ -1,4 +1,4 @@
-"""``SystemResultsWrapper``: statsmodels' wrapper, which labels arrays of the parameters."""
+"""``CoefficientResultsWrapper``: statsmodels' wrapper, which labels arrays of the parameters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 from statsmodels.base.model import LikelihoodResultsWrapper
 
+from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.likelihood import LikelihoodResults
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.persistence import Savable
@@ -16,8 +17,8 @@ from sm_alsgls.results.selection import positions
 from sm_alsgls.results.system import SystemResults
 
 
-class SystemResultsWrapper(Loadable, Savable, LikelihoodResultsWrapper):
-    """Labels arrays of `SystemResults` with the names of the coefficients."""
+class CoefficientResultsWrapper(Loadable, Savable, LikelihoodResultsWrapper):
+    """Labels arrays of `CoefficientResults` with the names of the coefficients."""
 
     # Everything else comes labelled from the results themselves.
     _wrap_attrs: ClassVar[dict[str, str]] = dict.fromkeys(
@@ -44,6 +45,12 @@ class SystemResultsWrapper(Loadable, Savable, LikelihoodResultsWrapper):
         return pd.DataFrame(np.atleast_2d(interval), index=names)
 
 
+class SystemResultsWrapper(CoefficientResultsWrapper):
+    """Labels arrays of `SystemResults` with the names of the coefficients."""
+
+
 # Of every estimator that has no wrapper of its own.
+CoefficientResults.wrapper = CoefficientResultsWrapper
 SystemResults.wrapper = SystemResultsWrapper
 wrap.populate_wrapper(SystemResultsWrapper, LikelihoodResults)
+wrap.populate_wrapper(CoefficientResultsWrapper, CoefficientResults)

@@ -17,7 +17,8 @@ from sm_alsgls.core.laws.profile import Profile
 from sm_alsgls.data.error_laws import COMMON
 from sm_alsgls.data.removed import gone
 from sm_alsgls.exceptions import NotApplicableError
-from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 
 
 @kept

@@ -19,6 +19,7 @@ from sm_alsgls.results.header import Header
 from sm_alsgls.results.maximum import Maximum
 from sm_alsgls.results.model import Model
 from sm_alsgls.results.sample import Sample, Seen
+from sm_alsgls.results.system_joint import system_joint
 
 
 def maximised(
@@ -70,6 +71,7 @@ def maximised(
         choice=choice,
         use_t=debiased if use_t is None else use_t,
         covariances=build,
+        joint=system_joint,
         sample=Sample(model, Seen(problem, best.E), None if made is None else made.fit),
         maximum=Maximum(found, nll, usage.log_jacobian / model.nobs, problem.options, sparse),
         describe=describe,

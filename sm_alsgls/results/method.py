@@ -8,33 +8,36 @@ from functools import update_wrapper
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import Fitted
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound=Fitted)
+Held = TypeVar("Held", bound=Fitted, covariant=True)
 
 
-class HasEstimate(Protocol):
+class HasEstimate(Protocol[Held]):
     """Results."""
 
     @property
-    def estimate(self) -> Estimate:
+    def estimate(self) -> Held:
         """What was estimated."""
         ...
 
 
 def method(
-    function: Callable[Concatenate[Estimate, P], R],
-) -> Callable[Concatenate[HasEstimate, P], R]:
+    function: Callable[Concatenate[E, P], R],
+) -> Callable[Concatenate[HasEstimate[E], P], R]:
     """The method ``self.name(...)`` that is ``function(self.estimate, ...)``."""
 
-    def call(self: HasEstimate, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: HasEstimate[E], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(self.estimate, *args, **kwargs)
 
     _presented(call, function, 1)
     return call
 
 
-class OfEquation(HasEstimate, Protocol):
+class OfEquation(HasEstimate[Estimate], Protocol):
     """Results of one equation of a system."""
 
     position: int

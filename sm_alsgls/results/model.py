@@ -21,7 +21,25 @@ from sm_alsgls.data.system import System
 from sm_alsgls.formula.system import FormulaSystem
 
 
-class Model(Protocol):
+class CoefficientModel(Protocol):
+    """A model of coefficients, as far as inference about them asks."""
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the parameters (P,)."""
+        ...
+
+    @property
+    def endog_names(self) -> str:
+        """One name for all responses."""
+        ...
+
+    def remove_data(self) -> None:
+        """Let go of the data."""
+        ...
+
+
+class Model(CoefficientModel, Protocol):
     """A system of K equations on N rows, whatever law its errors have.
 
     Attributes
@@ -60,16 +78,6 @@ class Model(Protocol):
         ...
 
     @property
-    def exog_names(self) -> list[str]:
-        """Names of the parameters (P,)."""
-        ...
-
-    @property
-    def endog_names(self) -> str:
-        """One name for all responses."""
-        ...
-
-    @property
     def endog(self) -> np.ndarray:
         """Responses (N, K)."""
         ...
@@ -96,8 +104,4 @@ class Model(Protocol):
 
     def raw_system(self, options: ALSOptions, laws: ErrorLaws | None) -> RawSystem:
         """The rows as they are, with laws of their errors at first values; None for no laws."""
-        ...
-
-    def remove_data(self) -> None:
-        """Let go of the data."""
         ...

@@ -28,8 +28,8 @@ from sm_alsgls.border.arguments import came, level
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import CallableError, NonFiniteError, OptionError, RestrictionError
 from sm_alsgls.results.coefficients import bse, df_of, of_combinations
-from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.expression import Expression
+from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.hypotheses import wald_test
 
 _STEP = 1e-20
@@ -58,7 +58,7 @@ class NonlinearCombinations:
     cov: pd.DataFrame
     gradient: pd.DataFrame
     df: pd.Series | None
-    _estimate: Estimate
+    _estimate: Fitted
 
     @property
     def bse(self) -> pd.Series:
@@ -295,7 +295,7 @@ def _complex_step(
     return value.imag / _STEP if value.dtype.kind == "c" else None
 
 
-def nlcom(estimate: Estimate, functions: Any) -> NonlinearCombinations:
+def nlcom(estimate: Fitted, functions: Any) -> NonlinearCombinations:
     """Functions of coefficients (ratios, elasticities) by the delta method.
 
     Parameters
@@ -359,7 +359,7 @@ def nlcom(estimate: Estimate, functions: Any) -> NonlinearCombinations:
     )
 
 
-def delta_method(estimate: Estimate, functions: Any) -> NonlinearCombinations:
+def delta_method(estimate: Fitted, functions: Any) -> NonlinearCombinations:
     """Another name of `nlcom`."""
     return nlcom(estimate, functions)
 

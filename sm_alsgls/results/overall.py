@@ -7,7 +7,8 @@ from scipy import stats
 
 from sm_alsgls.results.coefficients import robust
 from sm_alsgls.results.covariance import covariance
-from sm_alsgls.results.estimate import Estimate, kept_of_equation
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept_of_equation
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.in_sample import constants
 from sm_alsgls.results.joint import JointTest, joint_test

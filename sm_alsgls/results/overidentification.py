@@ -25,7 +25,8 @@ import pandas as pd
 from scipy import stats
 
 from sm_alsgls.exceptions import NotApplicableError
-from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.instrumented_covariance import whole_design
 from sm_alsgls.results.outcome import CovarianceTest
 

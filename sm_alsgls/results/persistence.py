@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from sm_alsgls.border.arguments import flag, path
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.data.removed import Removed, in_place_of
 from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results import coefficients, factors, in_sample, system_fit
 from sm_alsgls.results.covariance import covariance, sigma_inference
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.first_stage import first_stage_of
+from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.overall import joint_of_slopes
 from sm_alsgls.results.overidentification import of_equations
+from sm_alsgls.results.parameter_covariance import OwnDegrees, ParameterCovariance, Rowless
+
+F = TypeVar("F", bound=Fitted)
 
 # Up to this many coefficients the whole covariance is kept (32 MB), beyond it the block of each
 # equation.
@@ -42,7 +44,7 @@ class KeptCovariance:
         self._labels, self._blocks, self._whole = labels, blocks, whole
 
     @classmethod
-    def of(cls, covariance: ParameterCovariance, labels: Labels) -> KeptCovariance:
+    def of(cls, covariance: ParameterCovariance, labels: Labels) -> Self:
         """Compute what is kept of a covariance."""
         if labels.P <= DENSE_LIMIT:
             whole = np.asarray(covariance.dense())
@@ -103,6 +105,41 @@ class KeptCovariance:
         )
 
 
+class KeptDegrees(KeptCovariance):
+    """The same of a covariance with degrees of freedom of its own, those of coefficients.
+
+    Those of combinations and of joint tests needed the data.
+    """
+
+    degrees: np.ndarray
+    cov_type: str
+
+    @classmethod
+    def with_degrees(cls, covariance: OwnDegrees, labels: Labels, cov_type: str) -> KeptDegrees:
+        """Compute what is kept of a covariance."""
+        made = cls.of(covariance, labels)
+        made.degrees, made.cov_type = covariance.coefficient_df(), cov_type
+        return made
+
+    def coefficient_df(self) -> np.ndarray:
+        """Of each parameter, (P,)."""
+        return self.degrees
+
+    def df(self, R: np.ndarray) -> np.ndarray:
+        """Of single coefficients only: of R beta there are none left."""
+        raise DataRemovedError(
+            f"the degrees of freedom of a combination with cov_type={self.cov_type!r} need the "
+            "data; test before remove_data(), or single coefficients, or with use_t=False"
+        )
+
+    def joint(self, R: np.ndarray, gap: np.ndarray) -> tuple[float, float, float, str, str]:
+        """There is none left."""
+        raise DataRemovedError(
+            f"a joint test with cov_type={self.cov_type!r} needs the data; test before "
+            "remove_data(), or one hypothesis at a time with t_test"
+        )
+
+
 class Savable:
     """Mixin of the wrappers, whose ``save`` is statsmodels'."""
 
@@ -130,64 +167,56 @@ class Savable:
 
 
 # Computed before the data go: numbers that have no rows.
-_NEEDED = (
+_OF_COEFFICIENTS = (
     coefficients.bse, coefficients.tvalues, coefficients.pvalues, coefficients.df_coefficients,
-    factors.last_factor, factors.factors_left, sigma_inference, in_sample.constants,
-    in_sample.rsquared, system_fit.system_rsquared,
+)  # fmt: skip
+_OF_SYSTEMS = (
+    *_OF_COEFFICIENTS, factors.last_factor, factors.factors_left, sigma_inference,
+    in_sample.constants, in_sample.rsquared, system_fit.system_rsquared,
 )  # fmt: skip
 # The same of estimates with instruments.
 _OF_INSTRUMENTS = (first_stage_of, of_equations)
 
 
-def without_data(estimate: Estimate) -> Estimate:
-    """The same estimate with everything that needs no data, and none of them.
+def without_data(estimate: F) -> F:
+    """The same estimate with what inference about coefficients needs, and no array with N rows."""
+    for function in _OF_COEFFICIENTS:
+        function(estimate)
+    return _without(estimate, estimate.knowing(*_OF_COEFFICIENTS))
+
+
+def without_system(estimate: Estimate) -> Estimate:
+    """The same system with everything that needs no data, and none of them.
 
     Like the whole covariance, some tests are kept only up to DENSE_LIMIT coefficients: of some
     types they cost as much.
     """
     if not estimate.sample.available:
         return estimate
-    small = estimate.labels.P <= DENSE_LIMIT
-    needed = (*_NEEDED, *(() if estimate.moments is None else _OF_INSTRUMENTS))
+    needed = (*_OF_SYSTEMS, *(() if estimate.moments is None else _OF_INSTRUMENTS))
     for function in needed:
         function(estimate)
     known = estimate.knowing(*needed)
-    if small:
+    if estimate.labels.P <= DENSE_LIMIT:
         system_fit.slopes_test(estimate)
         known |= estimate.knowing(system_fit.slopes_test)
         if estimate.neqs <= _TESTS_KEPT and coefficients.robust(estimate) and estimate.use_t:
             for j in range(estimate.neqs):
                 joint_of_slopes(estimate, j)
             known |= estimate.knowing(joint_of_slopes)
-    kept = KeptCovariance.of(covariance(estimate), estimate.labels)
-    kwds = _without_rows(estimate.choice.kwds, estimate.nobs)
-    maximum, moments = estimate.maximum, estimate.moments
-    again = replace(
-        estimate,
-        sample=estimate.sample.without_data(),
-        choice=replace(estimate.choice, kwds=kwds),
-        maximum=None if maximum is None else maximum.without_data(),
-        moments=None if moments is None else moments.without_data(in_place_of("residuals")),
-        known=known,
-    )
-    covariance.give(again, kept)
+    return _without(estimate, known)
+
+
+def _without(estimate: F, known: dict[str, Any]) -> F:
+    """An estimate without data that knows some things, and what is left of its covariance."""
+    V, labels = covariance(estimate), estimate.labels
+    left: ParameterCovariance
+    if isinstance(V, Rowless):
+        left = V.without_data()
+    elif isinstance(V, OwnDegrees):
+        left = KeptDegrees.with_degrees(V, labels, estimate.choice.cov_type)
+    else:
+        left = KeptCovariance.of(V, labels)
+    again = replace(estimate.without_data(), known=known)
+    covariance.give(again, left)
     return again
-
-
-def _has_rows(value: Any, N: int) -> bool:
-    if isinstance(value, (np.ndarray, pd.DataFrame, pd.Series)):
-        return value.shape[:1] == (N,)
-    if isinstance(value, (list, tuple)):
-        return any(_has_rows(item, N) for item in value)
-    return False
-
-
-def _without_rows(kwds: dict[str, Any], N: int) -> dict[str, Any]:
-    return {
-        name: Removed(name) if _has_rows(value, N) or _is_long(value, N) else value
-        for name, value in kwds.items()
-    }
-
-
-def _is_long(value: Any, N: int) -> bool:
-    return isinstance(value, (list, tuple, pd.Index)) and len(value) == N

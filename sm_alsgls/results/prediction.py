@@ -14,8 +14,9 @@ from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.results.coefficients import df_of_equations
 from sm_alsgls.results.covariance import covariance
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.new_rows import NewRows
+from sm_alsgls.results.parameter_covariance import ParameterCovariance
 from sm_alsgls.results.row_means import RowMeans
 
 

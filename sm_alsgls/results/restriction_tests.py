@@ -14,10 +14,11 @@ from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.beside_laws import BesideLaws
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance, estimate_of
+from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.hypotheses import wald_test
 from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nested import compare_lr
+from sm_alsgls.results.parameter_covariance import ParameterCovariance
 
 
 def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.DataFrame:

@@ -14,7 +14,8 @@ from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.unrestricted import Unrestricted
 from sm_alsgls.data.error_laws import AR_NAME, EACH, ERROR_NAME
-from sm_alsgls.results.estimate import Estimate, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 
 # Numbers in covariances of all rows.
 _MOST = 2**27

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
-from statsmodels.base.model import LikelihoodModelResults
 
-from sm_alsgls.border.arguments import optional_flag
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import (
@@ -18,30 +16,28 @@ from sm_alsgls.results import (
     coefficients,
     criteria,
     grs,
-    hypotheses,
     imputation,
     in_sample,
     plots,
     system_fit,
     tables,
 )
-from sm_alsgls.results import nlcom as functions
 from sm_alsgls.results import predict as predictions
 from sm_alsgls.results import summary as summaries
 from sm_alsgls.results.checks import diagnose
-from sm_alsgls.results.cov_types import choose
-from sm_alsgls.results.covariance import check_fitted, covariance, sigma_inference
+from sm_alsgls.results.coefficient import CoefficientResults
+from sm_alsgls.results.cov_types import CovarianceChoice, choose
+from sm_alsgls.results.covariance import check_fitted, sigma_inference
 from sm_alsgls.results.equation import EquationResults
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance
+from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.familiar import FamiliarSystem
-from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.method import method
 from sm_alsgls.results.model import Model
-from sm_alsgls.results.persistence import without_data
-from sm_alsgls.results.selection import combinations, equation, positions, square
+from sm_alsgls.results.persistence import without_system
+from sm_alsgls.results.selection import equation
 
 
-class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
+class SystemResults(FamiliarSystem, CoefficientResults):
     """Coefficients, tests, predictions and tables of an estimate of a system.
 
     Every number is a function of ``estimate``; a subclass adds what its estimator has.
@@ -52,19 +48,12 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     estimate : Estimate
     """
 
-    #: What `get_robustcov_results` returns results in, statsmodels' wrapper of the class.
-    wrapper: ClassVar[type]
+    estimate: Estimate
 
     def __init__(self, model: Model, estimate: Estimate) -> None:
-        self.estimate = estimate
-        super().__init__(model, estimate.params)
+        super().__init__(model, estimate)
 
     # -- what was estimated ----------------------------------------------------------------
-
-    @property
-    def nobs(self) -> int:
-        """Rows N."""
-        return self.estimate.nobs
 
     @property
     def neqs(self) -> int:
@@ -75,11 +64,6 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     def n_cells(self) -> int:
         """Cells in use, N K where nothing is missing."""
         return self.estimate.n_cells
-
-    @property
-    def df_model(self) -> float:
-        """Free parameters."""
-        return self.estimate.df_model
 
     @property
     def df_resid(self) -> float:
@@ -100,21 +84,6 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     def debiased(self) -> bool:
         """Whether variances have degrees of freedom in place of rows."""
         return self.estimate.debiased
-
-    @property
-    def use_t(self) -> bool:
-        """t and F, or normal and chi2."""
-        return self.estimate.use_t
-
-    @property
-    def cov_type(self) -> str:
-        """How standard errors were computed."""
-        return self.estimate.choice.cov_type
-
-    @property
-    def cov_kwds(self) -> dict[str, Any]:
-        """Options of ``cov_type``, with its description."""
-        return {"description": self.estimate.choice.description, **self.estimate.choice.kwds}
 
     @property
     def sigma(self) -> Covariance:
@@ -140,63 +109,14 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     # -- coefficients ----------------------------------------------------------------------
 
     @property
-    def normalized_cov_params(self) -> ParameterCovariance:
-        """An operator, not an array: statsmodels only asks whether there is one."""
-        return covariance(self.estimate)
-
-    @normalized_cov_params.setter
-    def normalized_cov_params(self, value: None) -> None:
-        """statsmodels' constructor sets None."""
-
-    @property
     def bse(self) -> np.ndarray:
         """Standard errors (P,); only the diagonal blocks of the covariance are computed."""
         return coefficients.bse(self.estimate)
 
     @property
-    def tvalues(self) -> np.ndarray:
-        """Coefficients over their standard errors (P,); NaN where a restriction fixes one."""
-        return coefficients.tvalues(self.estimate)
-
-    @property
     def pvalues(self) -> np.ndarray:
         """Two-sided p-values (P,), t(N - p_j - r) or normal."""
         return coefficients.pvalues(self.estimate)
-
-    conf_int = method(coefficients.conf_int)
-
-    def cov_params(
-        self,
-        r_matrix: Any = None,
-        column: Any = None,
-        scale: float | None = None,
-        cov_p: Any = None,
-        other: Any = None,
-    ) -> np.ndarray:
-        """Covariance of the coefficients, or of combinations of them.
-
-        Parameters
-        ----------
-        r_matrix : array_like (m, P), optional
-            Combinations; only their covariance is computed.
-        column : str, int or list of either, optional
-            Coefficients, by names or positions; only their block is computed.
-        scale, cov_p : optional
-            A factor, and another (P, P) covariance to use, as in statsmodels.
-        other : array_like (q, P), optional
-            Second set of combinations.
-        """
-        estimate, names = self.estimate, self.estimate.labels.params
-        r_matrix, other = (
-            coefficients.ordered(estimate, value, argument)
-            for value, argument in ((r_matrix, "r_matrix"), (other, "other"))
-        )
-        cov_p = coefficients.ordered(estimate, cov_p, "cov_p", rows=True)
-        if cov_p is None:
-            return coefficients.cov_params(estimate, r_matrix, column, scale, other)
-        r_matrix, other, _ = combinations(len(names), r_matrix, column, scale, other)
-        at = None if column is None else positions(column, names, "column")
-        return hypotheses.of_matrix(square(cov_p, len(names), "cov_p"), r_matrix, at, other)
 
     def get_robustcov_results(
         self, cov_type: str = "HC1", use_t: bool | None = None, **cov_kwds: Any
@@ -233,27 +153,24 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
         ------
         OptionError, ShapeError, NonFiniteError
         """
+        return super().get_robustcov_results(cov_type, use_t, **cov_kwds)
+
+    def _chosen(self, cov_type: str, cov_kwds: dict[str, Any]) -> CovarianceChoice:
         estimate = self.estimate
-        use_t, rows = optional_flag(use_t, "use_t"), estimate.model.provenance
         choice = choose(
             cov_type,
             cov_kwds,
             estimate.debiased,
-            rows,
+            estimate.model.provenance,
             estimate.complete,
             estimate.has_factors,
             estimate.refused,
         )
         check_fitted(estimate, choice)
-        again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)
-        return self.wrapper(type(self)(self.model, again))
+        return choice
 
     # -- hypotheses ------------------------------------------------------------------------
 
-    t_test = method(hypotheses.t_test)
-    wald_test = method(hypotheses.wald_test)
-    nlcom = method(functions.nlcom)
-    delta_method = method(functions.delta_method)
     test_across = method(across.test_across)
     wald_test_terms = method(across.wald_test_terms)
     grs_test = method(grs.grs_test)
@@ -324,7 +241,6 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
     get_prediction = method(predictions.get_prediction)
     impute = method(imputation.impute)
     leave_one_out = method(imputation.leave_one_out)
-    tidy = method(tables.tidy)
     augment = method(tables.augment)
     summary = method(summaries.summary)
     plot_coefficients = method(plots.plot_coefficients)
@@ -362,7 +278,7 @@ class SystemResults(Loadable, FamiliarSystem, LikelihoodModelResults):
         >>> hasattr(res, "resid")
         False
         """
-        self.estimate = without_data(self.estimate)
+        self.estimate = without_system(self.estimate)
         self.model.remove_data()
 
 

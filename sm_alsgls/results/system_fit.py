@@ -12,11 +12,13 @@ from statsmodels.stats.contrast import ContrastResults
 
 from sm_alsgls.results.coefficients import robust
 from sm_alsgls.results.covariance import covariance
-from sm_alsgls.results.estimate import Estimate, ParameterCovariance, kept
+from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.freedom import spanning
 from sm_alsgls.results.in_sample import constants, residuals, rsquared, spans_constant
 from sm_alsgls.results.joint import joint_test
 from sm_alsgls.results.overall import restriction, wald
+from sm_alsgls.results.parameter_covariance import ParameterCovariance
 
 
 @kept

@@ -18,6 +18,7 @@ from sm_alsgls.results.coefficients import conf_int as intervals
 from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import rank_of
+from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.in_sample import fitted as fitted_values
 from sm_alsgls.results.in_sample import innovations, residuals
 from sm_alsgls.results.new_rows import rows_of_system
@@ -25,7 +26,7 @@ from sm_alsgls.results.predict import predict
 from sm_alsgls.results.reduced_form import variances_of_pieces
 
 
-def tidy(estimate: Estimate, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
+def tidy(estimate: Fitted, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
     """One row per coefficient.
 
     Parameters
@@ -37,8 +38,8 @@ def tidy(estimate: Estimate, conf_int: bool = True, alpha: float = 0.05) -> pd.D
     Returns
     -------
     DataFrame
-        P rows, numbered, in the order of ``params``. Columns: equation (str), term (str),
-        and as floats estimate, std_error, statistic, p_value, conf_low, conf_high.
+        P rows, numbered, in the order of ``params``. Columns: of a system equation (str), term
+        (str), and as floats estimate, std_error, statistic, p_value, conf_low, conf_high.
 
     Examples
     --------
@@ -53,8 +54,7 @@ def tidy(estimate: Estimate, conf_int: bool = True, alpha: float = 0.05) -> pd.D
     with_interval, alpha = flag(conf_int, "conf_int"), level(alpha)
     table = pd.DataFrame(
         {
-            "equation": np.array(estimate.labels.owners, dtype=object),
-            "term": estimate.labels.terms,
+            **estimate.identified,
             "estimate": estimate.params,
             "std_error": bse(estimate),
             "statistic": tvalues(estimate),

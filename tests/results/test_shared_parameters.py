@@ -14,7 +14,7 @@ from sm_alsgls.data.labels import Labels
 from sm_alsgls.results.coefficients import bse, df_coefficients, df_of_equations
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.freedom import Freedom
-from sm_alsgls.results.persistence import without_data
+from sm_alsgls.results.persistence import without_system
 from sm_alsgls.results.system import SystemResults
 from tests.systems import simulate
 
@@ -134,7 +134,7 @@ def test_tests_count_it_once(pair):
 
 def test_without_data(pair):
     _, once, _ = pair
-    gone = without_data(once.estimate)
+    gone = without_system(once.estimate)
     kept = covariance(gone)
     np.testing.assert_allclose(kept.variances(), bse(once.estimate) ** 2)
     for j in range(K):

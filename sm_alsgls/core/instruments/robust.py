@@ -36,7 +36,7 @@ class InfluenceCovariance:
     factor : ndarray, shape (P,)
         Small-sample factor of each parameter's standard error.
     units : Units, optional
-        What is independent: then there are degrees of freedom of each combination's own.
+        What is independent; see `UnitInfluences`.
     power : float
         Of the multipliers: 0, 1/2 (HC2, CR2), 1 (HC3, CR3).
     df : float
@@ -123,7 +123,7 @@ class InfluenceCovariance:
     def _known(self) -> dict[int, Moments]:
         return {}
 
-    def coefficient_df(self) -> Array:
+    def _degrees(self) -> Array:
         """Satterthwaite's degrees of freedom of each parameter, (P,)."""
         if self._of.tied:
             return np.full(self.shape[0], self._df)
@@ -136,23 +136,9 @@ class InfluenceCovariance:
             return np.zeros(self.shape[0], dtype=bool)
         return np.array([bool(self._moments_of(k).lost[0]) for k in range(self.shape[0])])
 
-    def df(self, R: Array) -> Array:
-        """Degrees of freedom of combinations: the fewest of what they are made of, (m,).
-
-        Of one equation's coefficients those of the combination itself.
-        """
-        each = self.coefficient_df()
-        out = np.where(R != 0.0, each, np.inf).min(axis=1)
-        for i, row in enumerate(R):
-            touched = np.unique(self._owner[np.flatnonzero(row)])
-            if len(touched) == 1 and touched[0] >= 0:
-                j = int(touched[0])
-                out[i] = self._own(j, row[None, self._of.design.columns(j)]).df[0]
-        return out
-
     def joint_df(self, R: Array) -> float:
         """Of several combinations together, as of a Wishart matrix: the fewest."""
-        return float(self.coefficient_df()[R.any(axis=0)].min())
+        return float(self._degrees()[R.any(axis=0)].min())
 
     # -- the covariance -------------------------------------------------------------------------
 
@@ -187,3 +173,28 @@ class InfluenceCovariance:
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
         return self.dense()
+
+
+class UnitInfluences(InfluenceCovariance):
+    """The same of units that are independent: every combination has degrees of freedom of its own.
+
+    Those of a kernel are of nobody's own.
+    """
+
+    def coefficient_df(self) -> Array:
+        """Satterthwaite's degrees of freedom of each parameter, (P,)."""
+        return self._degrees()
+
+    def df(self, R: Array) -> Array:
+        """Degrees of freedom of combinations: the fewest of what they are made of, (m,).
+
+        Of one equation's coefficients those of the combination itself.
+        """
+        each = self.coefficient_df()
+        out = np.where(R != 0.0, each, np.inf).min(axis=1)
+        for i, row in enumerate(R):
+            touched = np.unique(self._owner[np.flatnonzero(row)])
+            if len(touched) == 1 and touched[0] >= 0:
+                j = int(touched[0])
+                out[i] = self._own(j, row[None, self._of.design.columns(j)]).df[0]
+        return out
