@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.blame import caller
 from sm_alsgls.border.labels import shown
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError, bases
@@ -133,7 +134,7 @@ def check_random_effects(names: Names, Z: Array, why: str) -> None:
         raise tiny(error, names.response, names.columns_re, "the random effects") from None
 
 
-def doubt_groups(names: Names, seen: Array, m: int, stacklevel: int = 3) -> None:
+def doubt_groups(names: Names, seen: Array, m: int) -> None:
     """Warn of random effects that are zero in all but few groups; ``seen`` (q,) counts those.
 
     Raises
@@ -153,5 +154,5 @@ def doubt_groups(names: Names, seen: Array, m: int, stacklevel: int = 3) -> None
             f"{said}; a variance among so few groups is hardly known. Leave them out, or give them "
             "a fixed effect",
             FewGroupsWarning,
-            stacklevel=stacklevel,
+            stacklevel=caller(),
         )

@@ -23,14 +23,15 @@ from sm_alsgls.formula.engine import Part, evaluate, evaluate_right
 from sm_alsgls.formula.lags import called
 from sm_alsgls.formula.order import refuse_order
 from sm_alsgls.formula.pickling import used_names
+from sm_alsgls.formula.replay import replay
 from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.formula.text import read_equations, words
 from sm_alsgls.formula.whole_rows import check_left, refuse_texts
 
 #: What the right-hand sides are called in messages, in the order of the designs.
 SIDES = ("formula", "re_formula", "residual")
-#: Formulas of a random intercept, and what engines call its column.
-INTERCEPT, _ENGINES = "~ 1", "Intercept"
+# The formula of a random intercept.
+_INTERCEPT = "~ 1"
 
 
 def build_mixed(
@@ -114,7 +115,7 @@ def build_mixed(
     kept = np.flatnonzero(complete)
     index = used.labels if complete.all() else used.labels[kept]
     designs = [part.rhs.loc[kept].set_axis(index) for part in parts]
-    designs[1] = designs[1].rename(columns={_ENGINES: "Group"})
+    designs[1] = of_groups(designs[1])
     response = str(first.lhs.columns[0])
     return FormulaSystem(
         pd.DataFrame({response: first.lhs.loc[kept].iloc[:, 0].to_numpy()}, index),
@@ -129,6 +130,45 @@ def build_mixed(
         used_names(scope, texts, used.frame.columns),
         used.rows[kept],
     )
+
+
+def of_groups(design: pd.DataFrame) -> pd.DataFrame:
+    """The design of random effects, whose constant is called as statsmodels' MixedLM calls it."""
+    return design.rename(columns={"Intercept": "Group"})
+
+
+def new_designs(
+    recipe: FormulaSystem, data: Any, scope: dict[str, Any] | None = None, *, random: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Regressors of new data and, if ``random``, those of random effects; NaN where one misses.
+
+    Parameters
+    ----------
+    recipe : FormulaSystem
+        Of `build_mixed`, without matrices.
+    data : DataFrame
+        Responses, groups and levels are not needed; groups and times are for lags.
+    scope : dict, optional
+        Default: the values that the caller had when the model was made.
+    random : bool
+
+    Raises
+    ------
+    UnseenLevelError, FormulaError
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sm_alsgls.formula.mixed import build_mixed, new_designs
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [1.0, 2, 3], "g": list("aab")})
+    >>> built = build_mixed("y ~ center(x)", data, "~ x", groups="g")
+    >>> X, Z = new_designs(built.recipe(), pd.DataFrame({"x": [5.0]}))
+    >>> X.iloc[0].tolist(), Z.iloc[0].tolist()
+    ([1.0, 3.0], [1.0, 5.0])
+    """
+    specs = recipe.specs[: 2 if random else 1]
+    made = replay(specs, data, recipe.scope if scope is None else scope)
+    return made[0], of_groups(made[1]) if random else None
 
 
 def indicated(levels: pd.DataFrame, text: str) -> tuple[np.ndarray, list[str]]:
@@ -173,7 +213,7 @@ def _texts(formula: Any, re_formula: Any, residual: str | None) -> list[str]:
         )
     texts = [read_equations(formula)[0][1]]
     if re_formula is None:
-        re_formula = INTERCEPT
+        re_formula = _INTERCEPT
     for side, text in zip(SIDES[1:], (re_formula, residual), strict=True):
         if text is None:
             continue
