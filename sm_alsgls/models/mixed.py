@@ -15,6 +15,7 @@ from sm_alsgls.border.arguments import choice, count, flag, generator, starts
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.separable import inseparable
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
@@ -25,9 +26,9 @@ from sm_alsgls.exceptions import OptionError
 from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.models.mixed_construction import MixedConstruction
 from sm_alsgls.models.mixed_data import Groups, MixedData
-from sm_alsgls.models.mixed_doubts import warn
+from sm_alsgls.models.mixed_doubts import refuse_inseparable, warn
 from sm_alsgls.models.mixed_keywords import refuse
-from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structure_of
+from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structure_of, without_data
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.results.mixed import LowRankMixedLMResults
 
@@ -84,7 +85,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
     rank_method : str or None
         The rule behind it, None where it was given.
     rank_selection : RankSelection or None
-        What it was chosen from.
+        What it was chosen from; None where no data were looked at.
     structure : Structure
         Of G.
     group_labels : Index (m,)
@@ -185,7 +186,8 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         """Everything after the rows were read and checked."""
         names = rows.names
         self.ar = None if ar is None else choice(ar, "ar", ("groups",))
-        structure = None if is_rule(rank) else structure_of(rank, names.q, uniquenesses)
+        told = without_data(rank, names.q) if is_rule(rank) else rank
+        structure = None if told is None else structure_of(told, names.q, uniquenesses)
         flag(uniquenesses, "uniquenesses")
         if structure is None and not uniquenesses:
             raise OptionError(
@@ -212,12 +214,12 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         super().__init__(rows)
         self.k_constant = 0
         self.products, self.law = rows.products(self.ar is not None)
-        self.rank_method: str | None = None
+        self.rank_method: str | None = rank if is_rule(rank) else None
         self.rank_selection: RankSelection | None = None
         if structure is None:
-            self.rank_method = rank
             self.rank_selection = self.select_rank(rank)
             structure = structure_of(self.rank_selection.rank, names.q)
+        refuse_inseparable(names, self.products, structure, self.law)
         self.structure: Structure = structure
 
     def _handle_data(
@@ -419,7 +421,11 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
 
         shape = self.nobs, self.n_groups, self.k_re
         others = self.k_fe + self.law.size + 1
-        return select_structure(fit, shape, others, method, candidates)
+
+        def told(structure: Structure) -> bool:
+            return not inseparable(self.products, structure, self.law).any()
+
+        return select_structure(fit, shape, others, method, candidates, told=told)
 
 
 def _keywords(method: Callable[..., Any]) -> list[str]:

@@ -8,11 +8,46 @@ import numpy as np
 
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.names import listed
+from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning
+from sm_alsgls.core.mixed.residual_laws import ResidualLaw
+from sm_alsgls.core.mixed.separable import inseparable
+from sm_alsgls.core.mixed.structures import Structure
+from sm_alsgls.data.grouped import Names
+from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, InsufficientRowsError
 
 # Smallest eigenvalue of correlations of random effects that are not dependent.
 _SINGULAR = 1e-8
+
+
+def refuse_inseparable(
+    names: Names, products: CrossProducts, structure: Structure, law: ResidualLaw
+) -> None:
+    """Refuse residual variances that the data do not tell from those of random effects.
+
+    Raises
+    ------
+    InsufficientRowsError
+    """
+    lost = np.flatnonzero(inseparable(products, structure, law))
+    if not len(lost):
+        return
+    most = int(products.rows.max())
+    labels = getattr(law, "labels", None)
+    whose = (
+        "the residual variance"
+        if labels is None
+        else f"the residual variances of {listed(repr(labels[k]) for k in lost)}"
+    )
+    effects = listed(map(repr, names.columns_re))
+    raise InsufficientRowsError(
+        f"{whose} and those of the random effects {effects} cannot be told apart: groups have "
+        f"at most {most} row{'s' * (most > 1)}, and what one adds to the covariance of these the "
+        "other can take away. Leave out random effects"
+        + (", or Psi, with uniquenesses=False" if (structure.low == 0.0).any() else "")
+        + "; where every group has each of K outcomes once, LowRankSUR is the model without a "
+        "second error"
+    )
 
 
 def warn(names: list[str], found: MixedFit) -> None:

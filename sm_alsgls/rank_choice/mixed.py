@@ -26,7 +26,7 @@ from sm_alsgls.core.mixed.structures import (
     Unstructured,
     largest_rank,
 )
-from sm_alsgls.exceptions import IllegalRankError, OptionError
+from sm_alsgls.exceptions import IllegalRankError, InsufficientRowsError, OptionError
 from sm_alsgls.rank_choice.selection import RankSelection
 
 #: Psi alone, which is rank 0.
@@ -42,8 +42,8 @@ METHODS = ("auto", *RULES)
 _AUTO = "bic_groups"
 # Random effects up to which "full" is a candidate, and up to which "auto" is "full".
 _MANY, _FEW = 12, 2
-# Largest candidate by default.
-_MOST = 10
+# Largest candidate by default, and rises of the criterion after which "auto" looks no further.
+_MOST, _RISES = 10, 2
 
 
 class Fit(NamedTuple):
@@ -127,6 +127,22 @@ def candidates_of(given: Any, q: int, m: int) -> list[int | str]:
     return [*numbers, FULL] if any(isinstance(one, str) for one in found) else list(numbers)
 
 
+def _over(rows: list[dict[str, Any]]) -> bool:
+    """Whether the criterion of "auto" has risen with each of the last factors."""
+    last = [row[_AUTO] for row in rows[-_RISES - 1 :]]
+    return len(last) > _RISES and bool((np.diff(last) > 0.0).all())
+
+
+def without_data(rank: str, q: int) -> int | str | None:
+    """What "auto" is of so few random effects that there is nothing to compare; else None.
+
+    One has a variance, and of two no factor is identified: their G is unrestricted.
+    """
+    if rank != "auto" or q > _FEW:
+        return None
+    return FULL if q > 1 else 0
+
+
 def select_structure(
     fit: Callable[[Structure], Fit],
     shape: tuple[int, int, int],
@@ -134,6 +150,7 @@ def select_structure(
     method: str,
     candidates: Any = None,
     argument: str = "method",
+    told: Callable[[Structure], bool] = lambda structure: True,
 ) -> RankSelection:
     """Choose the structure of G; `sm_alsgls.select_rank` of a mixed model.
 
@@ -149,6 +166,8 @@ def select_structure(
     candidates : list of int, "diagonal" and "full", optional
     argument : str
         What the caller's argument is called.
+    told : callable
+        Whether data tell the residual variance from a structure's; others are left out.
 
     Raises
     ------
@@ -156,16 +175,18 @@ def select_structure(
     """
     method = choice(method, argument, METHODS)
     n, m, q = shape
-    notes = []
-    if method == "auto" and candidates is None and q <= _FEW:
-        candidates = [FULL] if q > 1 else [0]
-        notes.append(
-            f"{q} random effect{'s identify' if q > 1 else ' identifies'} no factor, so that "
-            f"'auto' is {candidates[0]!r} without a comparison."
-        )
-    tried = candidates_of(candidates, q, m)
-    rows = []
-    for candidate in tried:
+    notes: list[str] = []
+    some = method == "auto" and candidates is None
+    rows: list[dict[str, Any]] = []
+    tried: list[int | str] = []
+    left: list[str] = []
+    for candidate in candidates_of(candidates, q, m):
+        if some and candidate != FULL and _over(rows):
+            continue
+        if not told(structure_of(candidate, q)):
+            left.append(str(candidate))
+            continue
+        tried.append(candidate)
         structure = structure_of(candidate, q)
         made, k = fit(structure), structure.n_free
         deviance = -2.0 * made.llf
@@ -179,6 +200,16 @@ def select_structure(
                 "bic_groups": deviance + np.log(n) * others + np.log(m) * k,
                 "converged": made.converged,
             }
+        )
+    if left:
+        notes.append(
+            f"Rank {', '.join(left)}: not compared, since groups have too few rows to tell its "
+            "variances from the residuals'."
+        )
+    if not tried:
+        raise InsufficientRowsError(
+            "no candidate is left: groups have too few rows to tell the variances of random "
+            "effects from the residuals'; leave out random effects, or take uniquenesses=False"
         )
     index = pd.Index(tried, name="rank", dtype=object if FULL in tried else None)
     table = pd.DataFrame(rows, index=index)
