@@ -40,7 +40,11 @@ def dense_llf(model, res, reml):
     G, s2 = res.cov_re.to_numpy(), res.scale
     n, p = X.shape
     w = np.ones(n) if rows.weights is None else rows.weights
-    V = np.where(codes[:, None] == codes, Z @ G @ Z.T, 0.0) + s2 * np.diag(1.0 / w)
+    R = np.diag(1.0 / w)
+    if model.ar is not None:
+        apart = np.abs(rows.times[:, None] - rows.times)
+        R = np.sign(res.fitted.theta[0]) ** apart * np.abs(res.fitted.theta[0]) ** apart
+    V = np.where(codes[:, None] == codes, Z @ G @ Z.T + s2 * R, 0.0)
     W = np.linalg.inv(V)
     b = np.linalg.solve(X.T @ W @ X, X.T @ W @ y)
     np.testing.assert_allclose(res.params, b, rtol=1e-7, atol=1e-8)
