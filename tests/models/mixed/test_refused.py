@@ -140,10 +140,17 @@ class TestRows:
         long = pd.DataFrame({"g": np.repeat(range(m), K), "taxon": np.tile(list("abcdef"), m)})
         long["y"] = rng.standard_normal(m * K)
         formulas = {"formula": "y ~ 0 + taxon", "re_formula": "~ 0 + taxon"}
-        refused(InsufficientRowsError, "'a', 'b', .*LowRankSUR", long, rank=2,
+        refused(InsufficientRowsError, "'b', 'c', .*LowRankSUR", long, rank=2,
                 residual="~ 0 + taxon", **formulas)  # fmt: skip
         refused(InsufficientRowsError, "the residual variance and", long, rank="full", **formulas)
         assert made(long, 2, residual="~ 0 + taxon", uniquenesses=False, **formulas).rank == 2
+
+    def test_covariances_that_no_group_has(self):
+        """Kinds are of groups, so that no group tells the covariance of their effects."""
+        data = DATA.assign(kind=np.where(DATA["g"] % 2, "odd", "even"))
+        refused(InsufficientRowsError, "even.*odd.*one level of a factor", data, rank="full",
+                re_formula="~ 0 + kind")  # fmt: skip
+        assert made(data, "diagonal", re_formula="~ 0 + kind").rank == 0
 
     def test_missing_is_told_by_its_label(self):
         holed = DATA.copy()
