@@ -73,7 +73,7 @@ def test_units_and_offsets_change_units_only(kind):
     in_y = mixed_fit(replace(d, y=1e8 * d.y).products(), structure, d.law)
     np.testing.assert_allclose(in_y.G, 1e16 * fit.G, rtol=1e-6, atol=1e-9 * in_y.G.max())
     np.testing.assert_allclose(in_y.b, 1e8 * fit.b, rtol=1e-7)
-    far = mixed_fit(replace(d, X=d.X + [0.0, 1e6]).products(), structure, d.law)
+    far = mixed_fit(replace(d, X=d.X + np.array([0.0, 1e6])).products(), structure, d.law)
     assert far.b[1] == pytest.approx(fit.b[1], rel=1e-7)
     assert far.cov_b[1, 1] == pytest.approx(fit.cov_b[1, 1], rel=1e-7)
     # |X'X| is the same.
@@ -87,7 +87,9 @@ def test_any_basis_of_z_is_the_same_under_full():
     other = mixed_fit(replace(d, Z=d.Z @ turn).products(), Unstructured(3), d.law)
     assert other.llf == pytest.approx(fit.llf, abs=1e-9)
     np.testing.assert_allclose(turn @ other.G @ turn.T, fit.G, rtol=1e-5, atol=1e-7)
-    offset = mixed_fit(replace(d, Z=d.Z + [0.0, 1e6, 0.0]).products(), Unstructured(3), d.law)
+    offset = mixed_fit(
+        replace(d, Z=d.Z + np.array([0.0, 1e6, 0.0])).products(), Unstructured(3), d.law
+    )
     assert offset.llf == pytest.approx(fit.llf, abs=1e-8)
 
 
