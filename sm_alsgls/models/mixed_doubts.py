@@ -34,14 +34,14 @@ def refuse_inseparable(
         return
     most = int(products.rows.max())
     effects = listed(repr(names.columns_re[j]) for j in np.flatnonzero(found.effects))
-    if not found.s2 and not found.theta.any():
+    if not found.terms.any():
         raise InsufficientRowsError(
             f"variances and covariances of the random effects {effects} cannot be told apart: no "
             "group has rows that do it, as where each group has one level of a factor only. Take "
             "rank='diagonal', a lower rank, or leave some out"
         )
-    labels = getattr(law, "labels", ())[1:]
-    told = listed(repr(label) for label, lost in zip(labels, found.theta, strict=False) if lost)
+    labels = getattr(law, "labels", ())
+    told = listed(repr(label) for label, lost in zip(labels, found.terms, strict=False) if lost)
     whose = f"the residual variances of {told}" if told else "the residual variance"
     raise InsufficientRowsError(
         f"{whose} and those of the random effects {effects} cannot be told apart: groups have "

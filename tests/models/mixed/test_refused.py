@@ -140,7 +140,7 @@ class TestRows:
         long = pd.DataFrame({"g": np.repeat(range(m), K), "taxon": np.tile(list("abcdef"), m)})
         long["y"] = rng.standard_normal(m * K)
         formulas = {"formula": "y ~ 0 + taxon", "re_formula": "~ 0 + taxon"}
-        refused(InsufficientRowsError, "'b', 'c', .*LowRankSUR", long, rank=2,
+        refused(InsufficientRowsError, "'a', 'b', .*LowRankSUR", long, rank=2,
                 residual="~ 0 + taxon", **formulas)  # fmt: skip
         refused(InsufficientRowsError, "the residual variance and", long, rank="full", **formulas)
         assert made(long, 2, residual="~ 0 + taxon", uniquenesses=False, **formulas).rank == 2
