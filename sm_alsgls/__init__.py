@@ -1,10 +1,12 @@
 """Seemingly unrelated regressions with a low-rank-plus-diagonal error covariance."""
 
 from sm_alsgls.covariance import LowRankDiag, Unrestricted
+from sm_alsgls.models.mixed import LowRankMixedLM
 from sm_alsgls.models.panel import LowRankPanel
 from sm_alsgls.models.sur import LowRankSUR
 from sm_alsgls.models.three_stage import LowRank3SLS
 from sm_alsgls.rank import RankSelection, select_rank
+from sm_alsgls.results.mixed import LowRankMixedLMResults
 from sm_alsgls.results.panel import LowRankPanelResults
 from sm_alsgls.results.sur import LowRankSURResults
 from sm_alsgls.results.three_stage import LowRank3SLSResults
@@ -14,6 +16,8 @@ __all__ = [
     "LowRank3SLS",
     "LowRank3SLSResults",
     "LowRankDiag",
+    "LowRankMixedLM",
+    "LowRankMixedLMResults",
     "LowRankPanel",
     "LowRankPanelResults",
     "LowRankSUR",

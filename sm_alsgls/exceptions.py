@@ -149,6 +149,10 @@ class ConvergenceWarning(AlsglsWarning, _SMConvergenceWarning):
     """The fit stopped before it was stationary; the message gives the reason and the remedy."""
 
 
+class FewGroupsWarning(AlsglsWarning):
+    """A random effect is seen in a few groups only, so that its variance is hardly known."""
+
+
 class HeywoodWarning(AlsglsWarning):
     """A unique variance sits at its lower bound: that equation is fitted by the factors alone."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,20 @@ from sm_alsgls.rank_choice.selector import METHODS, check_residual_rule, select
 __all__ = ["METHODS", "RankSelection", "select_rank"]
 
 
+@runtime_checkable
+class ChoosesItself(Protocol):
+    """A model that compares structures of its own."""
+
+    def select_rank(
+        self, method: str = "auto", candidates: Any = None, **fit_options: Any
+    ) -> RankSelection:
+        """Criteria of candidate structures."""
+        ...
+
+
 def select_rank(
-    model: SystemModel,
-    method: str = "bic_ols",
+    model: SystemModel | ChoosesItself,
+    method: str | None = None,
     candidates: Any = None,
     rng: np.random.Generator | int | None = None,
     *,
@@ -32,10 +43,14 @@ def select_rank(
 
     Parameters
     ----------
-    model : LowRankSUR or LowRank3SLS
+    model : LowRankSUR, LowRank3SLS, LowRankPanel or LowRankMixedLM
         Of the second the rules that look at residuals, which are those of 2SLS.
         Its rank does not matter; restrictions on coefficients are kept. It is not changed.
-    method : str
+        Of the last "auto", "bic_groups" (which "auto" is, see
+        `sm_alsgls.rank_choice.mixed`), "bic" and "aic", all of fits by maximum likelihood.
+    method : str, optional
+        Default "bic_ols", of mixed models "auto".
+
         ================ ================================================================
         "bic_ols"        BIC of the factor structure of OLS residuals: the default
         "bic_robust"     the same with rows weighted for heavy tails, and in the order of time
@@ -121,12 +136,16 @@ def select_rank(
     1 -812.3          55   1450.7
     2 -794.0          65   1457.9
     """
+    if isinstance(model, ChoosesItself):
+        _check_unused(folds, blocks, alpha)
+        rule = "auto" if method is None else method
+        return model.select_rank(rule, candidates, rng=rng, n_starts=n_starts, **fit_options)
     if not isinstance(model, SystemModel):
         raise OptionError(
-            f"model must be a LowRankSUR or LowRank3SLS, got {type(model).__name__}"
-            + ("; pass results.model" if hasattr(model, "model") else "")
+            f"model must be a LowRankSUR, LowRank3SLS, LowRankPanel or LowRankMixedLM, got "
+            f"{type(model).__name__}" + ("; pass results.model" if hasattr(model, "model") else "")
         )
-    method = choice(method, "method", METHODS)
+    method = "bic_ols" if method is None else choice(method, "method", METHODS)
     complete = model.has_likelihood
     if not complete:
         check_residual_rule(method, "method")
@@ -146,6 +165,22 @@ def select_rank(
         complete=complete,
         time=getattr(model.formula_system, "time_axis", None),
     )
+
+
+def _check_unused(folds: Any, blocks: Any, alpha: Any) -> None:
+    """Arguments of criteria that mixed models do not have stay as they are by default."""
+    given = [
+        name
+        for name, value, usual in (
+            ("folds", folds, 5), ("blocks", blocks, False), ("alpha", alpha, 0.05)
+        )
+        if not (type(value) is type(usual) and value == usual)
+    ]  # fmt: skip
+    if given:
+        raise OptionError(
+            f"{given[0]}= is of cross-validation and of tests, which do not choose the structure "
+            "of random effects; use method='bic_groups', 'bic' or 'aic'"
+        )
 
 
 def _block_labels(model: SystemModel, blocks: Any) -> np.ndarray:

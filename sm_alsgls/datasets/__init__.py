@@ -137,6 +137,53 @@ def load_cigarettes() -> pd.DataFrame:
     return _shipped("cigarettes")
 
 
+def load_sleepstudy() -> pd.DataFrame:
+    """Reaction times of 18 people whose sleep was kept short for ten days (Belenky et al. 2003).
+
+    Returns
+    -------
+    DataFrame, 180 rows
+        Subject, Days (of short sleep, 0 to 9), Reaction (mean of a day, milliseconds).
+
+    References
+    ----------
+    Belenky et al. (2003), Patterns of performance degradation and restoration during sleep
+    restriction and subsequent recovery, *Journal of Sleep Research* 12, 1-12. Values are those of
+    ``sleepstudy`` in R's lme4.
+
+    Examples
+    --------
+    >>> from sm_alsgls.datasets import load_sleepstudy
+    >>> load_sleepstudy().groupby("Days")["Reaction"].mean().loc[[0, 9]].round(1).to_dict()
+    {0: 256.7, 9: 350.9}
+    """
+    return _shipped("sleepstudy")
+
+
+def load_orthodont() -> pd.DataFrame:
+    """Growth of a distance in the heads of 27 children (Potthoff and Roy 1964).
+
+    Returns
+    -------
+    DataFrame, 108 rows
+        Subject, Sex, age (8, 10, 12 and 14 years), distance (from the pituitary to the
+        pterygomaxillary fissure, millimetres).
+
+    References
+    ----------
+    Potthoff and Roy (1964), A generalized multivariate analysis of variance model useful
+    especially for growth curve problems, *Biometrika* 51, 313-326. Values are those of
+    ``Orthodont`` in R's nlme.
+
+    Examples
+    --------
+    >>> from sm_alsgls.datasets import load_orthodont
+    >>> load_orthodont().groupby("Sex")["distance"].mean().round(2).to_dict()
+    {'Female': 22.65, 'Male': 24.97}
+    """
+    return _shipped("orthodont")
+
+
 def _shipped(name: str) -> pd.DataFrame:
     with resources.files("sm_alsgls.datasets").joinpath(f"{name}.csv").open() as file:
         return pd.read_csv(file)

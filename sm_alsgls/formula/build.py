@@ -25,15 +25,14 @@ from sm_alsgls.formula.engine import (
     evaluate,
     evaluate_cells,
     evaluate_right,
-    factors,
 )
 from sm_alsgls.formula.lags import called
-from sm_alsgls.formula.number_text import refuse_number_text, standing
 from sm_alsgls.formula.order import refuse_order
 from sm_alsgls.formula.pickling import used_names
 from sm_alsgls.formula.sides import Sides
 from sm_alsgls.formula.system import FormulaSystem
-from sm_alsgls.formula.text import caller_scope, is_one, mentioned, read_equations, words
+from sm_alsgls.formula.text import caller_scope, is_one, read_equations, words
+from sm_alsgls.formula.whole_rows import check_left, refuse_texts
 
 __all__ = ["EquationSpec", "FormulaSystem", "build", "build_system", "caller_scope"]
 
@@ -185,7 +184,7 @@ def build(
     if lags and groups is not None and time is not None:
         key = panel.RowKey.of(used.frame, used.labels, groups, time, of_model, units=units)
         used = used._replace(panel=key.rows(used.frame, used.labels))
-    _refuse_number_text([text for _, text in equations] + list(beside), used, time)
+    refuse_texts([text for _, text in equations] + list(beside), used, time)
     by_cell = missing == "fiml"
     parts = [
         evaluate_cells(name, text, used) if by_cell else evaluate(name, text, used, missing)
@@ -209,7 +208,7 @@ def build(
         return _long(parts[0], right, sides, used, groups, time, missing, key, scope, units)
     both = np.logical_or if by_cell else np.logical_and
     complete = both.reduce([part.complete for part in (*parts, *right.values())])
-    _check_left(complete, [*parts, *right.values()], used, bool(lags))
+    check_left(complete, [*parts, *right.values()], used, bool(lags))
     kept = np.flatnonzero(complete)
     # pandas 2 makes numbers, 8 bytes a row, of a part of a range, be it all of it.
     index = used.labels if complete.all() else used.labels[kept]
@@ -243,39 +242,6 @@ def build(
     return sides.told(replace(system, instruments=made), formulas)
 
 
-def _check_left(complete: np.ndarray, parts: list[Part], used: Data, lags: bool) -> None:
-    """Whether there are rows in which nothing that formulas name is missing."""
-    if complete.any():
-        return
-    empty = [repr(part.text) for part in parts if not part.complete.any()]
-    gone = used.frame.columns[used.frame.isna().all().to_numpy()]
-    columns = mentioned(" ".join(part.text for part in parts), gone)
-    raise exc.NonFiniteError(
-        f"No row is left; formulas without any complete row: {listed(empty) or 'none'}. "
-        + (f"Columns without any value: {listed(map(repr, columns))}. " if columns else "")
-        + "In "
-        "center(), standardize() and splines one missing value makes all values missing: "
-        "remove such rows first, with data.dropna()"
-        + (", and lag what they make, lag(center(x))." if lags else ".")
-    )
-
-
-def _refuse_number_text(formulas: list[str], used: Data, time: str | None) -> None:
-    """Text in place of numbers, among the columns that formulas use as they stand."""
-    dtypes = used.frame.dtypes.items()
-    texts = [name for name, dtype in dtypes if pd.api.types.is_object_dtype(dtype)]
-    names = dict.fromkeys(
-        name
-        for text in formulas
-        if (mine := mentioned(text, texts))  # else it need not be read once more
-        for code in factors(text)
-        if (name := standing(code.strip("`"))) in mine
-    )
-    if isinstance(time, str) and time in texts:
-        names[time] = time
-    refuse_number_text(names, used.frame, used.labels)
-
-
 def _long(
     part: Part,
     right: dict[str, Part],
@@ -300,7 +266,7 @@ def _long(
                 f"{(~complete).sum()} rows have missing values in the instruments of their groups, "
                 f"first rows {listed(data.labels[~complete])}; fill them, or use missing='drop'."
             )
-    _check_left(complete, [part, *right.values()], data, bool(called(part.text, scope)))
+    check_left(complete, [part, *right.values()], data, bool(called(part.text, scope)))
     for text in (part.text, *right):
         unit, period = (time or groups, groups) if units else (groups, time)
         refuse_order(str(part.lhs.columns[0]), text, data, unit, period)

@@ -15,7 +15,7 @@ from sm_alsgls.border.names import listed
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, SystemInputError, UnseenLevelError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.data import read_data
-from sm_alsgls.formula.engine import EquationSpec, redesign
+from sm_alsgls.formula.engine import Data, EquationSpec, redesign
 
 _END = object()
 
@@ -89,7 +89,7 @@ class FormulaStream:
 
     def _first(self, data: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
         built = build_system(self._formula, data, missing=self._missing, scope=self._scope)
-        _refuse_memories(built.specs)
+        refuse_memories(built.specs)
         self._system = built.recipe()
         self.n_dropped = built.n_dropped
         return built.endog, list(built.exog)
@@ -99,17 +99,11 @@ class FormulaStream:
         new = read_data(data, " ".join({spec.formula for spec in specs}), self._scope)
         left: dict[int, pd.DataFrame] = {}
         right: dict[int, pd.DataFrame] = {}
-        try:
-            for spec in specs:
-                if id(spec.lhs) not in left:
-                    left[id(spec.lhs)] = redesign(replace(spec, rhs=spec.lhs), new)
-                if id(spec.rhs) not in right:
-                    right[id(spec.rhs)] = redesign(spec, new)
-        except UnseenLevelError as error:
-            raise UnseenLevelError(
-                f"{error} Declare all levels in every chunk, with "
-                "pd.Categorical(values, categories=[...])."
-            ) from error
+        for spec in specs:
+            if id(spec.lhs) not in left:
+                left[id(spec.lhs)] = of_chunk(replace(spec, rhs=spec.lhs), new)
+            if id(spec.rhs) not in right:
+                right[id(spec.rhs)] = of_chunk(spec, new)
         complete = np.ones(len(data), dtype=bool)
         for frame in (*left.values(), *right.values()):
             complete &= ~np.isnan(frame.to_numpy()).any(axis=1)
@@ -135,10 +129,33 @@ class FormulaStream:
         )
 
 
-def _refuse_memories(specs: Sequence[EquationSpec]) -> None:
-    """Transforms that remember something of the data would remember the first chunk alone."""
+def of_chunk(spec: EquationSpec, new: Data) -> pd.DataFrame:
+    """The design of a spec from a later chunk; see `sm_alsgls.formula.engine.redesign`.
+
+    Raises
+    ------
+    UnseenLevelError, FormulaError
+    """
+    try:
+        return redesign(spec, new)
+    except UnseenLevelError as error:
+        raise UnseenLevelError(
+            f"{error} Declare all levels in every chunk, with "
+            "pd.Categorical(values, categories=[...])."
+        ) from error
+
+
+def refuse_memories(specs: Sequence[EquationSpec]) -> None:
+    """Transforms that remember something of the data would remember the first chunk alone.
+
+    Raises
+    ------
+    FormulaError
+    """
     for spec in specs:
         for side in (spec.rhs, spec.lhs):
+            if side is None:  # of "~ x"
+                continue
             if spec.engine == "patsy":
                 infos = side.factor_infos.values()
                 found = [f.factor.name() for f in infos if (f.state or {}).get("transforms")]

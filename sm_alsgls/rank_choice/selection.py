@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +103,12 @@ class RankSelection:
         What a reader of the choice must know.
     least_squares : str
         What residuals are of: "OLS", or "2SLS" where equations have instruments.
+    counted : str
+        What ``neqs`` counts, equations or random effects.
+    words : mapping of str to str
+        What criteria are called in sentences.
+    automatic : str
+        The criterion that "auto" is.
     """
 
     rank: int | str
@@ -113,11 +120,14 @@ class RankSelection:
     neqs: int
     notes: list[str] = field(default_factory=list)
     least_squares: str = "OLS"
+    counted: str = "Equations"
+    words: Mapping[str, str] = field(default_factory=lambda: _NAMES)
+    automatic: str = "bic_ols"
 
     @property
     def criterion(self) -> pd.Series | None:
         """The column of ``table`` behind the choice; None for "rule", which looks at K alone."""
-        return self.table.get("bic_ols" if self.method == "auto" else self.method)
+        return self.table.get(self.automatic if self.method == "auto" else self.method)
 
     def __repr__(self) -> str:
         return (
@@ -134,7 +144,7 @@ class RankSelection:
     @property
     def reason(self) -> str:
         """What chose the rank, in a sentence."""
-        said = _NAMES[self.method].replace("OLS", self.least_squares)
+        said = self.words[self.method].replace("OLS", self.least_squares)
         return f"Rank {self.rank} is chosen by {said}."
 
     def summary(self) -> SystemSummary:
@@ -151,6 +161,8 @@ class RankSelection:
             "cv": "cv",
         }
         shown = {name: label for name, label in shown.items() if name in table}
+        if self.method == "auto" and self.automatic in table:
+            shown.setdefault(self.automatic, self.automatic)
         if self.method in table and self.method not in shown:
             shown[self.method] = self.method
         rows = [
@@ -165,7 +177,7 @@ class RankSelection:
             ]
             headers.append("conv.")
         stubs = [f"{r}{' <' if r == self.rank else '  '}" for r in table.index]
-        title = f"Number of Factors: {self.neqs} Equations, {self.nobs} Observations"
+        title = f"Number of Factors: {self.neqs} {self.counted}, {self.nobs} Observations"
         summary.tables.append(SimpleTable(rows, headers, stubs, title=title, txt_fmt=fmt_params))
         said = ", ".join(
             f"{name} {'-' if pd.isna(rank) else rank}" for name, rank in self.choices.items()
@@ -198,14 +210,14 @@ class RankSelection:
         MissingExtraError
             matplotlib is not installed.
         """
-        name = self.method if self.method in self.table else "bic_ols"
+        name = self.method if self.method in self.table else self.automatic
         name = choice(name if criterion is None else criterion, "criterion", self.choices.index)
         ax = axes(ax)
         values, rank = self.table[name].copy(), self.choices[name]
         if FULL in values.index:
             last = values.pop(FULL) if name != "cv" else np.nan
             if not pd.isna(last):
-                ax.axhline(last, color="0.5", linestyle=":", label="unrestricted Sigma")
+                ax.axhline(last, color="0.5", linestyle=":", label="unrestricted")
             rank = np.nan if rank == FULL else rank
         if name == "cv":
             ax.errorbar(
@@ -226,7 +238,7 @@ class RankSelection:
         ax.set_xlabel("number of factors r")
         ax.set_ylabel(_LABELS.get(name, name))
         whole_numbers(ax)
-        ax.set_title(_NAMES[name])
+        ax.set_title(self.words[name])
         ax.legend(frameon=False)
         return plain(ax)
 
@@ -236,6 +248,7 @@ _LABELS = {
     "bic_robust": "BIC of weighted residuals",
     "aic_ols": "AIC of residuals",
     "bic": "BIC",
+    "bic_groups": "BIC by groups",
     "aic": "AIC",
     "ebic": "EBIC",
     "ic1": "IC1 (log of unexplained share)",
