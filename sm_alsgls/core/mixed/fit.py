@@ -54,6 +54,8 @@ class MixedFit:
     curvature : float or None
         Smallest curvature of the likelihood in units of the information; below -1e-4 a saddle.
         None where it was not computed, see `maximise.lowest_curvature_at`.
+    mix : ndarray, shape (q, q)
+        Basis of the structure, see `Profile`.
     """
 
     products: CrossProducts = field(repr=False)
@@ -68,11 +70,12 @@ class MixedFit:
     runs: tuple[Run, ...]
     at_bound: Array
     curvature: float | None
+    mix: Array = field(repr=False)
 
     @cached_property
     def profile(self) -> Profile:
         """The likelihood it is the maximum of."""
-        return Profile(self.products, self.structure, self.law, self.reml)
+        return Profile(self.products, self.structure, self.law, self.reml, self.mix)
 
     @property
     def nll(self) -> float:

@@ -95,10 +95,18 @@ class Profile:
     structure : Structure
     law : ResidualLaw
     reml : bool
+    mix : ndarray, shape (q, q), optional
+        Working effects of the structure's. Default the basis of the structure: units in which
+        columns of Z have a root mean square of 1, or the working one of those of any basis.
     """
 
     def __init__(
-        self, products: CrossProducts, structure: Structure, law: ResidualLaw, reml: bool
+        self,
+        products: CrossProducts,
+        structure: Structure,
+        law: ResidualLaw,
+        reml: bool,
+        mix: Array | None = None,
     ) -> None:
         self.products, self.structure, self.law, self.reml = products, structure, law, reml
         self.evaluations = 0
@@ -108,7 +116,7 @@ class Profile:
         self.freedom = self.n - self.p if reml else self.n
         z = products.basis.z
         #: Working effects of those of the structure: A in working columns is ``mix @ A``.
-        self.mix = np.eye(self.q) if structure.any_basis else z / np.linalg.norm(z, axis=0)
+        self.mix = mix if mix is not None else default_mix(structure, z)
         self._logdet_x = 2.0 * float(np.log(np.abs(np.diagonal(products.basis.x))).sum())
         self.counts = products.pairs.sum(axis=0)
         bounds = law.bounds
@@ -148,7 +156,7 @@ class Profile:
         for at in self.pieces(A.shape[1]):
             Y = half_solved(A, Zs[at, :, : self.q])[0]
             W = Zs[at, :, : self.q] - np.matmul(Y.transpose(0, 2, 1), Y)
-            yield W if self.structure.any_basis else self.mix.T @ W @ self.mix
+            yield self.mix.T @ W @ self.mix
 
     def residual_share(self, point: Point) -> float:
         """About s2 over the variance that rows have, less than 1."""
@@ -248,6 +256,13 @@ class Profile:
         """E_i H^-1 E_i', (m, q+p, q+p)."""
         E = estimated(shrunk, Zs, self.p) @ inverse_root
         return np.matmul(E, E.transpose(0, 2, 1))
+
+
+def default_mix(structure: Structure, z: Array) -> Array:
+    """The basis of a structure in working effects, (q, q), z the triangle of Z's basis."""
+    if structure.any_basis:
+        return np.eye(len(z))
+    return np.asarray(z / np.linalg.norm(z, axis=0))
 
 
 def half_solved(A: Array, Zs: Array) -> tuple[Array, float]:

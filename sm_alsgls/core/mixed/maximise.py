@@ -102,6 +102,7 @@ def mixed_fit(
         runs=runs,
         at_bound=_at_bound(profile, best_climb.point),
         curvature=curvature,
+        mix=profile.mix,
     )
 
 

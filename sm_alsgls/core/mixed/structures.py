@@ -82,6 +82,10 @@ class Structure(Protocol):
         """tr(S d2Gamma/dphi_a dphi_b), (size, size): 2 S in each column of Lambda."""
         ...
 
+    def contracted(self, w: Array) -> Array:
+        """Sum of w_ab d2Gamma/dphi_a dphi_b, (q, q), of symmetric weights (size, size)."""
+        ...
+
     def directions(self, phi: Array) -> Array:
         """dGamma/dphi_a, (size, q, q)."""
         ...
@@ -136,6 +140,11 @@ def _loading_directions(A: Array) -> Array:
         out[at, s, at, :] += A[:, s]
         out[at, s, :, at] += A[:, s]
     return out.reshape(q * r, q, q)
+
+
+def _loading_contracted(w: Array, q: int, r: int) -> Array:
+    """2 sum over s of w_(js)(ks), (q, q)."""
+    return np.asarray(2.0 * np.einsum("jsks->jk", w.reshape(q, r, q, r)))
 
 
 def _leading(gamma: Array, rank: int) -> Array:
@@ -224,6 +233,11 @@ class LowRank:
         out[:cut, :cut] = np.kron(2.0 * S, np.eye(self.rank))
         return out
 
+    def contracted(self, w: Array) -> Array:
+        """(q, q)."""
+        cut = self.q * self.rank
+        return _loading_contracted(w[:cut, :cut], self.q, self.rank)
+
     def directions(self, phi: Array) -> Array:
         """(size, q, q)."""
         at = np.arange(self.q)
@@ -300,6 +314,10 @@ class LoadingsOnly:
         """(size, size)."""
         return np.kron(2.0 * S, np.eye(self.rank))
 
+    def contracted(self, w: Array) -> Array:
+        """(q, q)."""
+        return _loading_contracted(w, self.q, self.rank)
+
     def directions(self, phi: Array) -> Array:
         """(size, q, q)."""
         return _loading_directions(self.loadings(phi))
@@ -368,6 +386,12 @@ class Unstructured:
         """(size, size)."""
         flat = self._flat()
         return np.kron(2.0 * S, np.eye(self.q))[np.ix_(flat, flat)]
+
+    def contracted(self, w: Array) -> Array:
+        """(q, q)."""
+        whole, flat = np.zeros((self.q**2, self.q**2)), self._flat()
+        whole[np.ix_(flat, flat)] = w
+        return _loading_contracted(whole, self.q, self.q)
 
     def directions(self, phi: Array) -> Array:
         """(size, q, q)."""

@@ -96,3 +96,25 @@ def llf(d, G, s2, theta, reml):
     free = len(y) - (X.shape[1] if reml else 0)
     value = free * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + r @ inverse @ r
     return -0.5 * (value - np.linalg.slogdet(cov)[1] if reml else value)
+
+
+def derivative(function, x, a, h=1e-5):
+    """Central difference of an array in x_a."""
+    step = h * np.eye(len(x))[a]
+    return (function(x + step) - function(x - step)) / (2.0 * h)
+
+
+def blups(d, G, s2, theta):
+    """bhat_i, var(b_i | y, b), var(bhat_i - b_i), cov(bhat, bhat_i - b_i) of each group."""
+    b, cov, *_ = gls(d, G, s2, theta)
+    out = []
+    for at in groups(d):
+        Z, X = d.Z[at], d.X[at]
+        V = Z @ G @ Z.T + s2 * residual_covariance(d, theta, at)
+        gain = G @ Z.T @ np.linalg.inv(V)
+        known = G - gain @ Z @ G
+        out.append(
+            (gain @ (d.y[at] - X @ b), known, known + gain @ X @ cov @ X.T @ gain.T,
+             -cov @ X.T @ gain.T)
+        )  # fmt: skip
+    return [np.array(part) for part in zip(*out, strict=True)]

@@ -1,0 +1,86 @@
+"""Predicted effects of groups (BLUPs), and how uncertain they are.
+
+With Gamma = G / s2, C = s2 H^-1 the covariance of b, and v_i, B_i, Gamma*_i of `likelihood`,
+
+    bhat_i = Gamma v_i
+    var(b_i | y_i, b)       = s2 Gamma*_i                            statsmodels' random_effects_cov
+    var(bhat_i - b_i)       = s2 Gamma*_i + Gamma B_i C B_i' Gamma   b estimated (Henderson 1975)
+    cov(bhat - b, bhat_i - b_i) = -C B_i' Gamma                      bhat here of the coefficients
+
+The same holds of a new group given some rows of its own, which were not used for b: what is new is
+independent of b's error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.fit import MixedFit
+from sm_alsgls.core.mixed.likelihood import Profile, half_solved, shrunken
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Effects of m groups, in the user's units.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (m, q)
+        bhat_i.
+    conditional : ndarray, shape (m, q, q)
+        var(b_i | y_i) at known coefficients.
+    cov : ndarray, shape (m, q, q)
+        var(bhat_i - b_i), coefficients estimated.
+    with_b : ndarray, shape (m, p, q)
+        Covariance of the errors of coefficients and of effects.
+    """
+
+    mean: Array
+    conditional: Array
+    cov: Array
+    with_b: Array
+
+
+def effects(fit: MixedFit, products: CrossProducts | None = None) -> Effects:
+    """Effects of the groups of a fit, or of others given their own rows.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    products : CrossProducts, optional
+        Of other groups, of the same columns and law, in any basis. A group without rows has mean 0
+        and covariance G.
+
+    Notes
+    -----
+    O(m q^2 (q + p)); arrays of m q^2.
+    """
+    own = products is None
+    profile = fit.profile
+    if products is not None:
+        changed = products.rebased(fit.products.basis)
+        profile = Profile(changed, fit.structure, fit.law, fit.reml, fit.mix)
+    point, A = fit.point, profile.root(fit.point.phi)
+    q, p, m = profile.q, profile.p, profile.products.m
+    Zs, _ = profile.weighted(point.theta)
+    z, x = profile.products.basis.z, profile.products.basis.x
+    back = solve_triangular(z, np.eye(q))
+    D = point.D if own else np.empty((m, q, p + 1))
+    shrunk = np.empty((m, q, q))
+    for at in profile.pieces(A.shape[1]):
+        shrunk[at] = back @ shrunken(A, Zs[at]) @ back.T
+        if not own:
+            U, _ = half_solved(A, Zs[at])
+            D[at] = Zs[at, :, q:] - np.matmul(U[:, :, :q].transpose(0, 2, 1), U[:, :, q:])
+    gamma = back @ A @ A.T
+    mean = (D[:, :, p] - D[:, :, :p] @ point.b) @ gamma.T
+    GB = gamma @ D[:, :, :p] @ x
+    with_b = -np.matmul(fit.cov_b, GB.transpose(0, 2, 1))
+    conditional = fit.s2 * shrunk
+    return Effects(mean, conditional, conditional - np.matmul(GB, with_b), with_b)
