@@ -144,7 +144,7 @@ def test_kenward_roger_of_low_rank_is_that_of_whole_matrices(rank):
     dV = list(np.tensordot(some.T, dV, 1))
     d2V = np.einsum("ak,abij,bl->klij", some, np.array(d2V), some, optimize=True)
     adjusted, _ = dense_mixed.kenward_roger_covariance(X, V, dV, d2V)
-    F, m, scaling = dense_mixed.kenward_roger(X, y, V, dV, np.eye(2), d2V)
+    F, m, _ = dense_mixed.kenward_roger(X, y, V, dV, np.eye(2), d2V)
     made = KenwardRogerCovariance(fit, "1997")
     np.testing.assert_allclose(made.dense(), adjusted, rtol=1e-5, atol=1e-7)
     found = made.joint(np.eye(2), fit.b)
