@@ -30,6 +30,9 @@ Array = np.ndarray
 TOLERANCE = 1e-7
 # Steps in a row that change the NLL by rounding only.
 _MOST_FLAT = 4
+# Secant pairs of steps longer than this many standard errors tell of another place, and make 22
+# steps of 6; and there the information is made afresh each step, nearer every so many.
+_NEAR, _AGE = 0.05, 12
 # A residual variance this small a share of the effects' is on its way to zero.
 _VANISHED = 1e-13
 CONVERGED = "converged"
@@ -89,13 +92,32 @@ def scoring(profile: Profile, point: Point) -> Array:
     F = np.zeros((structure.size, structure.size))
     for W in profile.each_W(point):
         F += structure.information(phi, W)
+    size = np.sqrt(0.5 * np.diagonal(F))
     t = structure.pull(phi, point.total_W)
     F -= np.outer(t, t) / profile.freedom
     values, vectors = np.linalg.eigh(point.S)
     positive = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    F = 0.5 * F + structure.second(positive)
+    F = 0.5 * F + structure.second(positive) + _of_rotations(structure.rotations(phi), size)
     theta = profile.law.information(point.theta, profile.counts)
     return block_diag(F, theta) if len(theta) else F
+
+
+def _of_rotations(turned: Array, size: Array) -> Array:
+    """What rotations of loadings are given, who have no information: that of what they turn.
+
+    An old F does not know where they point now.
+    """
+    weighted = turned * np.square(size)[:, None]
+    return np.asarray(weighted @ np.linalg.pinv(turned.T @ weighted, hermitian=True) @ weighted.T)
+
+
+def rotations(profile: Profile, F: Array, point: Point) -> Array:
+    """An orthonormal basis of the rotations of loadings in units of F's diagonal, (size, ...)."""
+    turned = profile.structure.rotations(point.phi)
+    whole = np.zeros((len(F), turned.shape[1]))
+    whole[: len(turned)] = turned
+    U, values, _ = np.linalg.svd(whole * np.sqrt(np.diagonal(F))[:, None], full_matrices=False)
+    return U[:, values > 1e-10 * values.max(initial=0.0)]
 
 
 def held(profile: Profile, point: Point) -> Array:
@@ -142,10 +164,14 @@ def climb(
     while True:
         free = ~held(profile, point)
         gradient = np.where(free, point.gradient, 0.0)
-        if factor is None or age >= (1 if decrement > 0.3 else 6) or (factor.free != free).any():
+        if factor is None or age >= (1 if decrement > _NEAR else _AGE):
             factor, age = _Factor(scoring(profile, point), free), 0
+        elif (factor.free != free).any():
+            factor = _Factor(factor.F, free)
         age += 1
         decrement = float(np.sqrt(max(gradient @ factor(gradient), 0.0)))
+        if decrement > _NEAR:
+            memory.clear()
         step = Step(len(trace), point.nll, decrement, share, time.perf_counter() - began)
         trace.append(step)
         status = _ended(profile, point, best, trace, flat, tolerance, max_iter)
@@ -176,11 +202,11 @@ class _Factor:
     """Applies the inverse of F, ridged, among what is free."""
 
     def __init__(self, F: Array, free: Array) -> None:
-        self.free = free
+        self.F, self.free = F, free
         inner = F[np.ix_(free, free)]
         scale = np.sqrt(np.maximum(np.diagonal(inner), 1e-300))
         self._scale = scale
-        # Rotations of loadings are flat: a ridge far below their curvature elsewhere.
+        # Of what the data do not tell at all.
         self._factor = cho_factor(inner / np.outer(scale, scale) + 1e-7 * np.eye(len(scale)))
 
     def __call__(self, gradient: Array) -> Array:
@@ -209,8 +235,10 @@ def _ended(
         return CONVERGED if trace[-1].decrement <= 1e3 * tolerance else FLAT
     if len(trace) > max_iter:
         return TOO_LONG.format(max_iter)
-    if best is not None and trace[-1].decrement < 0.1 and profile.same(point, best):
-        return JOINED
+    near = trace[-1].decrement
+    # What a Newton step would gain is half of its square.
+    if best is not None and near < 0.1 and -1e-9 < point.nll - best.nll < near**2 + 1e-6:
+        return JOINED if profile.same(point, best) else ""
     return ""
 
 

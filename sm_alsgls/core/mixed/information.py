@@ -1,8 +1,8 @@
 """Information about variances, and how the covariance of b moves with them: what small samples ask.
 
 Every parameter a of V_i moves it by  dV_i = c_a Vbar_i + Z_i E_a Z_i'  (V_i = s2 Vbar_i), an
-element of G by c = 0 and E = dG, s2 (G held) by c = 1 and E = -Gamma, because R = Vbar - Z Gamma Z'.
-With B_i = Z_i'Vbar_i^-1 X_i, W_i = Z_i'Vbar_i^-1 Z_i and H = sum X_i'Vbar_i^-1 X_i, sums over groups,
+element of G by c = 0 and E = dG, s2 (G held) by c = 1, E = -Gamma, as R = Vbar - Z Gamma Z'.
+With B_i = Z_i'Vbar_i^-1 X_i, W_i = Z_i'Vbar_i^-1 Z_i, H = sum X_i'Vbar_i^-1 X_i, all summed,
 
     X'V^-1 dV_a V^-1 X           = ( c_a H + sum B'E_a B ) / s2^2                          = -P_a
     X'V^-1 dV_a V^-1 dV_b V^-1 X = ( c_a c_b H + c_a sum B'E_b B + c_b sum B'E_a B

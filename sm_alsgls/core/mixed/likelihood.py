@@ -38,7 +38,7 @@ from sm_alsgls.core.mixed.structures import Structure
 Array = np.ndarray
 
 # Elements of U of a piece of groups.
-_PIECE = 1 << 20
+_PIECE = 1 << 17
 # Up to this order forward substitution goes a row at a time through all groups, beyond a group at
 # a time: 2 and 20,000 groups take 1 ms for 60, 54 and 1,000 groups 65 for 280.
 _SMALL = 16
@@ -110,6 +110,7 @@ class Profile:
     ) -> None:
         self.products, self.structure, self.law, self.reml = products, structure, law, reml
         self.evaluations = 0
+        self._last: tuple[Array, Array, Array] = (np.empty(0), np.empty(0), np.empty((0, 0, 0)))
         self.n = products.n
         self.p, self.q = products.p, products.q
         #: Degrees of freedom of s2.
@@ -117,6 +118,7 @@ class Profile:
         z = products.basis.z
         #: Working effects of those of the structure: A in working columns is ``mix @ A``.
         self.mix = mix if mix is not None else default_mix(structure, z)
+        self._unmixed = bool((self.mix == np.eye(self.q)).all())
         self._logdet_x = 2.0 * float(np.log(np.abs(np.diagonal(products.basis.x))).sum())
         self.counts = products.pairs.sum(axis=0)
         bounds = law.bounds
@@ -140,6 +142,11 @@ class Profile:
         step = max(1, _PIECE // max(1, k * (self.q + self.p + 1)))
         return [slice(at, at + step) for at in range(0, self.products.m, step)]
 
+    def _kept(self, k: int) -> Array:
+        """Where U goes, (m, k, c): one array again and again, fresh pages take as long as U."""
+        shape = (self.products.m, k, self.q + self.p + 1)
+        return self._last[2] if self._last[2].shape == shape else np.empty(shape)
+
     def root(self, phi: Array) -> Array:
         """A (q, k) in working columns."""
         return self.mix @ self.structure.root(phi)
@@ -153,10 +160,14 @@ class Profile:
         """W_i in the basis of the structure, (some groups, q, q) at a time."""
         A = self.root(point.phi)
         Zs, _ = self.weighted(point.theta)
+        # Of the point that was evaluated last there is Y already, which is half of the work.
+        same = point.phi is self._last[0] and point.theta is self._last[1]
+        kept = self._last[2]
         for at in self.pieces(A.shape[1]):
-            Y = half_solved(A, Zs[at, :, : self.q])[0]
+            U = kept[at] if same else half_solved(A, Zs[at, :, : self.q])[0]
+            Y = U[:, :, : self.q]
             W = Zs[at, :, : self.q] - np.matmul(Y.transpose(0, 2, 1), Y)
-            yield self.mix.T @ W @ self.mix
+            yield W if self._unmixed else self.mix.T @ W @ self.mix
 
     def residual_share(self, point: Point) -> float:
         """About s2 over the variance that rows have, less than 1."""
@@ -164,9 +175,7 @@ class Profile:
         return 1.0 / (1.0 + float(np.einsum("qk,qk->", A, A)))
 
     def same(self, point: Point, other: Point) -> bool:
-        """Whether two points are the same maximum, but for a few steps: in Gamma and theta."""
-        if point.nll < other.nll - 1e-9 * abs(other.nll) or point.nll > other.nll + 1.0:
-            return False
+        """Whether two points are the same but for a step or two: in Gamma and theta."""
         one, two = self.gamma(point.phi), self.gamma(other.phi)
         size = np.sqrt(np.diagonal(one) + 1e-300)
         apart = np.abs((one - two) / np.outer(size, size)).max()
@@ -183,14 +192,16 @@ class Profile:
         D = np.empty((len(Zs), q, p + 1))
         total_W = Zs[:, :, :q].sum(axis=0)
         logdet = self.law.logdet(theta, self.counts) - self.products.log_weights
+        kept = self._kept(A.shape[1])
         for at in self.pieces(A.shape[1]):
-            U, logdet_M = half_solved(A, Zs[at])
+            U, logdet_M = half_solved(A, Zs[at], kept[at])
             logdet += logdet_M
             Y, T = U[:, :, :q], U[:, :, q:]
             flat = U.reshape(-1, q + p + 1)
             total_W -= flat[:, :q].T @ flat[:, :q]
             rest -= flat[:, q:].T @ flat[:, q:]
             np.subtract(Zs[at, :, q:], np.matmul(Y.transpose(0, 2, 1), T), out=D[at])
+        self._last = (phi, theta, kept)
         return self._finished(phi, theta, A, Zs, D, total_W, rest, logdet)
 
     def _finished(
@@ -265,10 +276,10 @@ def default_mix(structure: Structure, z: Array) -> Array:
     return np.asarray(z / np.linalg.norm(z, axis=0))
 
 
-def half_solved(A: Array, Zs: Array) -> tuple[Array, float]:
-    """U_i = L_i^-1 A' [ZZ_i | ZX_i Zy_i], (m, k, c), and the sum of log|M_i|."""
+def half_solved(A: Array, Zs: Array, out: Array | None = None) -> tuple[Array, float]:
+    """U_i = L_i^-1 A' [ZZ_i | ZX_i Zy_i], (m, k, c), into ``out``, and the sum of log|M_i|."""
     q, k = A.shape
-    U = np.matmul(A.T, Zs)
+    U = np.matmul(A.T, Zs, out=out)
     L = np.linalg.cholesky(np.eye(k) + np.matmul(U[:, :, :q], A))
     return _forward(L, U), 2.0 * float(np.log(np.diagonal(L, axis1=1, axis2=2)).sum())
 

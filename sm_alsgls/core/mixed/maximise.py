@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sm_alsgls.core.mixed.climb import CONVERGED, JOINED, STOPPED, Climb, Step, climb, held, scoring
+from sm_alsgls.core.mixed.climb import (
+    CONVERGED,
+    JOINED,
+    STOPPED,
+    Climb,
+    Step,
+    climb,
+    held,
+    rotations,
+    scoring,
+)
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.fit import MixedFit, Run
 from sm_alsgls.core.mixed.likelihood import Point, Profile
@@ -34,7 +44,7 @@ def mixed_fit(
     reml: bool = True,
     n_starts: int | None = None,
     rng: np.random.Generator | None = None,
-    first: Array | None = None,
+    first: MixedFit | None = None,
     max_iter: int = 200,
     callback: Callable[[str, Step], object] | None = None,
 ) -> MixedFit:
@@ -50,8 +60,9 @@ def mixed_fit(
         Default 5, or 2 of large problems; "ols" first, then "full", "small", random ones.
     rng : numpy Generator, optional
         Of random starts; default one of a fixed seed.
-    first : ndarray, optional
-        (phi, theta) to begin from, before all others; with ``n_starts=1`` alone.
+    first : MixedFit, optional
+        Of the same structure and law, of other data: where to begin, before all other starts;
+        with ``n_starts=1`` alone.
     max_iter : int
         Steps of a climb.
     callback : callable, optional
@@ -61,7 +72,15 @@ def mixed_fit(
     -------
     MixedFit
     """
-    profile = Profile(products, structure, law, reml)
+    rng = rng or np.random.default_rng(0)
+    if first is not None and n_starts == 1:
+        profile, starts = _profile_of(products, structure, law, reml, first), None
+    else:
+        profile = Profile(products, structure, law, reml)
+        starts = Starts(profile, rng)
+        if structure.any_basis:
+            profile = Profile(products, structure, law, reml, starts.axes)
+            starts = starts.along(profile)
     large = products.m * profile.q**2 * (profile.q + profile.p) > _LARGE
     most = n_starts or (2 if large else 5)
     stopped = False
@@ -72,7 +91,7 @@ def mixed_fit(
         return stopped
 
     climbs: list[Climb] = []
-    for label, start in _each_start(profile, rng or np.random.default_rng(0), first):
+    for label, start in _each_start(profile, starts, first):
         best = _best(climbs).point if climbs else None
         climbs.append(climb(profile, start, label, max_iter=max_iter, best=best, watch=watch))
         if len(climbs) >= most or stopped:
@@ -85,10 +104,7 @@ def mixed_fit(
         curvature = _leave_saddles(profile, climbs, max_iter, watch)
     best_climb = _best(climbs)
     lowest = best_climb.point.nll
-    runs = tuple(
-        Run(one.label, one.point.nll, one.point.nll - lowest, len(one.trace) - 1, one.status)
-        for one in climbs
-    )
+    runs = tuple(_row(one, lowest) for one in climbs)
     return MixedFit(
         products=products,
         structure=structure,
@@ -106,12 +122,42 @@ def mixed_fit(
     )
 
 
+def _row(one: Climb, lowest: float) -> Run:
+    """A row of the table; who joined the best would have ended there."""
+    nll = lowest if one.status == JOINED else one.point.nll
+    return Run(one.label, nll, nll - lowest, len(one.trace) - 1, one.status)
+
+
+def _profile_of(
+    products: CrossProducts, structure: Structure, law: ResidualLaw, reml: bool, first: MixedFit
+) -> Profile:
+    """In the basis of another fit, where that is free."""
+    mix = None
+    if structure.any_basis:
+        # The other's, as columns in the user's units.
+        mix = products.basis.z @ np.linalg.solve(first.products.basis.z, first.mix)
+    return Profile(products, structure, law, reml, mix)
+
+
+def _given(profile: Profile, first: MixedFit) -> Array:
+    """(phi, theta) of another fit in this profile's basis."""
+    change = np.linalg.solve(
+        profile.mix, profile.products.basis.z @ np.linalg.solve(first.products.basis.z, first.mix)
+    )
+    phi = first.point.phi
+    if not np.allclose(change, np.eye(profile.q), rtol=1e-9, atol=1e-9):
+        root = change @ profile.structure.root(phi)
+        phi = profile.structure.nearest(root @ root.T)
+    return np.concatenate([phi, first.theta])
+
+
 def _each_start(
-    profile: Profile, rng: np.random.Generator, first: Array | None
+    profile: Profile, starts: Starts | None, first: MixedFit | None
 ) -> Iterator[tuple[str, Array]]:
     if first is not None:
-        yield "given", first
-    starts = Starts(profile, rng)
+        yield "given", _given(profile, first)
+    if starts is None:
+        return
     yield "ols", starts.ols()
     yield "full", starts.full()
     yield "small", starts.small()
@@ -142,11 +188,14 @@ class _Hessian:
     def __init__(self, profile: Profile, point: Point) -> None:
         self._profile, self._x = profile, point.x
         self._free = ~held(profile, point)
-        F = scoring(profile, point)[np.ix_(self._free, self._free)]
-        scale = np.sqrt(np.maximum(np.diagonal(F), 1e-300))
+        F = scoring(profile, point)
+        turned = rotations(profile, F, point)[self._free]
+        F = F[np.ix_(self._free, self._free)]
+        scale = np.sqrt(np.maximum(np.diagonal(F), 1e-8 * np.diagonal(F).max(initial=1e-300)))
         values, vectors = np.linalg.eigh(F / np.outer(scale, scale))
-        # Of rotations, and of what the data do not tell, a little.
+        # Of what the data do not tell, a little.
         self._root = vectors / np.sqrt(np.maximum(values, 1e-6)) / scale[:, None]
+        self._turned = (self._root * scale[:, None]).T @ turned
         self.size = int(self._free.sum())
 
     def apply(self, v: Array) -> Array:
@@ -155,7 +204,8 @@ class _Hessian:
         step[self._free] = self._root @ v
         h = 1e-3 / max(float(np.linalg.norm(v)), 1e-300)
         sides = [self._profile.at(self._x + t * step).gradient for t in (h, -h)]
-        return np.asarray(self._root.T @ (sides[0] - sides[1])[self._free] / (2.0 * h))
+        seen = self._root.T @ (sides[0] - sides[1])[self._free] / (2.0 * h)
+        return np.asarray(seen + self._turned @ (self._turned.T @ v))
 
     def split(self, v: Array) -> tuple[Array, Array, Array]:
         """A change of theta, of phi, and nothing."""
@@ -168,7 +218,8 @@ class _Hessian:
 def lowest_curvature_at(profile: Profile, point: Point) -> tuple[float, Array]:
     """The smallest curvature, in units of the information, and its direction in (phi, theta).
 
-    Rotations of loadings have none. Eight products of the observed Hessian, of two evaluations.
+    Rotations of loadings, which have none, are left aside. Eight products of the observed
+    Hessian, of two evaluations each.
     """
     hessian = _Hessian(profile, point)
     if not hessian.size:

@@ -82,6 +82,10 @@ class Structure(Protocol):
         """tr(S d2Gamma/dphi_a dphi_b), (size, size): 2 S in each column of Lambda."""
         ...
 
+    def rotations(self, phi: Array) -> Array:
+        """Directions of phi that leave Gamma as it is, (size, their number)."""
+        ...
+
     def contracted(self, w: Array) -> Array:
         """Sum of w_ab d2Gamma/dphi_a dphi_b, (q, q), of symmetric weights (size, size)."""
         ...
@@ -140,6 +144,16 @@ def _loading_directions(A: Array) -> Array:
         out[at, s, at, :] += A[:, s]
         out[at, s, :, at] += A[:, s]
     return out.reshape(q * r, q, q)
+
+
+def _loading_rotations(A: Array) -> Array:
+    """A of each plane turned, (q r, r (r - 1) / 2)."""
+    q, r = A.shape
+    first, second = np.triu_indices(r, 1)
+    out, number = np.zeros((q, r, len(first))), np.arange(len(first))
+    out[:, first, number] = A[:, second]
+    out[:, second, number] = -A[:, first]
+    return out.reshape(q * r, len(first))
 
 
 def _loading_contracted(w: Array, q: int, r: int) -> Array:
@@ -233,6 +247,11 @@ class LowRank:
         out[:cut, :cut] = np.kron(2.0 * S, np.eye(self.rank))
         return out
 
+    def rotations(self, phi: Array) -> Array:
+        """(size, r (r - 1) / 2)."""
+        turned = _loading_rotations(self.loadings(phi))
+        return np.concatenate([turned, np.zeros((self.q, turned.shape[1]))])
+
     def contracted(self, w: Array) -> Array:
         """(q, q)."""
         cut = self.q * self.rank
@@ -314,6 +333,10 @@ class LoadingsOnly:
         """(size, size)."""
         return np.kron(2.0 * S, np.eye(self.rank))
 
+    def rotations(self, phi: Array) -> Array:
+        """(size, r (r - 1) / 2)."""
+        return _loading_rotations(self.loadings(phi))
+
     def contracted(self, w: Array) -> Array:
         """(q, q)."""
         return _loading_contracted(w, self.q, self.rank)
@@ -386,6 +409,10 @@ class Unstructured:
         """(size, size)."""
         flat = self._flat()
         return np.kron(2.0 * S, np.eye(self.q))[np.ix_(flat, flat)]
+
+    def rotations(self, phi: Array) -> Array:
+        """None, (size, 0)."""
+        return np.empty((self.size, 0))
 
     def contracted(self, w: Array) -> Array:
         """(q, q)."""
