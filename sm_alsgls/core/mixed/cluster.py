@@ -4,8 +4,9 @@ With V_i = s2 Vbar_i the working covariance, e_i the residuals of group i and C 
 
     V_CR = sum t_i t_i',    t_i = C X_i'V_i^-1 A_i e_i
 
-CR0 has A_i = I and CR1 I (m / (m-1))^1/2. Under the working model cov(e_i) = M_i = V_i - X_i C X_i',
-and CR2 has the symmetric A_i with A_i M_i A_i' = V_i, CR3 (about the jackknife) (M_i V_i^-1)^-1:
+CR0 has A_i = I and CR1 I (m / (m-1))^1/2. Under the working model cov(e_i) is
+M_i = V_i - X_i C X_i'. CR2 has the symmetric A_i with A_i M_i A_i' = V_i, CR3, about the
+jackknife, (M_i V_i^-1)^-1:
 
     A_i = D (D M_i D)^-1/2 D,   D = V_i^1/2     (Bell and McCaffrey 2002, Survey Methodology 28;
                                                  Pustejovsky and Tipton 2018, JBES 36)
@@ -27,8 +28,6 @@ need Gram matrices of p x p tensors over groups, no pair of groups.
 """
 
 from __future__ import annotations
-
-from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
