@@ -164,9 +164,7 @@ def drawn(
     for k in range(reps):
         products = draws.one(rng)
         less = products if every else without_effects(products, kept)
-        small = mixed_fit(
-            less, null.structure, null.law, reml=null.reml, n_starts=1, first=null
-        )
+        small = mixed_fit(less, null.structure, null.law, reml=null.reml, n_starts=1, first=null)
         large = mixed_fit(products, full.structure, full.law, reml=full.reml, n_starts=2, rng=rng)
         found[k] = max(0.0, 2.0 * (large.llf - small.llf))
         if tell is not None:
