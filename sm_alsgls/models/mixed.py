@@ -186,8 +186,9 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         """Everything after the rows were read and checked."""
         names = rows.names
         self.ar = None if ar is None else choice(ar, "ar", ("groups",))
-        told = without_data(rank, names.q) if is_rule(rank) else rank
-        structure = None if told is None else structure_of(told, names.q, uniquenesses)
+        rule = is_rule(rank)
+        told = without_data(rank, names.q) if rule else rank
+        structure = None if rule and told is None else structure_of(told, names.q, uniquenesses)
         flag(uniquenesses, "uniquenesses")
         if structure is None and not uniquenesses:
             raise OptionError(
@@ -214,7 +215,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         super().__init__(rows)
         self.k_constant = 0
         self.products, self.law = rows.products(self.ar is not None)
-        self.rank_method: str | None = rank if is_rule(rank) else None
+        self.rank_method: str | None = rank if rule else None
         self.rank_selection: RankSelection | None = None
         if structure is None:
             self.rank_selection = self.select_rank(rank)

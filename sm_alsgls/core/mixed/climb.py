@@ -33,8 +33,9 @@ _MOST_FLAT = 4
 # Secant pairs of steps longer than this many standard errors tell of another place, and make 22
 # steps of 6; and there the information is made afresh each step, nearer every so many.
 _NEAR, _AGE = 0.05, 12
-# A residual variance this small a share of the effects' is on its way to zero.
-_VANISHED = 1e-13
+# A residual variance this small a share of the effects' is on its way to zero: whatever the climb
+# does; and where it does not become stationary.
+_VANISHED, _VANISHING = 1e-13, 1e-4
 CONVERGED = "converged"
 JOINED = "joined the best"
 STOPPED = "stopped by the callback"
@@ -86,17 +87,21 @@ class Climb:
         return self.status == CONVERGED
 
 
-def scoring(profile: Profile, point: Point) -> Array:
-    """F of the module, (size, size); O(m (q^2 k + q^2 r^2))."""
+def scoring(profile: Profile, point: Point, sizes: bool = False) -> Array:
+    """F of the module, (size, size); O(m (q^2 k + q^2 r^2)).
+
+    With ``sizes`` the absolute values of S's eigenvalues count, not only the positive ones: a
+    column of loadings that is zero has then a unit to look at its curvature in.
+    """
     structure, phi = profile.structure, point.phi
     F = np.zeros((structure.size, structure.size))
     for W in profile.each_W(point):
         F += structure.information(phi, W)
-    size = np.sqrt(0.5 * np.diagonal(F))
+    size = np.sqrt(0.5 * np.maximum(np.diagonal(F), 0.0))
     t = structure.pull(phi, point.total_W)
     F -= np.outer(t, t) / profile.freedom
     values, vectors = np.linalg.eigh(point.S)
-    positive = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    positive = (vectors * (np.abs(values) if sizes else np.maximum(values, 0.0))) @ vectors.T
     F = 0.5 * F + structure.second(positive) + _of_rotations(structure.rotations(phi), size)
     theta = profile.law.information(point.theta, profile.counts)
     return block_diag(F, theta) if len(theta) else F
@@ -116,7 +121,8 @@ def rotations(profile: Profile, F: Array, point: Point) -> Array:
     turned = profile.structure.rotations(point.phi)
     whole = np.zeros((len(F), turned.shape[1]))
     whole[: len(turned)] = turned
-    U, values, _ = np.linalg.svd(whole * np.sqrt(np.diagonal(F))[:, None], full_matrices=False)
+    size = np.sqrt(np.maximum(np.diagonal(F), 0.0))
+    U, values, _ = np.linalg.svd(whole * size[:, None], full_matrices=False)
     return U[:, values > 1e-10 * values.max(initial=0.0)]
 
 
@@ -187,7 +193,7 @@ def climb(
         trial, share = _searched(profile, point, direction, gradient)
         if trial is None:
             if age == 1 and not len(memory):
-                return Climb(label, point, decrement, FLAT, tuple(trace))
+                return Climb(label, point, decrement, _flat(profile, point), tuple(trace))
             memory.clear()
             factor = None
             continue
@@ -206,8 +212,11 @@ class _Factor:
         inner = F[np.ix_(free, free)]
         scale = np.sqrt(np.maximum(np.diagonal(inner), 1e-300))
         self._scale = scale
-        # Of what the data do not tell at all.
-        self._factor = cho_factor(inner / np.outer(scale, scale) + 1e-7 * np.eye(len(scale)))
+        scaled = inner / np.outer(scale, scale)
+        # Of what the data do not tell at all; more where rounding leaves F indefinite.
+        least = float(np.linalg.eigvalsh(scaled)[0]) if len(scaled) else 0.0
+        ridge = 1e-7 + 2.0 * max(-least, 0.0)
+        self._factor = cho_factor(scaled + ridge * np.eye(len(scale)))
 
     def __call__(self, gradient: Array) -> Array:
         out = np.zeros_like(gradient)
@@ -232,14 +241,20 @@ def _ended(
         return SATURATED
     if flat >= _MOST_FLAT:
         # The gradient is as small as the products' rounding lets it be.
-        return CONVERGED if trace[-1].decrement <= 1e3 * tolerance else FLAT
+        return CONVERGED if trace[-1].decrement <= 1e3 * tolerance else _flat(profile, point)
     if len(trace) > max_iter:
-        return TOO_LONG.format(max_iter)
+        vanishing = profile.residual_share(point) < _VANISHING
+        return SATURATED if vanishing else TOO_LONG.format(max_iter)
     near = trace[-1].decrement
     # What a Newton step would gain is half of its square.
     if best is not None and near < 0.1 and -1e-9 < point.nll - best.nll < near**2 + 1e-6:
         return JOINED if profile.same(point, best) else ""
     return ""
+
+
+def _flat(profile: Profile, point: Point) -> str:
+    """Why no step lowers the likelihood where it is not stationary."""
+    return SATURATED if profile.residual_share(point) < _VANISHING else FLAT
 
 
 def _searched(
@@ -251,7 +266,12 @@ def _searched(
     for _ in range(25):
         trial_x = np.clip(x + share * direction, profile.low, profile.high)
         slope = float(point.gradient @ (trial_x - x))
-        trial = profile.at(trial_x)
+        try:
+            trial = profile.at(trial_x)
+        except np.linalg.LinAlgError:
+            # So far out that products have no digits left; nearer they have.
+            share *= 0.1
+            continue
         fell = point.nll - trial.nll
         if fell >= -1e-4 * min(slope, 0.0) or (abs(fell) <= rounding and -slope <= 100 * rounding):
             return trial, share

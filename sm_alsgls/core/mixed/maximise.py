@@ -9,6 +9,7 @@ import numpy as np
 from sm_alsgls.core.mixed.climb import (
     CONVERGED,
     JOINED,
+    SATURATED,
     STOPPED,
     Climb,
     Step,
@@ -33,6 +34,8 @@ SAME = 1e-5
 # Multiplications of an evaluation, m q^2 (q + p), beyond which there are two starts by default and
 # the curvature is left to who asks.
 _LARGE = 2e7
+# Information about a combination of parameters, in units of theirs, below which there is none.
+_TOLD = 1e-7
 
 
 @on_one_thread
@@ -100,7 +103,7 @@ def mixed_fit(
         best_climb = _best(climbs)
         climbs.append(climb(profile, best_climb.point.x, best_climb.label, watch=watch))
     curvature = None
-    if not large and not stopped:
+    if not large and not stopped and _best(climbs).status != SATURATED:
         curvature = _leave_saddles(profile, climbs, max_iter, watch)
     best_climb = _best(climbs)
     lowest = best_climb.point.nll
@@ -188,15 +191,16 @@ class _Hessian:
     def __init__(self, profile: Profile, point: Point) -> None:
         self._profile, self._x = profile, point.x
         self._free = ~held(profile, point)
-        F = scoring(profile, point)
+        F = scoring(profile, point, sizes=True)
         turned = rotations(profile, F, point)[self._free]
         F = F[np.ix_(self._free, self._free)]
         scale = np.sqrt(np.maximum(np.diagonal(F), 1e-8 * np.diagonal(F).max(initial=1e-300)))
         values, vectors = np.linalg.eigh(F / np.outer(scale, scale))
-        # Of what the data do not tell, a little.
-        self._root = vectors / np.sqrt(np.maximum(values, 1e-6)) / scale[:, None]
+        # What the data do not tell has no curvature but that of rounding.
+        some = values > _TOLD
+        self._root = vectors[:, some] / np.sqrt(values[some]) / scale[:, None]
         self._turned = (self._root * scale[:, None]).T @ turned
-        self.size = int(self._free.sum())
+        self.size = int(some.sum())
 
     def apply(self, v: Array) -> Array:
         """H v."""
@@ -243,6 +247,7 @@ def _leave_saddles(
         for sign in (1.0, -1.0):
             start = best.point.x + sign * direction
             climbs.append(climb(profile, start, "off a saddle", max_iter=max_iter, watch=watch))
-        if _best(climbs).point.nll > best.point.nll - SAME:
+        now = _best(climbs)
+        if now.point.nll > best.point.nll - SAME or now.status == SATURATED:
             return lowest
     return lowest_curvature_at(profile, _best(climbs).point)[0]

@@ -54,7 +54,8 @@ class Starts:
         """Gamma after a step of scoring without structure, groups alike; in working columns."""
         m = profile.products.m
         values, vectors = np.linalg.eigh(point.total_W / m)
-        inverse = (vectors / np.maximum(values, 1e-10 * values[-1])) @ vectors.T
+        some = values > 1e-12 * values[-1]
+        inverse = (vectors[:, some] / values[some]) @ vectors[:, some].T
         A = profile.structure.root(point.phi)
         gamma = A @ A.T - inverse @ (2.0 * point.S / m) @ inverse
         return np.asarray(profile.mix @ gamma @ profile.mix.T)
