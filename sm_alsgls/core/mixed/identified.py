@@ -6,9 +6,10 @@ At a point in general position (phi, theta, log s2) the expected information of 
     level l   dR = R J_l:   sum tr(A_l dGamma_a),   n_l - sum tr(Gamma* N_l),
               delta_lk (n_l - 2 sum tr(Gamma* N_l)) + sum tr(Gamma* N_l Gamma* N_k)
 
-with N_l = w_l Z'J_l Z, A_l = (I - ZZ Gamma*) N_l (I - Gamma* ZZ). Where Z_i'Z_i is the same multiple
-of I in all groups and rows are as many as effects, s2 is a part of Psi; with one row a level and a
-group, so is every level's variance. The information is singular along what can be moved between them.
+with N_l = w_l Z'J_l Z, A_l = (I - ZZ Gamma*) N_l (I - Gamma* ZZ). Where Z_i'Z_i is the same
+multiple of I in all groups and rows are as many as effects, s2 is a part of Psi; with one row a
+level and a group, so is every level's variance. The information is singular along what can be
+moved between them.
 """
 
 from __future__ import annotations

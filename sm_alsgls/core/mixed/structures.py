@@ -21,6 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sm_alsgls.core.mixed import loading
 from sm_alsgls.core.sigma.factor import fit_factor
 from sm_alsgls.core.sigma.factor import largest_rank as ledermann
 from sm_alsgls.exceptions import IllegalRankError
@@ -116,51 +117,6 @@ def _no_uniquenesses(q: int) -> Array:
     return np.zeros(q)
 
 
-def _loading_pull(A: Array, S: Array) -> Array:
-    """2 S A: of dGamma = dA A' + A dA'."""
-    return 2.0 * (S @ A)
-
-
-def _loading_information(A: Array, W: Array) -> Array:
-    """Sum of tr(W dG_js W dG_kt) = 2 (W_jk (A'WA)_st + (WA)_jt (WA)_ks), (q r, q r).
-
-    O(m q^2 r^2): W dGamma is never formed.
-    """
-    m, q, r = len(W), *A.shape
-    WA = np.matmul(W, A)
-    inner = np.matmul(A.T, WA)
-    first = (W.reshape(m, -1).T @ inner.reshape(m, -1)).reshape(q, q, r, r)
-    flat = WA.reshape(m, -1)
-    second = (flat.T @ flat).reshape(q, r, q, r)
-    both = first.transpose(0, 2, 1, 3) + second.transpose(0, 3, 2, 1)
-    return 2.0 * both.reshape(q * r, q * r)
-
-
-def _loading_directions(A: Array) -> Array:
-    q, r = A.shape
-    out = np.zeros((q, r, q, q))
-    at = np.arange(q)
-    for s in range(r):
-        out[at, s, at, :] += A[:, s]
-        out[at, s, :, at] += A[:, s]
-    return out.reshape(q * r, q, q)
-
-
-def _loading_rotations(A: Array) -> Array:
-    """A of each plane turned, (q r, r (r - 1) / 2)."""
-    q, r = A.shape
-    first, second = np.triu_indices(r, 1)
-    out, number = np.zeros((q, r, len(first))), np.arange(len(first))
-    out[:, first, number] = A[:, second]
-    out[:, second, number] = -A[:, first]
-    return out.reshape(q * r, len(first))
-
-
-def _loading_contracted(w: Array, q: int, r: int) -> Array:
-    """2 sum over s of w_(js)(ks), (q, q)."""
-    return np.asarray(2.0 * np.einsum("jsks->jk", w.reshape(q, r, q, r)))
-
-
 def _leading(gamma: Array, rank: int) -> Array:
     """The best root of rank r, (q, r)."""
     values, vectors = np.linalg.eigh(gamma)
@@ -224,7 +180,7 @@ class LowRank:
 
     def pull(self, phi: Array, S: Array) -> Array:
         """(size,)."""
-        return np.concatenate([_loading_pull(self.loadings(phi), S).ravel(), np.diagonal(S)])
+        return np.concatenate([loading.pull(self.loadings(phi), S).ravel(), np.diagonal(S)])
 
     def information(self, phi: Array, W: Array) -> Array:
         """(size, size), O(m q^2 r^2)."""
@@ -232,7 +188,7 @@ class LowRank:
         out = np.empty((self.size, self.size))
         out[cut:, cut:] = np.einsum("ijk,ijk->jk", W, W)
         if self.rank:
-            out[:cut, :cut] = _loading_information(A, W)
+            out[:cut, :cut] = loading.information(A, W)
             WA = np.matmul(W, A)
             for s in range(self.rank):
                 mixed = 2.0 * np.einsum("ikj,ik->jk", W, WA[:, :, s])
@@ -249,20 +205,20 @@ class LowRank:
 
     def rotations(self, phi: Array) -> Array:
         """(size, r (r - 1) / 2)."""
-        turned = _loading_rotations(self.loadings(phi))
+        turned = loading.rotations(self.loadings(phi))
         return np.concatenate([turned, np.zeros((self.q, turned.shape[1]))])
 
     def contracted(self, w: Array) -> Array:
         """(q, q)."""
         cut = self.q * self.rank
-        return _loading_contracted(w[:cut, :cut], self.q, self.rank)
+        return loading.contracted(w[:cut, :cut], self.q, self.rank)
 
     def directions(self, phi: Array) -> Array:
         """(size, q, q)."""
         at = np.arange(self.q)
         psi = np.zeros((self.q, self.q, self.q))
         psi[at, at, at] = 1.0
-        return np.concatenate([_loading_directions(self.loadings(phi)), psi])
+        return np.concatenate([loading.directions(self.loadings(phi)), psi])
 
     def nearest(self, gamma: Array) -> Array:
         """By the factor analysis of Gamma made positive definite."""
@@ -323,11 +279,11 @@ class LoadingsOnly:
 
     def pull(self, phi: Array, S: Array) -> Array:
         """(size,)."""
-        return _loading_pull(self.loadings(phi), S).ravel()
+        return loading.pull(self.loadings(phi), S).ravel()
 
     def information(self, phi: Array, W: Array) -> Array:
         """(size, size)."""
-        return _loading_information(self.loadings(phi), W)
+        return loading.information(self.loadings(phi), W)
 
     def second(self, S: Array) -> Array:
         """(size, size)."""
@@ -335,15 +291,15 @@ class LoadingsOnly:
 
     def rotations(self, phi: Array) -> Array:
         """(size, r (r - 1) / 2)."""
-        return _loading_rotations(self.loadings(phi))
+        return loading.rotations(self.loadings(phi))
 
     def contracted(self, w: Array) -> Array:
         """(q, q)."""
-        return _loading_contracted(w, self.q, self.rank)
+        return loading.contracted(w, self.q, self.rank)
 
     def directions(self, phi: Array) -> Array:
         """(size, q, q)."""
-        return _loading_directions(self.loadings(phi))
+        return loading.directions(self.loadings(phi))
 
     def nearest(self, gamma: Array) -> Array:
         """Leading eigenvectors."""
@@ -395,7 +351,7 @@ class Unstructured:
 
     def pull(self, phi: Array, S: Array) -> Array:
         """(size,)."""
-        return np.asarray(_loading_pull(self.loadings(phi), S)[self._at])
+        return np.asarray(loading.pull(self.loadings(phi), S)[self._at])
 
     def _flat(self) -> Array:
         return self._at[0] * self.q + self._at[1]
@@ -403,7 +359,7 @@ class Unstructured:
     def information(self, phi: Array, W: Array) -> Array:
         """(size, size); O(m q^4) and an array of q^4."""
         flat = self._flat()
-        return _loading_information(self.loadings(phi), W)[np.ix_(flat, flat)]
+        return loading.information(self.loadings(phi), W)[np.ix_(flat, flat)]
 
     def second(self, S: Array) -> Array:
         """(size, size)."""
@@ -418,11 +374,11 @@ class Unstructured:
         """(q, q)."""
         whole, flat = np.zeros((self.q**2, self.q**2)), self._flat()
         whole[np.ix_(flat, flat)] = w
-        return _loading_contracted(whole, self.q, self.q)
+        return loading.contracted(whole, self.q, self.q)
 
     def directions(self, phi: Array) -> Array:
         """(size, q, q)."""
-        return _loading_directions(self.loadings(phi))[self._flat()]
+        return loading.directions(self.loadings(phi))[self._flat()]
 
     def nearest(self, gamma: Array) -> Array:
         """The Cholesky factor, of Gamma made positive semi-definite."""

@@ -104,3 +104,33 @@ def test_clusters(name, kind):
         test = expected["joint"]
         found = dense.cluster_joint(data.X, data.y, V, data.codes, kind, joint)
         np.testing.assert_allclose(found, [test["F"], test["ddf"], test["scaling"]], rtol=1e-6)
+
+
+def autoregressive(fit, point):
+    """V, dV, d2V at (G, s2, rho), with their first and second derivatives in all three."""
+    data = rows(fit)
+    g, s2, rho = point
+    lag = np.abs(data.times[:, None] - data.times[None, :])
+    C = dense.ar1(data.codes, data.times, rho)
+    slope, curve = C * lag / rho, C * lag * (lag - 1.0) / rho**2
+    V = dense.marginal(data.Z, data.codes, np.array([[g]]), s2 * C)
+    dV = [*dense.linear_derivatives(data.Z, data.codes, [np.eye(1)], C), s2 * slope]
+    d2V = [[None] * 3, [None, None, slope], [None, slope, s2 * curve]]
+    return data, V, dV, d2V
+
+
+@pytest.mark.parametrize("method", ["ML", "REML"])
+def test_information_where_the_law_is_not_linear_is_the_scores_change(method):
+    fit, reml = NLME[f"sleepstudy ar intercept few {method}"], method == "REML"
+    point = np.array([fit["cov_re"][0][0], fit["sigma"] ** 2, fit["phi"]])
+
+    def score(at):
+        data, V, dV, _ = autoregressive(fit, at)
+        return dense.score(data.X, data.y, V, dV, reml)
+
+    data, V, dV, d2V = autoregressive(fit, point)
+    found = dense.observed_information(data.X, data.y, V, dV, reml, d2V)
+    np.testing.assert_allclose(score(point) * point, 0.0, atol=1e-3)  # nlme's maximum
+    steps = np.diag(1e-5 * point)
+    differences = [(score(point - h) - score(point + h)) / (2.0 * h.sum()) for h in steps]
+    np.testing.assert_allclose(found, differences, rtol=1e-5)

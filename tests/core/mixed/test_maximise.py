@@ -1,0 +1,228 @@
+"""The maximum: against whole matrices, from many starts, on bounds, in other units, and refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from sm_alsgls.core.mixed import climb as climbing
+from sm_alsgls.core.mixed.likelihood import Profile
+from sm_alsgls.core.mixed.maximise import lowest_curvature_at, mixed_fit
+from sm_alsgls.core.mixed.structures import (
+    Diagonal,
+    LoadingsOnly,
+    LowRank,
+    Unstructured,
+    largest_rank,
+)
+from sm_alsgls.exceptions import IllegalRankError
+from tests.core.mixed import dense
+
+KINDS = {
+    "low rank": LowRank(3, 1),
+    "diagonal": Diagonal(3),
+    "full": Unstructured(3),
+    "loadings": LoadingsOnly(3, 2),
+}
+
+
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_other_climber_gets_higher(kind, law, reml):
+    d = dense.data(seed=2, m=30, law=law)
+    fit = mixed_fit(d.products(), KINDS[kind], d.law, reml=reml)
+    assert fit.converged
+    assert fit.decrement < 1e-6
+    assert fit.curvature > 0.05
+    assert fit.ties >= 3
+    profile = fit.profile
+    other = minimize(
+        lambda x: (profile.at(x).nll, profile.at(x).gradient),
+        fit.point.x + 0.1,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(profile.low, profile.high, strict=True)),
+        options={"ftol": 1e-15, "gtol": 1e-7, "maxiter": 2000},
+    )
+    assert fit.nll <= other.fun + 1e-7
+    assert fit.llf == pytest.approx(dense.llf(d, fit.G, fit.s2, fit.theta, reml), rel=1e-11)
+
+
+def test_a_structure_that_says_everything_is_the_full_one():
+    d = dense.data(seed=2, m=30)
+    low, full = (mixed_fit(d.products(), kind, d.law) for kind in (LowRank(3, 1), Unstructured(3)))
+    if not low.at_bound.any():
+        assert low.llf == pytest.approx(full.llf, abs=1e-8)
+    np.testing.assert_allclose(low.G, low.loadings @ low.loadings.T + np.diag(low.uniquenesses))
+    np.testing.assert_allclose(full.G, full.loadings @ full.loadings.T)
+    assert (low.loadings.sum(axis=0) >= 0.0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_units_and_offsets_change_units_only(kind):
+    d = dense.data(seed=1, m=40)
+    structure = KINDS[kind]
+    fit = mixed_fit(d.products(), structure, d.law)
+    unit = np.array([1.0, 1e6, 1e-6])
+    in_z = mixed_fit(replace(d, Z=d.Z * unit).products(), structure, d.law)
+    np.testing.assert_allclose(in_z.G * np.outer(unit, unit), fit.G, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(in_z.v / unit, fit.v, rtol=1e-6, atol=1e-8)
+    assert in_z.llf == pytest.approx(fit.llf, abs=1e-9)
+    in_y = mixed_fit(replace(d, y=1e8 * d.y).products(), structure, d.law)
+    np.testing.assert_allclose(in_y.G, 1e16 * fit.G, rtol=1e-6, atol=1e-9 * in_y.G.max())
+    np.testing.assert_allclose(in_y.b, 1e8 * fit.b, rtol=1e-7)
+    far = mixed_fit(replace(d, X=d.X + np.array([0.0, 1e6])).products(), structure, d.law)
+    assert far.b[1] == pytest.approx(fit.b[1], rel=1e-7)
+    assert far.cov_b[1, 1] == pytest.approx(fit.cov_b[1, 1], rel=1e-7)
+    # |X'X| is the same.
+    assert far.llf == pytest.approx(fit.llf, abs=1e-6)
+
+
+def test_any_basis_of_z_is_the_same_under_full():
+    d = dense.data(seed=1, m=40)
+    turn = np.array([[1.0, 2.0, 0.3], [0.0, -1.0, 1e3], [0.5, 0.0, 1.0]])
+    fit = mixed_fit(d.products(), Unstructured(3), d.law)
+    other = mixed_fit(replace(d, Z=d.Z @ turn).products(), Unstructured(3), d.law)
+    assert other.llf == pytest.approx(fit.llf, abs=1e-9)
+    np.testing.assert_allclose(turn @ other.G @ turn.T, fit.G, rtol=1e-5, atol=1e-7)
+    offset = mixed_fit(
+        replace(d, Z=d.Z + np.array([0.0, 1e6, 0.0])).products(), Unstructured(3), d.law
+    )
+    assert offset.llf == pytest.approx(fit.llf, abs=1e-8)
+
+
+def test_zero_variances_rest_where_the_likelihood_falls_beyond():
+    d = dense.data(seed=1, m=60)
+    noise = replace(d, y=np.random.default_rng(0).standard_normal(len(d.y)))
+    fit = mixed_fit(noise.products(), Diagonal(3), d.law)
+    assert fit.converged
+    assert fit.at_bound.any()
+    assert (fit.uniquenesses[fit.at_bound] == 0.0).all()
+    slopes = np.diagonal(fit.point.S)
+    assert (slopes[fit.at_bound] > 0.0).all()
+    assert np.abs(slopes[~fit.at_bound]).max() < 1e-5
+    # A start on the bound that is no maximum leaves it.
+    d = dense.data(seed=2, m=40)
+    profile = Profile(d.products(), Diagonal(3), d.law, True)
+    left = climbing.climb(profile, np.zeros(3), "zero")
+    best = mixed_fit(d.products(), Diagonal(3), d.law)
+    assert left.converged
+    assert left.point.nll == pytest.approx(best.nll, abs=1e-8)
+
+
+def test_a_singular_full_covariance_is_a_maximum():
+    d = dense.data(seed=1, m=60)
+    noise = replace(d, y=np.random.default_rng(0).standard_normal(len(d.y)))
+    fit = mixed_fit(noise.products(), Unstructured(3), d.law)
+    assert fit.converged
+    values, vectors = np.linalg.eigh(
+        fit.mix
+        @ fit.structure.root(fit.point.phi)
+        @ fit.structure.root(fit.point.phi).T
+        @ fit.mix.T
+    )
+    null = vectors[:, values < 1e-8 * values[-1]]
+    assert null.shape[1] >= 1
+    S = np.linalg.inv(fit.mix).T @ fit.point.S @ np.linalg.inv(fit.mix)
+    assert np.linalg.eigvalsh(null.T @ S @ null)[0] > -1e-4
+    assert len(fit.trace) < 40
+
+
+@pytest.mark.parametrize("kind", ["low rank", "full", "diagonal"])
+def test_a_residual_variance_of_zero_is_told(kind):
+    d = dense.data(seed=1, m=40, sizes=(5, 9))
+    b = np.random.default_rng(0).standard_normal((40, 3))
+    exact = replace(d, y=(d.Z * b[d.codes]).sum(axis=1))
+    fit = mixed_fit(exact.products(), KINDS[kind], d.law)
+    assert not fit.converged
+    assert "residual variance goes to zero" in fit.message
+    assert "lower rank" in fit.message
+
+
+@pytest.mark.parametrize("kind", ["diagonal", "full"])
+def test_groups_of_one_row(kind):
+    d = dense.data(seed=1, m=80, q=2, sizes=(1, 2))
+    structure = Diagonal(2) if kind == "diagonal" else Unstructured(2)
+    fit = mixed_fit(d.products(), structure, d.law)
+    assert fit.converged
+    assert fit.llf == pytest.approx(dense.llf(d, fit.G, fit.s2, [], True), rel=1e-11)
+
+
+def test_groups_with_fewer_rows_than_effects():
+    rng = np.random.default_rng(4)
+    d = dense.data(seed=4, m=300, q=4, sizes=(1, 4))
+    d = replace(d, y=d.y + 2.0 * rng.standard_normal(len(d.y)))
+    fit = mixed_fit(d.products(), LowRank(4, 1), d.law)
+    assert fit.converged
+    assert fit.llf == pytest.approx(dense.llf(d, fit.G, fit.s2, [], True), rel=1e-11)
+
+
+def test_a_column_of_zeros_has_no_variance_of_its_own():
+    d = dense.data(seed=1, m=60)
+    more = replace(d, Z=np.column_stack([d.Z, np.zeros(len(d.y))]))
+    fit = mixed_fit(more.products(), Diagonal(4), d.law)
+    assert fit.llf == pytest.approx(mixed_fit(d.products(), Diagonal(3), d.law).llf, abs=1e-8)
+
+
+def test_many_effects_go_a_group_at_a_time():
+    """More columns than the substitution through all groups has: the other branch."""
+    d = dense.data(seed=5, m=40, q=18, sizes=(10, 30))
+    profile = Profile(d.products(), LowRank(18, 2), d.law, True)
+    x = np.random.default_rng(1).uniform(0.2, 0.6, profile.structure.size)
+    point = profile.at(x)
+    root = np.linalg.solve(profile.products.basis.z, profile.root(x))
+    G = point.s2 * root @ root.T
+    assert -point.nll == pytest.approx(dense.llf(d, G, point.s2, [], True), rel=1e-11)
+
+
+def test_a_saddle_has_negative_curvature_and_is_left():
+    d = dense.data(seed=2, m=40)
+    kind = LowRank(3, 1)
+    diagonal = mixed_fit(d.products(), Diagonal(3), d.law)
+    profile = Profile(d.products(), kind, d.law, True)
+    saddle = np.concatenate([np.zeros(3), diagonal.point.phi])
+    lowest, direction = lowest_curvature_at(profile, profile.at(saddle))
+    assert lowest < -1e-3
+    assert np.abs(direction[:3]).max() > 0.0
+    best = mixed_fit(d.products(), kind, d.law)
+    left = climbing.climb(profile, saddle + 0.1 * direction, "off")
+    assert left.point.nll == pytest.approx(best.nll, abs=1e-7)
+
+
+def test_a_fit_may_begin_where_another_ended_and_be_stopped():
+    d = dense.data(seed=2, m=40)
+    for kind in (LowRank(3, 1), Unstructured(3)):
+        fit = mixed_fit(d.products(), kind, d.law)
+        again = mixed_fit(d.products(), kind, d.law, first=fit, n_starts=1)
+        assert [run.start for run in again.runs] == ["given"]
+        assert len(again.trace) <= 2
+        assert again.llf == pytest.approx(fit.llf, abs=1e-9)
+        np.testing.assert_allclose(again.G, fit.G, rtol=1e-6)
+        moved = replace(d, Z=d.Z * [1.0, 10.0, 1.0])
+        other = mixed_fit(moved.products(), kind, d.law, first=fit, n_starts=1)
+        assert other.llf == pytest.approx(fit.llf, abs=1e-8)
+    seen = []
+    stopped = mixed_fit(
+        d.products(), LowRank(3, 1), d.law, callback=lambda label, step: seen.append(label)
+        or len(seen) >= 2,
+    )  # fmt: skip
+    assert not stopped.converged
+    assert stopped.message == climbing.STOPPED
+    assert len(seen) == 2
+
+
+def test_too_few_steps_are_told():
+    d = dense.data(seed=2, m=40)
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1, max_iter=1)
+    assert not fit.converged
+    assert "max_iter" in fit.message
+
+
+@pytest.mark.parametrize(("q", "rank"), [(1, 1), (2, 1), (3, 2), (6, 4)])
+def test_a_rank_that_is_not_identified_is_refused(q, rank):
+    with pytest.raises(IllegalRankError, match=f"the largest is {largest_rank(q)}"):
+        LowRank(q, rank)
+    with pytest.raises(IllegalRankError, match="without uniquenesses"):
+        LoadingsOnly(q, q + 1)
