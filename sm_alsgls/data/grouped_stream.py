@@ -103,14 +103,16 @@ _GONE = {
 }
 
 
-def read_stream(chunks: Iterable[Any], read: Callable[[Any], Read], missing: str) -> StreamedGroups:
+def read_stream(
+    chunks: Iterable[Any], read: Callable[[Any], Read | None], missing: str
+) -> StreamedGroups:
     """Read chunks of rows, one after another, in memory that does not depend on their number.
 
     Parameters
     ----------
     chunks : iterable
     read : callable
-        Makes rows of a chunk; what it raises is told with the number of the chunk.
+        Makes rows of a chunk, None where it has none; what it raises is told with the number of the chunk.
     missing : {"none", "drop", "raise"}
 
     Raises
@@ -121,7 +123,9 @@ def read_stream(chunks: Iterable[Any], read: Callable[[Any], Read], missing: str
     for chunk in chunks:
         number += 1
         with in_chunk(number):
-            stream.add(read(chunk), missing)
+            rows = read(chunk)
+            if rows is not None:
+                stream.add(rows, missing)
         del chunk
     if not number:
         raise ShapeError(

@@ -133,7 +133,10 @@ class MixedConstruction:
                 scope,
             )  # fmt: skip
 
-            def read(chunk: Any) -> Read:
+            def read(chunk: Any) -> Read | None:
+                chunk = table(chunk)
+                if not len(chunk):
+                    return None
                 built, frame = stream.matrices(chunk)
                 label = _groups(groups, frame)[0]
                 return _read(built, frame, label, None, None if levels else residual, weights)

@@ -103,7 +103,9 @@ def structure_of(rank: Any, q: int, uniquenesses: Any = True) -> Structure:
             f"({why}); rank='full' is an unrestricted G"
             + ("" if alone else ", uniquenesses=False leaves out Psi")
         )
-    return LoadingsOnly(q, int(rank)) if alone else LowRank(q, int(rank))
+    if alone:
+        return LoadingsOnly(q, int(rank))
+    return LowRank(q, int(rank)) if rank else Diagonal(q)
 
 
 def candidates_of(given: Any, q: int, m: int) -> list[int | str]:

@@ -111,11 +111,13 @@ class Fitted:
 
     def new_covariance(self) -> ParameterCovariance:
         """The covariance of its choice, made now; `results.covariance.covariance` keeps it."""
-        return self.covariances(self, self.choice)
+        make: Covariances[Any] = self.covariances  # mypy reads no Self of frozen fields
+        return make(self, self.choice)
 
     def own_joint(self, R: np.ndarray, q: np.ndarray) -> Found | None:
         """The F test of R beta = q by ``joint``, where there is one."""
-        return None if self.joint is None else self.joint(self, R, q)
+        test: JointMethod[Any] | None = self.joint
+        return None if test is None else test(self, R, q)
 
     def with_covariance(self, choice: CovarianceChoice, use_t: bool) -> Self:
         """The same coefficients with another covariance."""

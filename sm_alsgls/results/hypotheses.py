@@ -114,7 +114,7 @@ def wald_test(
     What the restrictions of a fit fix is not tested, nor what follows under them from other
     hypotheses; degrees of freedom count the rest.
 
-    F tests with q restrictions depend on the covariance (`results.joint`): "nonrobust" and
+    F tests with q restrictions depend on the covariance (`results.system_joint`): "nonrobust" and
     "KH" divide by q, and across equations where residuals are still correlated after the
     factors take the residuals' own covariance; "sandwich" and "HAC" are scaled as Hotelling's
     T2; "HC0" to "HC3" and "cluster" are the approximate Hotelling test of Pustejovsky and

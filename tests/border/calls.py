@@ -22,9 +22,9 @@ import pandas as pd
 from hypothesis import strategies as st
 
 import sm_alsgls
-from sm_alsgls import LowRank3SLS, LowRankPanel, LowRankSUR, simulate_sur
+from sm_alsgls import LowRank3SLS, LowRankMixedLM, LowRankPanel, LowRankSUR, simulate_sur
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.datasets import load_grunfeld
+from sm_alsgls.datasets import load_grunfeld, load_sleepstudy
 from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
 
 #: Of statsmodels, and made of methods of the package; others of its methods are its own affair.
@@ -32,7 +32,7 @@ INHERITED = {"f_test"}
 #: What the package alone makes.
 MADE = {
     "RankSelection", "LowRankSURResults", "LowRank3SLSResults", "LowRankPanelResults",
-    "SimulatedSystem", "CovarianceTest",
+    "LowRankMixedLMResults", "SimulatedSystem", "CovarianceTest",
 }  # fmt: skip
 #: What the package's own rooms ask of a model, with values of theirs.
 ASKED = {"raw_system"}
@@ -84,6 +84,9 @@ def made() -> dict[str, Any]:
         "invest ~ value + capital", load_grunfeld(), 1, entity="firm", time="year",
         effects="entity", heterogeneous=["capital"],
     )  # fmt: skip
+    mixed = LowRankMixedLM.from_formula(
+        "Reaction ~ Days", load_sleepstudy(), "~ Days", groups="Subject"
+    )
     rng = np.random.default_rng(2)
     Z = {name: pd.DataFrame(x).assign(z=rng.standard_normal(24), u=0.0) for name, x in X.items()}
     for name, z in Z.items():
@@ -98,6 +101,7 @@ def made() -> dict[str, Any]:
         three = instrumented.fit()
         res, long = model.fit(), panel.fit(n_starts=1)
         of_pooled = pooled.fit(n_starts=1)
+        of_mixed = mixed.fit()
         holes = Y.mask(np.random.default_rng(0).random(Y.shape) < 0.1)
         holed = LowRankSUR(holes, X, rank=1, missing="fiml").fit(n_starts=1)
     return {
@@ -109,6 +113,8 @@ def made() -> dict[str, Any]:
         "PanelResults": long,
         "PooledModel": pooled,
         "PooledResults": of_pooled,
+        "MixedModel": mixed,
+        "MixedResults": of_mixed,
         "HoledResults": holed,
         "EquationResults": res.equations["a"],
         "Saved": LowRankSUR(Y, X, rank=1).fit(n_starts=1),
@@ -136,6 +142,19 @@ def needed() -> dict[str, Any]:
         "LowRankSUR.exog": model.exog,
         "LowRankPanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
         "LowRankPanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
+        "LowRankMixedLM.endog": load_sleepstudy()["Reaction"],
+        "LowRankMixedLM.exog": load_sleepstudy()[["Days"]],
+        "LowRankMixedLM.groups": load_sleepstudy()["Subject"],
+        "MixedModel.formula": "Reaction ~ Days",
+        "MixedModel.data": load_sleepstudy(),
+        "MixedModel.groups": "Subject",
+        "MixedModel.chunks": [
+            (
+                load_sleepstudy()["Reaction"],
+                load_sleepstudy()[["Days"]],
+                load_sleepstudy()["Subject"],
+            )
+        ],
         "LowRank3SLS.endog": model.endog,
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
