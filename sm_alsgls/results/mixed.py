@@ -8,9 +8,17 @@ import numpy as np
 import pandas as pd
 import statsmodels.base.wrapper as wrap
 
+from sm_alsgls.results import (
+    mixed_bootstrap,
+    mixed_intervals,
+    mixed_nested,
+    mixed_r_squared,
+    variance_test,
+)
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.labelled import CoefficientResultsWrapper
+from sm_alsgls.results.method import method
 from sm_alsgls.results.mixed_covariance import choose_mixed
 from sm_alsgls.results.mixed_estimate import MixedEstimate, MixedModel
 
@@ -69,6 +77,13 @@ class LowRankMixedLMResults(CoefficientResults):
     def converged(self) -> bool:
         """Whether the best point is stationary."""
         return self.estimate.converged
+
+    conf_int_re = method(mixed_intervals.conf_int_re)
+    variance_test = method(variance_test.variance_test)
+    compare_lr = method(mixed_nested.compare_lr)
+    bootstrap = method(mixed_bootstrap.bootstrap)
+    r2 = method(mixed_r_squared.r2)
+    icc = method(mixed_r_squared.icc)
 
     def _chosen(self, cov_type: str, cov_kwds: dict[str, Any]) -> CovarianceChoice:
         return choose_mixed(cov_type, cov_kwds, self.estimate.fit)

@@ -167,3 +167,9 @@ class MixedEstimate(Fitted):
 
 # Kept functions of `results.random_effects_of` that no covariance of coefficients changes.
 _OF_ANY_COVARIANCE = frozenset({"effects_of_groups"})
+
+
+def mixed_estimate_of(results: object) -> MixedEstimate | None:
+    """The estimate of results of a mixed model; None of what is none."""
+    estimate = getattr(results, "estimate", None)
+    return estimate if isinstance(estimate, MixedEstimate) else None
