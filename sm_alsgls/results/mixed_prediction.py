@@ -472,7 +472,7 @@ class MixedPrediction:
 
     def _residual(self) -> Array:
         if self._resid is None:
-            labels = getattr(self._estimate.fit.law, "labels", ())
+            labels = list(getattr(self._estimate.fit.law, "labels", []))
             raise OptionError(
                 "residual variances differ between levels, and the rows do not say of which they "
                 f"are: pass residual= to get_prediction, with labels such as {labels[0]!r}"
