@@ -155,6 +155,13 @@ def needed() -> dict[str, Any]:
                 load_sleepstudy()["Subject"],
             )
         ],
+        "MixedResults.cov_type": "cluster",
+        "MixedResults.r_matrix": "Days = 0",
+        "MixedResults.functions": "Days ** 2",
+        "MixedResults.restricted": LowRankMixedLM.from_formula(
+            "Reaction ~ Days", load_sleepstudy(), groups="Subject"
+        ).fit(),
+        "variance_test.reps": 2,
         "LowRank3SLS.endog": model.endog,
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
