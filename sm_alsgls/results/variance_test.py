@@ -213,10 +213,8 @@ def _part(structure: Structure, q: int) -> Structure:
 
 
 def _structure(word: Any, like: Structure, argument: str) -> Structure:
-    if word == "diagonal":
-        return Diagonal(like.q)
-    if word == "full":
-        return Unstructured(like.q)
+    if isinstance(word, str) and word in ("diagonal", "full"):
+        return Diagonal(like.q) if word == "diagonal" else Unstructured(like.q)
     if not isinstance(word, (int, np.integer)) or isinstance(word, bool):
         raise OptionError(f"{argument} must be a rank, 'diagonal' or 'full'; got {came(word)}")
     bare = not np.isfinite(like.low).any() and like.rank < like.q
