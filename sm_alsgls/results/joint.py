@@ -72,7 +72,7 @@ def joint_test(estimate: Fitted, R: np.ndarray, q: np.ndarray, scalar: bool = Tr
 
 
 def _tested(estimate: Fitted, R: np.ndarray, q: np.ndarray) -> Found:
-    R, q = _independent(estimate, R, q)
+    R, q, size = _independent(estimate, R, q)
     m = len(R)
     if m == 1:
         return _single(estimate, R, q)
@@ -86,7 +86,7 @@ def _tested(estimate: Fitted, R: np.ndarray, q: np.ndarray) -> Found:
     if found is not None:
         return found
     if isinstance(V, OwnDegrees):
-        return _satterthwaite(estimate, V, R, q)
+        return _satterthwaite(estimate, V, R, q, size)
     return wald_f(estimate, R, q)
 
 
@@ -105,8 +105,10 @@ def check_hypotheses(R: np.ndarray, q: np.ndarray) -> None:
         )
 
 
-def _independent(estimate: Fitted, R: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hypotheses in units of their size, without those that follow from others."""
+def _independent(
+    estimate: Fitted, R: np.ndarray, q: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hypotheses in units of their size, without those that follow from others; and the sizes."""
     unit = _units(estimate)
     size = np.sqrt(np.square(R * unit).sum(axis=1))
     size = np.where(size > 0.0, size, 1.0)
@@ -117,7 +119,7 @@ def _independent(estimate: Fitted, R: np.ndarray, q: np.ndarray) -> tuple[np.nda
     left = np.abs(np.diagonal(triangle))
     rank = int((left > _REDUNDANT * max(left[0], 1e-300)).sum()) if left.size else 0
     if rank == len(R):
-        return R, q
+        return R, q, size
     warnings.warn(
         f"hypotheses follow from others: there are {len(R)}, and {rank} say everything",
         ValueWarning,
@@ -134,7 +136,7 @@ def _independent(estimate: Fitted, R: np.ndarray, q: np.ndarray) -> tuple[np.nda
             f"hypotheses contradict each other: what number {k + 1} of {len(R)} is about follows "
             "from the others, and has another value by them"
         )
-    return R[kept], q[kept]
+    return R[kept], q[kept], size[kept]
 
 
 def _units(estimate: Fitted) -> np.ndarray:
@@ -198,7 +200,9 @@ def wald_f(estimate: Fitted, R: np.ndarray, q: np.ndarray, note: str = "") -> Fo
     return Found(Q / m, float(m), float(estimate.df_inference), "F", note, m)
 
 
-def _satterthwaite(estimate: Fitted, V: OwnDegrees, R: np.ndarray, q: np.ndarray) -> Found:
+def _satterthwaite(
+    estimate: Fitted, V: OwnDegrees, R: np.ndarray, q: np.ndarray, size: np.ndarray
+) -> Found:
     """F of a covariance whose combinations have degrees of freedom of their own.
 
     The Wald statistic is the sum of squares of m uncorrelated t statistics, those of the
@@ -206,17 +210,20 @@ def _satterthwaite(estimate: Fitted, V: OwnDegrees, R: np.ndarray, q: np.ndarray
     E = sum nu_k / (nu_k - 2), which m F(m, nu) has at nu = 2 E / (E - m): Fai and Cornelius
     (1996, Journal of Statistical Computation and Simulation 54). There is no mean where a
     nu_k is at most 2: then nu is 2, as in lmerTest, or the least of them where it is less.
+
+    The eigenvectors, and so nu, are those of R as it was written, rows times ``size``: as in
+    lmerTest. In units of standard errors uncorrelated estimates would have no eigenvectors of
+    their own, and nu any value between theirs.
     """
-    m = len(R)
-    S, s = orthogonal(estimate, R, q)
-    sizes, vectors = np.linalg.eigh(of_combinations(estimate, S))
-    t2 = np.square(vectors.T @ gap(estimate, S, s)) / sizes
-    nu = V.df(vectors.T @ S)
-    if np.ptp(nu) < 1e-8 * nu.max():
+    m, written = len(R), R * size[:, None]
+    found = wald_f(estimate, R, q)
+    vectors = np.linalg.eigh(of_combinations(estimate, written))[1]
+    nu = V.df(vectors.T @ written)
+    if nu.max() - nu.min() < 1e-8 * nu.max() or np.isinf(nu.min()):
         denominator = float(nu.mean())
     elif nu.min() <= 2.0:
         denominator = float(min(2.0, nu.min()))
     else:
-        mean = float((nu / (nu - 2.0)).sum())
+        mean = float((1.0 / (1.0 - 2.0 / nu)).sum())
         denominator = 2.0 * mean / (mean - m)
-    return Found(float(t2.mean()), float(m), denominator, "F", "", m)
+    return found._replace(df_denom=denominator)

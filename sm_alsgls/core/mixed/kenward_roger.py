@@ -1,0 +1,189 @@
+"""Kenward and Roger's covariance of coefficients, their F and its degrees of freedom.
+
+With the P, Q, R of `information`, W the inverse of REML's expected information and C = s2 H^-1,
+
+    C_A = C + 2 C [ sum W_ab (Q_ab - P_a C P_b) - (R - R_t) / 4 ] C,      R = sum W_ab R_ab,
+
+R_ab = X'V^-1 d2V_ab V^-1 X. Kenward and Roger (1997, Biometrics 53) have R alone, and it is zero
+where V is linear in its parameters: where G is any or diagonal, and these are its elements and s2.
+G = Lambda Lambda' + Psi is quadratic in Lambda. There the estimates of Lambda have a bias of the
+same order (Kenward and Roger 2009, Computational Statistics and Data Analysis 53),
+
+    -1/4 W t,   t_l = tr(M D M dV_l),   D = sum W_ab d2V_ab,   M = V^-1 - V^-1 X C X'V^-1,
+
+whose effect on C is that of R_t = X'V^-1 D_t V^-1 X, D_t the part of D tangent to the family in
+the metric of the information. Only what is bent beyond a change of parameters is left: C_A does not
+depend on the parameters, so Lambda Lambda' of rank q has what any G has.
+
+F of m hypotheses L b = 0 and its denominator are those of section 3 of 1997: moments of an
+F distribution matched, with A1 and A2 of W and P.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from sm_alsgls.core.mixed.fit import MixedFit
+from sm_alsgls.core.mixed.information import Coordinates, Sums, elements, free
+from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, identified, inverse_on
+from sm_alsgls.exceptions import NotApplicableError
+
+Array = np.ndarray
+
+#: What is done about second derivatives of V: see the module.
+VARIANTS = ("2009", "1997", "first-order")
+
+
+class KenwardRogerCovariance(FixedCovariance):
+    """C_A with degrees of freedom of its own.
+
+    Parameters
+    ----------
+    fit : MixedFit
+        By REML, of one residual variance.
+    variant : {"2009", "1997", "first-order"}
+        Second derivatives of V less their tangent part, whole, or left out. All are one where V
+        is linear.
+
+    Raises
+    ------
+    NotApplicableError
+    """
+
+    def __init__(self, fit: MixedFit, variant: str = "2009") -> None:
+        check_kenward_roger(fit)
+        coordinates, directions = linear_or_own(fit)
+        sums = Sums(fit, coordinates)
+        self._C, self._P = fit.cov_b, sums.P
+        self._W = inverse_on(sums.expected(reml=True), directions)
+        super().__init__(self._C + self._correction(sums, variant))
+        self._b = fit.b
+
+    def _correction(self, sums: Sums, variant: str) -> Array:
+        C, W, P = self._C, self._W, self._P
+        mixed = np.tensordot(W, P, 1)
+        inner = sums.contracted_Q(W) - np.einsum("ajk,kl,aln->jn", P, C, mixed, optimize=True)
+        if variant != "first-order":
+            inner = inner - 0.25 * _bent(sums, W, variant == "2009")
+        out = 2.0 * C @ inner @ C
+        return np.asarray(0.5 * (out + out.T))
+
+    @cached_property
+    def _turned(self) -> Array:
+        """C P_a C, (d, p, p)."""
+        return self._C @ self._P @ self._C
+
+    def coefficient_df(self) -> Array:
+        """Of each coefficient, (p,)."""
+        return self.df(np.eye(len(self._V)))
+
+    def df(self, R: Array) -> Array:
+        """Of each of R b, (m,)."""
+        return np.array([self._matched(row[None, :])[0] for row in R])
+
+    def joint(self, R: Array, gap: Array) -> tuple[float, float, float, str, str]:
+        """Their scaled F of R b = q, gap = R b - q."""
+        df, scale = self._matched(R)
+        Q = float(gap @ np.linalg.solve(self.combinations(R), gap))
+        m = len(R)
+        return scale * Q / m, float(m), df, "F", f"Kenward and Roger's scaling: {scale:.4f}."
+
+    def _matched(self, L: Array) -> tuple[float, float]:
+        """Degrees of freedom of the denominator, and the scale of F."""
+        m = len(L)
+        triangle = np.linalg.cholesky(L @ self._C @ L.T)
+        rows = np.linalg.solve(triangle, L)
+        N = np.matmul(np.matmul(rows, self._turned), rows.T)
+        traces = np.trace(N, axis1=1, axis2=2)
+        A1 = float(traces @ self._W @ traces)
+        A2 = float(np.einsum("ab,ajk,bkj->", self._W, N, N, optimize=True))
+        if not A2 > 0.0:
+            return np.inf, 1.0
+        B = (A1 + 6.0 * A2) / (2.0 * m)
+        g = ((m + 1.0) * A1 - (m + 4.0) * A2) / ((m + 2.0) * A2)
+        d = 3.0 * m + 2.0 * (1.0 - g)
+        c1, c2, c3 = g / d, (m - g) / d, (m + 2.0 - g) / d
+        mean = 1.0 / (1.0 - A2 / m)
+        # (1 - A2 / m)^2 may be an exact 0 where few groups say little: no F has such moments.
+        variance = 2.0 / m * (1.0 + c1 * B) / ((1.0 - c2 * B) ** 2 * (1.0 - c3 * B))
+        rho = variance / (2.0 * mean**2)
+        df = 4.0 + (m + 2.0) / (m * rho - 1.0)
+        return float(df), float(df / (mean * (df - 2.0)))
+
+
+def check_kenward_roger(fit: MixedFit) -> None:
+    """Whether a fit has what the correction is of.
+
+    Raises
+    ------
+    NotApplicableError
+    """
+    if not fit.reml:
+        raise NotApplicableError(
+            "cov_type='kenward-roger' is a correction of REML estimates, and this fit is by "
+            "maximum likelihood; fit with reml=True, or use 'satterthwaite'"
+        )
+    if fit.law.size:
+        raise NotApplicableError(
+            "cov_type='kenward-roger' needs second products of the residual law's derivatives, "
+            "which products of the rows do not have; with residual variances of levels or "
+            "autoregressive residuals use 'satterthwaite' or 'cluster'"
+        )
+
+
+def linear_or_own(fit: MixedFit) -> tuple[Coordinates, Array]:
+    """Coordinates of G and s2 in which V is linear where there are any, and what is identified.
+
+    Elements of G where it is any; else the structure's own beside s2, so that uniquenesses and
+    variances enter V linearly and only loadings do not.
+    """
+    q, size = fit.products.q, fit.structure.size
+    if size == q * (q + 1) // 2 == fit.structure.n_free and fit.structure.any_basis:
+        made = elements(fit)
+        return made, np.eye(len(made.c))
+    moves = free(fit)[[*range(size), -1]]
+    return _some(absolute(fit), moves), identified(fit)
+
+
+def absolute(fit: MixedFit) -> Coordinates:
+    """(phi, s2), with V = s2hat Z Gamma(phi) Z' + s2 R: s2 moves the residuals alone."""
+    structure, phi, s2 = fit.structure, fit.point.phi, fit.s2
+    E = fit.mix @ structure.directions(phi) @ fit.mix.T * s2
+    gamma = fit.profile.gamma(phi)
+    size = structure.size
+
+    def second(w: Array) -> tuple[float, Array]:
+        return 0.0, s2 * fit.mix @ structure.contracted(w[:size, :size]) @ fit.mix.T
+
+    names = (*(f"phi{a}" for a in range(size)), "s2")
+    E = np.concatenate([E, -gamma[None]])
+    return Coordinates(names, np.append(phi, s2), np.append(np.zeros(size), 1.0), E, second)
+
+
+def _some(made: Coordinates, at: Array) -> Coordinates:
+    """Those that are free; others are known numbers."""
+    kept = np.flatnonzero(at)
+
+    def second(w: Array) -> tuple[float, Array]:
+        whole = np.zeros((len(at), len(at)))
+        whole[np.ix_(kept, kept)] = w
+        return made.second(whole)
+
+    names = tuple(made.names[a] for a in kept)
+    return Coordinates(names, made.values[kept], made.c[kept], made.E[kept], second)
+
+
+def _bent(sums: Sums, W: Array, less_tangent: bool) -> Array:
+    """R, or R - R_t, (p, p)."""
+    R = sums.contracted_R(W)
+    made = sums.coordinates
+    c, E = made.second(W)
+    if not less_tangent or not (c or E.any()):
+        return R
+    both = replace(made, c=np.append(made.c, c), E=np.concatenate([made.E, E[None]]))
+    along = W @ Sums(sums.fit, both).expected(reml=True)[-1, :-1]
+    # X'V^-1 dV_a V^-1 X is -P_a.
+    return np.asarray(R + np.tensordot(along, sums.P, 1))

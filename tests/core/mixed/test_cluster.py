@@ -1,0 +1,71 @@
+"""CR0 to CR3 from products against clubSandwich and whole matrices."""
+
+import numpy as np
+import pytest
+
+from sm_alsgls.core.mixed.cluster import KINDS, ClusterCovariance
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.residual_laws import Common
+from sm_alsgls.core.mixed.structures import LowRank, Unstructured
+from sm_alsgls.exceptions import InsufficientRowsError
+from tests.core.mixed import dense, dense_mixed
+from tests.core.mixed.references import rows, values
+
+CLUSTER = {
+    name: fit for name, fit in values("cluster").items() if "phi" not in fit and "ratios" not in fit
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CLUSTER)
+def test_clubsandwich(name, kind):
+    fit, expected = CLUSTER[name], CLUSTER[name][kind]
+    data = rows(fit)
+    products = CrossProducts.of_rows(data.Z, data.X, data.y, data.codes, len(data.groups))
+    reml = name.endswith("REML")
+    V = ClusterCovariance(
+        mixed_fit(products, Unstructured(data.Z.shape[1]), Common(), reml=reml), kind
+    )
+    np.testing.assert_allclose(V.dense(), expected["vcov"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(V.coefficient_df(), expected["df"], rtol=1e-5)
+    if kind == "CR2":
+        test, R = expected["joint"], np.eye(len(fit["fixef"]))[1:]
+        F, q, left, *_ = V.joint(R, R @ np.array(fit["fixef"]))
+        np.testing.assert_allclose([F, q, left], [test["F"], test["ndf"], test["ddf"]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("weights", [False, True])
+def test_whole_matrices(kind, law, weights):
+    """Of any law; CR2's root is that of rows the law made independent."""
+    d = dense.data(seed=5, m=14, q=3, p=3, law=law, weights=weights, sizes=(1, 9))
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=2)
+    order = np.concatenate(dense.groups(d))
+    d = d.rows(order)
+    root = np.zeros((len(order), len(order)))
+    for at in dense.groups(d):
+        R = dense.residual_covariance(d, fit.theta, at)
+        root[np.ix_(at, at)] = np.linalg.inv(np.linalg.cholesky(R))
+    X, y, Z = root @ d.X, root @ d.y, root @ d.Z
+    V = dense_mixed.marginal(Z, d.codes, fit.G, fit.s2 * np.eye(len(y)))
+    found = ClusterCovariance(fit, kind)
+    expected = dense_mixed.cluster_covariance(X, y, V, d.codes, kind)
+    np.testing.assert_allclose(found.dense(), expected, rtol=1e-6, atol=1e-8)
+    for row in (*np.eye(3), np.array([1.0, -2.0, 0.5])):
+        df = dense_mixed.cluster_df(X, V, d.codes, kind, row)
+        np.testing.assert_allclose(found.df(row[None]), df, rtol=1e-6)
+    if kind == "CR1":
+        return  # the twin scales its influences, which changes no F
+    R = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, -1.0]])
+    F, left, _ = dense_mixed.cluster_joint(X, y, V, d.codes, kind, R)
+    made = found.joint(R, R @ fit.b)
+    np.testing.assert_allclose(made[:3], [F, 2.0, left], rtol=1e-6)
+
+
+def test_more_hypotheses_than_groups_tell_of():
+    d = dense.data(seed=5, m=5, q=2, p=5, sizes=(6, 12))
+    V = ClusterCovariance(mixed_fit(d.products(), Unstructured(2), d.law, n_starts=1))
+    with pytest.raises(InsufficientRowsError, match="test fewer"):
+        V.joint(np.eye(5), np.ones(5))

@@ -1,0 +1,168 @@
+"""Satterthwaite and Kenward-Roger against lmerTest, pbkrtest and whole matrices."""
+
+import numpy as np
+import pytest
+
+from sm_alsgls.core.mixed import information as inf
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.kenward_roger import KenwardRogerCovariance
+from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.residual_laws import Common
+from sm_alsgls.core.mixed.satterthwaite import SatterthwaiteCovariance, identified
+from sm_alsgls.core.mixed.structures import Diagonal, LoadingsOnly, LowRank, Unstructured
+from sm_alsgls.exceptions import NotApplicableError
+from tests.core.mixed import dense, dense_mixed
+from tests.core.mixed.references import rows, values
+
+LME4 = {name: fit for name, fit in values("lme4").items() if not fit["weighted"]}
+
+
+def refitted(fit, reml):
+    data = rows(fit)
+    products = CrossProducts.of_rows(data.Z, data.X, data.y, data.codes, len(data.groups))
+    q = data.Z.shape[1]
+    structure = Diagonal(q) if fit["diagonal"] else Unstructured(q)
+    return mixed_fit(products, structure, Common(), reml=reml)
+
+
+@pytest.mark.parametrize("name", LME4)
+def test_satterthwaite_is_that_of_lmertest(name):
+    fit = LME4[name]
+    V = SatterthwaiteCovariance(refitted(fit, name.endswith("REML")))
+    np.testing.assert_allclose(V.coefficient_df(), fit["satterthwaite"]["df"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in LME4 if name.endswith("REML")])
+def test_kenward_roger_is_that_of_pbkrtest(name):
+    fit, expected = LME4[name], LME4[name]["kenward_roger"]
+    found = refitted(fit, True)
+    V = KenwardRogerCovariance(found)
+    np.testing.assert_allclose(V.dense(), expected["vcov"], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(V.coefficient_df(), expected["ddf"], rtol=1e-6)
+    eye = np.eye(len(found.b))
+    for L, test in ((eye[1:], expected["joint"]), (eye, expected["both"])):
+        F, m, ddf, *_ = V.joint(L, L @ found.b)
+        np.testing.assert_allclose([F, m, ddf], [test["F"], test["ndf"], test["ddf"]], rtol=1e-6)
+
+
+def of_low_rank(rank=2, q=6, law="common", reml=True, m=30):
+    d = dense.data(seed=3, m=m, q=q, law=law, sizes=(6, 12))
+    return d, mixed_fit(d.products(), LowRank(q, rank), d.law, reml=reml, n_starts=3)
+
+
+def test_rotations_move_nothing():
+    _, fit = of_low_rank()
+    phi, some = fit.point.phi, identified(fit)
+    assert some.shape == (19 - fit.at_bound.sum(), 18 - fit.at_bound.sum())
+    moves = inf.free(fit)[:-1]
+    turned = fit.structure.rotations(phi)[moves]
+    np.testing.assert_allclose(some[:-1].T @ turned, 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("reml", [True, False])
+def test_satterthwaite_of_low_rank_is_that_of_whole_matrices(law, reml):
+    """Whatever rotation the fit ended in: derivatives in canonical loadings, without the flat."""
+    d, fit = of_low_rank(q=3, rank=1, law=law, reml=reml)
+    size, z = fit.structure.size, fit.products.basis.z
+    x = np.append(fit.point.x, np.log(fit.s2))
+    moves = np.flatnonzero(inf.free(fit))
+
+    def variance(x):
+        root = np.linalg.solve(z, fit.profile.root(x[:size]))
+        s2 = np.exp(x[-1])
+        return s2 * root @ root.T, s2, x[size:-1]
+
+    def nll(x):
+        return -dense.llf(d, *variance(x), reml)
+
+    h, k = 1e-3, len(moves)
+    hessian = np.empty((k, k))
+    eye = h * np.eye(len(x))[moves]
+    for a in range(k):
+        for b in range(k):
+            hessian[a, b] = (
+                nll(x + eye[a] + eye[b]) - nll(x + eye[a] - eye[b])
+                - nll(x - eye[a] + eye[b]) + nll(x - eye[a] - eye[b])
+            ) / (4 * h * h)  # fmt: skip
+    A = np.linalg.pinv(hessian, rcond=1e-6)
+    slopes = [dense.derivative(lambda x: dense.gls(d, *variance(x))[1], x, a) for a in moves]
+    C = dense.gls(d, fit.G, fit.s2, fit.theta)[1]
+    V = SatterthwaiteCovariance(fit)
+    for row in (np.eye(2)[0], np.eye(2)[1], np.array([1.0, -0.3])):
+        g = np.array([row @ slope @ row for slope in slopes])
+        df = 2.0 * (row @ C @ row) ** 2 / (g @ A @ g)
+        np.testing.assert_allclose(V.df(row[None]), df, rtol=1e-3)
+
+
+def test_of_loadings_of_full_rank_is_that_of_any_covariance():
+    """The same V in other parameters: rotations drop out, and R_ij's tangent part."""
+    d = dense.data(seed=11, m=25, sizes=(3, 9))
+    full, other = (
+        mixed_fit(d.products(), kind, d.law, n_starts=3)
+        for kind in (Unstructured(3), LoadingsOnly(3, 3))
+    )
+    np.testing.assert_allclose(full.llf, other.llf, atol=1e-8)
+    one, two = SatterthwaiteCovariance(full), SatterthwaiteCovariance(other)
+    np.testing.assert_allclose(two.coefficient_df(), one.coefficient_df(), rtol=1e-4)
+    one, two = KenwardRogerCovariance(full), KenwardRogerCovariance(other)
+    np.testing.assert_allclose(two.dense(), one.dense(), rtol=1e-6)
+    np.testing.assert_allclose(two.coefficient_df(), one.coefficient_df(), rtol=1e-6)
+    bent = KenwardRogerCovariance(other, "1997").dense()
+    assert abs(bent - one.dense()).max() > 1e-4 * abs(one.dense()).max()
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_kenward_roger_of_low_rank_is_that_of_whole_matrices(rank):
+    """1997's, in directions at right angles to rotations."""
+    d, fit = of_low_rank(rank=rank, q=3 * rank, m=16)
+    at, s2, size = inf.free(fit), fit.s2, fit.structure.size
+    z = fit.products.basis.z
+    x = np.append(fit.point.phi, s2)
+
+    def whole(x):
+        root = np.linalg.solve(z, fit.profile.root(x[:size]))
+        return dense.whole(d, s2 * root @ root.T, x[-1], [])[0]
+
+    *_, X, y, _ = dense.gls(d, fit.G, s2, [])
+    moves = np.flatnonzero(at)
+    V = whole(x)
+    dV = [dense.derivative(whole, x, a) for a in moves]
+    h = 1e-3
+    eye = h * np.eye(len(x))
+    d2V = [
+        [
+            (whole(x + eye[a] + eye[b]) - whole(x + eye[a] - eye[b])
+             - whole(x - eye[a] + eye[b]) + whole(x - eye[a] - eye[b])) / (4 * h * h)
+            if max(a, b) < size else np.zeros_like(V)
+            for b in moves
+        ]
+        for a in moves
+    ]  # fmt: skip
+    some = identified(fit)
+    assert some.shape[1] == len(moves) - rank * (rank - 1) // 2
+    dV = list(np.tensordot(some.T, dV, 1))
+    d2V = np.einsum("ak,abij,bl->klij", some, np.array(d2V), some, optimize=True)
+    adjusted, _ = dense_mixed.kenward_roger_covariance(X, V, dV, d2V)
+    F, m, _ = dense_mixed.kenward_roger(X, y, V, dV, np.eye(2), d2V)
+    made = KenwardRogerCovariance(fit, "1997")
+    np.testing.assert_allclose(made.dense(), adjusted, rtol=1e-5, atol=1e-7)
+    found = made.joint(np.eye(2), fit.b)
+    np.testing.assert_allclose(found[:3], [F, 2.0, m], rtol=1e-5)
+
+
+def test_what_kenward_roger_is_not_of():
+    with pytest.raises(NotApplicableError, match="reml=True"):
+        KenwardRogerCovariance(of_low_rank(1, 3, reml=False)[1])
+    with pytest.raises(NotApplicableError, match="satterthwaite"):
+        KenwardRogerCovariance(of_low_rank(1, 3, "ar")[1])
+
+
+def test_large_problems_take_the_expected_information(monkeypatch):
+    _, fit = of_low_rank(2, 6, m=60)
+    exact = SatterthwaiteCovariance(fit).coefficient_df()
+    monkeypatch.setattr("sm_alsgls.core.mixed.satterthwaite._LARGE", 0.0)
+    monkeypatch.setattr("sm_alsgls.core.mixed.satterthwaite.observed", None)
+    found = SatterthwaiteCovariance(fit).coefficient_df()
+    assert abs(found - exact).max() > 0.0
+    np.testing.assert_allclose(found, exact, rtol=0.1)
