@@ -10,13 +10,16 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.results import (
+    mixed_augment,
     mixed_effects,
     mixed_factors,
+    mixed_plots,
     mixed_prediction,
     mixed_rows,
     mixed_summary,
     mixed_tables,
 )
+from sm_alsgls.results.checks import mixed as checks
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.familiar import FamiliarMixed
@@ -52,6 +55,14 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
 
     def __init__(self, model: MixedModel, estimate: MixedEstimate) -> None:
         super().__init__(model, estimate)
+
+    def __repr__(self) -> str:
+        estimate, q = self.estimate, self.k_re
+        return (
+            f"<{type(self).__name__}: {estimate.nobs} rows of {len(estimate.groups)} groups, "
+            f"{q} random effect{'s' * (q > 1)} ({mixed_tables.structure_name(estimate)}), "
+            f"{self.method}, llf {estimate.llf:.4f}>"
+        )
 
     # -- fixed effects -----------------------------------------------------------------------
 
@@ -249,6 +260,11 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
     predict = of_estimate(mixed_prediction.predict)
     get_prediction = of_estimate(mixed_prediction.get_prediction)
     glance = of_estimate(mixed_tables.glance)
+    augment = of_estimate(mixed_augment.augment)
+    diagnostics = of_estimate(checks.diagnostics)
+    plot_random_effects = of_estimate(mixed_plots.plot_random_effects)
+    plot_loadings = of_estimate(mixed_plots.plot_loadings)
+    plot_slope_correlations = of_estimate(mixed_plots.plot_slope_correlations)
 
 
 class LowRankMixedLMResultsWrapper(CoefficientResultsWrapper):
@@ -257,6 +273,9 @@ class LowRankMixedLMResultsWrapper(CoefficientResultsWrapper):
     _wrap_attrs: ClassVar[dict[str, str]] = dict.fromkeys(
         ("params", "bse", "tvalues", "pvalues", "fe_params", "bse_fe"), "columns"
     )
+
+    def __repr__(self) -> str:
+        return repr(self._results)
 
 
 LowRankMixedLMResults.wrapper = LowRankMixedLMResultsWrapper
