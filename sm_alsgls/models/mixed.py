@@ -21,6 +21,7 @@ from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
 from sm_alsgls.data.grouped_rows import MISSING, read_groups
 from sm_alsgls.data.keywords import guarded
+from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.removed import BY_THE_USER
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.formula.system import FormulaSystem
@@ -30,7 +31,10 @@ from sm_alsgls.models.mixed_doubts import refuse_inseparable, warn
 from sm_alsgls.models.mixed_keywords import refuse
 from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structure_of, without_data
 from sm_alsgls.rank_choice.selection import RankSelection
-from sm_alsgls.results.mixed import LowRankMixedLMResults
+from sm_alsgls.results.cov_types import CovarianceChoice
+from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
+from sm_alsgls.results.mixed_covariance import build_mixed, choose_mixed
+from sm_alsgls.results.mixed_estimate import MixedEstimate
 
 Array = np.ndarray
 
@@ -318,8 +322,11 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         maxiter: int = 200,
         callback: Callable[[Step], object] | None = None,
         disp: bool = False,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        use_t: bool = True,
         **unknown: Any,
-    ) -> LowRankMixedLMResults:
+    ) -> LowRankMixedLMResultsWrapper:
         """Maximise the likelihood, or the restricted one.
 
         Parameters
@@ -339,6 +346,14 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
             Gets every `Step`; a true value ends the fit with what there is.
         disp : bool
             Print where each start ended.
+        cov_type : {"nonrobust", "kenward-roger", "cluster"}
+            Of the fixed effects: "nonrobust", also "satterthwaite", has Satterthwaite's degrees of
+            freedom; "cluster" is robust to any covariance within groups. "CR0" to "CR3" are
+            "cluster" with that correction.
+        cov_kwds : mapping, optional
+            Options of the type: ``correction`` of "cluster", ``variant`` of "kenward-roger".
+        use_t : bool
+            t and F, or, as MixedLM, normal and chi2.
 
         Returns
         -------
@@ -362,7 +377,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
             )
         reml, disp = flag(reml, "reml"), flag(disp, "disp")
         limit, source = starts(n_starts), generator(rng)
-        maxiter = count(maxiter, "maxiter")
+        maxiter, use_t = count(maxiter, "maxiter"), flag(use_t, "use_t")
         where = guarded(callback, "a Step", lambda step: f"step {step.step}")
         watch = None if where is None else lambda _, step: where(step)
         found = mixed_fit(
@@ -378,10 +393,26 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         if disp:
             print(pd.DataFrame(found.runs).to_string(index=False))
         warn(self.exog_re_names, found)
-        return self._results(found)
+        return self._results(found, choose_mixed(cov_type, cov_kwds, found), use_t)
 
-    def _results(self, found: MixedFit) -> LowRankMixedLMResults:
-        return LowRankMixedLMResults(copy.copy(self), found)
+    def _results(
+        self, found: MixedFit, chosen: CovarianceChoice, use_t: bool
+    ) -> LowRankMixedLMResultsWrapper:
+        model = copy.copy(self)
+        estimate = MixedEstimate(
+            model=model,
+            labels=Labels.of_one(self.endog_names, self.exog_names),
+            params=found.b,
+            nobs=self.nobs,
+            df_model=self.df_model,
+            choice=chosen,
+            use_t=use_t,
+            covariances=build_mixed,
+            fit=found,
+            groups=self.group_labels,
+            names_re=self.exog_re_names,
+        )
+        return LowRankMixedLMResultsWrapper(LowRankMixedLMResults(model, estimate))
 
     # -- number of factors --------------------------------------------------------------------
 

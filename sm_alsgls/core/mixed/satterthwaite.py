@@ -23,7 +23,6 @@ import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.information import free, observed, slopes_of_b
-from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
@@ -109,35 +108,15 @@ class SatterthwaiteCovariance(FixedCovariance):
         return np.divide(2.0 * v**2, spread, out=np.full(len(v), np.inf), where=spread > 0.0)
 
 
-def rotations(structure: Structure, phi: Array) -> Array:
-    """Directions in phi that leave Gamma as it is, (size, number), orthonormal: Lambda K."""
-    q, r = structure.q, structure.rank
-    if structure.size < q * r or r < 2 or structure.n_free == structure.size:
-        return np.empty((structure.size, 0))
-    Lambda = structure.loadings(phi)
-    found = []
-    for s in range(r):
-        for t in range(s):
-            step = np.zeros((q, r))
-            step[:, s], step[:, t] = Lambda[:, t], -Lambda[:, s]
-            found.append(step.ravel())
-    out = np.zeros((structure.size, len(found)))
-    out[: q * r] = np.stack(found, axis=1)
-    vectors, sizes, _ = np.linalg.svd(out, full_matrices=False)
-    return np.asarray(vectors[:, sizes > 1e-10 * max(float(sizes[0]), 1e-300)])
-
-
 def identified(fit: MixedFit) -> Array:
     """Orthonormal directions of the free (phi, theta, log s2) that move V, (free, number)."""
-    moves = free(fit)
-    phi = fit.point.phi
-    null = np.zeros((len(moves), 0))
-    turned = rotations(fit.structure, phi)
-    if turned.shape[1]:
-        null = np.zeros((len(moves), turned.shape[1]))
-        null[: len(phi)] = turned
+    moves, phi = free(fit), fit.point.phi
+    turned = fit.structure.rotations(phi)
+    null = np.zeros((len(moves), turned.shape[1]))
+    null[: len(phi)] = turned
+    vectors, sizes, _ = np.linalg.svd(null, full_matrices=False)
     # A row of loadings whose uniqueness is held still turns with the others.
-    return _beside(null[moves])
+    return _beside(vectors[moves][:, sizes > 1e-10 * sizes.max(initial=1e-300)])
 
 
 def _beside(null: Array) -> Array:

@@ -43,7 +43,7 @@ def dense_llf(model, res, reml):
     R = np.diag(1.0 / w)
     if model.ar is not None:
         apart = np.abs(rows.times[:, None] - rows.times)
-        R = np.sign(res.fitted.theta[0]) ** apart * np.abs(res.fitted.theta[0]) ** apart
+        R = np.sign(res.estimate.theta[0]) ** apart * np.abs(res.estimate.theta[0]) ** apart
     V = np.where(codes[:, None] == codes, Z @ G @ Z.T + s2 * R, 0.0)
     W = np.linalg.inv(V)
     b = np.linalg.solve(X.T @ W @ X, X.T @ W @ y)

@@ -266,7 +266,7 @@ class TestLaws:
         for residual in ("~ 0 + kind", "kind", data["kind"].to_numpy()):
             model = made(data, 0, residual=residual)
             res = model.fit()
-            ratio = np.exp(res.fitted.theta[0])
+            ratio = np.exp(res.estimate.theta[0])
             first = model.law.labels[0]
             assert set(model.law.labels) == {"low", "high"}
             assert ratio > 5.0 if first == "high" else ratio < 0.2
@@ -395,7 +395,7 @@ class TestRanks:
         data = frame()
         model = made(data, "diagonal", "y ~ x1", "~ 1 + C(kind, Treatment) - 1 + I(1.0 + 0 * x1)")
         assert model.k_re == 3
-        assert model.fit().fitted.converged
+        assert model.fit().converged
 
     def test_a_random_effect_in_few_groups_is_doubted(self):
         data = frame()

@@ -26,7 +26,7 @@ def estimate(name, cov_type="nonrobust", use_t=True, **kwds):
     data = rows(values("lme4")[name])
     reml = name.endswith("REML")
     model = LowRankMixedLM(data.y, data.X, data.codes, data.Z, "full")
-    fit = model.fit(reml=reml).fitted
+    fit = model.fit(reml=reml).estimate.fit
     return Estimated(
         model=model, labels=Labels.of_one("y", model.exog_names), params=fit.b, nobs=model.nobs,
         df_model=model.df_model, choice=choose_mixed(cov_type, kwds, fit), use_t=use_t,

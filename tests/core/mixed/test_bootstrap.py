@@ -1,0 +1,61 @@
+"""Refits of drawn responses, and shares of variance against performance."""
+
+import numpy as np
+import pytest
+
+from sm_alsgls.core.mixed.bootstrap import refits
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.r_squared import shares
+from sm_alsgls.core.mixed.residual_laws import Common
+from sm_alsgls.core.mixed.simulation import MixedRows
+from sm_alsgls.core.mixed.structures import LowRank, Unstructured
+from tests.core.mixed import dense
+from tests.core.mixed.references import rows, values
+
+LME4 = {name: fit for name, fit in values("lme4").items() if "r2" in fit}
+
+
+@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+def test_refits_vary_as_the_model_says(law):
+    d = dense.data(seed=4, m=60, q=3, p=2, law=law, sizes=(5, 9))
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=2)
+    how = {"rows": lambda: MixedRows(d.Z, d.X, d.codes, d.index)} if law == "ar" else {}
+    made = refits(fit, 80, np.random.default_rng(0), **how)
+    assert made.converged.mean() > 0.95
+    error = np.sqrt(np.diagonal(fit.cov_b))
+    assert (abs(made.b.mean(axis=0) - fit.b) < 4.0 * error / np.sqrt(80)).all()
+    np.testing.assert_allclose(made.b.std(axis=0), error, rtol=0.3)
+    np.testing.assert_allclose(made.se.mean(axis=0), error, rtol=0.1)
+    np.testing.assert_allclose(made.s2.mean(), fit.s2, rtol=0.1)
+    np.testing.assert_allclose(np.trace(made.G.mean(axis=0)), np.trace(fit.G), rtol=0.15)
+    if fit.law.size:
+        np.testing.assert_allclose(made.theta.mean(axis=0), fit.theta, atol=0.1)
+
+
+def test_draws_are_those_of_the_seed_one_by_one():
+    d = dense.data(seed=4, m=20, sizes=(4, 9))
+    fit = mixed_fit(d.products(), Unstructured(3), d.law, n_starts=1)
+    told = []
+    one = refits(fit, 4, np.random.default_rng(7), tell=told.append)
+    two = refits(fit, 2, np.random.default_rng(7))
+    np.testing.assert_array_equal(one.b[:2], two.b)
+    assert told == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", LME4)
+def test_performance(name):
+    fit = LME4[name]
+    data = rows(fit)
+    products = CrossProducts.of_rows(
+        data.Z, data.X, data.y, data.codes, len(data.groups),
+        weights=data.weights if fit["weighted"] else None,
+    )  # fmt: skip
+    found = mixed_fit(products, Unstructured(data.Z.shape[1]), Common(), reml=name.endswith("REML"))
+    made = shares(data.X, data.Z, found.b, found.G, found.s2)
+    r2 = fit["r2"]
+    np.testing.assert_allclose(
+        [made.marginal, made.conditional, made.adjusted, made.unadjusted],
+        [r2["marginal"], r2["conditional"], r2["icc_adjusted"], r2["icc_unadjusted"]],
+        rtol=1e-5,
+    )

@@ -1,0 +1,139 @@
+"""Profile and Wald intervals against lme4, other parameters of the same G, and a penalty."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from sm_alsgls.core.mixed.cross_products import CrossProducts
+from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.profile_intervals import (
+    Opened,
+    Quantity,
+    estimate_of,
+    profile_interval,
+    wald_interval,
+)
+from sm_alsgls.core.mixed.residual_laws import Common
+from sm_alsgls.core.mixed.structures import Diagonal, LoadingsOnly, LowRank, Unstructured
+from tests.core.mixed import dense
+from tests.core.mixed.references import rows, values
+
+Z95 = 1.959963984540054
+PROFILED = {name: fit for name, fit in values("lme4").items() if "profile" in fit}
+QUANTITIES = {
+    "sd_(Intercept)|Subject": Quantity("sd", 0),
+    "sd_Days|Subject": Quantity("sd", 1),
+    "cor_Days.(Intercept)|Subject": Quantity("correlation", 0, 1),
+    "sigma": Quantity("sigma"),
+}
+
+
+@pytest.mark.parametrize("name", PROFILED)
+def test_lme4(name):
+    fit = PROFILED[name]
+    data, q = rows(fit), len(fit["cov_re"])
+    products = CrossProducts.of_rows(data.Z, data.X, data.y, data.codes, len(data.groups))
+    structure = Diagonal(q) if fit["diagonal"] else Unstructured(q)
+    opened = Opened(mixed_fit(products, structure, Common(), reml=False))
+    ends = np.column_stack([fit["profile"]["lower"], fit["profile"]["upper"]])
+    found = dict(zip(fit["profile"]["names"], ends, strict=True))
+    assert set(QUANTITIES) & set(found)
+    for which in set(QUANTITIES) & set(found):
+        made = profile_interval(opened, QUANTITIES[which], Z95)
+        np.testing.assert_allclose(made[:2], found[which], rtol=5e-4, atol=5e-4)
+        assert not made.note
+
+
+def opened(kind, law="common", reml=True, **how):
+    d = dense.data(**{"seed": 11, "m": 25, "law": law, "sizes": (3, 9), **how})
+    return d, Opened(mixed_fit(d.products(), kind, d.law, reml=reml, n_starts=2))
+
+
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+def test_the_opened_likelihood_and_its_slopes(law, reml):
+    d, made = opened(LowRank(3, 1), law, reml)
+    x = made.x + 0.05 * np.random.default_rng(0).standard_normal(len(made.x))
+    x = np.clip(x, made.low + 1e-2, made.high)
+    expected = -dense.llf(d, made.G(x), np.exp(x[-1]), x[made.size : -1], reml)
+    np.testing.assert_allclose(made.nll(x)[0], expected, rtol=1e-10)
+    slope = [dense.derivative(lambda x: made.nll(x)[0], x, a) for a in range(len(x))]
+    np.testing.assert_allclose(made.nll(x)[1], slope, rtol=1e-5, atol=1e-4)
+    some = [Quantity("sd", 1), Quantity("correlation", 0, 2), Quantity("sigma")]
+    for quantity in some + [Quantity("theta", 0)] * (law != "common"):
+        of = lambda x, quantity=quantity: made.value(quantity, x)[0]  # noqa: E731
+        slope = [dense.derivative(of, x, a) for a in range(len(x))]
+        np.testing.assert_allclose(made.value(quantity, x)[1], slope, rtol=1e-6, atol=1e-8)
+
+
+def test_other_parameters_of_the_same_covariance():
+    """Rotations of loadings, left aside, take nothing away."""
+    one, two = opened(Unstructured(3))[1], opened(LoadingsOnly(3, 3))[1]
+    for quantity in (Quantity("sd", 0), Quantity("correlation", 1, 2), Quantity("sigma")):
+        expected = profile_interval(one, quantity, Z95)
+        np.testing.assert_allclose(
+            profile_interval(two, quantity, Z95)[:2], expected[:2], rtol=1e-4, atol=1e-5
+        )
+        np.testing.assert_allclose(
+            wald_interval(two, quantity, Z95)[:2], wald_interval(one, quantity, Z95)[:2], rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_limits_of_low_rank_are_where_the_profile_likelihood_is_lower(rank):
+    """The likelihood is maximised with a penalty on the distance from the limit."""
+    q = 3 * rank
+    _, made = opened(LowRank(q, rank), q=q, m=40, sizes=(8, 14))
+    bounds = list(zip(made.low, made.high, strict=True))
+    for quantity in (Quantity("sd", 1), Quantity("correlation", 0, 1)):
+        limits = profile_interval(made, quantity, Z95)
+        assert limits.low < estimate_of(made, quantity) < limits.high
+        for limit in limits[:2]:
+            aim = limit**2 if quantity.kind == "sd" else limit
+
+            def penalised(x, aim=aim, quantity=quantity):
+                value, slope = made.nll(x)
+                at, of = made.value(quantity, x)
+                return value + 1e5 * (at - aim) ** 2, slope + 2e5 * (at - aim) * of
+
+            best = minimize(
+                penalised, made.x, jac=True, bounds=bounds, options={"maxiter": 5000, "ftol": 1e-13}
+            )
+            assert best.fun - made.fit.nll == pytest.approx(0.5 * Z95**2, abs=3e-3)
+
+
+def test_variances_that_may_be_zero():
+    codes = np.repeat(np.arange(12), 4)
+    Z = np.column_stack([np.ones(48), np.tile(np.arange(4.0), 12)])
+    zeros = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        y = rng.standard_normal(12)[codes] + 2.0 * rng.standard_normal(48)
+        products = CrossProducts.of_rows(Z, Z, y, codes, 12)
+        for kind in (Diagonal(2), Unstructured(2)):
+            made = Opened(mixed_fit(products, kind, Common(), reml=False))
+            low, high, note = profile_interval(made, Quantity("sd", 1), Z95)
+            zeros += low == 0.0
+            assert low <= estimate_of(made, Quantity("sd", 1)) < high < 2.0
+            assert not note
+            if kind == Unstructured(2):
+                low, high, note = profile_interval(made, Quantity("correlation", 0, 1), Z95)
+                assert low < high <= 1.0
+                assert not note
+    assert zeros > 6
+
+
+def test_a_variance_that_is_zero_has_no_interval_of_wald():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(12), 4)
+    one = np.ones((48, 1))
+    y = rng.standard_normal(48)
+    y -= np.bincount(codes, y)[codes] / 4
+    fit = mixed_fit(CrossProducts.of_rows(one, one, y, codes, 12), Diagonal(1), Common())
+    assert fit.G[0, 0] == 0.0
+    made = wald_interval(Opened(fit), Quantity("sd", 0), Z95)
+    assert np.isnan(made.high)
+    assert "zero" in made.note
+    low, high, _ = profile_interval(Opened(fit), Quantity("sd", 0), Z95)
+    assert low == 0.0
+    assert 0.0 < high < 1.0
