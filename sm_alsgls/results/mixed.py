@@ -14,6 +14,7 @@ from sm_alsgls.results import (
     mixed_factors,
     mixed_prediction,
     mixed_rows,
+    mixed_summary,
     mixed_tables,
 )
 from sm_alsgls.results.coefficient import CoefficientResults
@@ -224,6 +225,13 @@ class LowRankMixedLMResults(FamiliarMixed, CoefficientResults):
     def trace(self) -> pd.DataFrame:
         """One row per step of the winning start."""
         return mixed_tables.trace(self.estimate)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the estimates must know, as the summary prints it."""
+        return mixed_summary.warnings_of(self.estimate)
+
+    summary = of_estimate(mixed_summary.summary)
 
     # -- rows ------------------------------------------------------------------------------------
 
