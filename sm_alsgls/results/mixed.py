@@ -10,13 +10,16 @@ import pandas as pd
 import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.results import (
+    mixed_augment,
     mixed_effects,
     mixed_factors,
+    mixed_plots,
     mixed_prediction,
     mixed_rows,
     mixed_summary,
     mixed_tables,
 )
+from sm_alsgls.results.checks import mixed as checks
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.familiar import FamiliarMixed
@@ -249,6 +252,11 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
     predict = of_estimate(mixed_prediction.predict)
     get_prediction = of_estimate(mixed_prediction.get_prediction)
     glance = of_estimate(mixed_tables.glance)
+    augment = of_estimate(mixed_augment.augment)
+    diagnostics = of_estimate(checks.diagnostics)
+    plot_random_effects = of_estimate(mixed_plots.plot_random_effects)
+    plot_loadings = of_estimate(mixed_plots.plot_loadings)
+    plot_slope_correlations = of_estimate(mixed_plots.plot_slope_correlations)
 
 
 class LowRankMixedLMResultsWrapper(CoefficientResultsWrapper):

@@ -395,6 +395,16 @@ class MixedPrediction:
         return f"<MixedPrediction: {len(self._index)} rows, level {self.level!r}>"
 
     @property
+    def groups(self) -> np.ndarray | None:
+        """Labels of the rows' groups (n,), of new rows of groups."""
+        return self._at.rows.groups
+
+    @property
+    def levels_unknown(self) -> bool:
+        """Whether residual variances differ and rows do not say of which level they are."""
+        return self._resid is None
+
+    @property
     def predicted_mean(self) -> pd.Series:
         """x'b or, of groups, x'b + z'bhat_i."""
         return self._labelled(self._mean.copy(), "predicted_mean")
