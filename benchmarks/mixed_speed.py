@@ -6,7 +6,8 @@ Every fit is one maximum likelihood estimate with standard errors of the fixed e
 thread, in a process of its own (`Rscript mixed_peers.R` for R's); reading data and importing are
 not counted. A peer that takes longer than --limit processor seconds "did not finish". Without
 Rscript, or with packages missing, skip lme4, glmmTMB. LowRankSUR's standard errors count degrees of
-freedom (N / (N - p - rank)), glmmTMB's do not.
+freedom (N / (N - p - rank)), glmmTMB's do not. On `fifty` glmmTMB held 8.3 GB after 96 seconds:
+skip it where that much memory is not free.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 
 import numpy as np
@@ -123,6 +124,89 @@ def test_spregs_numbers_are_those_of_its_page(tmp_path, monkeypatch):
         # Beside a lag theirs are of the expected information, ours of the curvature.
         tight = 1e-5 if name == "Panel_FE_Error" else 2e-3
         np.testing.assert_allclose(fit.bse["x"], theirs[f"{name}.se"][at], rtol=tight)
+
+
+def kept(name):
+    """Fits of a reference file of mixed models."""
+    return json.loads((ROOT / "tests" / "reference" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_lme4s_numbers_are_those_of_its_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Page(DOCS / "migrate" / "lme4.md")
+    page.run()
+    ours, lme4, nlme = page.names, kept("mixed_lme4"), kept("mixed_nlme")
+    tables = [line for line in page.text.splitlines() if line.startswith("| ")]
+    said = set(re.findall(r"(?<![\w.])-?\d*\.\d+", "\n".join(tables)))
+
+    def stands(*values):
+        """Each is in a table, to as many digits as are there."""
+        for value in values:
+            rounded = {f"{value:.{digits}f}".replace("0.", ".", 1) for digits in range(3, 7)}
+            rounded |= {f"{value:.{digits}f}" for digits in range(3, 7)}
+            assert said & rounded, value
+
+    theirs = lme4["sleepstudy slope REML"]
+    np.testing.assert_allclose(ours["m"].llf, theirs["llf"], rtol=1e-10)
+    np.testing.assert_allclose(ours["m"].params, theirs["fixef"], rtol=1e-6)
+    np.testing.assert_allclose(ours["m"].bse, theirs["se"], rtol=1e-6)
+    stands(theirs["llf"], *theirs["fixef"], *theirs["se"], theirs["sigma"])
+    stands(*np.sqrt(np.diag(theirs["cov_re"])))
+
+    theirs = lme4["orthodont interaction REML"]
+    names = page.names["names"]
+    for name, key, df in (("growth", "satterthwaite", "df"), ("kr", "kenward_roger", "ddf")):
+        one = ours[name].t_test(f"{names[2]} = 0")
+        joint = ours[name].wald_test([f"{name} = 0" for name in names])
+        np.testing.assert_allclose(float(one.df_denom), theirs[key][df][3], rtol=2e-4)
+        np.testing.assert_allclose(float(joint.statistic), theirs[key]["joint"]["F"], rtol=1e-4)
+        np.testing.assert_allclose(joint.df_denom, theirs[key]["joint"]["ddf"], rtol=2e-4)
+        stands(theirs[key][df][3], theirs[key]["joint"]["F"], theirs[key]["joint"]["ddf"])
+    stands(theirs["fixef"][3], theirs["se"][3], theirs["kenward_roger"]["se"][3])
+
+    theirs = kept("mixed_cluster")["orthodont interaction few REML"]["CR2"]
+    np.testing.assert_allclose(ours["test"].sd[0, 0], theirs["se"][3], rtol=1e-5)
+    np.testing.assert_allclose(float(ours["test"].df_denom), theirs["df"][3], rtol=1e-4)
+    stands(theirs["se"][3], theirs["df"][3])
+
+    theirs = lme4["sleepstudy slope ML"]
+    found = ours["ml"].conf_int_re()
+    for side in ("lower", "upper"):
+        wanted = dict(zip(theirs["profile"]["names"], theirs["profile"][side], strict=True))
+        wanted = [value for name, value in wanted.items() if name[0] == "s" or name[0] == "c"]
+        order = ["sd Group", "corr Group, Days", "sd Days", "sigma"]
+        np.testing.assert_allclose(found.loc[order, side], wanted, rtol=5e-4)
+    np.testing.assert_allclose(
+        ours["ml"].r2(), [theirs["r2"]["marginal"], theirs["r2"]["conditional"]], rtol=1e-5
+    )
+    stands(theirs["r2"]["marginal"], theirs["r2"]["conditional"], theirs["r2"]["icc_adjusted"])
+
+    theirs = nlme["orthodont levels REML"]
+    np.testing.assert_allclose(ours["levels"].llf, theirs["llf"], rtol=1e-9)
+    ratio = theirs["ratios"]["Male"]
+    np.testing.assert_allclose(
+        ours["levels"].residual_params.iloc[0], -2 * np.log(ratio), rtol=1e-4
+    )
+    stands(theirs["llf"], ratio)
+    theirs = nlme["sleepstudy ar intercept REML"]
+    np.testing.assert_allclose(ours["ar"].llf, theirs["llf"], rtol=1e-9)
+    np.testing.assert_allclose(ours["ar"].residual_params.iloc[0], theirs["phi"], rtol=1e-5)
+    stands(theirs["llf"], theirs["phi"], theirs["sigma"])
+
+
+def test_glmmtmbs_numbers_are_those_of_its_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page, theirs = Page(DOCS / "guide" / "rr.md"), kept("mixed_rr")
+    page.run()
+    res, plain = page.names["res"], page.names["plain"]
+    np.testing.assert_allclose(res.llf, theirs["llf"], rtol=1e-9)
+    order = [f"{taxon}_{name}" for name in ("Intercept", "x") for taxon in page.names["taxa"]]
+    # Theirs ends where steps change the likelihood little.
+    np.testing.assert_allclose(res.params[order], theirs["b"], rtol=0, atol=5e-5)
+    np.testing.assert_allclose(plain.bse[order], theirs["se"], rtol=5e-5)
+    np.testing.assert_allclose(np.asarray(res.sigma.to_dense()), theirs["sigma"], rtol=0, atol=1e-3)
+    slope = f"| slope of t00 | {theirs['b'][30]:.6f} | {res.params['t00_x']:.6f} |"
+    assert slope.replace("0.", ".") in page.path.read_text(encoding="utf-8")
 
 
 # -- completeness ----------------------------------------------------------------------------------
