@@ -14,8 +14,8 @@ from statsmodels.base.model import LikelihoodModel
 from sm_alsgls.border.arguments import choice, count, flag, generator, starts
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.fit import MixedFit
+from sm_alsgls.core.mixed.identified import inseparable
 from sm_alsgls.core.mixed.maximise import mixed_fit
-from sm_alsgls.core.mixed.separable import inseparable
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
@@ -455,7 +455,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         others = self.k_fe + self.law.size + 1
 
         def told(structure: Structure) -> bool:
-            return not inseparable(self.products, structure, self.law).any()
+            return not inseparable(self.products, structure, self.law).number
 
         return select_structure(fit, shape, others, method, candidates, told=told)
 
