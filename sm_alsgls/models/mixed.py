@@ -338,7 +338,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
             The restricted likelihood, that of all contrasts free of the fixed effects.
         n_starts : int or "auto"
             Starts to run: least squares a group, the unrestricted G, a small one, then random ones.
-            "auto": 5, or 2 where a step takes long.
+            "auto": 8, or 2 where a step takes long.
         rng : numpy Generator or int, optional
             Of random starts; default one of a fixed seed.
         maxiter : int

@@ -218,6 +218,15 @@ class TestColumns:
         refused(RankDeficientError, "'x4' of the random effects is zero", DATA.assign(x4=0.0),
                 rank=rank, re_formula="~ x4")  # fmt: skip
 
+    @pytest.mark.parametrize("streamed", [False, True])
+    @pytest.mark.parametrize("offset", [1e12, 1e14, 1e17])
+    def test_regressors_that_nearly_are(self, offset, streamed):
+        """Between what bases of rows and what products of them can tell, too: by label."""
+        data = DATA.assign(x1=DATA["x1"] + offset)
+        refused(RankDeficientError, "'x1' is a combination of '?Intercept|"
+                "'Intercept' is a combination of 'x1'", iter([data]) if streamed else data,
+                rank=0, formula="y ~ x1", re_formula="~ 1")  # fmt: skip
+
     def test_a_constant_response(self):
         refused(DegenerateResponseError, "'y' is constant", DATA.assign(y=2.0))
 
