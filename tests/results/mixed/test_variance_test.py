@@ -135,7 +135,7 @@ def test_a_slope_and_a_fixed_effect_together():
     statistic, pvalue, df = full.compare_lr(small)
     assert df == 3
     expected = 0.5 * sum(stats.chi2.sf(statistic, df) for df in (2, 3))
-    assert pvalue == pytest.approx(expected)
+    assert pvalue == pytest.approx(expected, rel=1e-6, abs=0.0)
 
 
 def test_residual_variances():
