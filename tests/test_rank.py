@@ -532,7 +532,7 @@ class TestErrors:
         model = model_of(30, 3, 2, 1)
         with pytest.raises(OptionError, match="pass results.model"):
             select_rank(model.fit())
-        with pytest.raises(OptionError, match="must be a LowRankSUR or LowRank3SLS, got int"):
+        with pytest.raises(OptionError, match="LowRankMixedLM, got int"):
             select_rank(3)
 
     def test_criterion_that_is_not_defined(self):

@@ -112,7 +112,7 @@ def read_stream(
     ----------
     chunks : iterable
     read : callable
-        Makes rows of a chunk, None where it has none; what it raises is told with the number of the chunk.
+        Makes rows of a chunk, None where it has none; what it raises is told with its number.
     missing : {"none", "drop", "raise"}
 
     Raises

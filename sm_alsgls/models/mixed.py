@@ -14,8 +14,8 @@ from statsmodels.base.model import LikelihoodModel
 from sm_alsgls.border.arguments import choice, count, flag, generator, starts
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.fit import MixedFit
+from sm_alsgls.core.mixed.identified import inseparable
 from sm_alsgls.core.mixed.maximise import mixed_fit
-from sm_alsgls.core.mixed.separable import inseparable
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
@@ -28,6 +28,7 @@ from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.models.mixed_construction import MixedConstruction
 from sm_alsgls.models.mixed_data import Groups, MixedData
 from sm_alsgls.models.mixed_doubts import refuse_inseparable, warn
+from sm_alsgls.models.mixed_habits import MixedHabits
 from sm_alsgls.models.mixed_keywords import refuse
 from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structure_of, without_data
 from sm_alsgls.rank_choice.selection import RankSelection
@@ -39,7 +40,7 @@ from sm_alsgls.results.mixed_estimate import MixedEstimate
 Array = np.ndarray
 
 
-class LowRankMixedLM(MixedConstruction, LikelihoodModel):
+class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
     """A linear mixed model whose random effects have a covariance of low rank plus diagonal.
 
     Groups i = 1 .. m of T_i rows,
@@ -217,7 +218,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
                 ", or take rank='diagonal', whose variances data may tell apart all the same",
             )
         super().__init__(rows)
-        self.k_constant = 0
+        self.data.recipe, self.k_constant = self.formula_system, 0
         self.products, self.law = rows.products(self.ar is not None)
         self.rank_method: str | None = rank if rule else None
         self.rank_selection: RankSelection | None = None
@@ -455,7 +456,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         others = self.k_fe + self.law.size + 1
 
         def told(structure: Structure) -> bool:
-            return not inseparable(self.products, structure, self.law).any()
+            return not inseparable(self.products, structure, self.law).number
 
         return select_structure(fit, shape, others, method, candidates, told=told)
 

@@ -10,8 +10,8 @@ from sm_alsgls.border.blame import caller
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.fit import MixedFit
+from sm_alsgls.core.mixed.identified import inseparable
 from sm_alsgls.core.mixed.residual_laws import ResidualLaw
-from sm_alsgls.core.mixed.separable import inseparable
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Names
 from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, InsufficientRowsError
@@ -29,17 +29,20 @@ def refuse_inseparable(
     ------
     InsufficientRowsError
     """
-    lost = np.flatnonzero(inseparable(products, structure, law))
-    if not len(lost):
+    found = inseparable(products, structure, law)
+    if not found.number:
         return
     most = int(products.rows.max())
-    labels = getattr(law, "labels", None)
-    whose = (
-        "the residual variance"
-        if labels is None
-        else f"the residual variances of {listed(repr(labels[k]) for k in lost)}"
-    )
-    effects = listed(map(repr, names.columns_re))
+    effects = listed(repr(names.columns_re[j]) for j in np.flatnonzero(found.effects))
+    if not found.terms.any():
+        raise InsufficientRowsError(
+            f"variances and covariances of the random effects {effects} cannot be told apart: no "
+            "group has rows that do it, as where each group has one level of a factor only. Take "
+            "rank='diagonal', a lower rank, or leave some out"
+        )
+    labels = getattr(law, "labels", ())
+    told = listed(repr(label) for label, lost in zip(labels, found.terms, strict=False) if lost)
+    whose = f"the residual variances of {told}" if told else "the residual variance"
     raise InsufficientRowsError(
         f"{whose} and those of the random effects {effects} cannot be told apart: groups have "
         f"at most {most} row{'s' * (most > 1)}, and what one adds to the covariance of these the "

@@ -56,6 +56,14 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
     def __init__(self, model: MixedModel, estimate: MixedEstimate) -> None:
         super().__init__(model, estimate)
 
+    def __repr__(self) -> str:
+        estimate, q = self.estimate, self.k_re
+        return (
+            f"<{type(self).__name__}: {estimate.nobs} rows of {len(estimate.groups)} groups, "
+            f"{q} random effect{'s' * (q > 1)} ({mixed_tables.structure_name(estimate)}), "
+            f"{self.method}, llf {estimate.llf:.4f}>"
+        )
+
     # -- fixed effects -----------------------------------------------------------------------
 
     @property
@@ -265,6 +273,9 @@ class LowRankMixedLMResultsWrapper(CoefficientResultsWrapper):
     _wrap_attrs: ClassVar[dict[str, str]] = dict.fromkeys(
         ("params", "bse", "tvalues", "pvalues", "fe_params", "bse_fe"), "columns"
     )
+
+    def __repr__(self) -> str:
+        return repr(self._results)
 
 
 LowRankMixedLMResults.wrapper = LowRankMixedLMResultsWrapper

@@ -68,7 +68,7 @@ def random_effects_frame(estimate: MixedEstimate, alpha: float = 0.05) -> pd.Dat
     ...     "Reaction ~ Days", load_sleepstudy(), "~ Days", groups="Subject"
     ... ).fit()
     >>> res.random_effects_frame().round(2).loc[308].loc["Days"].to_dict()
-    {'estimate': 9.2, 'std_error': 2.66, 'conf_low': 3.98, 'conf_high': 14.42}
+    {'estimate': 9.2, 'std_error': 2.64, 'conf_low': 4.03, 'conf_high': 14.37}
     """
     half = stats.norm.ppf(1.0 - level(alpha) / 2.0)
     found = effects_of_groups(estimate)

@@ -108,7 +108,7 @@ def predict(
     >>> res = LowRankMixedLM.from_formula("Reaction ~ Days", data, "~ Days", groups="Subject").fit()
     >>> new = data.iloc[[9, 19]]
     >>> res.predict(new).round(1).tolist(), res.predict(new, level="group").round(1).tolist()
-    ([345.6, 345.6], [430.7, 227.8])
+    ([345.6, 345.6], [430.7, 227.6])
     """
     wanted = _level(level, groups, observed)
     at = _rows(estimate, exog, transform, groups, exog_re, None, wanted, observed, True)
@@ -163,8 +163,8 @@ def get_prediction(
     >>> for level in ("population", "group"):
     ...     made = res.get_prediction(data.iloc[[9]], level=level).summary_frame()
     ...     print(made[["mean", "mean_se", "obs_ci_lower", "obs_ci_upper"]].round(0).to_numpy())
-    [[346.  15. 208. 484.]]
-    [[431.  14. 372. 489.]]
+    [[346.  15. 206. 485.]]
+    [[431.  14. 373. 488.]]
     """
     wanted = _level(level, groups, observed)
     at = _rows(estimate, exog, transform, groups, exog_re, residual, wanted, observed, False)

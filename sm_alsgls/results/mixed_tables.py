@@ -59,8 +59,10 @@ def curvature(estimate: MixedEstimate) -> float:
 
 def structure_name(estimate: MixedEstimate) -> str:
     """What G is, in words."""
+    if len(estimate.names_re) == 1:
+        return "variance"
     if estimate.unrestricted:
-        return "variance" if len(estimate.names_re) == 1 else "unrestricted"
+        return "unrestricted"
     if not estimate.rank:
         return "diagonal"
     factors = f"{estimate.rank} factor{'s' * (estimate.rank > 1)}"

@@ -7,7 +7,8 @@ In x = (phi, theta), with s2 and b profiled, the expected information of Gamma's
 
 (S+ the positive part of dNLL/dGamma: at a Gamma on the boundary of what its root can say the
 first part vanishes with the root, and this is what is left). Its inverse is the middle of a
-limited-memory BFGS, which makes steps superlinear, also in theta, which F has only roughly.
+limited-memory BFGS, which makes steps superlinear. Theta is in F as `law_information` has it where
+rows are independent, else roughly.
 psi >= 0 is kept by projection: at psi_j = 0 its slope decides, not that of its root.
 """
 
@@ -19,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import block_diag, cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve
 
+from sm_alsgls.core.mixed.law_information import of_independent
 from sm_alsgls.core.mixed.likelihood import Point, Profile
 from sm_alsgls.core.sigma.secant import SecantMemory
 
@@ -47,7 +49,7 @@ FLAT = (
     "steps change the likelihood by rounding only before it is stationary; scale the columns, or "
     "look at whether some effects can be told apart"
 )
-TOO_LONG = "not stationary after {} steps; start it again with more (max_iter)"
+TOO_LONG = "not stationary after {} steps; start it again with more (maxiter)"
 
 
 class Step(NamedTuple):
@@ -73,6 +75,8 @@ class Climb:
         sqrt(g' F^-1 g): the gradient in units of standard errors.
     status : str
     trace : tuple of Step
+    nll : float
+        Of the point, or of what it joined.
     """
 
     label: str
@@ -80,6 +84,7 @@ class Climb:
     decrement: float
     status: str
     trace: tuple[Step, ...] = field(repr=False)
+    nll: float
 
     @property
     def converged(self) -> bool:
@@ -93,18 +98,24 @@ def scoring(profile: Profile, point: Point, sizes: bool = False) -> Array:
     With ``sizes`` the absolute values of S's eigenvalues count, not only the positive ones: a
     column of loadings that is zero has then a unit to look at its curvature in.
     """
-    structure, phi = profile.structure, point.phi
-    F = np.zeros((structure.size, structure.size))
+    structure, law, phi = profile.structure, profile.law, point.phi
+    cut, size = structure.size, structure.size + law.size
+    F, t = np.zeros((size, size)), np.zeros(size)
     for W in profile.each_W(point):
-        F += structure.information(phi, W)
-    size = np.sqrt(0.5 * np.maximum(np.diagonal(F), 0.0))
-    t = structure.pull(phi, point.total_W)
-    F -= np.outer(t, t) / profile.freedom
+        F[:cut, :cut] += structure.information(phi, W)
+    t[:cut] = structure.pull(phi, point.total_W)
+    if law.size and law.independent:
+        levels = of_independent(profile, point)
+        F[cut:, :cut], F[:cut, cut:] = levels.with_phi, levels.with_phi.T
+        F[cut:, cut:], t[cut:] = levels.own, levels.with_s2
+    unit = np.sqrt(0.5 * np.maximum(np.diagonal(F)[:cut], 0.0))
+    F = 0.5 * (F - np.outer(t, t) / profile.freedom)
     values, vectors = np.linalg.eigh(point.S)
     positive = (vectors * (np.abs(values) if sizes else np.maximum(values, 0.0))) @ vectors.T
-    F = 0.5 * F + structure.second(positive) + _of_rotations(structure.rotations(phi), size)
-    theta = profile.law.information(point.theta, profile.counts)
-    return block_diag(F, theta) if len(theta) else F
+    F[:cut, :cut] += structure.second(positive) + _of_rotations(structure.rotations(phi), unit)
+    if not law.independent:
+        F[cut:, cut:] = law.information(point.theta, profile.counts)
+    return F
 
 
 def _of_rotations(turned: Array, size: Array) -> Array:
@@ -184,7 +195,8 @@ def climb(
         if watch is not None and watch(label, step):
             status = status or STOPPED
         if status:
-            return Climb(label, point, decrement, status, tuple(trace))
+            end = best.nll if best is not None and status == JOINED else point.nll
+            return Climb(label, point, decrement, status, tuple(trace), end)
         direction = memory.direction(gradient, factor, free)
         direction = np.where(free, direction, 0.0)
         if not float(direction @ gradient) < 0.0:
@@ -193,7 +205,8 @@ def climb(
         trial, share = _searched(profile, point, direction, gradient)
         if trial is None:
             if age == 1 and not len(memory):
-                return Climb(label, point, decrement, _flat(profile, point), tuple(trace))
+                status = _flat(profile, point)
+                return Climb(label, point, decrement, status, tuple(trace), point.nll)
             memory.clear()
             factor = None
             continue

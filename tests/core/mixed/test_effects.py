@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sm_alsgls.core.mixed.effects import effects
+from sm_alsgls.core.mixed.effects import effects, left_of_change
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.structures import LowRank, Unstructured
 from tests.core.mixed import dense
@@ -50,3 +50,13 @@ def test_a_group_without_rows_has_the_population_mean():
     np.testing.assert_allclose(found.mean[20], 0.0, atol=1e-14)
     np.testing.assert_allclose(found.cov[20], fit.G, rtol=1e-10)
     np.testing.assert_allclose(found.mean[:20], effects(fit).mean, atol=1e-10)
+
+
+def test_what_a_group_leaves_of_a_change_of_g():
+    d = dense.data(seed=4, m=20)
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1)
+    expected = np.eye(3) - fit.W @ (fit.G / fit.s2)
+    np.testing.assert_allclose(left_of_change(fit), expected, atol=1e-10)
+    np.testing.assert_allclose(left_of_change(fit, d.products()), expected, atol=1e-10)
+    empty = left_of_change(fit, replace(d, m=21).products())[20]
+    np.testing.assert_allclose(empty, np.eye(3), atol=1e-14)

@@ -7,8 +7,10 @@ import pytest
 from scipy.optimize import minimize
 
 from sm_alsgls.core.mixed import climb as climbing
+from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.likelihood import Profile
 from sm_alsgls.core.mixed.maximise import lowest_curvature_at, mixed_fit
+from sm_alsgls.core.mixed.residual_laws import Levels
 from sm_alsgls.core.mixed.structures import (
     Diagonal,
     LoadingsOnly,
@@ -16,6 +18,7 @@ from sm_alsgls.core.mixed.structures import (
     Unstructured,
     largest_rank,
 )
+from sm_alsgls.core.sigma.factor import fit_factor
 from sm_alsgls.exceptions import IllegalRankError
 from tests.core.mixed import dense
 
@@ -36,7 +39,8 @@ def test_no_other_climber_gets_higher(kind, law, reml):
     assert fit.converged
     assert fit.decrement < 1e-6
     assert fit.curvature > 0.05
-    assert fit.ties >= 3
+    # Under low rank there are maxima .07 and .27 below, other Heywood cases.
+    assert fit.ties >= 2
     profile = fit.profile
     other = minimize(
         lambda x: (profile.at(x).nll, profile.at(x).gradient),
@@ -226,3 +230,31 @@ def test_a_rank_that_is_not_identified_is_refused(q, rank):
         LowRank(q, rank)
     with pytest.raises(IllegalRankError, match="without uniquenesses"):
         LoadingsOnly(q, q + 1)
+
+
+def test_one_row_an_outcome_is_factor_analysis():
+    """Loadings alone with a residual variance and a mean an outcome: LowRankSUR's likelihood."""
+    rng = np.random.default_rng(1)
+    K, N = 6, 60
+    Y = rng.standard_normal((N, 2)) @ rng.standard_normal((2, K)) + rng.standard_normal((N, K))
+    codes, level = np.repeat(np.arange(N), K), np.tile(np.arange(K), N)
+    Z = np.eye(K)[level]
+    law = Levels(tuple("abcdef"))
+    products = CrossProducts.of_rows(Z, Z, Y.ravel(), codes, N, law, level)
+    fit = mixed_fit(products, LoadingsOnly(K, 2), law, reml=False)
+    E = Y - Y.mean(axis=0)
+    factor = fit_factor(E, 2)
+    assert fit.converged
+    assert fit.llf == pytest.approx(-N * (factor.nll + 0.5 * K * np.log(2 * np.pi)), abs=1e-6)
+    variances = fit.s2 * np.exp(np.append(0.0, fit.theta))
+    np.testing.assert_allclose(variances, factor.d, rtol=1e-4)
+
+
+def test_starts_that_join_a_maximum_that_is_not_the_best_say_where_they_ended():
+    d = dense.data(seed=2, m=40)
+    profile = Profile(d.products(), LowRank(3, 1), d.law, True)
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law)
+    joined = climbing.climb(profile, fit.point.x * 1.001, "near", best=fit.point)
+    assert joined.status == climbing.JOINED
+    assert joined.nll == fit.point.nll
+    assert joined.point.nll > fit.point.nll

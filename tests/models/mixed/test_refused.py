@@ -145,6 +145,13 @@ class TestRows:
         refused(InsufficientRowsError, "the residual variance and", long, rank="full", **formulas)
         assert made(long, 2, residual="~ 0 + taxon", uniquenesses=False, **formulas).rank == 2
 
+    def test_covariances_that_no_group_has(self):
+        """Kinds are of groups, so that no group tells the covariance of their effects."""
+        data = DATA.assign(kind=np.where(DATA["g"] % 2, "odd", "even"))
+        refused(InsufficientRowsError, "even.*odd.*one level of a factor", data, rank="full",
+                re_formula="~ 0 + kind")  # fmt: skip
+        assert made(data, "diagonal", re_formula="~ 0 + kind").rank == 0
+
     def test_missing_is_told_by_its_label(self):
         holed = DATA.copy()
         holed.loc["r5", "x2"] = np.nan
