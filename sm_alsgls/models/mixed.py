@@ -28,6 +28,7 @@ from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.models.mixed_construction import MixedConstruction
 from sm_alsgls.models.mixed_data import Groups, MixedData
 from sm_alsgls.models.mixed_doubts import refuse_inseparable, warn
+from sm_alsgls.models.mixed_habits import MixedHabits
 from sm_alsgls.models.mixed_keywords import refuse
 from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structure_of, without_data
 from sm_alsgls.rank_choice.selection import RankSelection
@@ -39,7 +40,7 @@ from sm_alsgls.results.mixed_estimate import MixedEstimate
 Array = np.ndarray
 
 
-class LowRankMixedLM(MixedConstruction, LikelihoodModel):
+class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
     """A linear mixed model whose random effects have a covariance of low rank plus diagonal.
 
     Groups i = 1 .. m of T_i rows,
@@ -208,7 +209,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         self.formula_system = None if formula is None else formula.recipe()
         self.nobs, self.n_groups = rows.nobs, rows.m
         self.k_fe, self.k_re = names.p, names.q
-        self._counts = rows.counts
+        self._counts, self.named = rows.counts, names.named
         doubt_groups(names, rows.seen, rows.m)
         if structure is None or structure.rank:
             check_random_effects(
@@ -217,7 +218,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
                 ", or take rank='diagonal', whose variances data may tell apart all the same",
             )
         super().__init__(rows)
-        self.k_constant = 0
+        self.data.recipe, self.k_constant = self.formula_system, 0
         self.products, self.law = rows.products(self.ar is not None)
         self.rank_method: str | None = rank if rule else None
         self.rank_selection: RankSelection | None = None

@@ -13,6 +13,7 @@ from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.residual_laws import ResidualLaw
 from sm_alsgls.data.grouped import Grouped, Names
 from sm_alsgls.data.removed import READ_AS_STREAM, Removed, gone, in_place_of
+from sm_alsgls.formula.system import FormulaSystem
 
 Array = np.ndarray
 
@@ -65,6 +66,15 @@ class MixedData(PandasData):
         self.const_idx, self.k_constant = None, 0
         self._reason = READ_AS_STREAM
         self._cache: dict[str, Any] = {}
+        #: What formulas made the regressors, for statsmodels' tests of terms.
+        self.recipe: FormulaSystem | None = None
+
+    @property
+    def model_spec(self) -> Any:
+        """The engine's right-hand side of the fixed effects; none without formulas."""
+        if self.recipe is None:
+            raise AttributeError("model_spec: the model was not made from formulas")
+        return self.recipe.specs[0].rhs
 
     def _of_rows(self, name: str, what: str) -> Array:
         rows = self._rows

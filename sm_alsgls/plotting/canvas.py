@@ -99,7 +99,7 @@ def short(names: Sequence[Any]) -> list[str]:
     ]
 
 
-def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
+def name_rows(ax: Any, names: Sequence[str], extremes: int = 5, what: str = "equations") -> None:
     """Name the rows 0 .. K-1 of the y axis: all of few, of many the first and the last.
 
     Names of neighbours among many rows would lie on each other, so they stand spread out beside
@@ -134,7 +134,7 @@ def name_rows(ax: Any, names: Sequence[str], extremes: int = 5) -> None:
     # The label's own place ends where the names begin, whose width it does not know.
     widest = max(len(names[row]) for row, _ in places)
     ax.set_ylabel(
-        f"{K} equations, sorted; the {extremes} first and last named",
+        f"{K} {what}, sorted; the {extremes} first and last named",
         labelpad=22.0 + 0.62 * SMALL * widest,
     )
 

@@ -35,6 +35,7 @@ def sorted_dots(
     other_label: str = "",
     line: float | None = None,
     limits: tuple[float, float] | None = None,
+    what: str = "equations",
     ax: Any = None,
 ) -> Any:
     """Draw values (K,) in ascending order from below.
@@ -53,6 +54,8 @@ def sorted_dots(
         A vertical reference.
     limits : (float, float), optional
         Of the x axis.
+    what : str
+        What the rows are.
     ax : Axes, optional
 
     Returns
@@ -82,7 +85,7 @@ def sorted_dots(
             width = 1.2 if K <= NAMED_DOTS else 0.5
             ax.hlines(at, intervals[here, 0], intervals[here, 1], color=colour, linewidth=width)
         ax.plot(values[here], at, "o", color=colour, markersize=size, label=label or None)
-    name_rows(ax, [names[i] for i in order])
+    name_rows(ax, [names[i] for i in order], what=what)
     if limits is not None:
         ax.set_xlim(limits)
     ax.grid(axis="x", color="0.9", linewidth=0.6)

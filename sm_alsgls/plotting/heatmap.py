@@ -1,4 +1,4 @@
-"""Matrices in colour, white at zero: correlations of residuals."""
+"""Matrices in colour, white at zero: correlations of residuals, and others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sm_alsgls.plotting.canvas import NAMED, SMALL, axes, plain, short
 Array = np.ndarray
 # Cells on a side; more equations are averaged in groups of neighbours.
 CELLS = 100
+# Rows up to which a matrix has its numbers.
+NUMBERED = 12
 
 
 def grouped_correlation(E: Array, loadings: Array, edges: Array) -> tuple[Array, Array]:
@@ -127,6 +129,50 @@ def residual_correlation(
     plain(ax)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
+    return ax
+
+
+def correlations(C: Array, names: Sequence[Any], *, what: str, title: str, ax: Any = None) -> Any:
+    """A matrix of correlations (K, K) in colour; up to twelve rows have their numbers.
+
+    Parameters
+    ----------
+    C : ndarray (K, K)
+        NaN is not drawn.
+    names : sequence (K,)
+    what : str
+        What rows are, in the plural.
+    title : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    K = len(names)
+    side = float(np.clip(2.6 + 0.17 * K, 3.6, 7.4))
+    ax = axes(ax, side + 0.9, side)
+    shown = np.where(np.eye(K, dtype=bool), np.nan, C)
+    image = ax.imshow(shown, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
+    if K <= NUMBERED:
+        for i, j in np.argwhere(np.isfinite(shown)):
+            colour = "white" if abs(shown[i, j]) > 0.6 else "black"
+            value = f"{shown[i, j]:.2f}"
+            ax.text(j, i, value, ha="center", va="center", fontsize=SMALL, color=colour)
+    if K <= NAMED + NAMED // 2:
+        labels = short(names)
+        ax.set_xticks(np.arange(K), labels, rotation=90, fontsize=SMALL)
+        ax.set_yticks(np.arange(K), labels, fontsize=SMALL)
+    else:
+        ax.set_xlabel(f"{K} {what}")
+        ax.set_ylabel(f"{K} {what}")
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.85, pad=0.03)
+    bar.set_label("correlation")
+    bar.outline.set_visible(False)
+    ax.set_title(title)
+    plain(ax)
+    for edge in ("left", "bottom"):
+        ax.spines[edge].set_visible(False)
     return ax
 
 

@@ -20,6 +20,7 @@ def loadings_plot(
     *,
     label: str,
     title: str,
+    what: str = "equation",
     ax: Any = None,
 ) -> Any:
     """Up to `NAMED` equations as a table of colours and numbers, more as strips.
@@ -31,6 +32,8 @@ def loadings_plot(
     label : str
         What a loading is, with its unit.
     title : str
+    what : str
+        What a row is.
     ax : Axes, optional
 
     Returns
@@ -38,12 +41,14 @@ def loadings_plot(
     Axes
     """
     draw = _table if len(names) <= NAMED else _strips
-    ax = draw(L, names, factors, label, ax)
+    ax = draw(L, names, factors, label, what, ax)
     ax.set_title(title)
     return plain(ax)
 
 
-def _table(L: Array, names: Sequence[Any], factors: Sequence[str], label: str, ax: Any) -> Any:
+def _table(
+    L: Array, names: Sequence[Any], factors: Sequence[str], label: str, what: str, ax: Any
+) -> Any:
     K, r = L.shape
     ax = axes(ax, float(np.clip(3.6 + 0.7 * r, 4.6, 10.0)), height_of(K) + 0.4)
     order, _ = by_factor(L)
@@ -57,7 +62,7 @@ def _table(L: Array, names: Sequence[Any], factors: Sequence[str], label: str, a
     ax.set_yticks(np.arange(K), short([names[i] for i in order]), fontsize=SMALL)
     ax.set_xticks(np.arange(r), factors, rotation=30 if r > 6 else 0)
     ax.set_xlabel("factor")
-    ax.set_ylabel("equation")
+    ax.set_ylabel(what)
     bar = ax.figure.colorbar(image, ax=ax, pad=0.03)
     bar.set_label(label)
     bar.outline.set_visible(False)
@@ -66,7 +71,9 @@ def _table(L: Array, names: Sequence[Any], factors: Sequence[str], label: str, a
     return ax
 
 
-def _strips(L: Array, names: Sequence[Any], factors: Sequence[str], label: str, ax: Any) -> Any:
+def _strips(
+    L: Array, names: Sequence[Any], factors: Sequence[str], label: str, what: str, ax: Any
+) -> Any:
     """For each factor all loadings in ascending order from left to right; the ends are named."""
     K, r = L.shape
     ax = axes(ax, float(np.clip(2.0 * r + 1.2, 6.4, 14.0)), 5.0)
@@ -96,6 +103,6 @@ def _strips(L: Array, names: Sequence[Any], factors: Sequence[str], label: str, 
     ax.set_xlim(-0.5, r - 0.5)
     ax.set_xticks(np.arange(r), factors, rotation=30 if r > 6 else 0)
     ax.tick_params(axis="x", length=0)
-    ax.set_xlabel(f"factor; {K} equations sorted within each, the three at each end named")
+    ax.set_xlabel(f"factor; {K} {what}s sorted within each, the three at each end named")
     ax.set_ylabel(label)
     return ax

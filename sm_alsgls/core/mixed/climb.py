@@ -57,7 +57,7 @@ FLAT = (
     "steps change the likelihood by rounding only before it is stationary; scale the columns, or "
     "look at whether some effects can be told apart"
 )
-TOO_LONG = "not stationary after {} steps; start it again with more (max_iter)"
+TOO_LONG = "not stationary after {} steps; start it again with more (maxiter)"
 
 
 class Step(NamedTuple):

@@ -112,7 +112,10 @@ def diagnostics(estimate: Estimate, alpha: float = 0.05, lags: int | None = None
         influence, rows = rows_.influence(estimate, E, alpha)
         checks += influence
     table = pd.DataFrame(checks).set_index("check")
-    return Diagnostics(table, equations, factors, rows, pairs, alpha, lags, N, K)
+    return Diagnostics(
+        table=table, equations=equations, factors=factors, rows=rows, pairs=pairs, alpha=alpha,
+        lags=lags, nobs=N, neqs=K,
+    )  # fmt: skip
 
 
 _OF_SIGMA = ("last factor", "factors left", "residual correlation")

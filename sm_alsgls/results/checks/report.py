@@ -1,10 +1,10 @@
-"""``Diagnostics``: what is doubtful about a fit, by name, and what to do about it."""
+"""``Report``: what is doubtful about a fit, by name, and what to do about it."""
 
 from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,82 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.results.summary_text import SystemSummary
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Diagnostics:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Report:
+    """Checks of a fit with their verdicts.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row for each check: statistic, pvalue (of the whole family of equations or rows, by
+        Holm; NaN where a check has none), verdict ("ok", "look", or "-" where it cannot be made),
+        found (in words, naming equations and rows) and advice.
+    alpha : float
+        Level of each check.
+    """
+
+    table: pd.DataFrame
+    alpha: float
+
+    _families: ClassVar[str] = "equations, factors or rows"
+
+    def _about(self) -> str:
+        """What the report is of, for its title."""
+        raise NotImplementedError(f"{type(self).__name__} says what it is of")
+
+    @property
+    def doubts(self) -> list[str]:
+        """Checks whose verdict is "look"."""
+        return list(self.table.index[self.table["verdict"] == "look"])
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__}: {len(self.doubts)} of {len(self.table)} checks want a look"
+            + (f": {', '.join(self.doubts)}>" if self.doubts else ">")
+        )
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+    def summary(self) -> SystemSummary:
+        """Checks with their verdicts, then what was found and what to do about it."""
+        summary = SystemSummary()
+        body = [
+            [_number(row.statistic), _number(row.pvalue, 3), row.verdict]
+            for row in self.table.itertuples()
+        ]
+        title = f"Diagnostics: {self._about()}"
+        width = max(map(len, self.table.index))
+        stubs = [name.ljust(width) for name in self.table.index]
+        header = ["statistic", "P>", "verdict"]
+        summary.tables.append(SimpleTable(body, header, stubs, title=title, txt_fmt=fmt_params))
+        lines = []
+        said: dict[str, str] = {}
+        for name, row in self.table.iterrows():
+            mark = "! " if row["verdict"] == "look" else "  "
+            lines += textwrap.wrap(
+                f"{name}: {row['found']}", 90, initial_indent=mark, subsequent_indent="    "
+            )
+            if row["verdict"] == "look":
+                advice = said.get(row["advice"], row["advice"])
+                said[row["advice"]] = f"as for {name}" if advice == row["advice"] else advice
+                lines += textwrap.wrap(
+                    "-> " + advice, 90, initial_indent="    ", subsequent_indent="       "
+                )
+        lines += textwrap.wrap(
+            f"P> is that of the smallest p-value among all {self._families}, by Holm; ! is below "
+            f"{self.alpha:g}, or past a limit that is named.",
+            90,
+        )
+        summary.add_extra_txt(lines)
+        return summary
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Diagnostics(Report):
     """Outcome of `LowRankSURResults.diagnostics`.
 
     Attributes
@@ -44,64 +118,16 @@ class Diagnostics:
         N and K.
     """
 
-    table: pd.DataFrame
     equations: pd.DataFrame
     factors: pd.DataFrame
     rows: pd.DataFrame
     pairs: pd.DataFrame
-    alpha: float
     lags: int
     nobs: int
     neqs: int
 
-    @property
-    def doubts(self) -> list[str]:
-        """Checks whose verdict is "look"."""
-        return list(self.table.index[self.table["verdict"] == "look"])
-
-    def __repr__(self) -> str:
-        return f"<Diagnostics: {len(self.doubts)} of {len(self.table)} checks want a look" + (
-            f": {', '.join(self.doubts)}>" if self.doubts else ">"
-        )
-
-    def __str__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
-
-    def summary(self) -> SystemSummary:
-        """Checks with their verdicts, then what was found and what to do about it."""
-        summary = SystemSummary()
-        body = [
-            [_number(row.statistic), _number(row.pvalue, 3), row.verdict]
-            for row in self.table.itertuples()
-        ]
-        title = f"Diagnostics: {self.neqs} Equations, {self.nobs} Observations"
-        width = max(map(len, self.table.index))
-        stubs = [name.ljust(width) for name in self.table.index]
-        header = ["statistic", "P>", "verdict"]
-        summary.tables.append(SimpleTable(body, header, stubs, title=title, txt_fmt=fmt_params))
-        lines = []
-        said: dict[str, str] = {}
-        for name, row in self.table.iterrows():
-            mark = "! " if row["verdict"] == "look" else "  "
-            lines += textwrap.wrap(
-                f"{name}: {row['found']}", 90, initial_indent=mark, subsequent_indent="    "
-            )
-            if row["verdict"] == "look":
-                advice = said.get(row["advice"], row["advice"])
-                said[row["advice"]] = f"as for {name}" if advice == row["advice"] else advice
-                lines += textwrap.wrap(
-                    "-> " + advice, 90, initial_indent="    ", subsequent_indent="       "
-                )
-        lines += textwrap.wrap(
-            f"P> is that of the smallest p-value among all equations, factors or rows, by Holm; "
-            f"! is below {self.alpha:g}, or past a limit that is named.",
-            90,
-        )
-        summary.add_extra_txt(lines)
-        return summary
+    def _about(self) -> str:
+        return f"{self.neqs} Equations, {self.nobs} Observations"
 
 
 def _number(value: float, digits: int | None = None) -> str:
