@@ -27,9 +27,10 @@ from sm_alsgls.results.labelled import CoefficientResultsWrapper
 from sm_alsgls.results.method import method as of_estimate
 from sm_alsgls.results.mixed_covariance import choose_mixed
 from sm_alsgls.results.mixed_estimate import MixedEstimate, MixedModel
+from sm_alsgls.results.mixed_variances import MixedVariances
 
 
-class LowRankMixedLMResults(FamiliarMixed, CoefficientResults):
+class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
     """Results of `LowRankMixedLM.fit`.
 
     Attributes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sm_alsgls.border.arguments import choice, flag, unknown
+from sm_alsgls.border.arguments import choice, flag, mapping, unknown
 from sm_alsgls.border.held import own
 from sm_alsgls.core.mixed.cluster import KINDS, ClusterCovariance
 from sm_alsgls.core.mixed.fit import MixedFit
@@ -71,7 +71,7 @@ def choose_mixed(
     ------
     OptionError, UnknownArgumentError, NotApplicableError
     """
-    kwds = own(dict(cov_kwds or {}))
+    kwds = own(mapping(cov_kwds, "cov_kwds", "{'correction': 'CR1'}"))
     if isinstance(cov_type, str) and cov_type.lower() in _ALIASES:
         cov_type, stands_for = _ALIASES[cov_type.lower()]
         for name, value in stands_for.items():

@@ -172,3 +172,9 @@ class MixedEstimate(Fitted):
 
 # Functions whose values no covariance of the coefficients changes.
 _APART = ("sm_alsgls.results.mixed_effects.", "sm_alsgls.results.mixed_factors.")
+
+
+def mixed_estimate_of(results: object) -> MixedEstimate | None:
+    """The estimate of results of a mixed model; None of what is none."""
+    estimate = getattr(results, "estimate", None)
+    return estimate if isinstance(estimate, MixedEstimate) else None
