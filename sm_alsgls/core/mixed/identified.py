@@ -23,7 +23,7 @@ Array = np.ndarray
 
 # Information along a direction, in units of the parameters', that is rounding.
 _NONE = 1e-9
-# Share of a direction's largest element from which a parameter takes part.
+# Share of a direction's largest change from which a variance takes part.
 _PART = 1e-3
 
 
@@ -35,15 +35,14 @@ class Inseparable(NamedTuple):
     number : int
         Directions of (phi, theta, log s2), but rotations, along which the likelihood is flat.
     effects : ndarray of bool, shape (q,)
-        Random effects whose variances or covariances take part.
-    theta : ndarray of bool, shape (law.size,)
-    s2 : bool
+        Random effects whose variances or covariances move along them.
+    terms : ndarray of bool, shape (law.terms,)
+        Residual variances that do: of the levels, or the only one.
     """
 
     number: int
     effects: Array
-    theta: Array
-    s2: bool
+    terms: Array
 
 
 def inseparable(products: CrossProducts, structure: Structure, law: ResidualLaw) -> Inseparable:
@@ -61,12 +60,12 @@ def inseparable(products: CrossProducts, structure: Structure, law: ResidualLaw)
     >>> one = np.ones((5, 1))
     >>> part = CrossProducts.of_rows(one, one, np.arange(5.0), np.arange(5), 5)
     >>> found = inseparable(part, Diagonal(1), Common())
-    >>> found.number, found.effects, found.s2
-    (1, array([ True]), True)
+    >>> found.number, found.effects, found.terms
+    (1, array([ True]), array([ True]))
     """
     profile = Profile(products, structure, law, False)
     point = profile.at(_anywhere(profile))
-    size, q = structure.size, profile.q
+    size = structure.size
     told = law.size if law.independent else 0
     F = np.zeros((size + told + 1, size + told + 1))
     for W in profile.each_W(point):
@@ -81,14 +80,21 @@ def inseparable(products: CrossProducts, structure: Structure, law: ResidualLaw)
     unit = F / np.outer(scale, scale)
     turned = rotations(profile, F, point)
     values, vectors = np.linalg.eigh(unit + turned @ turned.T)
-    flat = np.abs(vectors[:, values < _NONE])
-    # Where a parameter moves nothing its unit is arbitrary, and the direction is itself.
-    part = (flat > _PART * flat.max(axis=0, initial=0.0)).any(axis=1)
-    dG = structure.directions(point.phi)[part[:size]]
-    effects = np.abs(dG).max(axis=(0, 2), initial=0.0) > 0.0
-    theta = np.zeros(law.size, dtype=bool)
-    theta[:told] = part[size:-1]
-    return Inseparable(flat.shape[1], effects.reshape(q), theta, bool(part[-1]))
+    flat = vectors[:, values < _NONE] / scale[:, None]
+    # d log of the residual variances, and dG in units of G.
+    residual = np.zeros((law.terms, flat.shape[1]))
+    residual[: told + 1] = flat[-1]
+    residual[1 : told + 1] += flat[size:-1]
+    A = structure.root(point.phi)
+    gamma = A @ A.T
+    dG = np.tensordot(flat[:size], structure.directions(point.phi), axes=(0, 0))
+    dG += flat[-1][:, None, None] * gamma
+    width = np.sqrt(np.maximum(np.diagonal(gamma), 1e-300))
+    moved = np.abs(dG / np.outer(width, width)).max(axis=2, initial=0.0).T
+    # How far a direction goes is arbitrary.
+    most = np.maximum(moved.max(axis=0, initial=0.0), np.abs(residual).max(axis=0, initial=0.0))
+    parts = [(np.abs(one) > _PART * most).any(axis=1) for one in (moved, residual)]
+    return Inseparable(flat.shape[1], parts[0], parts[1])
 
 
 def _anywhere(profile: Profile) -> Array:
