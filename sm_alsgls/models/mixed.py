@@ -208,7 +208,7 @@ class LowRankMixedLM(MixedConstruction, LikelihoodModel):
         self.formula_system = None if formula is None else formula.recipe()
         self.nobs, self.n_groups = rows.nobs, rows.m
         self.k_fe, self.k_re = names.p, names.q
-        self._counts = rows.counts
+        self._counts, self.named = rows.counts, names.named
         doubt_groups(names, rows.seen, rows.m)
         if structure is None or structure.rank:
             check_random_effects(

@@ -6,6 +6,8 @@ here raises `UnrestrictedSigmaError`.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import pandas as pd
 
@@ -21,6 +23,15 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.in_sample import by_equation, innovations
 from sm_alsgls.results.maximum import Messages
+
+
+class HasRank(Protocol):
+    """Whatever was estimated with factors."""
+
+    @property
+    def rank(self) -> int:
+        """Their number."""
+        ...
 
 
 def factors(estimate: Estimate) -> LowRank:
@@ -45,7 +56,7 @@ def rank_of(estimate: Estimate) -> int | str:
     return estimate.rank if estimate.has_factors else FULL
 
 
-def factor_names(estimate: Estimate, stem: str = "factor") -> list[str]:
+def factor_names(estimate: HasRank, stem: str = "factor") -> list[str]:
     """factor1, factor2, ..."""
     return [f"{stem}{i}" for i in range(1, estimate.rank + 1)]
 
@@ -154,13 +165,22 @@ def rotated_loadings(
     method = choice(method, "method", METHODS)
     standardized = flag(standardized, "standardized")
     low_rank = need_factors(estimate, "rotate")
-    root = np.sqrt(estimate.sigma.diag())[:, None]
-    L, correlation = rotate(low_rank.loadings / root, method)
-    out = pd.DataFrame(
-        L if standardized else L * root,
-        index=pd.Index(estimate.equations, name="equation"),
-        columns=factor_names(estimate, method),
-    )
+    root = np.sqrt(estimate.sigma.diag())
+    rows = pd.Index(estimate.equations, name="equation")
+    return turned(low_rank.loadings, root, rows, method, standardized)
+
+
+def turned(
+    loadings: np.ndarray, root: np.ndarray, rows: pd.Index, method: str, standardized: bool
+) -> pd.DataFrame:
+    """Loadings (K, r) after a rotation of them in units of ``root`` (K,); see `rotated_loadings`.
+
+    A row whose ``root`` is zero has loadings of zero.
+    """
+    scale = np.where(root > 0.0, root, 1.0)[:, None]
+    L, correlation = rotate(loadings / scale, method)
+    names = [f"{method}{i}" for i in range(1, L.shape[1] + 1)]
+    out = pd.DataFrame(L if standardized else L * scale, index=rows, columns=names)
     # Lists, not DataFrames: pandas compares attrs when it combines tables.
     out.attrs = {
         "method": method,

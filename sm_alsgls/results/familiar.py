@@ -65,6 +65,42 @@ _SYSTEM = {
     **dict.fromkeys(("get_covariance", "cov_resid", "residual_cov"), "sigma.to_dense()"),
 }
 
+_MIXED = {
+    **_COEFFICIENTS,
+    **dict.fromkeys(("cov", "vcov", "cov_params_default"), "cov_params()"),
+    "param_names": "params.index",
+    **dict.fromkeys(("resids", "residuals", "uhat"), "resid"),
+    **dict.fromkeys(("fitted_values", "fitted", "yhat"), "fittedvalues"),
+    **dict.fromkeys(("loglik", "loglike", "log_likelihood", "logLik"), "llf"),
+    **dict.fromkeys(("AIC", "BIC", "deviance"), "aic, bic, and -2 llf"),
+    **dict.fromkeys(("fixef", "fixed_effects", "fixed"), "fe_params"),
+    **dict.fromkeys(
+        ("ranef", "random_coefficients", "blup", "blups"),
+        "random_effects, or random_effects_frame() for a table with intervals",
+    ),
+    **dict.fromkeys(
+        ("VarCorr", "getVarCov", "varcorr", "cov_random_effects", "theta"),
+        "cov_re, corr_re, re_table and scale",
+    ),
+    **dict.fromkeys(("sigma", "sigma2", "s2", "mse_resid"), "scale, the residual variance"),
+    **dict.fromkeys(("ngrps", "num_groups"), "n_groups"),
+    **dict.fromkeys(("isSingular", "is_singular", "singular"), "heywood, and diagnostics()"),
+    **dict.fromkeys(("intervals", "profile_re"), "conf_int() and, of variances, conf_int_re()"),
+    **dict.fromkeys(("rsquared", "r2_marginal", "r2_conditional", "r_squared"), "r2()"),
+    **dict.fromkeys(("anova", "drop1", "lmer_test"), "wald_test() and compare_lr()"),
+    **dict.fromkeys(("df_residual", "df_resid_inference"), "df_resid"),
+    **dict.fromkeys(
+        ("vcomp", "k_vc", "exog_vc"),
+        "cov_re: variance components beside the covariance of a group's random effects "
+        "(vc_formula) are not what this model has, whose groups are independent",
+    ),
+    **dict.fromkeys(("freepat", "cov_pen", "params_object", "hist", "use_sqrt"), "mle_retvals"),
+    **dict.fromkeys(("factors", "factor_loadings", "components_"), "loadings"),
+    **dict.fromkeys(("noise_variance_", "specific_variances", "psi"), "uniquenesses"),
+    **dict.fromkeys(("summary2",), "summary()"),
+    **dict.fromkeys(("tau", "sd", "stddev"), "sd_re"),
+}
+
 _EQUATION = {
     **_EITHER,
     **dict.fromkeys(
@@ -107,6 +143,12 @@ class FamiliarCoefficients(Familiar):
         **dict.fromkeys(("cov", "vcov", "cov_params_default"), "cov_params()"),
         "param_names": "params.index",
     }
+
+
+class FamiliarMixed(FamiliarCoefficients):
+    """`Familiar` of a mixed model's results."""
+
+    _familiar = _MIXED
 
 
 class FamiliarSystem(Familiar):

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import statsmodels.base.wrapper as wrap
 
+from sm_alsgls.results import (
+    mixed_effects,
+    mixed_factors,
+    mixed_prediction,
+    mixed_rows,
+    mixed_summary,
+    mixed_tables,
+)
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.cov_types import CovarianceChoice
+from sm_alsgls.results.familiar import FamiliarMixed
 from sm_alsgls.results.labelled import CoefficientResultsWrapper
+from sm_alsgls.results.method import method as of_estimate
 from sm_alsgls.results.mixed_covariance import choose_mixed
 from sm_alsgls.results.mixed_estimate import MixedEstimate, MixedModel
+from sm_alsgls.results.mixed_variances import MixedVariances
 
 
-class LowRankMixedLMResults(CoefficientResults):
+class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
     """Results of `LowRankMixedLM.fit`.
 
     Attributes
@@ -23,12 +35,25 @@ class LowRankMixedLMResults(CoefficientResults):
     params, fe_params : Series (p,)
         Fixed effects. MixedLM's ``params`` hold elements of ``cov_re`` over ``scale`` as well,
         which are in ``cov_re`` here.
+    bse, bse_fe, tvalues, pvalues : Series (p,)
+        Of the fixed effects, by ``cov_type``.
+    df_model : float
+        Free parameters: fixed effects, elements of G, of the residual law, and ``scale``.
+    df_resid : float
+        n - p, as MixedLM's.
+    mle_retvals : dict
+        converged, message, iterations (steps of the winning start), decrement (length of the step
+        that is left, in standard errors), nll_trace, heywood (positions of random effects), starts
+        (DataFrame: start, nll, gap above the best, steps, ended), starts_at_best, worst_gap,
+        lowest_curvature (None where it was not part of the fit).
     """
 
     estimate: MixedEstimate
 
     def __init__(self, model: MixedModel, estimate: MixedEstimate) -> None:
         super().__init__(model, estimate)
+
+    # -- fixed effects -----------------------------------------------------------------------
 
     @property
     def fe_params(self) -> np.ndarray:
@@ -41,10 +66,54 @@ class LowRankMixedLMResults(CoefficientResults):
         return self.bse
 
     @property
+    def k_fe(self) -> int:
+        """Fixed effects p."""
+        return self.estimate.labels.P
+
+    @property
+    def k_re(self) -> int:
+        """Random effects q of a group."""
+        return len(self.estimate.names_re)
+
+    @property
+    def n_groups(self) -> int:
+        """Groups m."""
+        return len(self.estimate.groups)
+
+    def _chosen(self, cov_type: str, cov_kwds: dict[str, Any]) -> CovarianceChoice:
+        return choose_mixed(cov_type, cov_kwds, self.estimate.fit)
+
+    # -- variances -----------------------------------------------------------------------------
+
+    @property
     def cov_re(self) -> pd.DataFrame:
         """Covariance G of the random effects (q, q)."""
         names = self.estimate.names_re
         return pd.DataFrame(self.estimate.cov_re, index=names, columns=names)
+
+    @property
+    def cov_re_unscaled(self) -> pd.DataFrame:
+        """G over ``scale`` (q, q)."""
+        return self.cov_re / self.scale
+
+    @property
+    def corr_re(self) -> pd.DataFrame:
+        """Correlations of the random effects (q, q); NaN of one whose variance is zero."""
+        return mixed_factors.correlations(self.estimate)
+
+    @property
+    def sd_re(self) -> pd.Series:
+        """Standard deviations of the random effects (q,)."""
+        return pd.Series(mixed_factors.sd(self.estimate), index=self.estimate.names_re)
+
+    @property
+    def bse_re(self) -> pd.Series:
+        """Standard errors of the elements of G, by rows of its lower triangle.
+
+        By the delta method from the observed information, whatever the structure. The law of a
+        variance is skewed, so that intervals are better made otherwise.
+        """
+        return mixed_factors.bse_re(self.estimate)
 
     @property
     def scale(self) -> float:
@@ -56,9 +125,82 @@ class LowRankMixedLMResults(CoefficientResults):
     def scale(self, value: float) -> None: ...
 
     @property
+    def residual_params(self) -> pd.Series:
+        """Parameters of the residuals' law: log ratios of levels' variances, or rho; else empty."""
+        law = self.estimate.fit.law
+        return pd.Series(self.estimate.theta, index=list(law.names), dtype=float)
+
+    @property
+    def rank(self) -> int | str:
+        """Factors r of G, or "full" where it is unrestricted."""
+        return "full" if self.estimate.unrestricted else self.estimate.rank
+
+    @property
+    def re_table(self) -> pd.DataFrame:
+        """One row a random effect: variance, sd, uniqueness, communality, heywood.
+
+        The last three of a low rank only.
+        """
+        return mixed_factors.re_table(self.estimate)
+
+    @property
+    def loadings(self) -> pd.DataFrame:
+        """Lambda (q, r) in the units of the random effects; canonical, see `MixedFit`."""
+        return mixed_factors.loadings(self.estimate)
+
+    @property
+    def uniquenesses(self) -> pd.Series:
+        """Psi (q,), the variances that the factors leave."""
+        return mixed_factors.uniquenesses(self.estimate)
+
+    @property
+    def communalities(self) -> pd.Series:
+        """Share 1 - psi_j / g_jj of each variance that the factors explain (q,)."""
+        return mixed_factors.communalities(self.estimate)
+
+    @property
+    def heywood(self) -> list[str]:
+        """Random effects whose uniqueness (variance, at rank 0) is zero: Heywood cases."""
+        return mixed_factors.heywood(self.estimate)
+
+    rotated_loadings = of_estimate(mixed_factors.rotated_loadings)
+
+    # -- random effects --------------------------------------------------------------------------
+
+    @property
+    def random_effects(self) -> dict[Any, pd.Series]:
+        """Label of a group to its predicted effects (q,), E[b_i | y_i]."""
+        return mixed_effects.random_effects(self.estimate)
+
+    @property
+    def random_effects_cov(self) -> dict[Any, pd.DataFrame]:
+        """Label of a group to var(b_i | y_i) (q, q), coefficients known, as MixedLM's.
+
+        `random_effects_frame` has standard errors with what their estimation adds.
+        """
+        return mixed_effects.random_effects_cov(self.estimate)
+
+    random_effects_frame = of_estimate(mixed_effects.random_effects_frame)
+
+    # -- the fit -------------------------------------------------------------------------------
+
+    @property
     def llf(self) -> float:
-        """Log-likelihood at the maximum, restricted where ``reml``."""
+        """Log-likelihood at the maximum, restricted where ``reml``; lme4's constant."""
         return self.estimate.llf
+
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 df_model, as lme4's; of REML too, where MixedLM's is NaN.
+
+        Restricted likelihoods compare covariances of the same regressors, not regressors.
+        """
+        return mixed_tables.aic(self.estimate)
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(n) df_model, as lme4's; see ``aic``."""
+        return mixed_tables.bic(self.estimate)
 
     @property
     def reml(self) -> bool:
@@ -66,12 +208,47 @@ class LowRankMixedLMResults(CoefficientResults):
         return self.estimate.reml
 
     @property
+    def method(self) -> str:
+        """What was maximised: "REML" or "ML"."""
+        return "REML" if self.estimate.reml else "ML"
+
+    @property
     def converged(self) -> bool:
         """Whether the best point is stationary."""
         return self.estimate.converged
 
-    def _chosen(self, cov_type: str, cov_kwds: dict[str, Any]) -> CovarianceChoice:
-        return choose_mixed(cov_type, cov_kwds, self.estimate.fit)
+    @cached_property
+    def mle_retvals(self) -> dict[str, Any]:
+        """How the fit went; see the class."""
+        return mixed_tables.retvals(self.estimate)
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """One row per step of the winning start."""
+        return mixed_tables.trace(self.estimate)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the estimates must know, as the summary prints it."""
+        return mixed_summary.warnings_of(self.estimate)
+
+    summary = of_estimate(mixed_summary.summary)
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    @property
+    def fittedvalues(self) -> pd.Series:
+        """X b + Z bhat_i (n,), as MixedLM's; ``predict()`` is the population's X b."""
+        return mixed_rows.fittedvalues(self.estimate)
+
+    @property
+    def resid(self) -> pd.Series:
+        """y - X b - Z bhat_i (n,), as MixedLM's."""
+        return mixed_rows.resid(self.estimate)
+
+    predict = of_estimate(mixed_prediction.predict)
+    get_prediction = of_estimate(mixed_prediction.get_prediction)
+    glance = of_estimate(mixed_tables.glance)
 
 
 class LowRankMixedLMResultsWrapper(CoefficientResultsWrapper):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -32,6 +31,8 @@ class MixedModel(CoefficientModel, Protocol):
     formula_system : FormulaSystem or None
         What formulas make of new data.
     ar : str or None
+    named : tuple of bool
+        Whether regressors, and those of random effects, came with names.
     rank_method : str or None
         The rule that chose the rank.
     structure : Structure
@@ -42,6 +43,7 @@ class MixedModel(CoefficientModel, Protocol):
     n_dropped: int
     formula_system: FormulaSystem | None
     ar: str | None
+    named: tuple[bool, bool]
     rank_method: str | None
     rank_selection: Any
     structure: Structure
@@ -111,6 +113,17 @@ class MixedEstimate(Fitted):
         return bool(np.isfinite(self.fit.structure.low).any())
 
     @property
+    def unrestricted(self) -> bool:
+        """Whether G is any covariance: there are no factors to tell from one another."""
+        q = len(self.names_re)
+        return not self.has_uniquenesses and self.fit.structure.n_free == q * (q + 1) // 2
+
+    @property
+    def df_resid(self) -> float:
+        """Rows less regressors, as MixedLM's."""
+        return float(self.nobs) - self.labels.P
+
+    @property
     def cov_re(self) -> Array:
         """G (q, q)."""
         return self.fit.G
@@ -150,20 +163,18 @@ class MixedEstimate(Fitted):
         """The rows; DataRemovedError where they are gone."""
         return self.model.rows
 
-    @property
-    def identified(self) -> dict[str, Sequence[str] | np.ndarray]:
-        """What tells coefficients apart in a table."""
-        return {"term": self.labels.params}
-
     def with_covariance(self, choice: CovarianceChoice, use_t: bool) -> Self:
-        """The same coefficients with another covariance; what does not depend on it is kept."""
-        kept = {
-            key: value
-            for key, value in self.known.items()
-            if key.split(" ")[0].split(".")[-1] in _OF_ANY_COVARIANCE
-        }
-        return replace(super().with_covariance(choice, use_t), known=kept)
+        """The same coefficients with another covariance; what it has no part in is kept."""
+        again = super().with_covariance(choice, use_t)
+        known = {key: value for key, value in self.known.items() if key.startswith(_APART)}
+        return replace(again, known=known)
 
 
-# Kept functions of `results.random_effects_of` that no covariance of coefficients changes.
-_OF_ANY_COVARIANCE = frozenset({"effects_of_groups"})
+# Functions whose values no covariance of the coefficients changes.
+_APART = ("sm_alsgls.results.mixed_effects.", "sm_alsgls.results.mixed_factors.")
+
+
+def mixed_estimate_of(results: object) -> MixedEstimate | None:
+    """The estimate of results of a mixed model; None of what is none."""
+    estimate = getattr(results, "estimate", None)
+    return estimate if isinstance(estimate, MixedEstimate) else None

@@ -150,14 +150,14 @@ def same_cells(one: Cells, other: Cells) -> bool:
 def _check_regressors(full: Model, restricted: Model) -> None:
     for name, X, small in zip(full.equations, full.exog, restricted.exog, strict=True):
         seen = ~(np.isnan(X).any(axis=1) | np.isnan(small).any(axis=1))
-        if X is not small and not _spans(X[seen], small[seen]):
+        if X is not small and not spans(X[seen], small[seen]):
             raise OptionError(
                 f"not nested: equation {name!r} of the restricted model has a regressor that is "
                 "no combination of this model's; their likelihoods are not comparable by a chi2"
             )
 
 
-def _spans(X: np.ndarray, small: np.ndarray) -> bool:
+def spans(X: np.ndarray, small: np.ndarray) -> bool:
     """Whether every column of ``small`` is a combination of X's, to 1e-8 of its length."""
     A, B = X / np.sqrt(np.square(X).sum(axis=0)), small / np.sqrt(np.square(small).sum(axis=0))
     Q = np.linalg.qr(A)[0]

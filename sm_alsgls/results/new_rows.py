@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border import held
-from sm_alsgls.border.alignment import by_name, nameless, same_labels
+from sm_alsgls.border.alignment import by_name, same_labels
 from sm_alsgls.border.arguments import flag
 from sm_alsgls.border.frames import one_row, table, to_pandas, with_levels
 from sm_alsgls.border.labels import shown, spell
 from sm_alsgls.border.names import listed
-from sm_alsgls.border.numbers import depth, numbers
+from sm_alsgls.border.numbers import depth
 from sm_alsgls.exceptions import NotApplicableError, OptionError, ShapeError
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.replay import replay, replay_panel
 from sm_alsgls.results.model import Model
+from sm_alsgls.results.new_design import new_design
 from sm_alsgls.results.selection import equations_named
 
 
@@ -164,7 +165,7 @@ def rows_of_equation(model: Model, j: int, exog: Any, transform: bool) -> NewRow
         X, index = model.exog[j], model.system.index
     elif formula is None or not transform:
         _check_made(model, transform)
-        X, index = _design(exog, name, model.labels.regressors[j], model.labels.named[j])
+        X, index = new_design(exog, _where(name), model.labels.regressors[j], model.labels.named[j])
     else:
         (frame,) = replay([formula.specs[j]], exog, formula.scope)
         X, index = frame.to_numpy(), frame.index
@@ -215,7 +216,7 @@ def _from_arrays(model: Model, exog: Any, chosen: list[int]) -> NewRows:
     designs: list[np.ndarray] = []
     index: pd.Index | None = None
     for name, j, value in zip(names, chosen, values, strict=True):
-        X, labels = _design(value, name, columns[j], model.labels.named[j])
+        X, labels = new_design(value, _where(name), columns[j], model.labels.named[j])
         if designs and len(X) != len(designs[0]):
             raise ShapeError(
                 f"equation {name!r}: exog has {len(X)} rows, that of {names[0]!r} has "
@@ -233,41 +234,5 @@ def _is_row(exog: Mapping[Any, Any], equations: list[str]) -> bool:
     return one_row(exog) and not all(spell(name, equations) in equations for name in exog)
 
 
-def _design(
-    value: Any, name: str, labels: list[str], named: bool
-) -> tuple[np.ndarray, pd.Index | None]:
-    """Regressors (n, p_j) of one equation, and row labels where they have some.
-
-    Columns go by name where both sides have names, and others beside those of the model do no
-    harm; else by position.
-    """
-    value = _labelled(to_pandas(value, "exog"), labels, named)
-    index = value.index if isinstance(value, (pd.DataFrame, pd.Series)) else None
-    where = f"equation {name!r}: exog"
-    if isinstance(value, pd.DataFrame):
-        known = {spell(column, labels) for column in value.columns}
-        if set(labels) <= known or (named and not nameless(value.columns)):
-            at = by_name(value.columns, labels, where, ShapeError, others=True)
-            value = value.iloc[:, at]
-    X = numbers(value, where)
-    if X.ndim == 1 and len(labels) == 1:
-        X = X[:, None]
-    elif X.ndim < 2:
-        X, index = np.atleast_2d(X), None
-    if X.ndim != 2 or X.shape[1] != len(labels):
-        got = f"{X.shape[1]} columns" if X.ndim == 2 else f"{X.ndim} dimensions"
-        raise ShapeError(f"{where} has {got}, the model has {len(labels)} ({listed(labels)})")
-    return X, index
-
-
-def _labelled(value: Any, labels: list[str], named: bool) -> Any:
-    """A labelled row, or a named column, as a frame; anything else as it is."""
-    if isinstance(value, Mapping):
-        value = pd.DataFrame(value, index=[0]) if one_row(value) else pd.DataFrame(value)
-    if not isinstance(value, pd.Series):
-        return value
-    is_row = set(labels) <= {spell(label, labels) for label in value.index}
-    if is_row or (len(labels) > 1 and named and not nameless(value.index)):
-        rows = pd.RangeIndex(1) if value.name is None else pd.Index([value.name])
-        return pd.DataFrame([value.to_numpy()], index=rows, columns=value.index)
-    return value if value.name is None or len(labels) > 1 else value.to_frame()
+def _where(name: str) -> str:
+    return f"equation {name!r}: exog"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from sm_alsgls.results.in_sample import rsquared, spans_constant
 from sm_alsgls.results.laws import law_params
 from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named
+from sm_alsgls.results.summary_parts import coefficient_table, numbered
 from sm_alsgls.results.summary_text import SystemSummary
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
@@ -180,14 +180,7 @@ def _table(
     width: int,
     title: str | None,
 ) -> SimpleTable:
-    letter = "t" if estimate.use_t else "z"
-    rows = [
-        [forg(coef, prec=4), forg(error), forg(t), f"{p:#6.3f}", forg(low), forg(high)]
-        for coef, error, t, p, (low, high) in zip(*values, strict=True)
-    ]
-    header = ["coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
-    stubs = [label.ljust(width) for label in labels]
-    return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
+    return coefficient_table(values, labels, alpha, width, title, estimate.use_t)
 
 
 def _laws(estimate: Estimate, alpha: float, width: int) -> SimpleTable:
@@ -271,11 +264,7 @@ def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:
         )
     if not spans_constant(estimate).all():
         notes.append("u: R-squared is uncentered, the equation has no constant.")
-    notes += header.doubts
-    lines = ["Notes:"]
-    for i, note in enumerate(notes, start=1):
-        lines += textwrap.wrap(note, 80, initial_indent=f"[{i}] ", subsequent_indent="    ")
-    return lines
+    return numbered([*notes, *header.doubts])
 
 
 def _cells(estimate: Estimate) -> list[str]:

@@ -25,7 +25,7 @@ import sm_alsgls
 from sm_alsgls import LowRank3SLS, LowRankMixedLM, LowRankPanel, LowRankSUR, simulate_sur
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.datasets import load_grunfeld, load_sleepstudy
-from sm_alsgls.exceptions import AlsglsError, AlsglsWarning
+from sm_alsgls.exceptions import AlsglsError, AlsglsWarning, NoFactorsError
 
 #: Of statsmodels, and made of methods of the package; others of its methods are its own affair.
 INHERITED = {"f_test"}
@@ -155,6 +155,13 @@ def needed() -> dict[str, Any]:
                 load_sleepstudy()["Subject"],
             )
         ],
+        "MixedResults.cov_type": "cluster",
+        "MixedResults.r_matrix": "Days = 0",
+        "MixedResults.functions": "Days ** 2",
+        "MixedResults.restricted": LowRankMixedLM.from_formula(
+            "Reaction ~ Days", load_sleepstudy(), groups="Subject"
+        ).fit(),
+        "variance_test.reps": 2,
         "LowRank3SLS.endog": model.endog,
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,
@@ -267,7 +274,7 @@ def _found() -> Iterator[tuple[str, str, Callable[..., Any]]]:
         for name in sorted(dir(thing)):
             if name.startswith("_") or name in ASKED:
                 continue
-            with contextlib.suppress(AttributeError, NotImplementedError):
+            with contextlib.suppress(AttributeError, NotImplementedError, NoFactorsError):
                 method = getattr(thing, name)
                 if not (inspect.ismethod(method) or inspect.isfunction(method)):
                     continue

@@ -84,3 +84,30 @@ def effects(fit: MixedFit, products: CrossProducts | None = None) -> Effects:
     with_b = -np.matmul(fit.cov_b, GB.transpose(0, 2, 1))
     conditional = fit.s2 * shrunk
     return Effects(mean, conditional, conditional - np.matmul(GB, with_b), with_b)
+
+
+def left_of_change(fit: MixedFit, products: CrossProducts | None = None) -> Array:
+    """K_i = I - W_i Gamma, (m, q, q): what rows of a group leave of a change of G.
+
+    With weights of a predictor of z'b_i held at the best ones, its mean squared error moves with G
+    as (K_i z)'dG (K_i z): by what the rows do not say of b_i.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    products : CrossProducts, optional
+        As of `effects`.
+    """
+    profile = fit.profile
+    if products is not None:
+        changed = products.rebased(fit.products.basis)
+        profile = Profile(changed, fit.structure, fit.law, fit.reml, fit.mix)
+    A = profile.root(fit.point.phi)
+    Zs, _ = profile.weighted(fit.point.theta)
+    q, z = profile.q, profile.products.basis.z
+    back = solve_triangular(z, np.eye(q))
+    out = np.empty((profile.products.m, q, q))
+    for at in profile.pieces(A.shape[1]):
+        seen = np.matmul(Zs[at, :, :q], shrunken(A, Zs[at]))
+        out[at] = np.eye(q) - z.T @ seen @ back.T
+    return out

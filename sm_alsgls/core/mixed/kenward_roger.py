@@ -15,16 +15,15 @@ whose effect on C is that of R_t = X'V^-1 D_t V^-1 X, D_t the part of D tangent 
 the metric of the information. Only what is bent beyond a change of parameters is left: C_A does not
 depend on the parameters, so Lambda Lambda' of rank q has what any G has.
 
-C_A is an expansion in one over the number of groups, whose second term need not be small, and where
-G is bent need not leave C_A positive. There it is taken as C^1/2 f(E) C^1/2, C^1/2 E C^1/2 the second
-term and f, of eigenvalues,
+C_A is an expansion in one over the number of groups. Its second term need not be small, and where G
+is bent need not leave C_A positive. There it is C^1/2 f(E) C^1/2, of C^1/2 E C^1/2 the second term,
 
-    f(e) = 1 + e + e^2 / 2  for e >= 0,    f(-e) = 1 / f(e),
+    f(e) = 1 + e + e^2 / 2  for e >= 0,    f(-e) = 1 / f(e),    of eigenvalues of E,
 
-the exponential function to second order: never less than 0. Where V is linear it is 1 + e.
+the exponential function to second order. Where V is linear it is 1 + e, which is 1997's.
 
-A uniqueness that is zero with the likelihood falling beyond is a known number in C_A, whose expansion
-is not of such estimates, and an unknown one in the degrees of freedom: `satterthwaite` says why.
+A uniqueness that is zero with the likelihood falling beyond is a known number in C_A, whose
+expansion is not of such estimates, and an unknown one in degrees of freedom: see `satterthwaite`.
 
 F of m hypotheses L b = 0 and its denominator are those of section 3 of 1997: moments of an
 F distribution matched, with A1 and A2 of W and P.
@@ -45,7 +44,7 @@ from sm_alsgls.exceptions import NotApplicableError
 Array = np.ndarray
 
 #: What is done about second derivatives of V: see the module.
-VARIANTS = ("2009", "1997", "first-order")
+VARIANTS = ("positive", "2009", "1997", "first-order")
 
 
 class KenwardRogerCovariance(FixedCovariance):
@@ -55,16 +54,16 @@ class KenwardRogerCovariance(FixedCovariance):
     ----------
     fit : MixedFit
         By REML, of one residual variance.
-    variant : {"2009", "1997", "first-order"}
-        Second derivatives of V less their tangent part, whole, or left out. All are one where V
-        is linear.
+    variant : {"positive", "2009", "1997", "first-order"}
+        Second derivatives of V less their tangent part, whole, or left out; "positive" is 2009's by
+        f. All are one where G may be any or is diagonal.
 
     Raises
     ------
     NotApplicableError
     """
 
-    def __init__(self, fit: MixedFit, variant: str = "2009") -> None:
+    def __init__(self, fit: MixedFit, variant: str = "positive") -> None:
         check_kenward_roger(fit)
         linear = is_any(fit)
         sums = Sums(fit, elements(fit) if linear else absolute(fit))
@@ -75,7 +74,7 @@ class KenwardRogerCovariance(FixedCovariance):
         else:
             known, self._W = inverses(fit, information)
         second = self._correction(sums, known, variant)
-        bent = fit.structure.rank > 0 and not linear
+        bent = variant == "positive" and fit.structure.rank > 0 and not linear
         super().__init__(positive(self._C, second) if bent else self._C + second)
         self._b = fit.b
 
@@ -84,7 +83,7 @@ class KenwardRogerCovariance(FixedCovariance):
         mixed = np.tensordot(W, P, 1)
         inner = sums.contracted_Q(W) - np.einsum("ajk,kl,aln->jn", P, C, mixed, optimize=True)
         if variant != "first-order":
-            inner = inner - 0.25 * _bent(sums, W, variant == "2009")
+            inner = inner - 0.25 * _bent(sums, W, variant != "1997")
         out = 2.0 * C @ inner @ C
         return np.asarray(0.5 * (out + out.T))
 

@@ -83,9 +83,9 @@ def mixture(null: MixedFit, full: Structure) -> Mixture | None:
         return Mixture((0.5, 0.5), (0, 1)) if q == 1 else None
     if not _inside(null):
         return None
-    if dropped == 1 and type(small) is type(full):
+    if dropped == 1 and _bare(small) == _bare(full):
         return _one_effect_less(small, full)
-    if dropped == 0 and _any(full) and not _any(small) and (small.low == 0.0).any():
+    if dropped == 0 and _any(full) and not _any(small) and not _bare(small):
         return Mixture((1.0,), (full.n_free - small.n_free,))
     return None
 
@@ -93,6 +93,11 @@ def mixture(null: MixedFit, full: Structure) -> Mixture | None:
 def _any(structure: Structure) -> bool:
     """Whether G may be any."""
     return structure.n_free == structure.q * (structure.q + 1) // 2 and structure.any_basis
+
+
+def _bare(structure: Structure) -> bool:
+    """Whether it has no uniquenesses."""
+    return not np.isfinite(structure.low).any()
 
 
 def _inside(null: MixedFit) -> bool:
@@ -114,7 +119,7 @@ def _one_effect_less(small: Structure, full: Structure) -> Mixture | None:
     if small.rank != full.rank:
         return None
     more = full.n_free - small.n_free
-    if (full.low == 0.0).any():
+    if not _bare(full):
         return Mixture((0.5, 0.5), (more - 1, more))
     return Mixture((1.0,), (more,))
 

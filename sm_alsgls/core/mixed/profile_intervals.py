@@ -37,6 +37,7 @@ Array = np.ndarray
 
 # How far off the target the likelihood of a limit may be.
 _OFF = 1e-5
+_SLSQP: Any = {"ftol": 1e-10, "maxiter": 300}
 # How many times as far as in a quadratic likelihood limits are looked for.
 _FAR = 10.0
 
@@ -202,8 +203,7 @@ def wald_interval(opened: Opened, quantity: Quantity, z: float) -> Limits:
             return Limits(np.nan, np.nan, "effects are dependent")
         half, middle = z * se / (1.0 - value**2), np.arctanh(value)
         return Limits(float(np.tanh(middle - half)), float(np.tanh(middle + half)))
-    ends = [reported(quantity, value + sign * z * se) for sign in (-1.0, 1.0)]
-    return Limits(*ends)
+    return Limits(reported(quantity, value - z * se), reported(quantity, value + z * se))
 
 
 def profile_interval(opened: Opened, quantity: Quantity, z: float) -> Limits:
@@ -218,7 +218,8 @@ def _limit(opened: Opened, quantity: Quantity, z: float, sign: float) -> tuple[f
     if quantity.kind == "sd" and sign < 0.0 and start <= 0.0:
         return 0.0, ""
     search = _Search(opened, quantity, z, sign)
-    found, note = [], ""
+    found: list[float] = []
+    note = ""
     for direction in _directions(opened, quantity, slope):
         if found and not opened.singular:
             break
@@ -283,7 +284,7 @@ class _Search:
             if self._room(u) > -(z**2):
                 break
             u *= 0.5
-        constraints = [
+        constraints: list[Any] = [
             {
                 "type": "ineq",
                 "fun": self._room,
@@ -291,14 +292,14 @@ class _Search:
             },
             *self._bounds(),
         ]
-        found = minimize(
+        found: Any = minimize(
             lambda u: -sign * (opened.value(quantity, self._x(u))[0] - self._start) / size,
             u,
-            jac=lambda u: -sign * (U.T @ opened.value(quantity, self._x(u))[1]) / size,
+            jac=lambda u: np.asarray(-sign * (U.T @ opened.value(quantity, self._x(u))[1]) / size),
             constraints=constraints,
             bounds=[(-_FAR * z, _FAR * z)] * len(u),
             method="SLSQP",
-            options={"ftol": 1e-10, "maxiter": 300},
+            options=_SLSQP,
         )
         x = self._x(found.x)
         end, off = opened.value(quantity, x)[0], self._room(found.x)

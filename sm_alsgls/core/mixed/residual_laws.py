@@ -29,8 +29,15 @@ Array = np.ndarray
 
 # A correlation this close to 1 makes products of neighbours lose all digits of their difference.
 _NEAREST = 1.0 - 1e-8
+# Of the largest time, what two distances differ by when they are one.
+_ROUNDED = 1e-13
 # Distances between neighbours, three terms each, that are kept as products.
 MOST_GAPS = 24
+
+
+def _rounding(times: Array) -> float:
+    """What distances between times differ by when they are one."""
+    return _ROUNDED * max(1.0, float(np.abs(times).max(initial=0.0)))
 
 
 class Pairs(NamedTuple):
@@ -248,7 +255,11 @@ class AR1:
         """
         order = np.lexsort((times, codes))
         same = codes[order][1:] == codes[order][:-1]
-        gaps = np.unique(np.diff(np.asarray(times, dtype=float)[order])[same])
+        values = np.asarray(times, dtype=float)
+        gaps = np.unique(np.diff(values[order])[same])
+        gaps = gaps[np.diff(gaps, prepend=-np.inf) > _rounding(values)]
+        whole = np.round(gaps)
+        gaps = np.where(np.abs(gaps - whole) <= _rounding(values), whole, gaps)
         if len(gaps) and gaps[0] <= 0.0:
             raise OptionError("autoregression within groups: two rows of a group have one time")
         if len(gaps) > MOST_GAPS:
@@ -290,10 +301,11 @@ class AR1:
         same = codes[later] == codes[before]
         first = np.concatenate([order[:1], later[~same]])
         later, before = later[same], before[same]
-        gap = np.asarray(index, dtype=float)[later] - np.asarray(index, dtype=float)[before]
+        values = np.asarray(index, dtype=float)
+        gap = values[later] - values[before]
         found = [Pairs(first, first)]
         for one in self.gaps:
-            at = gap == one
+            at = np.abs(gap - one) <= 4.0 * _rounding(values)
             rows, lags = later[at], before[at]
             found += [Pairs(rows, rows), Pairs(lags, lags), Pairs(rows, lags)]
         if sum(len(pairs.left) for pairs in found[1::3]) != len(later):

@@ -78,6 +78,31 @@ def test_draws_of_products_have_the_moments_of_rows(law):
     assert abs(corr).max() < 0.12
 
 
+@pytest.mark.parametrize("law", ["common", "levels"])
+def test_draws_of_products_are_products_of_rows(law):
+    """What [Z X] leaves of y is nothing in groups of few rows, and chi2 in others."""
+    d = dense.data(seed=6, m=30, q=2, p=2, law=law, sizes=(1, 9))
+    fit = mixed_fit(d.products(), LowRank(2, 0), d.law, n_starts=1)
+    draws, rng = Draws(fit), np.random.default_rng(1)
+    F = fit.products.C[:, :, :-1, :-1]
+    rank = np.linalg.matrix_rank(F, hermitian=True, tol=1e-9)
+    free = fit.products.pairs - rank
+    left = []
+    for _ in range(200):
+        C = draws.one(rng).C
+        fitted = np.einsum(
+            "mka,mkab,mkb->mk", C[..., :-1, -1], np.linalg.pinv(F, 1e-9, hermitian=True),
+            C[..., :-1, -1],
+        )  # fmt: skip
+        left.append(C[..., -1, -1] - fitted)
+    left = np.array(left)
+    assert (free == 0).any()
+    assert abs(left[:, free == 0]).max() < 1e-8 * left.max()
+    s2 = fit.s2 / d.law.weights(fit.theta)
+    scaled = (left / s2)[:, free > 0].sum(axis=1)
+    assert stats.kstest(scaled, stats.chi2(free.sum()).cdf).pvalue > 1e-3
+
+
 def test_autoregressive_rows():
     codes, times = np.array([1, 0, 1, 0, 1]), np.array([3, 1, 1, 2, 7])
     rng = np.random.default_rng(0)

@@ -156,3 +156,13 @@ def test_what_kenward_roger_is_not_of():
         KenwardRogerCovariance(of_low_rank(1, 3, reml=False)[1])
     with pytest.raises(NotApplicableError, match="satterthwaite"):
         KenwardRogerCovariance(of_low_rank(1, 3, "ar")[1])
+
+
+def test_large_problems_take_the_expected_information(monkeypatch):
+    _, fit = of_low_rank(2, 6, m=60)
+    exact = SatterthwaiteCovariance(fit).coefficient_df()
+    monkeypatch.setattr("sm_alsgls.core.mixed.satterthwaite._LARGE", 0.0)
+    monkeypatch.setattr("sm_alsgls.core.mixed.satterthwaite.observed", None)
+    found = SatterthwaiteCovariance(fit).coefficient_df()
+    assert abs(found - exact).max() > 0.0
+    np.testing.assert_allclose(found, exact, rtol=0.1)

@@ -1,0 +1,111 @@
+"""Intervals of the variances of a mixed model."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from sm_alsgls.border.arguments import choice, level
+from sm_alsgls.border.arguments import names as names_of
+from sm_alsgls.border.blame import caller
+from sm_alsgls.border.names import close
+from sm_alsgls.core.mixed.profile_intervals import (
+    Opened,
+    estimate_of,
+    profile_interval,
+    wald_interval,
+)
+from sm_alsgls.exceptions import ConvergenceWarning, OptionError
+from sm_alsgls.results.mixed_estimate import MixedEstimate
+from sm_alsgls.results.mixed_quantities import Named, quantities
+
+_METHODS = {"profile": profile_interval, "wald": wald_interval}
+
+
+def conf_int_re(
+    estimate: MixedEstimate, alpha: float = 0.05, method: str = "profile", parameters: Any = None
+) -> pd.DataFrame:
+    """Intervals of standard deviations, correlations, and parameters of the residuals.
+
+    Parameters
+    ----------
+    alpha : float
+    method : {"profile", "wald"}
+        "profile": where twice the profile log-likelihood is the quantile of chi2(1) below its
+        maximum; it knows that a standard deviation may be zero. "wald": symmetric in log sd and in
+        Fisher's z, by the observed information.
+    parameters : str or list of str, optional
+        Names of rows, "sd Days", "corr const, Days", "sigma". Default all; of more than eight
+        random effects their correlations only where named.
+
+    Returns
+    -------
+    DataFrame
+        A row a parameter; columns ``estimate``, ``lower``, ``upper``. ``sigma`` is the residual
+        standard deviation, of levels that of the first, and ``sd b / a`` ratios to it; ``rho`` the
+        autoregression of the residuals.
+
+    Raises
+    ------
+    OptionError
+
+    Warns
+    -----
+    ConvergenceWarning
+        A limit was not found; it is NaN.
+
+    Notes
+    -----
+    Of a REML fit the likelihood is the restricted one; R's ``confint`` of lme4 fits by maximum
+    likelihood first, as ``fit(reml=False)`` does here. Venzon and Moolgavkar (1988), Applied
+    Statistics 37.
+
+    Examples
+    --------
+    >>> from sm_alsgls import LowRankMixedLM
+    >>> from sm_alsgls.datasets import load_sleepstudy
+    >>> model = LowRankMixedLM.from_formula(
+    ...     "Reaction ~ Days", load_sleepstudy(), groups="Subject", re_formula="~ Days",
+    ...     rank="full",
+    ... )
+    >>> model.fit(reml=False).conf_int_re(parameters="sigma").round(2).to_dict("records")
+    [{'estimate': 25.59, 'lower': 22.9, 'upper': 28.86}]
+    """
+    alpha, z = level(alpha), float(stats.norm.isf(level(alpha) / 2.0))
+    method = choice(method, "method", _METHODS)
+    opened = Opened(estimate.fit)
+    rows, lost = {}, {}
+    for one in _chosen(estimate, parameters):
+        limits = _METHODS[method](opened, one.quantity, z)
+        value = estimate_of(opened, one.quantity)
+        rows[one.name] = [one.shown(end) for end in (value, limits.low, limits.high)]
+        if limits.note:
+            lost[one.name] = limits.note
+    if lost:
+        name, note = next(iter(lost.items()))
+        warnings.warn(
+            f"{len(lost)} interval{'s lack' if len(lost) > 1 else ' lacks'} a limit, {name!r} "
+            f"first: {note}",
+            ConvergenceWarning,
+            stacklevel=caller(),
+        )
+    columns = ["estimate", "lower", "upper"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("parameter")
+
+
+def _chosen(estimate: MixedEstimate, parameters: Any) -> list[Named]:
+    if parameters is None:
+        return quantities(estimate)
+    there = {one.name: one for one in quantities(estimate, every=True)}
+    asked = [parameters] if isinstance(parameters, str) else parameters
+    chosen = names_of(asked, "parameters", "['sd Days', 'sigma']")
+    for name in chosen:
+        if name not in there:
+            raise OptionError(
+                f"parameters: {name!r} is none of the model's"
+                + close(str(name), list(there), "there are")
+            )
+    return [there[name] for name in chosen]
