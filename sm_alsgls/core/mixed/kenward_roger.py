@@ -65,7 +65,8 @@ class KenwardRogerCovariance(FixedCovariance):
 
     def __init__(self, fit: MixedFit, variant: str = "positive") -> None:
         check_kenward_roger(fit)
-        linear = is_any(fit)
+        any_G = is_any(fit)
+        linear = any_G and fit.structure.size == fit.structure.n_free
         sums = Sums(fit, elements(fit) if linear else absolute(fit))
         self._C, self._P = fit.cov_b, sums.P
         information = sums.expected(reml=True)
@@ -74,7 +75,7 @@ class KenwardRogerCovariance(FixedCovariance):
         else:
             known, self._W = inverses(fit, information)
         second = self._correction(sums, known, variant)
-        bent = variant == "positive" and fit.structure.rank > 0 and not linear
+        bent = variant == "positive" and fit.structure.rank > 0 and not any_G
         super().__init__(positive(self._C, second) if bent else self._C + second)
         self._b = fit.b
 
