@@ -37,6 +37,7 @@ from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import OptionError
 from sm_alsgls.formula.right_side import Variables
 
 Array = np.ndarray
@@ -187,12 +188,22 @@ class ErrorLaws:
 
 
 def _filtered(rows: Rows, make: Callable[[Rows], Errors], weights: SpatialWeights) -> Errors:
-    """Spatial errors of which a law is left."""
-    if rows.patterns is None:
-        return SpatialError(make(rows), weights, 0.0)
+    """Spatial errors of which a law is left.
+
+    Raises
+    ------
+    OptionError
+        Its Sigma is any, which is what neighbours would make of it.
+    """
     # What whole rows would leave.
-    left = make(Rows.of(rows.blocks, rows.Y))
-    return SpatialHoles(SpatialError(left, weights, 0.0), rows.patterns)
+    left = make(rows if rows.patterns is None else Rows.of(rows.blocks, rows.Y))
+    if left.bends:
+        raise OptionError(
+            "spatial_error= among the equations of rank='full' is not identified: their Sigma is "
+            "any, and holds whatever neighbours send; use a number as the rank, or leave out one"
+        )
+    whole = SpatialError(left, weights, 0.0)
+    return whole if rows.patterns is None else SpatialHoles(whole, rows.patterns)
 
 
 def _guessed_responses(Y: Array, blocks: Sequence[Array], mask: Array) -> Array:

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from sm_alsgls.core.laws.lagged_cells import LaggedCells
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import fills
 from sm_alsgls.core.rows.cells import Cells
+from sm_alsgls.core.rows.filled_cells import FilledCells
 from sm_alsgls.data.system import System
 
 
@@ -37,15 +37,17 @@ class LeftByLaws:
     @property
     def lagged(self) -> np.ndarray | None:
         """What neighbours' responses send, (N, K), where some are missing: `responses` less it."""
-        return None if self.cells is self.before.cells else self._filled - self.responses
+        if self.fit.system.lag is None or self.cells is self.before.cells:
+            return None
+        return self._filled - self.responses
 
     @cached_property
     def cells(self) -> Cells:
         """Which are used; of rows that are whole, though responses are missing, all."""
-        before, raw = self.before.cells, self.fit.system
-        if raw.lag is None or before.complete:
+        before, raw, errors = self.before.cells, self.fit.system, self.fit.problem.errors
+        if not raw.whole or not fills(errors):
             return before
-        return LaggedCells(before.N, before.K, before.mask, lag=raw.lag)
+        return FilledCells(before.N, before.K, before.mask, holes=errors.holes)
 
     @cached_property
     def _filled(self) -> np.ndarray:
@@ -62,6 +64,8 @@ class LeftByLaws:
         raw = self.fit.system
         blocks = raw.filter.blocks(raw.raw)
         if self.cells is not self.before.cells:
-            return replace(self.before, Y=self.responses, blocks=blocks, used=self.cells)
+            Y = self._filled if raw.lag is None else self.responses
+            Y = np.asfortranarray(raw.filter.rows(Y))
+            return replace(self.before, Y=Y, blocks=blocks, used=self.cells)
         Y = raw.filter.rows(raw.responses)
         return replace(self.before, Y=np.asfortranarray(Y), blocks=blocks)

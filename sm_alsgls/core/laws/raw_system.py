@@ -20,6 +20,7 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
+from sm_alsgls.core.rows.filled_cells import SeesHoles
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.patterns import Patterns
@@ -131,7 +132,7 @@ class RawSystem:
         return self.mask is not None and not self.mask.all()
 
     @property
-    def _whole(self) -> bool:
+    def whole(self) -> bool:
         """Whether residuals are of whole rows, though cells are missing."""
         return (self.lag is not None or self.probe is not None) and self._has_holes
 
@@ -191,14 +192,14 @@ class RawSystem:
     def unfiltered(self) -> Problem:
         """Of the raw rows, not compressed: to look at least-squares residuals."""
         Y = self.responses
-        if self.mask is not None and not self._whole:
+        if self.mask is not None and not self.whole:
             Y = np.where(self.mask, Y, 0.0)
         return self._problem(self.raw, Y, False, self._law)
 
     def _problem(
         self, blocks: Sequence[Array], Y: Array, compress: bool, law: Callable[[Rows], Errors]
     ) -> Problem:
-        if self._whole:
+        if self.whole:
             rows: Rows = Rows.of(blocks, Y)
         elif self.mask is not None and self._has_holes:
             one = self.mask.astype(float)
@@ -209,7 +210,7 @@ class RawSystem:
 
     def _law(self, rows: Rows) -> Errors:
         made = self.law(rows)
-        if self.mask is not None and self._whole:
+        if self.mask is not None and self.whole:
             patterns, reach = Patterns(self.mask), None
             if self.probe is not None:
                 reach = Reach(self.probe, self.filter, self.lag, patterns)
@@ -237,7 +238,7 @@ class RawSystem:
         E = np.array(self.responses, dtype=float, order="F")
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
-        if self.mask is None or self._whole:
+        if self.mask is None or self.whole:
             return E
         return np.where(self.mask, E, 0.0)
 
@@ -260,7 +261,16 @@ def bridges_gaps(errors: Errors) -> TypeGuard[Bridging]:
 
 
 class Filling(Errors, Protocol):
-    """A law with neighbours of rows that are observed in part."""
+    """A law with neighbours of rows that are observed in part.
+
+    Attributes
+    ----------
+    holes : SeesHoles
+        What is integrated out.
+    """
+
+    @property
+    def holes(self) -> SeesHoles: ...  # noqa: D102
 
     def expected(self, E: Array, cov: Covariance) -> Array:
         """Whole rows (N, K) of what neighbours leave, expected given what is observed."""

@@ -143,7 +143,8 @@ class Reach:
     def _places(self) -> tuple[Array, Array]:
         """Cells that are made of cells, (c, K) each."""
         K = self.probe.shape[1]
-        return tuple(n[:, None] * K + np.arange(K) for n in (self.probe.to, self.probe.of))
+        each = np.arange(K)
+        return self.probe.to[:, None] * K + each, self.probe.of[:, None] * K + each
 
     @cached_property
     def _T(self) -> Sparse:

@@ -47,6 +47,7 @@ from sm_alsgls.covariance.base import Covariance, factors_of
 from sm_alsgls.covariance.filled_rows import FilledRows
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.through_holes import Holes
+from sm_alsgls.covariance.tied_holes import TiedHoles
 
 Array = np.ndarray
 
@@ -126,12 +127,17 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         """Zero in missing cells; with a lag or filters all of it, as rows are whole there."""
         return super().masked(M) if self._lag is None and self._reach is None else M
 
+    @property
+    def holes(self) -> Holes | TiedHoles:
+        """What is integrated out."""
+        if self._reach is not None:
+            return self._reach.holes
+        assert self._by_row is not None
+        return self._by_row
+
     def seen(self, cov: Covariance) -> FilledRows:  # type: ignore[override]
         """``cov`` as the observed cells see it."""
-        if self._reach is not None:
-            return self._reach.holes.seen(cov)
-        assert self._by_row is not None
-        return self._by_row.seen(cov)
+        return self.holes.seen(cov)
 
     # -- filters ---------------------------------------------------------------------------------
 
@@ -302,10 +308,9 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         if has_closed_form(self._own):
             return cov
         if not self._own.climbs:
-            left = self.left_of(cov)
-            E = least_squares()
-            made = self.left_sigma(E, 0, floor=floor, near=left, d=None, block=None, gtol=1e-8)
-            return self.over(made.cov)
+            near, E = self.left_of(cov), least_squares()
+            step = self.left_sigma(E, 0, floor=floor, near=near, d=None, block=None, gtol=1e-8)
+            return self.over(step.cov)
         left = factors_of(self.left_of(cov))
         made = with_loading_prior(_Left(self), E, left, p, floor, lam_F)
         return self.over(made.canonical())
