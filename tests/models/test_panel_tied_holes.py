@@ -253,6 +253,7 @@ def test_a_lag_among_rows_needs_regressors_of_its_neighbours_alone():
 
 
 @pytest.mark.parametrize("names", [("spatial_error", "ar"), ("spatial_lag", "ar_each")])
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_results_of_them(names):
     frame = panel(4, 24)
     res = fitted(frame, names, True, 1)
