@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -57,6 +58,19 @@ class LeftByLaws:
             return self.before.Y
         E = raw.residuals(self.fit.problem.design, best.gamma)
         return errors.responses(raw.Y, E, best.cov)
+
+    def filled_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray | None:
+        """Residuals (N, K) before filters, missing cells at their means given all that is observed.
+
+        None where rows do not know of one another's missing cells.
+        """
+        raw = self.fit.system
+        if raw.probe is None or self.cells is self.before.cells:
+            return None
+        out = np.array(self._filled if raw.lag is None else self.responses)
+        for j, (X, b) in enumerate(zip(raw.raw, beta, strict=True)):
+            out[:, j] -= X @ b
+        return out
 
     @cached_property
     def system(self) -> System:

@@ -267,3 +267,21 @@ def test_results_of_them(names):
     assert not res.impute().values.isna().any(axis=None)
     robust = fitted(frame, names, True, 1, cov_type="HC0")
     assert np.isfinite(robust.bse).all()
+
+
+@pytest.mark.parametrize("names", [("spatial_error", "ar"), ("spatial_lag", "ar")])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_forecasts_are_means_given_all_that_is_observed(names):
+    frame = panel(4, 24, 7)
+    assert frame.loc[frame["t"] == 23, "y"].isna().any()
+    res = fitted(frame, names, True, 1)
+    new = frame[frame["t"] == 0].assign(t=24, x=0.5, y=np.nan)
+    found = res.forecast(new.assign(y=0.0)).summary_frame()["mean"]
+    longer = Dense(pd.concat([frame, new]), names, True)
+    A, T = longer.filters(values_of(res))
+    half = np.linalg.solve(A, np.linalg.inv(T))
+    Omega = half @ np.kron(np.eye(longer.N), res.sigma.to_dense()) @ half.T
+    X = np.column_stack([np.ones_like(longer.x), longer.x])
+    mean, o, last = np.linalg.solve(A, X @ b_of(res)), longer.seen, slice(96, 100)
+    w = np.linalg.solve(Omega[np.ix_(o, o)], Omega[o, last])
+    np.testing.assert_allclose(found, mean[last] + w.T @ (longer.y - mean)[o], atol=1e-8)
