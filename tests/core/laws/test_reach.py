@@ -170,3 +170,19 @@ def test_filters_that_tie_rows_need_their_probe():
     X, Y, mask = sample()
     with pytest.raises(OptionError, match="and their probe"):
         RawSystem(Y, X, filters("ar"), TIGHT, mask=mask, lag=lags("equations"))
+
+
+def test_covariance_of_coefficients_is_that_of_the_observed_cells():
+    raw = system(filters("ar"), lags("equations"))
+    problem = raw.problem()
+    cov = LowRankDiag.from_factors(np.full((K, 1), 0.7), np.linspace(0.5, 2.0, K))
+    T = np.array([raw.filter.rows(u.reshape(N, K)).ravel() for u in np.eye(N * K)]).T
+    A = np.array([raw.lag.responses(u.reshape(N, K)).ravel() for u in np.eye(N * K)]).T
+    half, o = np.linalg.inv(T @ A), raw.mask.ravel()
+    Omega = (half @ np.kron(np.eye(N), cov.to_dense()) @ half.T)[np.ix_(o, o)]
+    X = np.zeros((N * K, 2 * K))
+    for j, block in enumerate(raw.raw):
+        X[j::K, 2 * j : 2 * j + 2] = block
+    X = np.linalg.solve(A, X)[o]
+    expected = np.linalg.inv(X.T @ np.linalg.solve(Omega, X))
+    np.testing.assert_allclose(problem.covariance(cov).dense(), expected, rtol=1e-8, atol=1e-12)
