@@ -370,11 +370,7 @@ class _Climb:
             return nothing
         if not ((point.values > self._inner[:, 0]) & (point.values < self._inner[:, 1])).all():
             return nothing
-        if m > DIFFERENCED:
-            sees = point.problem.observed(point.solution.cov)
-            H = point.system.filter.information(point.E, sees)
-        else:
-            H = self._hessian(point)
+        H = self._hessian(point)
         try:
             np.linalg.cholesky(H)
         except np.linalg.LinAlgError:
@@ -382,10 +378,18 @@ class _Climb:
         return np.asarray(np.linalg.inv(n * H))
 
     def _hessian(self, point: Point) -> Array:
-        """Of psi (m, m), by central differences of its gradient."""
+        """Of psi (m, m), by central differences of its gradient.
+
+        Of many values those of the filter have its information, which knows nothing of what their
+        estimates have in common through Sigma; beta does not move with them.
+        """
         n, m = self._system.Y.shape[0], len(point.values)
-        H, G = np.empty((m, m)), np.empty((point.problem.design.P, m))
-        for i in range(m):
+        H, G = np.zeros((m, m)), np.zeros((point.problem.design.P, m))
+        known = len(point.system.filter.values) if m > DIFFERENCED else 0
+        if known:
+            sees = point.problem.observed(point.solution.cov)
+            H[:known, :known] = point.system.filter.information(point.E, sees)
+        for i in range(known, m):
             unit = np.zeros(m)
             unit[i] = 1.0
             se = float(np.sqrt(max(self._inverse(point, unit)[i], 1e-300) / n))
@@ -394,5 +398,7 @@ class _Climb:
             H[i] = (sides[0].gradient - sides[1].gradient) / (2.0 * h)
             params = [side.problem.design.to_params(side.solution.gamma) for side in sides]
             G[:, i] = (params[0] - params[1]) / (2.0 * h)
-        self._slopes = G
+        H[:known, known:] = H[known:, :known].T
+        if known < m:
+            self._slopes = G
         return 0.5 * (H + H.T)
