@@ -1,11 +1,10 @@
-"""Spatial errors and lags of panels, as users fit them: accuracy, coverage, sizes of tests, speed.
+"""Spatial errors and lags of panels, as users fit them: accuracy, coverage, sizes of tests.
 
     python benchmarks/spatial.py [--reps 500] [--only PART ...] [--json FOLDER]
 
 The parts of --only: "error" (lam .5) and "lag" (rho .4), RMSE and coverage of nominal 95 %
 intervals at 64 regions, 30 periods, two factors, by `LowRankPanel` with default standard errors;
-"size", likelihood ratios of lam = 0 and of rho = 0; "speed", next to spreg, linearmodels and a
-dense Parks where they are installed.
+"size", likelihood ratios of lam = 0 and of rho = 0. `panel_speed.py` has the speed.
 
 Regions are a square lattice, rows of W sum to one. The rank is given.
 """
@@ -13,9 +12,8 @@ Regions are a square lattice, rows of W sum to one. The rank is given.
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 # isort: split
@@ -29,7 +27,7 @@ from law_table import Draws, long_frame
 from sm_alsgls import LowRankPanel
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights, row_standardised
 
-PARTS = ("error", "lag", "size", "speed")
+PARTS = ("error", "lag", "size")
 SIDE, N, RANK = 8, 30, 2
 LAM, RHO = 0.5, 0.4
 TRUE = np.ones(3)
@@ -116,57 +114,6 @@ def run(part: str, reps: int, folder: Path | None) -> Draws:
     return draws
 
 
-def speed() -> dict[str, float]:
-    """Seconds of 400 regions x 40 periods, three factors; the better of two runs."""
-    weights = lattice(20)
-    X, Y = draw(np.random.default_rng(16), weights, 40, 3, LAM, 0.0)
-    laws = {
-        "spatial_error": {"spatial_error": weights.W},
-        "spatial_lag": {"spatial_lag": weights.W},
-    }
-    laws["both"] = laws["spatial_error"] | laws["spatial_lag"]
-    models = {name: panel(X, Y, 3, **kw) for name, kw in laws.items()}
-    models["no law"] = panel(X, Y, 3)
-    found = {f"LowRankPanel, {name}": best(model.fit) for name, model in models.items()}
-    found |= _spreg(X, Y, weights)
-    print("\n400 regions x 40 periods, three factors, seconds")
-    for name, seconds in found.items():
-        print(f"| {name} | {seconds:.2f} |")
-    return found
-
-
-def best(run: Callable[[], object]) -> float:
-    """Seconds of the better of two runs."""
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def _spreg(X: np.ndarray, Y: np.ndarray, weights: SpatialWeights) -> dict[str, float]:
-    """One lam and one variance, and a regression for each period."""
-    try:
-        import libpysal
-        import spreg
-    except ImportError as error:
-        print(f"no spreg: {error}")
-        return {}
-    w = libpysal.weights.WSP(scipy.sparse.csr_matrix(weights.W)).to_W(silence_warnings=True)
-    n = len(Y)
-    # Long, period after period.
-    y, x = Y.reshape(-1, 1), X[:, :, 1:].reshape(-1, 2)
-    bigy = {t: Y[t].reshape(-1, 1) for t in range(n)}
-    bigX = {t: X[t] for t in range(n)}
-    return {
-        "spreg Panel_FE_Error (one variance)": best(lambda: spreg.Panel_FE_Error(y, x, w)),
-        "spreg SURerrorML (an equation a period)": best(
-            lambda: spreg.SURerrorML(bigy, bigX, w, nonspat_diag=False)
-        ),
-    }
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -176,10 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     for part in args.only:
-        if part == "speed":
-            speed()
-        else:
-            run(part, args.reps, args.json)
+        run(part, args.reps, args.json)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from sm_alsgls.covariance import arrays
 from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.covariance.base import Covariance, SeenCovariance
 from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.covariance.through_holes import Holes, ThroughHoles
 from sm_alsgls.covariance.unrestricted import Unrestricted
-from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError, SystemInputError
+from sm_alsgls.exceptions import NonFiniteError, ShapeError, SystemInputError
 
 #: A sparse array of SciPy, whose stubs know too many kinds of them.
 Sparse: TypeAlias = Any
@@ -102,8 +103,8 @@ class Filtered:
     low_rank = None
     #: Nor is there a triangle.
     root = None
-    #: Neighbours' errors of a row with holes are unknown.
-    holes = False
+    #: Rows may lack equations.
+    holes = True
 
     @cached_property
     def log_jacobian(self) -> float:
@@ -233,10 +234,5 @@ class Filtered:
         return self.unfiltered(self.inner.sample(rng, n))
 
     def seen(self, patterns: Patterns) -> SeenCovariance:
-        """Not defined.
-
-        Raises
-        ------
-        OptionError
-        """
-        raise OptionError("a filter of the errors needs whole rows; use missing='drop'")
+        """As rows see it that lack some equations, which are integrated out."""
+        return ThroughHoles(self, Holes(patterns))

@@ -6,6 +6,8 @@ are made once a pattern. Where nearly every row has a pattern of its own, patter
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sm_alsgls.exceptions import ShapeError
@@ -74,6 +76,10 @@ class Patterns:
         self.G = len(self.counts)
         self.rows = mask.sum(axis=0)
         self.n_cells = int(self.rows.sum())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Saved as the mask: what is made of it is eight times as large."""
+        return type(self), (self.mask,)
 
     @property
     def complete(self) -> bool:

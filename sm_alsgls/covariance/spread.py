@@ -10,7 +10,7 @@ u_k of row k with the covariance Sigma = F F' + D. Other cells have u_nj itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -42,6 +42,10 @@ class Spans:
     equation: Array
     cell: Array
     source: Array
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is soon made again."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def simple(self) -> Array:
@@ -97,6 +101,10 @@ class Spread:
         product = weight[first] * weight[second]
         shape = (spans.width * N, spans.mask.shape[1])
         self._products: Sparse = scipy.sparse.csr_array((product, at), shape=shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Saved without products of weights, which are soon made again."""
+        return type(self), (self.spans, self.weight, self.slope)
 
     def gathered(self, M: Array) -> Array:
         """sum_k w_njk m_kj of rows M (N, K), in the observed cells; zero elsewhere."""

@@ -13,7 +13,7 @@ equations; there the filter of the spatial errors is part of the covariance, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,16 +25,20 @@ from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.base import RowFilter
 from sm_alsgls.core.laws.chain import Chain
 from sm_alsgls.core.laws.estimated import Kinds
-from sm_alsgls.core.laws.raw_system import RawSystem, graded
+from sm_alsgls.core.laws.raw_system import RawSystem, fills, graded
+from sm_alsgls.core.laws.reach import Probe
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.row_weights import RowWeights
 from sm_alsgls.core.laws.spatial_error import SpatialError
+from sm_alsgls.core.laws.spatial_holes import SpatialHoles
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.core.laws.spatial_rows import SpatialRows
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import OptionError
+from sm_alsgls.formula.right_side import Variables
 
 Array = np.ndarray
 
@@ -57,6 +61,8 @@ class ErrorLaws:
     scale : ndarray, shape (N, m) or (N, K, m), or None
         What explains the variances of rows, or of cells.
     scale_names : tuple of str (m,)
+    variables : Variables, optional
+        What makes ``scale`` of new data.
     error, lag : SpatialWeights or None
         Of spatial errors, and of a spatial lag of the responses.
     over_rows : bool
@@ -70,6 +76,7 @@ class ErrorLaws:
     error: SpatialWeights | None = None
     lag: SpatialWeights | None = None
     over_rows: bool = False
+    variables: Variables | None = None
 
     def without_rows(self) -> ErrorLaws:
         """The same with names only where there are values of rows."""
@@ -84,6 +91,12 @@ class ErrorLaws:
     def spatial(self) -> bool:
         """Whether neighbours are part of it."""
         return self.error is not None or self.lag is not None
+
+    @property
+    def ties_holes(self) -> bool:
+        """Whether a missing cell is part of several rows, or of rows that are filtered."""
+        rows = self.over_rows or self.ar is not None
+        return self.spatial and (rows or (self.lag is not None and self.scale is not None))
 
     @property
     def without_space(self) -> ErrorLaws:
@@ -119,7 +132,10 @@ class ErrorLaws:
         ``make`` makes the law of what they leave.
         """
         N, K = system.Y.shape
-        mask = system.cells.mask
+        there = system.cells.mask
+        tied = there is not None and self.ties_holes
+        # Of whole rows, where missing cells are integrated out all together.
+        mask = None if tied else there
         filters: list[RowFilter] = []
         if self.error is not None and self.over_rows:
             filters.append(SpatialRows(RowWeights(self.error, K), 0.0))
@@ -139,9 +155,12 @@ class ErrorLaws:
         if self.lag is not None:
             lag = SpatialLag(RowWeights(self.lag, K) if self.over_rows else self.lag)
         only = filters[0] if len(filters) == 1 else Chain(filters)
-        Y = system.Y if mask is None else np.where(mask, system.Y, 0.0)
         blocks = system.used_blocks
-        return RawSystem(Y, blocks, only, options, law, binding, mask, lag=lag)
+        Y = system.Y if there is None else np.where(there, system.Y, 0.0)
+        if there is not None and (tied or lag is not None):
+            Y = _guessed_responses(Y, blocks, there)
+        probe = Probe(only, (N, K)) if tied else None
+        return RawSystem(Y, blocks, only, options, law, binding, there, lag=lag, probe=probe)
 
     def neighbours(self, K: int) -> SpatialWeights | RowWeights:
         """Of errors, else of responses, as rows or equations of K have them."""
@@ -169,8 +188,31 @@ class ErrorLaws:
 
 
 def _filtered(rows: Rows, make: Callable[[Rows], Errors], weights: SpatialWeights) -> Errors:
-    """Spatial errors of which a law is left."""
-    return SpatialError(make(rows), weights, 0.0)
+    """Spatial errors of which a law is left.
+
+    Raises
+    ------
+    OptionError
+        Its Sigma is any, which is what neighbours would make of it.
+    """
+    # What whole rows would leave.
+    left = make(rows if rows.patterns is None else Rows.of(rows.blocks, rows.Y))
+    if left.bends:
+        raise OptionError(
+            "spatial_error= among the equations of rank='full' is not identified: their Sigma is "
+            "any, and holds whatever neighbours send; use a number as the rank, or leave out one"
+        )
+    whole = SpatialError(left, weights, 0.0)
+    return whole if rows.patterns is None else SpatialHoles(whole, rows.patterns)
+
+
+def _guessed_responses(Y: Array, blocks: Sequence[Array], mask: Array) -> Array:
+    """Y with fitted values of least squares in missing cells: where a search begins, no more."""
+    out = np.array(Y)
+    for j, (X, seen) in enumerate(zip(blocks, mask.T, strict=True)):
+        b = np.linalg.lstsq(X[seen], Y[seen, j], rcond=None)[0]
+        out[~seen, j] = X[~seen] @ b
+    return out
 
 
 def guessed(raw: RawSystem) -> RawSystem:
@@ -186,7 +228,9 @@ def left_of(system: System, raw: RawSystem) -> System:
     """
     Y, blocks = raw.filter.rows(raw.responses), raw.filter.blocks(raw.raw)
     problem = raw.problem(compress=False)
-    law = graded(problem.errors)
-    if law is not None:
+    errors = problem.errors
+    if fills(errors):
+        Y = errors.filtered(problem.E_ols)
+    elif (law := graded(errors)) is not None:
         Y = law.filtered(problem.E_ols)
     return replace(system, Y=np.asfortranarray(Y), blocks=blocks)

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.design.bases import DependentColumnsError
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.residual_laws import AR1, Common, ResidualLaw
 from sm_alsgls.core.mixed.residual_laws import Levels as LevelsLaw
+from sm_alsgls.data.columns import dependent
 
 Array = np.ndarray
 
@@ -168,6 +170,10 @@ class Grouped:
         """Products of the rows, group by group, and the law of their errors.
 
         Cost: O(n c^2), c = p + q + 1, once for each law.
+
+        Raises
+        ------
+        RankDeficientError
         """
         law: ResidualLaw = Common()
         index = None
@@ -176,9 +182,13 @@ class Grouped:
             law = AR1.of_times(self.codes, np.asarray(index))
         elif self.levels is not None and len(self.levels.names) > 1:
             index, law = self.levels.codes, LevelsLaw(tuple(self.levels.names))
-        made = CrossProducts.of_rows(
-            self.Z, self.X, self.y, self.codes, self.m, law, index, self.weights
-        )
+        try:
+            made = CrossProducts.of_rows(
+                self.Z, self.X, self.y, self.codes, self.m, law, index, self.weights
+            )
+        except DependentColumnsError as error:
+            # Nearer to dependent than products can be made of, where bases of rows still can.
+            raise dependent(error, self.names.response, self.names.columns) from None
         return made, law
 
     def restored(self, values: Any) -> Array:

@@ -17,8 +17,10 @@ import pandas as pd
 
 from sm_alsgls.border.chunks import in_chunk
 from sm_alsgls.border.names import listed
+from sm_alsgls.core.design.bases import DependentColumnsError
 from sm_alsgls.core.mixed.cross_products import Basis, CrossProducts
 from sm_alsgls.core.mixed.residual_laws import Common, Levels, ResidualLaw
+from sm_alsgls.data.columns import dependent
 from sm_alsgls.data.grouped import Names
 from sm_alsgls.data.grouped_checks import (
     check_finite,
@@ -294,8 +296,11 @@ class _Stream:
 
     def _basis(self, n: int) -> Basis:
         """Columns that are orthogonal over all rows, of which there are n."""
-        scale = np.sqrt(len(self.Xy) / n)
-        return Basis.of_rows(self.Z * scale, self.Xy[:, :-1] * scale, self.Xy[:, -1] * scale)
+        scale, names = np.sqrt(len(self.Xy) / n), self.names
+        try:
+            return Basis.of_rows(self.Z * scale, self.Xy[:, :-1] * scale, self.Xy[:, -1] * scale)
+        except DependentColumnsError as error:
+            raise dependent(error, names.response, names.columns) from None  # type: ignore[union-attr]
 
     def _in_order(self, products: CrossProducts) -> tuple[CrossProducts, ResidualLaw]:
         """Levels that have rows, in the order that they have without a stream."""

@@ -233,7 +233,7 @@ class Construction(OfFormula):
         scope = scope_of(eval_env, [formula, *said] if said else formula)
         missing = None if missing is None else choice(missing, "missing", MISSING)
         check_columns(groups=groups, time=time)
-        source = None
+        source = scale = None
         if isinstance(data, Iterator):
             for name, value in (("groups", groups), ("time", time), ("subset", subset)):
                 if value is not None:
@@ -272,6 +272,7 @@ class Construction(OfFormula):
             )
             frame = snapshot(data)
             source = provenance_of(built, frame)
+            asked, scale = asked.evaluated(frame, scope)
             model = cls(
                 built.endog,
                 list(built.exog),
@@ -280,11 +281,11 @@ class Construction(OfFormula):
                 weights=weights_of_data(weights, source, list(built.endog)),
                 common=common,
                 _formula=built,
-                **asked.evaluated(frame, scope).of_rows(source, list(built.endog))._asdict(),
+                **asked.of_rows(source, list(built.endog))._asdict(),
             )
         if len(model.equations) == 1:
             warn_of_one(model.equations[0], data, groups, rows=model.nobs)
-        return cls._of(model, formula, frame, source)
+        return cls._of(model, formula, frame, source, scale)
 
 
 _PARTS = ("dependent", "exog", "weights")

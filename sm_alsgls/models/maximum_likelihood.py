@@ -316,7 +316,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
             problem,
             found,
             rank=order,
-            df_model=self.df_model,
+            df_model=self.df_model - (0.0 if made is None else made.fewer),
             debiased=debiased,
             choice=choice,
             use_t=use_t,

@@ -338,7 +338,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
             The restricted likelihood, that of all contrasts free of the fixed effects.
         n_starts : int or "auto"
             Starts to run: least squares a group, the unrestricted G, a small one, then random ones.
-            "auto": 5, or 2 where a step takes long.
+            "auto": 8, or 2 where a step takes long.
         rng : numpy Generator or int, optional
             Of random starts; default one of a fixed seed.
         maxiter : int
@@ -370,6 +370,10 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         """
         if unknown:
             refuse(unknown, _keywords(LowRankMixedLM.fit), "fit()")
+        if isinstance(start_params, (bool, np.bool_)):
+            raise OptionError(
+                f"the first argument of fit is start_params, as MixedLM's; fit(reml={start_params})"
+            )
         if start_params is not None:
             raise OptionError(
                 "start_params: fixed effects and the residual variance are profiled out of the "

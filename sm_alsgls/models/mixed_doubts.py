@@ -16,8 +16,11 @@ from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Names
 from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, InsufficientRowsError
 
-# Smallest eigenvalue of correlations of random effects that are not dependent.
-_SINGULAR = 1e-8
+# Variances of combinations of random effects that are zero, as shares of s2 that rows have of them.
+_ZERO = 1e-10
+# Curvatures, in units of the information, of a likelihood that is flat: those of identified
+# variances are .1 to 1, of others 1e-8.
+_FLAT = 1e-5
 
 
 def refuse_inseparable(
@@ -66,6 +69,22 @@ def warn(names: list[str], found: MixedFit) -> None:
             ConvergenceWarning,
             stacklevel=caller(),
         )
+    elif found.curvature is not None and found.curvature < _FLAT:
+        saddle = found.curvature < -_FLAT
+        warnings.warn(
+            f"LowRankMixedLM ended at a {'saddle' if saddle else 'flat place'} of the likelihood, "
+            f"whose least curvature is {found.curvature:.1e} of the information's: "
+            + (
+                "n_starts= runs more starts"
+                if saddle
+                else "the data do not tell some of its variances, and those reported are any. "
+                "Regressors that take away what differs among groups, such as dummies of groups, "
+                "leave nothing of a random effect to the restricted likelihood: leave out one or "
+                "the other"
+            ),
+            ConvergenceWarning,
+            stacklevel=caller(),
+        )
     if found.at_bound.any():
         zero = listed(repr(names[j]) for j in np.flatnonzero(found.at_bound))
         what = "a uniqueness" if found.structure.rank else "the variance"
@@ -80,15 +99,15 @@ def warn(names: list[str], found: MixedFit) -> None:
             stacklevel=caller(),
         )
         return
-    scale = np.sqrt(np.diagonal(found.G))
-    if not (scale > 0.0).all():
-        dead = listed(repr(names[j]) for j in np.flatnonzero(~(scale > 0.0)))
-        what = f"the variance of {dead} is zero"
-    elif (
-        not (found.uniquenesses > 0.0).any()
-        and found.structure.rank == len(scale)
-        and np.linalg.eigvalsh(found.G / np.outer(scale, scale))[0] < _SINGULAR
-    ):
+    # In the working columns of Z, which are orthogonal: in others an offset makes correlations 1.
+    z = found.products.basis.z
+    root = z @ found.A
+    own = np.square(np.linalg.norm(found.A, axis=1) * np.linalg.norm(z, axis=0))
+    zero = own < _ZERO
+    if zero.any():
+        dead = listed(repr(names[j]) for j in np.flatnonzero(zero))
+        what = f"the variance{f's of {dead} are' if zero.sum() > 1 else f' of {dead} is'} zero"
+    elif found.structure.rank == len(z) and np.linalg.eigvalsh(root @ root.T)[0] < _ZERO:
         what = "a combination of them has variance zero"
     else:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,10 +13,12 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import came, count, is_label, mapping
 from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError
 from sm_alsgls.formula.build import FormulaSystem, caller_scope
 from sm_alsgls.formula.panel_guess import guess_panel
+from sm_alsgls.formula.right_side import Variables
 from sm_alsgls.models.labels import SystemData
 
 
@@ -25,18 +28,29 @@ class OfFormula:
     if TYPE_CHECKING:
         data: SystemData
         formula: Any
+        laws: ErrorLaws | None
         _source: Provenance | None
 
         @property
         def system(self) -> System: ...  # noqa: D102
 
     @classmethod
-    def _of(cls, model: Self, formula: Any, frame: Any, source: Provenance | None = None) -> Self:
+    def _of(
+        cls,
+        model: Self,
+        formula: Any,
+        frame: Any,
+        source: Provenance | None = None,
+        scale: Variables | None = None,
+    ) -> Self:
         """The model that formulas and data made, which remembers them.
 
-        The system may have dropped more rows than the formulas.
+        The system may have dropped more rows than the formulas. ``scale`` makes the variables of
+        scales of errors of new data.
         """
         model.formula, model.data.frame = formula, frame
+        if model.laws is not None:
+            model.laws = replace(model.laws, variables=scale)
         if source is not None:
             dropped = model.system.provenance.rows
             model._source = source if dropped is None else source.kept(dropped)

@@ -306,7 +306,8 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         independent, effects, mundlak, missing, ar, spatial_error, spatial_lag, standardize
             See the constructor.
         row_scale, cell_scale : str, array_like, Series or DataFrame, optional
-            A formula, ``"~ z"``, columns, or values of the rows of ``data``.
+            A formula, ``"~ z"``, columns, or values of the rows of ``data``. With names new data
+            tell the scales of their rows; with values predictions of them are of mean scale.
         heterogeneous : list of str or True
             Terms of the formula, or columns of the design.
         subset : array_like, optional
@@ -351,6 +352,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         )
         frame = snapshot(data)
         wanted = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
+        wanted, scale = wanted.evaluated(frame, scope)
         source = provenance_of(built, frame)
         model = cls(
             None,
@@ -365,10 +367,10 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             missing=missing,
             _formula=built,
             _frame=frame,
-            **wanted.evaluated(frame, scope)._asdict(),
+            **wanted._asdict(),
             _weights=weights_of_data(weights, source, list(built.endog)),
         )
-        return cls._of(model, formula, frame)
+        return cls._of(model, formula, frame, scale=scale)
 
     def _laws(self, asked: AskedLaws, system: System, source: Provenance) -> ErrorLaws | None:
         """What errors follow beside Sigma."""

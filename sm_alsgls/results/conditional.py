@@ -28,16 +28,24 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.laws.marginal import NewRows as Rows
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.coefficients import df_of_equations
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.estimate import Estimate
-from sm_alsgls.results.given import Table, known_cells, laid_out
+from sm_alsgls.results.given import Laid, Table, known_cells, laid_out
 from sm_alsgls.results.new_rows import NewRows, rows_of_system, select
+from sm_alsgls.results.new_scales import laid_scales
 from sm_alsgls.results.prediction import SystemPrediction, frozen
 from sm_alsgls.results.reduced_form import reduced_means, variances_of
-from sm_alsgls.results.row_laws import covariances_of_estimation_rows, of_new_row, seen
+from sm_alsgls.results.row_laws import (
+    covariances_of_estimation_rows,
+    of_new_row,
+    of_new_rows,
+    seen,
+    uneven,
+)
 from sm_alsgls.results.row_means import RowMeans
 from sm_alsgls.results.rows_of_their_own import RowsOfTheirOwn
 
@@ -98,6 +106,17 @@ def conditional_means(
     return rows.label(rows.fill(made.mean[t, piece.j] for piece, t in made.places))
 
 
+def _covariances(estimate: Estimate, laid: Laid, new: bool) -> tuple[np.ndarray | None, Any]:
+    """Of each row (T, K, K), where they differ by more than a factor, and which cells have one."""
+    if not new:
+        return covariances_of_estimation_rows(estimate), True
+    scale = laid_scales(estimate, laid) if uneven(estimate, len(laid.there)) else None
+    if scale is None:
+        return None, True
+    known = np.isfinite(scale)
+    return of_new_rows(estimate, Rows(np.where(known, scale, 1.0)), covariances=True), known
+
+
 class RowsSeen(Protocol):
     """Rows seen through holes: of one Sigma, or of one each."""
 
@@ -142,8 +161,9 @@ class Conditional:
             fitted = np.column_stack([X @ b for X, b in pairs])
             means = RowMeans(estimate, laid.designs, fitted)
             return cls(table, means, lambda mask: estimate.sigma.seen(Patterns(mask)))
-        own = None if exog is not None else covariances_of_estimation_rows(estimate)
+        own, known = _covariances(estimate, laid, exog is not None)
         if own is not None:
+            table = table._replace(root=np.where(known, table.root, np.nan))
             return cls(table, reduced_means(estimate, laid), partial(RowsOfTheirOwn, own))
         cov = seen(of_new_row(estimate))
         variances = variances_of(estimate, laid, exog is None)

@@ -101,7 +101,10 @@ def factor_scores(estimate: Estimate) -> pd.DataFrame:
     Residuals of weighted cells are multiplied by the roots of their weights.
     """
     low_rank, cells = factors(estimate), estimate.sample.cells
-    scores = cells.factors(innovations(estimate), low_rank)
+    U = innovations(estimate)
+    # Means of whole rows given what is observed have the means of the factors.
+    whole = estimate.sample.fills
+    scores = low_rank.solve(U) @ low_rank.loadings if whole else cells.factors(U, low_rank)
     return pd.DataFrame(scores, index=estimate.sample.index, columns=factor_names(estimate))
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sm_alsgls.core.laws.estimated import Estimated
+from sm_alsgls.core.laws.row_scale import centred
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.covariance.base import Covariance
-from sm_alsgls.data.error_laws import LAG_NAME, ErrorLaws
+from sm_alsgls.data.error_laws import LAG_NAME, SCALE_NAME, ErrorLaws
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ class FittedLaws:
         Of rows whose neighbours' errors reach them; None where that is Sigma.
     slopes : ndarray, shape (P, m), or None
         d b / d values, where the coefficients are not orthogonal to these.
+    centre : ndarray, shape (m,), or None
+        The means of what explains scales, at which these are 1.
     """
 
     names: tuple[str, ...]
@@ -54,6 +57,7 @@ class FittedLaws:
     how: str
     row_sigma: Covariance | None
     slopes: np.ndarray | None
+    centre: np.ndarray | None = None
 
     @classmethod
     def of(cls, laws: ErrorLaws, made: Estimated, taken: float) -> FittedLaws:
@@ -82,12 +86,17 @@ class FittedLaws:
             made.how,
             None if fit.graded is None else fit.found.best.cov,
             fit.slopes if laws.lag is not None else None,
+            None if laws.scale is None else centred(laws.scale, K, fit.system.mask).centre,
         )
 
     @property
     def rho(self) -> float:
         """The coefficient of the spatial lag."""
         return float(self.values[self.places[LAG_NAME]][0])
+
+    def scales(self, z: np.ndarray) -> np.ndarray:
+        """exp(z'delta) of what explains scales, as the data have it, (..., m)."""
+        return np.asarray(np.exp((z - self.centre) @ self.values[self.places[SCALE_NAME]]))
 
 
 def refused(laws: ErrorLaws | FittedLaws) -> dict[str, str]:

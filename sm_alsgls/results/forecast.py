@@ -6,9 +6,11 @@ With e_N the residuals of the last row and errors e_n = diag(rho) e_{n-1} + u_n,
     E y_{N+h}    = A^-1 (X_{N+h} b + diag(rho)^h e_N),          A = I - rho_W W with a spatial lag
     Var y_{N+h}  = A^-1 V_h A^-T,    (V_h)_jl = S_jl (1 - (rho_j rho_l)^h) / (1 - rho_j rho_l)
 
+of rows of mean scale; of others see `sm_alsgls.core.laws.marginal`
 (Baillie 1979, Journal of Econometrics 10; Goldberger 1962, JASA 57, for the predictor). Estimation
 adds g'Cov g, g the gradient in b, x_{N+h} - rho^h x_N, in rho, h rho^{h-1} e_N, and in the lag's
-coefficient. An equation whose last cell is missing goes on from the last one that it has.
+coefficient. An equation whose last cell is missing goes on from the last one that it has; beside
+neighbours from its mean given all cells, with the variance that it would have from its own alone.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import pandas as pd
 from sm_alsgls.border.arguments import flag
 from sm_alsgls.border.labels import shown
 from sm_alsgls.border.numbers import numbers
-from sm_alsgls.core.laws.marginal import reached
+from sm_alsgls.core.laws.marginal import NewRows as Rows
 from sm_alsgls.data.error_laws import AR_NAME
 from sm_alsgls.exceptions import FormulaError, NotApplicableError, OptionError, ShapeError
 from sm_alsgls.formula.time_axis import Axis
@@ -29,10 +31,11 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.given import laid_out
 from sm_alsgls.results.in_sample import residuals
 from sm_alsgls.results.new_rows import rows_of_system
+from sm_alsgls.results.new_scales import laid_scales
 from sm_alsgls.results.predict import get_prediction
 from sm_alsgls.results.prediction import MeansPrediction, SystemPrediction
 from sm_alsgls.results.reduced_form import mixed, whole_rows
-from sm_alsgls.results.row_laws import autoregression, lag_of, of_new_row
+from sm_alsgls.results.row_laws import autoregression, lag_of, of_new_rows
 from sm_alsgls.results.row_means import RowMeans
 
 
@@ -60,8 +63,9 @@ def forecast(
     -------
     SystemPrediction
         ``predicted_mean``, ``se_mean``, ``se_obs``, ``conf_int(obs=True)``, ``summary_frame()``.
-        ``var_resid`` is the variance of the errors so many steps on, of rows of mean scale (of
-        ``row_scale=`` and ``cell_scale=``, whose variables are not known there).
+        ``var_resid`` is the variance of the errors so many steps on. With ``row_scale=`` or
+        ``cell_scale=`` rows that are given have the scales that their data tell, as
+        `get_prediction` has it, and those between that are not given are of mean scale.
 
     Raises
     ------
@@ -109,13 +113,11 @@ def forecast(
     if rho is None:
         return get_prediction(estimate, exog, transform, equations)
     means, gone = _means(estimate, laid.designs, h, rho)
-    lag = lag_of(estimate)
-    if lag is None:
-        S = estimate.row_sigma.diag()
-        resid = S * reached(np.square(rho), h[:, None] + gone)
-    else:
+    if lag_of(estimate) is not None:
         whole_rows(estimate, laid)
-        resid = np.stack([of_new_row(estimate, steps).diag() for steps in h])
+    scale = laid_scales(estimate, laid)
+    scale = np.ones(laid.there.shape) if scale is None else scale
+    resid = of_new_rows(estimate, Rows(scale, h, gone))
     places = [(piece.j, t) for piece, t in laid.places]
     return MeansPrediction.of(estimate, rows, places, means, resid)
 
@@ -135,8 +137,13 @@ def _means(
     rho = np.broadcast_to(rho, (K,))
     keep = np.power(rho, far)
     base, Z = np.empty((len(h), K)), []
+    known = keep * e
+    filled = estimate.sample.filled_residuals(estimate.beta)
+    if filled is not None:
+        # Neighbours, and rows before, tell more of a cell that is missing at the end.
+        known = np.where(gone > 0.0, np.power(rho, h[:, None]) * filled[-1], known)
     for j, (X, b) in enumerate(zip(designs, estimate.beta, strict=True)):
-        base[:, j] = X @ b + keep[:, j] * e[j]
+        base[:, j] = X @ b + known[:, j]
         Z.append(X - keep[:, j, None] * model.exog[j][last[j]])
     slopes = np.zeros((len(h), K, len(laws.values)))
     at = np.arange(laws.places[AR_NAME].start, laws.places[AR_NAME].stop)

@@ -44,7 +44,9 @@ def fitted(estimate: Estimate) -> np.ndarray:
     model = estimate.model
     if estimate.sample.cells.complete:
         return model.endog - residuals(estimate)
-    return np.column_stack([X @ b for X, b in zip(model.exog, estimate.beta, strict=True)])
+    made = np.column_stack([X @ b for X, b in zip(model.exog, estimate.beta, strict=True)])
+    lagged = estimate.sample.lagged
+    return made if lagged is None else made + lagged
 
 
 @kept

@@ -48,7 +48,7 @@ class LowRankHeader:
                 ("No. Observations N:", [f"{estimate.nobs:d}"]),
                 ("No. Equations K:", [f"{estimate.neqs:d}"]),
                 ("No. Coefficients P:", [f"{estimate.labels.P:d}"]),
-                ("Df Model:", [f"{estimate.df_model:.0f}"]),
+                ("Df Model:", [_counted(estimate.df_model)]),
                 ("Log-Likelihood:", [_fixed(llf(estimate))]),
                 ("NLL per Row:", [_fixed(nll_per_row(estimate))]),
                 ("AIC:", [_fixed(aic(estimate))]),
@@ -84,6 +84,11 @@ def law_line(estimate: Estimate, method: str | None) -> Line:
 
 def _method(optimizer: str) -> str:
     return _METHODS.get(optimizer, f"{optimizer.upper()}, max. likelihood")
+
+
+def _counted(df: float) -> str:
+    """Parameters; a decimal where some are drawn to their mean."""
+    return f"{df:.0f}" if df == round(df) else f"{df:.1f}"
 
 
 def _fixed(value: float) -> str:

@@ -16,7 +16,7 @@ from sm_alsgls.results.criteria import llf
 from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.model import Model
-from sm_alsgls.results.nested_laws import check_nested_laws
+from sm_alsgls.results.nested_laws import check_maxima, check_nested_laws
 
 
 def compare_lr(
@@ -104,6 +104,7 @@ def _check_nested(full: Estimate, restricted: Estimate) -> None:
             f"the fits have ranks {ranks[0]} and {ranks[1]}; fix rank= to compare "
             "coefficients, or test the rank with diagnostics.rank_test"
         )
+    check_maxima(full.laws, restricted.laws)
     fewer = full.df_model - restricted.df_model
     if fewer <= 0:
         raise OptionError(

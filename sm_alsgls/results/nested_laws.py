@@ -18,8 +18,8 @@ _ARGUMENTS = {
 }
 
 
-def check_nested_laws(full: FittedLaws | None, small: FittedLaws | None) -> None:
-    """Raise where a likelihood ratio of the two is none.
+def check_maxima(full: FittedLaws | None, small: FittedLaws | None) -> None:
+    """Raise where one of the fits is at no maximum, and its count of parameters not a whole one.
 
     Raises
     ------
@@ -31,6 +31,15 @@ def check_nested_laws(full: FittedLaws | None, small: FittedLaws | None) -> None
                 f"{which} fit draws AR coefficients to their mean, so its likelihood is not the "
                 "maximum a likelihood ratio needs; fit with reml=False"
             )
+
+
+def check_nested_laws(full: FittedLaws | None, small: FittedLaws | None) -> None:
+    """Raise where a likelihood ratio of the two is none.
+
+    Raises
+    ------
+    OptionError
+    """
     if small is None:
         return
     for name in small.places:

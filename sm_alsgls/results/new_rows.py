@@ -46,16 +46,18 @@ class NewRows:
     name: str | None  #: of the series, in the others
     systems: pd.Index | None  #: (n,) which rows belong to one row of the system; None: unknown
     watch: held.Watch | None = None  #: of designs that are the caller's, see `kept`
+    data: Any = None  #: what formulas made designs of, row by row of `index`
 
     def kept(self, equations: list[str]) -> NewRows:
         """The same rows to be read again later, whatever becomes of the caller's arrays."""
         distinct = {id(piece.X): piece for piece in self.pieces}
         if sum(piece.X.size for piece in distinct.values()) <= held.COPIED:
             own = {key: held.copied(piece.X) for key, piece in distinct.items()}
-            return replace(self, pieces=tuple(p._replace(X=own[id(p.X)]) for p in self.pieces))
+            pieces = tuple(p._replace(X=own[id(p.X)]) for p in self.pieces)
+            return replace(self, pieces=pieces, data=None)
         names = [f"exog of equation {equations[piece.j]!r}" for piece in distinct.values()]
         arrays = [piece.X for piece in distinct.values()]
-        return replace(self, watch=held.Watch(arrays, names, "the prediction"))
+        return replace(self, watch=held.Watch(arrays, names, "the prediction"), data=None)
 
     def fill(self, values: Iterable[Any]) -> np.ndarray:
         """An array of the layout's shape from the values of each piece; NaN elsewhere."""
@@ -137,7 +139,8 @@ def rows_of_system(model: Model, exog: Any, transform: bool, equations: Any) -> 
     specs = [formula.specs[j] for j in chosen]
     if formula.groups is None:
         designs = replay(specs, exog, formula.scope)
-        return _wide(model, chosen, [X.to_numpy() for X in designs], designs[0].index)
+        made = _wide(model, chosen, [X.to_numpy() for X in designs], designs[0].index)
+        return replace(made, data=exog)
     data = with_levels(table(exog, "exog"), (formula.groups, formula.time))
     if equations is not None:
         groups = panel.key(data, data.index, formula.groups, "groups")
@@ -153,7 +156,7 @@ def rows_of_system(model: Model, exog: Any, transform: bool, equations: Any) -> 
     pieces = tuple(Piece(position[name], at, X.to_numpy()) for name, at, X in parts)
     known = formula.time is not None and formula.time in data
     systems = pd.Index(data[formula.time]) if known else None
-    return NewRows(pieces, data.index, None, "predicted", systems)
+    return NewRows(pieces, data.index, None, "predicted", systems, data=data)
 
 
 def rows_of_equation(model: Model, j: int, exog: Any, transform: bool) -> NewRows:
@@ -161,6 +164,7 @@ def rows_of_equation(model: Model, j: int, exog: Any, transform: bool) -> NewRow
     name, formula = model.equations[j], model.formula_system
     transform = flag(transform, "transform")
     index: pd.Index | None
+    data = None
     if exog is None:
         X, index = model.exog[j], model.system.index
     elif formula is None or not transform:
@@ -168,9 +172,9 @@ def rows_of_equation(model: Model, j: int, exog: Any, transform: bool) -> NewRow
         X, index = new_design(exog, _where(name), model.labels.regressors[j], model.labels.named[j])
     else:
         (frame,) = replay([formula.specs[j]], exog, formula.scope)
-        X, index = frame.to_numpy(), frame.index
+        X, index, data = frame.to_numpy(), frame.index, exog
     index = pd.RangeIndex(len(X)) if index is None else index
-    return NewRows((Piece(j, slice(None), X),), index, None, name, index)
+    return NewRows((Piece(j, slice(None), X),), index, None, name, index, data=data)
 
 
 def _check_made(model: Model, transform: bool) -> None:

@@ -79,8 +79,10 @@ def get_prediction(
 ) -> SystemPrediction:
     """Fitted values with standard errors and intervals; arguments as those of `predict`.
 
-    Where errors follow laws ``var_resid`` is the variance of a row by itself, at its own scale of
-    rows that were estimated from and at the mean scale of new ones.
+    Where errors follow laws ``var_resid`` is the variance of a row by itself, at its own scale:
+    that of new rows is told by the data, which must have the columns of ``row_scale=`` or
+    ``cell_scale=``. Where these were given as values, or designs are (``transform=False``), new
+    rows are of mean scale.
 
     With ``given`` standard errors of observations are those about the conditional mean, and
     take Sigma as known; see `sm_alsgls.results.conditional`.

@@ -73,8 +73,10 @@ class SystemPrediction:
     var_resid : DataFrame or Series
         Error variance sigma_jj of the equation, times N / (N - p_j - r) where the results are
         debiased. Where errors follow laws that of a row by itself: sigma_jj / (1 - rho_j^2) of
-        autoregressive ones, what neighbours add, and scales of the rows that were estimated from
-        (new ones are of mean scale).
+        autoregressive ones, what neighbours add, and scales: of the rows that were estimated from,
+        and of new ones whose data have what explains scales, by a formula or a column's name
+        (where scales were given as values, or designs with ``transform=False``, new rows are of
+        mean scale).
     var_obs, se_obs : DataFrame or Series
         var_pred_mean + var_resid, and its root: a new observation's error is independent of the
         coefficients.

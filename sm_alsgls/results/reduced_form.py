@@ -14,13 +14,21 @@ import pandas as pd
 
 from sm_alsgls.border.labels import shown
 from sm_alsgls.border.names import listed
+from sm_alsgls.core.laws.marginal import NewRows as Rows
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.data.error_laws import LAG_NAME
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.given import Laid, laid_out
 from sm_alsgls.results.new_rows import NewRows, rows_of_system
-from sm_alsgls.results.row_laws import lag_of, of_estimation_rows, of_new_row, of_units
+from sm_alsgls.results.new_scales import laid_scales, scales_of
+from sm_alsgls.results.row_laws import (
+    lag_of,
+    of_estimation_rows,
+    of_new_row,
+    of_new_rows,
+    of_units,
+)
 from sm_alsgls.results.row_means import RowMeans
 
 
@@ -98,7 +106,9 @@ def variances_of(estimate: Estimate, laid: Laid, own: bool) -> np.ndarray:
         found = of_estimation_rows(estimate)
         alone = of_new_row(estimate).diag()
         return np.where(found > 0.0, found, alone)
-    return new_variances(estimate, laid.labels, len(laid.there))
+    cells = [(slice(None), j) for j in range(estimate.neqs)]
+    scale = laid_scales(estimate, laid)
+    return new_variances(estimate, laid.labels, len(laid.there), scale, cells)
 
 
 def variances_of_pieces(estimate: Estimate, rows: NewRows, own: bool) -> list[np.ndarray] | None:
@@ -110,25 +120,41 @@ def variances_of_pieces(estimate: Estimate, rows: NewRows, own: bool) -> list[np
         alone = of_new_row(estimate).diag()
         return [np.where(found[:, p.j] > 0.0, found[:, p.j], alone[p.j]) for p in rows.pieces]
     labels = rows.systems if rows.columns is None else rows.index
-    every = new_variances(estimate, labels, len(rows.index))
     long = rows.columns is None
-    return [every[piece.at, piece.j] if long else every[:, piece.j] for piece in rows.pieces]
+    cells = [(piece.at if long else slice(None), piece.j) for piece in rows.pieces]
+    every = new_variances(estimate, labels, len(rows.index), scales_of(estimate, rows), cells)
+    return [every[at] for at in cells]
 
 
-def new_variances(estimate: Estimate, labels: pd.Index | None, n: int) -> np.ndarray:
-    """The same of new rows (n, K): of a mean scale, and a unit's own where units are rows.
+def new_variances(
+    estimate: Estimate,
+    labels: pd.Index | None,
+    n: int,
+    scale: np.ndarray | None,
+    cells: list[tuple[Any, int]],
+) -> np.ndarray:
+    """The same of new rows (n, K) with scales (n, K), and a unit's own where units are rows.
 
-    A row that is no unit of the model gets the units' mean.
+    ``cells`` are those that there are: rows and equation. Without scales rows are mean ones, and so
+    are neighbours that are not among the rows. A row that is no unit gets the units' mean.
     """
-    out = np.broadcast_to(of_new_row(estimate).diag(), (n, estimate.neqs))
-    share = of_units(estimate)
-    if share is None:
+    K = estimate.neqs
+    own = np.ones((n, K)) if scale is None else scale
+    out = of_new_rows(estimate, Rows(own))
+    if of_units(estimate) is None:
         return out
     at = _units(estimate, labels)
-    known = share[at] if at is not None else np.full(n, share.mean())
-    if at is not None:
-        known = np.where(at >= 0, known, share.mean())
-    return out * known[:, None]
+    if at is None:
+        at = np.full(n, -1)
+    around = np.ones((len(estimate.model.system.index), K))
+    for rows, j in cells:
+        known = np.arange(n)[rows][at[rows] >= 0]
+        around[at[known], j] = np.where(np.isnan(own[known, j]), 1.0, own[known, j])
+    alone, among = of_units(estimate), of_units(estimate, around)
+    assert alone is not None
+    assert among is not None
+    share = np.where((at >= 0)[:, None], among[at], own * alone.mean())
+    return np.where(np.isnan(own), np.nan, share) * estimate.row_sigma.diag()
 
 
 def _units(estimate: Estimate, labels: pd.Index | None) -> np.ndarray | None:

@@ -1,14 +1,20 @@
 """The covariance of a row's responses about their means, of rows whose errors follow laws.
 
-Rows of the estimation have scales of their own; a new one is of mean scale (z is not known there),
-h rows after the last one or, unless it is said, with nothing known of the rows before.
+Rows of the estimation have scales of their own, and so have new ones whose data have what explains
+scales (`results.new_scales`); others are of mean scale. They are h rows after the last one or,
+unless it is said, with nothing known of the rows before, which are taken for those of mean scale.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.laws.marginal import covariances_of_rows, new_row, variances_of_rows
+from sm_alsgls.core.laws.marginal import (
+    NewRows,
+    covariances_of_rows,
+    new_row,
+    variances_of_rows,
+)  # fmt: skip
 from sm_alsgls.core.laws.row_weights import RowWeights, spread
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.covariance.base import Covariance
@@ -47,8 +53,11 @@ def of_new_row(estimate: Estimate, steps: float = np.inf) -> Covariance:
     return new_row(estimate.row_sigma, autoregression(estimate), steps, lag)
 
 
-def of_units(estimate: Estimate) -> np.ndarray | None:
-    """What neighbours make of the variance of each unit (U,), where units are rows."""
+def of_units(estimate: Estimate, scale: np.ndarray | None = None) -> np.ndarray | None:
+    """What neighbours make of the variance of each unit, (U, 1), where units are rows.
+
+    ``scale`` (U, m) are those of their own, default 1; what they are made of is (U, m) as well.
+    """
     laws = estimate.laws
     weights = None if laws is None else laws.error or laws.lag
     if laws is None or weights is None or not laws.over_rows:
@@ -60,7 +69,19 @@ def of_units(estimate: Estimate) -> np.ndarray | None:
     lag = lag_of(estimate)
     if lag is not None:
         maps.append(lag.inverse)
-    return spread(maps, np.ones((U, 1)))[:, 0]
+    return spread(maps, np.ones((U, 1)) if scale is None else scale)
+
+
+def of_new_rows(estimate: Estimate, rows: NewRows, covariances: bool = False) -> np.ndarray:
+    """Variances (T, K), or ``covariances`` (T, K, K), of new rows with scales of their own.
+
+    Where neighbours are rows it lacks what these send.
+    """
+    laws = estimate.laws
+    lag = None if laws is None or laws.lag is None or laws.over_rows else (laws.lag, laws.rho)
+    rho = autoregression(estimate)
+    made = rows.covariances if covariances else rows.variances
+    return made(estimate.row_sigma, np.zeros(1) if rho is None else rho, lag)
 
 
 @kept
@@ -77,13 +98,18 @@ def covariances_of_estimation_rows(estimate: Estimate) -> np.ndarray | None:
 
     None as well where cells are missing, or they are too many for an array.
     """
-    laws, sample, K = estimate.laws, estimate.sample, estimate.neqs
-    if laws is None or laws.over_rows or not sample.cells.complete:
-        return None
-    uneven = laws.ar == EACH or (laws.cells and (laws.ar is not None or laws.lag is not None))
-    if not uneven or estimate.nobs * K**2 > _MOST:
+    sample = estimate.sample
+    if not uneven(estimate, estimate.nobs) or not sample.cells.complete:
         return None
     return covariances_of_rows(sample.raw, estimate.row_sigma)
+
+
+def uneven(estimate: Estimate, n: int) -> bool:
+    """Whether covariances of n rows differ by more than a factor, and are few enough to be made."""
+    laws = estimate.laws
+    if laws is None or laws.over_rows or n * estimate.neqs**2 > _MOST:
+        return False
+    return laws.ar == EACH or (laws.cells and (laws.ar is not None or laws.lag is not None))
 
 
 def seen(cov: Covariance) -> Covariance:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.laws.law_fit import LawFit
-from sm_alsgls.core.laws.raw_system import RawSystem
+from sm_alsgls.core.laws.raw_system import RawSystem, fills
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.removed import gone
@@ -85,7 +85,17 @@ class Sample:
     @property
     def cells(self) -> Cells:
         """Which cells are used, and their weights."""
-        return self.model.system.cells
+        return self.model.system.cells if self._left is None else self._left.cells
+
+    @property
+    def lagged(self) -> np.ndarray | None:
+        """What neighbours' responses send, (N, K), where some of these are missing."""
+        return None if self._left is None else self._left.lagged
+
+    @property
+    def fills(self) -> bool:
+        """Whether `innovations` are expected given the cells that a row has, and whole."""
+        return self.laws is not None and fills(self.laws.problem.errors)
 
     @property
     def index(self) -> pd.Index:
@@ -137,8 +147,15 @@ class Sample:
 
         Of Y less its spatial lag, where it has one.
         """
-        Y = self.model.endog if self._left is None else self._left.responses
-        return residuals(Y, self.model.exog, beta)
+        if self._left is None:
+            return residuals(self.model.endog, self.model.exog, beta)
+        E = residuals(self._left.responses, self.model.exog, beta)
+        mask = self.cells.mask
+        return E if mask is None or self.lagged is None else np.where(mask, E, np.nan)
+
+    def filled_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray | None:
+        """`residuals` with the means of missing cells; None but where rows know of these."""
+        return None if self._left is None else self._left.filled_residuals(beta)
 
     def used_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray:
         """Those that are independent between rows, times the roots of weights; 0 where missing."""
@@ -146,7 +163,10 @@ class Sample:
 
     def innovations(self, beta: Sequence[np.ndarray]) -> np.ndarray:
         """Those of covariance Sigma: without what neighbours sent, if they did."""
-        return self.without_neighbours(self.used_residuals(beta))
+        E = self.used_residuals(beta)
+        if self.laws is not None and fills(self.laws.problem.errors):
+            return self.laws.problem.errors.expected(E, self.laws.found.best.cov)
+        return self.without_neighbours(E)
 
     def without_neighbours(self, E: np.ndarray) -> np.ndarray:
         """Residuals (n, K) without what neighbours sent: of covariance Sigma."""

@@ -29,7 +29,8 @@ class LowRankSURResults(LawResults, FactorResults, LikelihoodResults):
     counts : Series (K,)
         Rows N_j that each equation has.
     df_model, df_resid : float
-        Parameters, and cells less parameters.
+        Parameters, and cells less parameters. AR coefficients that are drawn to their mean count as
+        many as they are: from 1, where all are one, to one for each equation.
     debiased, use_t : bool
         Standard errors with N_j - p_j - r degrees of freedom and t quantiles.
     mle_retvals : dict

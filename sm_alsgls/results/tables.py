@@ -23,7 +23,8 @@ from sm_alsgls.results.in_sample import fitted as fitted_values
 from sm_alsgls.results.in_sample import innovations, residuals
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.predict import predict
-from sm_alsgls.results.reduced_form import variances_of_pieces
+from sm_alsgls.results.reduced_form import reduced_rows, variances_of, variances_of_pieces
+from sm_alsgls.results.row_laws import lag_of
 
 
 def tidy(estimate: Fitted, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
@@ -147,8 +148,15 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
 def _new_beside_laws(estimate: Estimate, data: Any) -> pd.DataFrame:
     """New rows by the variance that each has by itself; what factors leave of it is unknown."""
     made = _new(estimate, data)
-    rows = rows_of_system(estimate.model, data, True, None)
-    variances = variances_of_pieces(estimate, rows, False)
+    variances: list[np.ndarray] | None
+    if lag_of(estimate) is None:
+        rows = rows_of_system(estimate.model, data, True, None)
+        variances = variances_of_pieces(estimate, rows, False)
+    else:
+        # Of whole rows: scales of all their cells are part of each one's variance.
+        rows, laid, _ = reduced_rows(estimate, data, True, None)
+        V = variances_of(estimate, laid, False)
+        variances = [V[t, piece.j] for piece, t in laid.places]
     assert variances is not None
     each = rows.fill(variances).ravel("F")
     return made.assign(std_resid=made["resid"] / np.sqrt(each), unique_resid=np.nan)

@@ -177,8 +177,8 @@ def test_bad_cells_are_named_by_unit_and_period():
     with pytest.raises(NonFiniteError, match=r"cell_scale.*(7|1938)"):
         fitted(frame, 0, cell_scale="~ z")
     ring = np.roll(np.eye(10), 1, axis=1)
-    with pytest.raises(OptionError, match=r"spatial_error= needs whole rows, and 1 cells"):
-        fitted(firms().drop(index=[3]), 0, spatial_error=ring)
+    with pytest.raises(NonFiniteError, match=r"spatial_lag=: regressors of equation '3'.*row 1935"):
+        fitted(firms().drop(index=[3]), 0, spatial_lag=ring)
     model = LowRankPanel.from_formula(
         "invest ~ value + capital", firms(), 0, entity="firm", time="year", ar="common",
         independent="time",

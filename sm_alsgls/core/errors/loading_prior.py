@@ -29,9 +29,11 @@ estimate of Sigma stay those of the maximum. The prior is of order 1/N beside th
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 
-from sm_alsgls.core.errors.base import Errors
+from sm_alsgls.core.errors.base import SigmaStep
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import LowRank
 
@@ -43,6 +45,30 @@ _MOST = 2.0
 _LEAST = 1e-8
 # Of the Sigma-step; standard errors have twice as many digits as its gradient, being even in it.
 _GTOL = 1e-8
+
+
+class Stepping(Protocol):
+    """What is asked of a law with factors: its rows and its Sigma-step."""
+
+    n_obs: int
+
+    @property
+    def counts(self) -> Array: ...  # noqa: D102
+
+    def sigma(
+        self,
+        E: Array,
+        rank: int,
+        *,
+        floor: Array,
+        near: Any,
+        d: Array | None,
+        block: Any,
+        gtol: float,
+        lam_F: float = 0.0,
+    ) -> SigmaStep:
+        """See `Errors`."""
+        ...
 
 
 def loading_precision(cov: LowRank) -> float:
@@ -64,13 +90,13 @@ def loading_precision(cov: LowRank) -> float:
 
 
 def with_loading_prior(
-    errors: Errors, E: Array, cov: LowRank, p: Array, floor: Array, lam_F: float = 0.0
+    errors: Stepping, E: Array, cov: LowRank, p: Array, floor: Array, lam_F: float = 0.0
 ) -> LowRank:
     """Sigma for standard errors of a fit; see the module.
 
     Parameters
     ----------
-    errors : Errors
+    errors : Stepping
         A law with factors.
     E : ndarray, shape (n, K)
         Residuals of the fit.

@@ -73,7 +73,7 @@ class ObservedErrors(FactorLaw, RowsWithHoles):
         """The same law of cells some of which are made of several rows' innovations."""
         return ObservedErrors(self.patterns, spread)
 
-    def slope(self, E: Array, cov: Covariance) -> Array:
+    def spread_slope(self, E: Array, cov: Covariance) -> Array:
         """d NLL per row / d (the parameter of each equation's `Spread`), (K,)."""
         if self._spread is None:
             return np.zeros(self.K)

@@ -15,11 +15,12 @@ covariances Sigma_jl / ((1 - rho_j^2) (1 - rho_l^2))^(1/2), the stationary ones 
 (1 - rho_j rho_l) where the two rho are equal; rows after a period that all miss are likewise.
 
 Where single cells are missing, an innovation over a gap is made of those of all rows since the cell
-before, which ``spread`` tells the law of what is left (`Gaps.spread`): with the low-rank law this
-is the likelihood of the observed cells. Other laws of Sigma take it for an innovation of its last
-row, which is exact where Sigma is diagonal. A unit that ends early leaves no gap. One that starts
-late has its stationary variance in its first row, and there, as all have in the first row of all,
-the covariance Sigma with the others' innovations: what they had before it came is not of it.
+before, which ``spread`` tells the law of what is left (`Gaps.spread`): with a Sigma of factors,
+exchangeable or unrestricted this is the likelihood of the observed cells. Other laws take it for an
+innovation of its last row, which is exact where Sigma is diagonal. A unit that ends early leaves no
+gap. One that starts late has its stationary variance in its first row, and there, as all have in
+the first row of all, the covariance Sigma with the others' innovations: what they had before it
+came is not of it.
 
 By fixed (beta, Sigma) the information in rho is H = P o (A'A) / N, P = Sigma^-1, A the derivative
 of T e, which is -e_before; of many equations it is solved with by conjugate gradients,
@@ -28,8 +29,10 @@ H v = the column sums of A o ((A diag v) P) / N.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +49,8 @@ _MOST = 0.999
 # Where a first guess ends.
 _GUESS = 0.9
 _CG_TOL = 1e-10
+# Cells of regressors that are filtered together.
+_CHUNK = 2**16
 
 
 class AR:
@@ -98,6 +103,10 @@ class AR:
         """Of rows at ``times``, default one period apart, of cells that were observed."""
         gaps = gaps_of(np.arange(n_rows) if times is None else times, mask)
         return cls(gaps, values, K, names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Saved without its powers and weights of all cells, which are soon made again."""
+        return type(self), (self._gaps, self.values, self.K, self.names)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{v:.4g}" for v in self.values[:4])
@@ -192,27 +201,34 @@ class AR:
 
     def blocks(self, blocks: Sequence[Array]) -> list[Array]:
         """T_j X_j; one array for all that have one X_j and one T_j."""
-        alike = len(self.values) == 1 and self._gaps.mask is None
-        known: dict[int, Array] = {}
-        out = []
-        for j, X in enumerate(blocks):
-            if not alike:
-                out.append(self._one(X, j))
-                continue
-            if id(X) not in known:
-                known[id(X)] = self._one(X, 0)
-            out.append(known[id(X)])
+        if len(self.values) == 1 and self._gaps.mask is None:
+            known = {id(X): X for X in blocks}
+            made = dict(zip(known, self._together(list(known.values())), strict=True))
+            return [made[id(X)] for X in blocks]
+        return self._together(blocks)
+
+    def _together(self, blocks: Sequence[Array]) -> list[Array]:
+        """T_j X_j of blocks, equations of one shape together while they are in the cache."""
+        mask = self._gaps.mask
+        if mask is not None:
+            return [self._one(X, j, mask[:, j, None]) for j, X in enumerate(blocks)]
+        out: list[Array] = []
+        before, own = self._gaps.previous[:, 0], len(self.values) > 1
+        for _, group in itertools.groupby(blocks, np.shape):
+            alike = list(group)
+            size = max(1, _CHUNK // max(1, alike[0].size))
+            for start in range(0, len(alike), size):
+                X = np.stack(alike[start : start + size])
+                at = slice(len(out), len(out) + len(X)) if own else slice(0, 1)
+                a, s = (M.T[at, :, None] for M in (self._a, self._s))
+                out.extend(s * (X - a * X[:, before]))
         return out
 
-    def _one(self, X: Array, j: int) -> Array:
-        """T of the columns of equation j."""
-        gaps = self._gaps
+    def _one(self, X: Array, j: int, seen: Array) -> Array:
+        """T of the columns of equation j, of which cells are missing."""
         a, s = self._column(self._a, j), self._column(self._s, j)
-        if gaps.mask is None:
-            return np.asarray(s * (X - a * X[gaps.previous[:, 0]]))
-        seen = gaps.mask[:, j, None]
         X = np.where(seen, X, 0.0)
-        return np.where(seen, s * (X - a * X[gaps.previous[:, j]]), 0.0)
+        return np.where(seen, s * (X - a * X[self._gaps.previous[:, j]]), 0.0)
 
     @staticmethod
     def _column(M: Array, j: int) -> Array:

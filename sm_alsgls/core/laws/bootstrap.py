@@ -71,11 +71,12 @@ class LawParent:
 
 
 def responses(parent: LawParent, rng: np.random.Generator) -> Array:
-    """New responses (N, K) of one replicate; zero in missing cells."""
+    """New responses (N, K) of one replicate; zero in missing cells, which a lag needs not."""
     system = parent.fit.system
     Y = parent.fitted + _unfiltered(parent, errors(parent, rng))
     if system.lag is not None:
-        Y = system.lag.inverse(Y)
+        # Anything may stand for responses that are missing.
+        return np.asfortranarray(system.lag.inverse(Y))
     return np.asfortranarray(Y if system.mask is None else np.where(system.mask, Y, 0.0))
 
 

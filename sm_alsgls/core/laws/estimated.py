@@ -60,11 +60,14 @@ class Estimated(NamedTuple):
         "maximum likelihood", "restricted likelihood", "leverages" or "empirical Bayes".
     nll : float
         Per row, of the maximum; of the fit itself where that was not sought.
+    fewer : float
+        What drawing values to their mean takes off the number of parameters.
     """
 
     fit: LawFit
     how: str
     nll: float
+    fewer: float = 0.0
 
 
 ML, REML, LEVERAGES, BAYES = (
@@ -118,7 +121,8 @@ def estimated(
             if _known(ml):
                 restricted = restricted_likelihood(ml, rank)
                 shrunk = moved_as_common(shrunk, ml, restricted, rank, kinds.each)
-        return Estimated(shrunk, BAYES, shrunk.found.best.nll)
+        fewer = len(shrunk.prior.values) - shrunk.prior.df
+        return Estimated(shrunk, BAYES, shrunk.found.best.nll, fewer)
     ml = maximise(system, rank, n_starts=n_starts, rng=rng, first=first, callback=callback)
     nll = ml.found.best.nll
     if not (reml and kinds.corrected and _known(ml) and few(ml) and ml.found.best.converged):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,10 @@ class Gaps:
     distance: Array
     mask: Array | None
     times: Array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Saved as what it was made of: the rest is larger and soon made again."""
+        return gaps_of, (self.times, self.mask)
 
     @property
     def regular(self) -> bool:

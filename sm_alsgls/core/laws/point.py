@@ -8,7 +8,13 @@ from typing import cast
 
 import numpy as np
 
-from sm_alsgls.core.laws.raw_system import Graded, RawSystem, bridges_gaps, own_parameters
+from sm_alsgls.core.laws.raw_system import (
+    Graded,
+    RawSystem,
+    bridges_gaps,
+    fills,
+    own_parameters,
+)
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.problem import Problem
@@ -53,16 +59,24 @@ def point_of(system: RawSystem, problem: Problem, solution: Solution) -> Point:
     E = system.residuals(problem.design, solution.gamma)
     TE = system.filter.rows(E)
     W = problem.observed(solution.cov).solve(TE)
-    gradient = system.filter.gradient(E, TE, W)
+    gradient = None
+    if fills(problem.errors):
+        gradient = problem.errors.gradient_of_filter(E, solution.cov)
+    if gradient is None:
+        gradient = system.filter.gradient(E, TE, W)
     if bridges_gaps(problem.errors):
-        slope = problem.errors.slope(TE, solution.cov)
+        slope = problem.errors.spread_slope(TE, solution.cov)
         gradient = gradient + system.filter.through_spread(slope)
     if len(own.values):
         of_law = cast(Graded, problem.errors).gradient(solution.E, solution.cov)
         gradient = np.concatenate([gradient, of_law])
     if system.lag is not None:
-        lagged = system.filter.rows(system.lag.weights.lagged(system.Y))
-        gradient = np.append(gradient, system.lag.gradient(W, lagged))
+        if fills(problem.errors):
+            of_lag = problem.errors.gradient_of_lag(system.Y, E, solution.cov)
+        else:
+            lagged = system.filter.rows(system.lag.weights.lagged(system.Y))
+            of_lag = system.lag.gradient(W, lagged)
+        gradient = np.append(gradient, of_lag)
     values = system.values(problem.errors)
     return Point(values, system, problem, solution, solution.nll - system.beside, E, gradient)
 

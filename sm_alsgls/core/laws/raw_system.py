@@ -13,13 +13,17 @@ from sm_alsgls.core.errors.base import Errors
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
 from sm_alsgls.core.laws.base import RowFilter
+from sm_alsgls.core.laws.reach import Probe, Reach
+from sm_alsgls.core.laws.spatial_holes import SpatialHoles
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
+from sm_alsgls.core.rows.filled_cells import SeesHoles
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.spread import Spread
 from sm_alsgls.exceptions import OptionError
 
@@ -83,9 +87,13 @@ class RawSystem:
     own : ndarray, optional
         Values of the law's own parameters; default those that ``law`` makes it with.
     lag : SpatialLag, optional
-        Of the responses, before the filter; whole rows.
+        Of the responses, before the filter. Where cells are missing designs are there in every cell
+        that reaches an observed one; without ``probe`` it is among equations, and no filter beside.
     held : ndarray, shape (m,), optional
         Values, in the order of `values`, that nothing moves; NaN for those that may move.
+    probe : Probe, optional
+        Of the filter, which is then one of whole rows though cells are missing: these are
+        integrated out all together.
 
     Examples
     --------
@@ -108,10 +116,25 @@ class RawSystem:
     own: Array | None = None
     lag: SpatialLag | None = None
     held: Array | None = None
+    probe: Probe | None = None
 
     def __post_init__(self) -> None:
-        if self.lag is not None and self.mask is not None and not self.mask.all():
-            raise OptionError("a spatial lag needs whole rows; use missing='drop'")
+        if self.lag is None or self.probe is not None or not self._has_holes:
+            return
+        if len(self.filter.values):
+            raise OptionError(
+                "a spatial lag of responses of which some are missing, beside filters of rows, "
+                "needs these filters of whole rows, and their probe"
+            )
+
+    @property
+    def _has_holes(self) -> bool:
+        return self.mask is not None and not self.mask.all()
+
+    @property
+    def whole(self) -> bool:
+        """Whether residuals are of whole rows, though cells are missing."""
+        return (self.lag is not None or self.probe is not None) and self._has_holes
 
     def at(self, values: Array) -> RawSystem:
         """At other values of the filter's parameters, then the law's, then the lag's."""
@@ -169,36 +192,55 @@ class RawSystem:
     def unfiltered(self) -> Problem:
         """Of the raw rows, not compressed: to look at least-squares residuals."""
         Y = self.responses
-        Y = Y if self.mask is None else np.where(self.mask, Y, 0.0)
+        if self.mask is not None and not self.whole:
+            Y = np.where(self.mask, Y, 0.0)
         return self._problem(self.raw, Y, False, self._law)
 
     def _problem(
         self, blocks: Sequence[Array], Y: Array, compress: bool, law: Callable[[Rows], Errors]
     ) -> Problem:
-        if self.mask is not None and not self.mask.all():
+        if self.whole:
+            rows: Rows = Rows.of(blocks, Y)
+        elif self.mask is not None and self._has_holes:
             one = self.mask.astype(float)
-            rows: Rows = CellRows(list(blocks), Y, len(Y), one, mask=self.mask, designs=blocks)
+            rows = CellRows(list(blocks), Y, len(Y), one, mask=self.mask, designs=blocks)
         else:
             rows = compress_rows(blocks, Y) if compress else Rows.of(blocks, Y)
         return Problem.from_rows(rows, self.options, law=law, binding=self.binding)
 
     def _law(self, rows: Rows) -> Errors:
         made = self.law(rows)
+        if self.mask is not None and self.whole:
+            patterns, reach = Patterns(self.mask), None
+            if self.probe is not None:
+                reach = Reach(self.probe, self.filter, self.lag, patterns)
+            made = SpatialHoles(made, patterns, self.lag, reach)
         return made if self.own is None else cast(Graded, made).at(self.own)
 
     def _law_over_gaps(self, rows: Rows) -> Errors:
         """The law of what the filter leaves, cells behind gaps with it where the law can."""
         made, spread = self._law(rows), self.filter.spread
+        if spread is not None and fills(made):
+            raise OptionError(
+                "errors of neighbours and of the rows before, with missing cells, need filters of "
+                "whole rows, and their probe"
+            )
         if spread is None or not bridges_gaps(made):
             return made
         return made.over_gaps(spread)
 
     def residuals(self, design: Linear, gamma: Array) -> Array:
-        """Y - X beta (N, K) of raw rows, for gamma of any design of the same regressors."""
+        """Y - X beta (N, K) of raw rows, for gamma of any design of the same regressors.
+
+        Zero in missing cells. With a lag A y - X b of whole rows, of whatever stands in the place
+        of what is missing; likewise where filters are of whole rows.
+        """
         E = np.array(self.responses, dtype=float, order="F")
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
-        return E if self.mask is None else np.where(self.mask, E, 0.0)
+        if self.mask is None or self.whole:
+            return E
+        return np.where(self.mask, E, 0.0)
 
 
 class Bridging(Errors, Protocol):
@@ -208,7 +250,7 @@ class Bridging(Errors, Protocol):
         """The law of cells that are."""
         ...
 
-    def slope(self, E: Array, cov: Covariance) -> Array:
+    def spread_slope(self, E: Array, cov: Covariance) -> Array:
         """d NLL per row / d (the parameter of each equation's spread), (K,)."""
         ...
 
@@ -216,6 +258,44 @@ class Bridging(Errors, Protocol):
 def bridges_gaps(errors: Errors) -> TypeGuard[Bridging]:
     """Whether a law has `Bridging`'s methods."""
     return hasattr(errors, "over_gaps")
+
+
+class Filling(Errors, Protocol):
+    """A law with neighbours of rows that are observed in part.
+
+    Attributes
+    ----------
+    holes : SeesHoles
+        What is integrated out.
+    """
+
+    @property
+    def holes(self) -> SeesHoles: ...  # noqa: D102
+
+    def expected(self, E: Array, cov: Covariance) -> Array:
+        """Whole rows (N, K) of what neighbours leave, expected given what is observed."""
+        ...
+
+    def filtered(self, E: Array) -> Array:
+        """The same without a covariance, of the observed cells: to look at."""
+        ...
+
+    def responses(self, Y: Array, E: Array, cov: Covariance) -> Array:
+        """Responses (N, K) with the mean of what is missing."""
+        ...
+
+    def gradient_of_lag(self, Y: Array, E: Array, cov: Covariance) -> float:
+        """d psi / d rho at responses Y (N, K) and the raw residuals E that they have."""
+        ...
+
+    def gradient_of_filter(self, E: Array, cov: Covariance) -> Array | None:
+        """d psi / d values of the filter at raw residuals E (N, K); None where rows are apart."""
+        ...
+
+
+def fills(errors: Errors) -> TypeGuard[Filling]:
+    """Whether a law has `Filling`'s methods."""
+    return hasattr(errors, "gradient_of_lag")
 
 
 def graded(errors: Errors) -> Graded | None:

@@ -85,6 +85,7 @@ class _Restricted:
         self._fit, self._rank, self._cov = fit, rank, cov
         self._n = len(fit.system.Y)
         self._slopes: Array | None = fit.slopes
+        self._last: tuple[Point, float] | None = None
         problem = fit.system.problem(compress=False).with_floor(fit.problem.floor)
         self._floor = problem.floor
         best = fit.found.best
@@ -157,18 +158,11 @@ class _Restricted:
         return slope, 0.5 * (J + J.T) + np.diag(bend)
 
     def _log_det(self, point: Point) -> float:
-        """log|H| of the parameters; of those that restrictions leave, up to what never moves."""
-        design = point.problem.design
-        H = own_products(point.problem, point.solution.cov)
-        back = np.column_stack([design.to_params(g) for g in np.eye(design.P)])
-        back -= design.to_params(np.zeros(design.P))[:, None]
-        if not design.restricted:
-            return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(back)[1])
-        # Directions that restrictions leave: parameters move in the same space at any value of the
-        # law's, where the volume of ``back`` stands for its determinant.
-        N = _left(design)
-        volume = np.log(np.abs(np.diagonal(np.linalg.qr(back @ N, mode="r")))).sum()
-        return float(np.linalg.slogdet(N.T @ H @ N)[1] - 2.0 * volume)
+        """log|H| at a point, worked out once."""
+        if self._last is None or self._last[0] is not point:
+            H = own_products(point.problem, point.solution.cov)
+            self._last = point, float(_log_det(point.problem.design, H))
+        return self._last[1]
 
     def _moved(self, point: Point, values: Array) -> Point:
         return point_from(
@@ -198,14 +192,20 @@ class _Restricted:
         )  # fmt: skip
 
 
-def _left(design: Linear) -> Array:
-    """An orthonormal basis (P, q) of the coordinates that restrictions leave free."""
-    origin = design.from_beta(design.to_beta(np.zeros(design.P)))
-    inside = np.column_stack(
-        [design.from_beta(design.to_beta(g)) - origin for g in np.eye(design.P)]
-    )
-    share, vectors = np.linalg.eigh(0.5 * (inside + inside.T))
-    return np.asarray(vectors[:, share > 0.5])
+def _log_det(design: Linear, H: Array) -> float:
+    """log|H| of the parameters; of those that restrictions leave, up to what never moves.
+
+    Parameters theta = B g move in one space at any value of the law's, where the volume of B stands
+    for its determinant. With M the orthogonal projection on the g that restrictions leave,
+    H + (I - M) and [B ; I - M] have the determinant and the volume of H and B there.
+    """
+    eye = np.eye(design.P)
+    B, lost = design.on_flat(np.eye(design.P)).T, eye - design.inside(eye)
+    if not lost.any():
+        return float(np.linalg.slogdet(H)[1] - 2.0 * np.linalg.slogdet(B)[1])
+    R = np.linalg.qr(np.concatenate([B, lost]), mode="r")
+    volume = np.log(np.abs(np.diagonal(R))).sum()
+    return float(np.linalg.slogdet(H + lost)[1] - 2.0 * volume)
 
 
 def _newton(slope: Array, J: Array, size: Array) -> Array:

@@ -10,6 +10,7 @@ of log h over cells, is zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,43 @@ Array = np.ndarray
 _MOST = 40.0
 # log of a chi-square of one degree has this mean.
 _LOG_CHI = -1.2703628454614782
+
+
+class Centred(NamedTuple):
+    """z less its mean over the cells there are.
+
+    Attributes
+    ----------
+    z : ndarray, shape (N, 1, m) or (N, K, m)
+    weight : ndarray, shape (N, 1) or (N, K)
+        Cells that each of its rows, or cells, stands for.
+    centre : ndarray, shape (m,)
+        The mean.
+    """
+
+    z: Array
+    weight: Array
+    centre: Array
+
+
+def centred(z: Array, K: int, mask: Array | None = None) -> Centred:
+    """Center z (N, m) of rows or (N, K, m) of cells; ``mask`` says which cells there are.
+
+    Raises
+    ------
+    ShapeError
+    """
+    z = np.asarray(z, dtype=float)
+    if z.ndim == 2:
+        z = z[:, None, :]
+    if z.ndim != 3 or z.shape[1] not in (1, K):
+        raise ShapeError(f"z must be (N, m) or (N, {K}, m), got {z.shape}")
+    weight = np.full((len(z), 1), float(K)) if z.shape[1] == 1 else np.ones((len(z), K))
+    if mask is not None:
+        weight = mask.sum(axis=1)[:, None].astype(float) if z.shape[1] == 1 else mask * 1.0
+        z = np.where(weight[:, :, None] > 0.0, z, 0.0)
+    centre = np.einsum("nk,nkm->m", weight, z) / weight.sum()
+    return Centred(z - centre, weight, centre)
 
 
 class RowScale:
@@ -61,18 +99,8 @@ class RowScale:
         mask: Array | None = None,
         names: tuple[str, ...] | None = None,
     ) -> None:
-        z = np.asarray(z, dtype=float)
-        if z.ndim == 2:
-            z = z[:, None, :]
-        if z.ndim != 3 or z.shape[1] not in (1, K):
-            raise ShapeError(f"z must be (N, m) or (N, {K}, m), got {z.shape}")
         self.K, self._mask = K, mask
-        weight = np.full((len(z), 1), float(K)) if z.shape[1] == 1 else np.ones((len(z), K))
-        if mask is not None:
-            weight = mask.sum(axis=1)[:, None].astype(float) if z.shape[1] == 1 else mask * 1.0
-            z = np.where(weight[:, :, None] > 0.0, z, 0.0)
-        self._weight = weight
-        self._z = z - np.einsum("nk,nkm->m", weight, z) / weight.sum()
+        self._z, self._weight, _ = centred(z, K, mask)
         self._set(values, names)
 
     def _set(self, values: Array, names: tuple[str, ...] | None) -> None:

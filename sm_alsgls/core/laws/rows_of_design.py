@@ -17,20 +17,28 @@ from sm_alsgls.covariance.base import Covariance
 
 Array = np.ndarray
 
+# A fitted system takes about this many times what a row of the Gram matrix takes, per cell.
+_FEW = 40
+
 
 def own_products(problem: Problem, cov: Covariance) -> Array:
-    """sum_n X_n' P X_n in the design's coordinates, (P, P)."""
-    stacked, L = problem.design.free.stacked, _lift(problem.design)
-    spread = _precision(cov)[np.ix_(stacked.owner, stacked.owner)]
-    return np.asarray(L.T @ ((stacked.gram * spread) @ L))
+    """sum_n X_n' P X_n in the design's coordinates, (P, P).
+
+    By P fitted systems where coordinates are few beside those of the free design, O(n K P), else
+    of the free design's Gram matrix.
+    """
+    design = problem.design
+    if _FEW * design.P * design.K < design.free.P**2:
+        fitted = [design.fitted(unit) for unit in np.eye(design.P)]
+        return _symmetric(np.array([design.project(cov.solve(Z)) for Z in fitted]))
+    return _dropped(design, design.free.stacked.spread(_precision(cov)))
 
 
 def lagged_products(problem: Problem, cov: Covariance) -> Array:
     """sum_n X_{n-1}' P X_n likewise."""
-    stacked, L = problem.design.free.stacked, _lift(problem.design)
-    spread = _precision(cov)[np.ix_(stacked.owner, stacked.owner)]
-    lagged = stacked.Qt[:, :-1] @ stacked.Qt[:, 1:].T
-    return np.asarray(L.T @ ((lagged * spread) @ L))
+    stacked = problem.design.free.stacked
+    lagged = stacked._replace(gram=stacked.Qt[:, :-1] @ stacked.Qt[:, 1:].T)
+    return _dropped(problem.design, lagged.spread(_precision(cov)))
 
 
 def leverages(problem: Problem, cov: Covariance) -> Array:
@@ -50,15 +58,19 @@ def leverages(problem: Problem, cov: Covariance) -> Array:
     """
     design = problem.design
     stacked, P = design.free.stacked, _precision(cov)
-    L = _lift(design)
-    spread = P[np.ix_(stacked.owner, stacked.owner)]
-    H = L.T @ (stacked.gram * spread) @ L
-    V = L @ np.linalg.pinv(H, hermitian=True) @ L.T
-    return np.einsum("pn,pn->n", stacked.Qt, (spread * V) @ stacked.Qt)
+    H = _dropped(design, stacked.spread(P))
+    V = design.lift(design.lift(np.linalg.pinv(H, hermitian=True)).T)
+    spread = stacked._replace(gram=V).spread(P)
+    return np.einsum("pn,pn->n", stacked.Qt, spread @ stacked.Qt)
 
 
-def _lift(design: Linear) -> Array:
-    return design.lift(np.eye(design.P))
+def _dropped(design: Linear, S: Array) -> Array:
+    """``lift``' S ``lift``, S (P, P) of the free design, without an array of ``lift``."""
+    return np.asarray(design.drop(design.drop(S).T).T)
+
+
+def _symmetric(H: Array) -> Array:
+    return 0.5 * (H + H.T)
 
 
 def _precision(cov: Covariance) -> Array:

@@ -10,8 +10,15 @@ Taking
 mu = 1'W rho_ML / 1'W 1, t2 maximises the marginal likelihood, and the estimate is the posterior
 mean rho = mu + t2 W (rho_ML - mu) (Efron and Morris 1973, Journal of the American Statistical
 Association 68; Swamy 1970, Econometrica 38, for coefficients of panels). Where equations do not
-differ t2 is 0 and there is one rho. (beta, Sigma) are those of the maximum given rho, and both are
-repeated until neither moves.
+differ t2 is 0 and there is one rho. At given t2 the estimates are S rho_ML,
+
+    S = 1 w' + t2 W (I - 1 w'),    w = W 1 / 1'W 1,
+    tr S = 1 + t2 (tr W - 1'W W 1 / 1'W 1),
+
+which counts the parameters that they are (Hodges and Sargent 2001, Biometrika 88): 1 of the mean,
+whose own weight the others' lack, at t2 = 0, and K where t2 is large. With variances v of all
+estimates alike it is 1 + (K - 1) t2 / (t2 + v). (beta, Sigma) are those of the maximum given rho,
+and both are repeated until neither moves.
 """
 
 from __future__ import annotations
@@ -56,12 +63,15 @@ class Shrunken(NamedTuple):
         mu and t2.
     cov : ndarray, shape (K, K)
         Of the posterior, mu's estimation with it.
+    df : float
+        tr S, between 1 and K.
     """
 
     values: Array
     mean: float
     variance: float
     cov: Array
+    df: float
 
 
 def shrunken(estimates: Array, V: Array) -> Shrunken:
@@ -76,25 +86,42 @@ def shrunken(estimates: Array, V: Array) -> Shrunken:
     array([-0.6,  0. ,  0.9])
     """
     size, U = np.linalg.eigh(V)
-    return _shrunken(U.T @ estimates, np.maximum(size, 0.0), U)
+    return _Rotated(U.T @ estimates, np.maximum(size, 0.0), U).shrunken()
 
 
-def _shrunken(y: Array, size: Array, U: Array) -> Shrunken:
-    """Of estimates U y of covariance U diag(size) U'."""
-    one = U.sum(axis=0)
-    # A row for each t2.
-    w = 1.0 / np.maximum(size + GRID[:, None], 1e-300)
-    mu = (w * one * y).sum(axis=1) / (w * one**2).sum(axis=1)
-    left = y - mu[:, None] * one
-    value = (w * left**2 - np.log(w)).sum(axis=1)
-    best = int(value.argmin())
-    t2, mean, weight = float(GRID[best]), float(mu[best]), w[best]
-    keep = t2 * weight
-    values = mean + U @ (keep * left[best])
-    # Of rho given mu, and of what mu carries into each.
-    spread = U @ ((1.0 - keep) * one) / np.sqrt((weight * one**2).sum())
-    cov = (U * (t2 * weight * size)) @ U.T + np.outer(spread, spread)
-    return Shrunken(values, mean, t2, cov)
+class _Rotated(NamedTuple):
+    """Estimates U y of covariance U diag(size) U'."""
+
+    y: Array
+    size: Array
+    U: Array
+
+    @property
+    def one(self) -> Array:
+        """U'1."""
+        return np.asarray(self.U.sum(axis=0))
+
+    def prior(self) -> tuple[float, float]:
+        """mu and t2."""
+        one = self.one
+        # A row for each t2.
+        w = 1.0 / np.maximum(self.size + GRID[:, None], 1e-300)
+        mu = (w * one * self.y).sum(axis=1) / (w * one**2).sum(axis=1)
+        left = self.y - mu[:, None] * one
+        best = int((w * left**2 - np.log(w)).sum(axis=1).argmin())
+        return float(mu[best]), float(GRID[best])
+
+    def shrunken(self) -> Shrunken:
+        """The posterior, O(K^3) for its covariance."""
+        U, one, (mean, t2) = self.U, self.one, self.prior()
+        weight = 1.0 / np.maximum(self.size + t2, 1e-300)
+        keep = t2 * weight
+        values = mean + U @ (keep * (self.y - mean * one))
+        # Of rho given mu, and of what mu carries into each.
+        spread = U @ ((1.0 - keep) * one) / np.sqrt((weight * one**2).sum())
+        cov = (U * (t2 * weight * self.size)) @ U.T + np.outer(spread, spread)
+        own = np.square(weight * one).sum() / (weight * one**2).sum()
+        return Shrunken(values, mean, t2, cov, 1.0 + float(keep.sum() - t2 * own))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,21 +272,23 @@ class _Rounds:
         at, tried = self._at, list[float]()
         for _ in range(_ROUNDS):
             H = self._information()
-            prior = self._shrunken(H)
-            if prior.variance in tried[-1:]:
+            estimates = self._estimates(H)
+            t2 = estimates.prior()[1]
+            if t2 in tried[-1:]:
                 break
-            self.settle(prior.variance)
-            if prior.variance in tried:
+            self.settle(t2)
+            if t2 in tried:
                 break  # Neighbours on the grid that lead to each other.
-            tried.append(prior.variance)
+            tried.append(t2)
         else:
             self._status = "the prior of the law's values still moves; give one rho for all"
+        prior = estimates.shrunken()
         cov = np.linalg.inv(H) if len(H) > len(prior.values) else np.empty_like(H)
         cov[at, at] = prior.cov
         return prior, cov
 
-    def _shrunken(self, H: Array) -> Shrunken:
-        """The prior and the posterior at this point, of one factorisation of H.
+    def _estimates(self, H: Array) -> _Rotated:
+        """A Newton step of psi from this point, whose covariance is the inverse of H.
 
         Other values are orthogonal to these in the information (`sm_alsgls.core.laws.chain`).
         """
@@ -267,7 +296,7 @@ class _Rounds:
         size, U = np.linalg.eigh(H[at, at])
         size = 1.0 / np.maximum(size, 1e-300)
         step = size * (U.T @ (self._n * point.gradient[at]))
-        return _shrunken(U.T @ point.values[at] - step, size, U)
+        return _Rotated(U.T @ point.values[at] - step, size, U)
 
     def _information(self) -> Array:
         point = self.point
@@ -347,7 +376,8 @@ class _Rounds:
 def _inverse(metric: Array, free: Array) -> Callable[[Array], Array]:
     """The inverse of the metric of coordinates that are free."""
     at = np.flatnonzero(free)
-    factor = scipy.linalg.cho_factor(metric[np.ix_(at, at)]) if len(at) else None
+    part = metric if len(at) == len(metric) else metric[np.ix_(at, at)]
+    factor = scipy.linalg.cho_factor(part) if len(at) else None
 
     def apply(v: Array) -> Array:
         out = np.zeros(len(v))

@@ -12,12 +12,12 @@ two products with W and one with Sigma^-1, without a refit. W and lam have no un
 orthogonal in the information (Anselin 1988, section 6.2).
 
 Sigma of the rows is B^-1 Sigma_u B^-T (`sm_alsgls.covariance.filtered`), so that coefficients may
-be each equation's own or common. Every row needs all of its equations.
+be each equation's own or common. Of rows with holes it is `sm_alsgls.core.laws.spatial_holes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, cast
 
@@ -118,9 +118,15 @@ class SpatialError(NoCurvature, WholeRows):
 
     def gradient(self, E: Array, cov: Covariance) -> Array:
         """d psi / d lam, (1,), at the inner optimum's residuals E (n, K) and its ``cov``."""
-        lagged = self.weights.lagged(E)
-        solved = self.left_of(cov).solve(E - self.lam * lagged)
-        pull = float(np.einsum("nk,nk->", solved, lagged))
+        return self.slope_of([E], cov)
+
+    def slope_of(self, parts: Iterable[Array], cov: Covariance) -> Array:
+        """The same of rows in parts, which together have the second moments of all N."""
+        pull, left = 0.0, self.left_of(cov)
+        for E in parts:
+            lagged = self.weights.lagged(E)
+            solved = left.solve(E - self.lam * lagged)
+            pull += float(np.einsum("nk,nk->", solved, lagged))
         return np.array([-pull / self.n_obs - self._log_det.slope])
 
     def left_of(self, cov: Covariance) -> Covariance:
@@ -137,7 +143,8 @@ class SpatialError(NoCurvature, WholeRows):
         """The inverse of ``filtered``."""
         return self._filter.unfiltered(E)
 
-    def _whole(self, left: Covariance) -> Filtered:
+    def over(self, left: Covariance) -> Filtered:
+        """The covariance of errors that leave one of ``left``."""
         return self._filter.over(left)
 
     @cached_property
@@ -176,7 +183,7 @@ class SpatialError(NoCurvature, WholeRows):
             gtol=gtol,
             lam_F=lam_F,
         )
-        cov = self._whole(left.cov)
+        cov = self.over(left.cov)
         return Step(cov, left.nll, left.gradient, left.at_bound, left.evaluations, left.block)
 
     def stationarity(
@@ -206,7 +213,7 @@ class SpatialError(NoCurvature, WholeRows):
             lam_F,
             lambda: self.filtered(least_squares()),
         )
-        return self._whole(left)
+        return self.over(left)
 
     def penalty(self, cov: Covariance, lam_F: float) -> float:
         """On the loadings of what is left."""

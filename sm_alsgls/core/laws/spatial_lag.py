@@ -14,14 +14,17 @@ information, and standard errors of b come from all of it (``LawFit.slopes`` of
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from sm_alsgls.core.laws.log_determinants import LogDeterminant
-from sm_alsgls.core.laws.spatial_weights import inside
+from sm_alsgls.core.laws.spatial_weights import SpatialWeights, inside
+from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
+#: A sparse array of SciPy, whose stubs know too many kinds of them.
+Sparse = Any
 
 
 class Neighbours(Protocol):
@@ -39,6 +42,14 @@ class Neighbours(Protocol):
         """Neighbours' values, weighted, of rows M (n, K)."""
         ...
 
+    def cells(self, shape: tuple[int, int]) -> Sparse:
+        """The same of all cells of rows (N, K), one row after the other: (N K, N K)."""
+        ...
+
+    def rescaled(self, c: Array) -> Neighbours:
+        """Of y_j / c_j, c (K,)."""
+        ...
+
     def inverse(self, M: Array, lam: float) -> Array:
         """What M are the filtered rows of, (n, K)."""
         ...
@@ -46,6 +57,38 @@ class Neighbours(Protocol):
     def log_det(self, lam: float) -> LogDeterminant:
         """log|det| of the filter per row, and its slope."""
         ...
+
+
+def among_equations(weights: Neighbours) -> SpatialWeights:
+    """The weights, which are among equations.
+
+    Raises
+    ------
+    OptionError
+        They are among rows.
+    """
+    if hasattr(weights, "filter"):
+        return cast(SpatialWeights, weights)
+    raise OptionError("missing cells of a spatial lag among rows are not integrated out")
+
+
+def reached(weights: SpatialWeights, mask: Array) -> Array:
+    """Which cells (N, K) are part of the mean of one that was observed: it, or its neighbours'.
+
+    Examples
+    --------
+    >>> from sm_alsgls.core.laws.spatial_weights import SpatialWeights
+    >>> line = np.diag([1.0, 1.0], 1)  # 0 has the neighbour 1, which has 2
+    >>> reached(SpatialWeights(line, "lu"), np.array([[False, True, False]]))
+    array([[False,  True,  True]])
+    """
+    pattern = (weights.W != 0.0).astype(float)
+    out = mask
+    while True:
+        more = out | (np.asarray((pattern.T @ out.T.astype(float)).T) > 0.0)
+        if (more == out).all():
+            return out
+        out = more
 
 
 class SpatialLag:
@@ -101,3 +144,8 @@ class SpatialLag:
         ``lagged`` are neighbours' responses, through what else filters the rows.
         """
         return -float(np.einsum("nk,nk->", W, lagged)) / len(W) - self._log_det.slope
+
+
+def rescaled_lag(lag: SpatialLag, c: Array) -> SpatialLag:
+    """That of y_j / c_j, c (K,)."""
+    return SpatialLag(lag.weights.rescaled(c), lag.rho)

@@ -38,6 +38,8 @@ _NEAR, _AGE = 0.05, 12
 # A residual variance this small a share of the effects' is on its way to zero: whatever the climb
 # does; and where it does not become stationary.
 _VANISHED, _VANISHING = 1e-13, 1e-4
+# Of what a diagonal of F is the difference of.
+_ROUNDING = 1e-12
 CONVERGED = "converged"
 JOINED = "joined the best"
 STOPPED = "stopped by the callback"
@@ -45,6 +47,12 @@ SATURATED = (
     "the residual variance goes to zero: the random effects fit every row; leave out random "
     "effects, or take a lower rank"
 )
+LEVEL_SATURATED = (
+    "the residual variance of a level, {!r}, goes to zero: the random effects fit every row of it; "
+    "join it with another, leave out random effects, or take a lower rank (and bring levels to "
+    "units in which their responses are of one size)"
+)
+_LEVEL_BEGINS = LEVEL_SATURATED.partition("{")[0]
 FLAT = (
     "steps change the likelihood by rounding only before it is stationary; scale the columns, or "
     "look at whether some effects can be told apart"
@@ -91,6 +99,11 @@ class Climb:
         """Whether it is stationary."""
         return self.status == CONVERGED
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether the likelihood rises with a residual variance that goes to zero."""
+        return self.status == SATURATED or self.status.startswith(_LEVEL_BEGINS)
+
 
 def scoring(profile: Profile, point: Point, sizes: bool = False) -> Array:
     """F of the module, (size, size); O(m (q^2 k + q^2 r^2)).
@@ -104,12 +117,17 @@ def scoring(profile: Profile, point: Point, sizes: bool = False) -> Array:
     for W in profile.each_W(point):
         F[:cut, :cut] += structure.information(phi, W)
     t[:cut] = structure.pull(phi, point.total_W)
+    parts = np.diagonal(F).copy()
     if law.size and law.independent:
         levels = of_independent(profile, point)
         F[cut:, :cut], F[:cut, cut:] = levels.with_phi, levels.with_phi.T
         F[cut:, cut:], t[cut:] = levels.own, levels.with_s2
+        parts[cut:] = profile.counts[law.terms - law.size :]
     unit = np.sqrt(0.5 * np.maximum(np.diagonal(F)[:cut], 0.0))
     F = 0.5 * (F - np.outer(t, t) / profile.freedom)
+    # Of a variance on its way to zero what is left of a difference is rounding, of either sign.
+    at = np.arange(size)
+    F[at, at] = np.maximum(F[at, at], _ROUNDING * parts)
     values, vectors = np.linalg.eigh(point.S)
     positive = (vectors * (np.abs(values) if sizes else np.maximum(values, 0.0))) @ vectors.T
     F[:cut, :cut] += structure.second(positive) + _of_rotations(structure.rotations(phi), unit)
@@ -248,6 +266,9 @@ def _ended(
     max_iter: int,
 ) -> str:
     """Why to stop here; empty to go on."""
+    level = profile.law.vanished(point.theta, _VANISHED)
+    if level:
+        return LEVEL_SATURATED.format(level)
     if trace[-1].decrement <= tolerance:
         return CONVERGED
     if profile.residual_share(point) < _VANISHED:
@@ -256,8 +277,7 @@ def _ended(
         # The gradient is as small as the products' rounding lets it be.
         return CONVERGED if trace[-1].decrement <= 1e3 * tolerance else _flat(profile, point)
     if len(trace) > max_iter:
-        vanishing = profile.residual_share(point) < _VANISHING
-        return SATURATED if vanishing else TOO_LONG.format(max_iter)
+        return _vanishing(profile, point) or TOO_LONG.format(max_iter)
     near = trace[-1].decrement
     # What a Newton step would gain is half of its square.
     if best is not None and near < 0.1 and -1e-9 < point.nll - best.nll < near**2 + 1e-6:
@@ -267,7 +287,15 @@ def _ended(
 
 def _flat(profile: Profile, point: Point) -> str:
     """Why no step lowers the likelihood where it is not stationary."""
-    return SATURATED if profile.residual_share(point) < _VANISHING else FLAT
+    return _vanishing(profile, point) or FLAT
+
+
+def _vanishing(profile: Profile, point: Point) -> str:
+    """Which residual variance is on its way to zero; empty if none is."""
+    level = profile.law.vanished(point.theta, _VANISHING)
+    if level:
+        return LEVEL_SATURATED.format(level)
+    return SATURATED if profile.residual_share(point) < _VANISHING else ""
 
 
 def _searched(

@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from sm_alsgls.core.design.bases import DependentColumnsError
 from sm_alsgls.core.mixed.residual_laws import Common, ResidualLaw
 from sm_alsgls.exceptions import RankDeficientError, ShapeError
 
@@ -137,10 +138,7 @@ class Basis:
         if len(Xy) < p or (np.abs(np.diagonal(Tx)) <= _DEPENDENT * size).any():
             short = np.abs(np.diagonal(Tx)) <= _DEPENDENT * size[: len(Xy)]
             at = int(np.flatnonzero(short)[0]) if short.any() else len(Xy)
-            raise RankDeficientError(
-                f"column {at} of X is linearly dependent on the columns before it in {n} rows; "
-                "leave it out"
-            )
+            raise DependentColumnsError(0, (at,), tuple(range(at)))
         b0 = solve_triangular(Tx, Xy[:p, p]) if p else np.empty(0)
         root = np.sqrt(n)
         return cls(_triangle_of(Z) / root, Tx / root, b0)

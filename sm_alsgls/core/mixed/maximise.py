@@ -9,7 +9,6 @@ import numpy as np
 from sm_alsgls.core.mixed.climb import (
     CONVERGED,
     JOINED,
-    SATURATED,
     STOPPED,
     Climb,
     Step,
@@ -34,6 +33,9 @@ SAME = 1e-5
 # Multiplications of an evaluation, m q^2 (q + p), beyond which there are two starts by default and
 # the curvature is left to who asks.
 _LARGE = 2e7
+# Numbers that an evaluation goes through, m q (q + p + 1), and the cube of the parameters, beyond
+# which there are two starts as well: 20 ms an evaluation, and as much a factor of F.
+_LONG, _WIDE = 5e5, 3e7
 # Information about a combination of parameters, in units of theirs, below which there is none.
 _TOLD = 1e-7
 
@@ -85,7 +87,12 @@ def mixed_fit(
             profile = Profile(products, structure, law, reml, starts.axes)
             starts = starts.along(profile)
     large = products.m * profile.q**2 * (profile.q + profile.p) > _LARGE
-    most = n_starts or (2 if large else 8)
+    slow = (
+        large
+        or products.m * profile.q * (profile.q + profile.p + 1) > _LONG
+        or structure.size**3 > _WIDE
+    )
+    most = n_starts or (2 if slow else 8)
     stopped = False
 
     def watch(label: str, step: Step) -> object:
@@ -97,13 +104,15 @@ def mixed_fit(
     for label, start in _each_start(profile, starts, first):
         best = _best(climbs).point if climbs else None
         climbs.append(climb(profile, start, label, max_iter=max_iter, best=best, watch=watch))
-        if len(climbs) >= most or stopped:
+        # Twice to a residual variance of zero: there is no maximum for others to find.
+        hopeless = len(climbs) > 1 and all(one.unbounded for one in climbs)
+        if len(climbs) >= most or stopped or hopeless:
             break
     if not stopped and _best(climbs).status == JOINED:
         best_climb = _best(climbs)
         climbs.append(climb(profile, best_climb.point.x, best_climb.label, watch=watch))
     curvature = None
-    if not large and not stopped and _best(climbs).status != SATURATED:
+    if not large and not stopped and not _best(climbs).unbounded:
         curvature = _leave_saddles(profile, climbs, max_iter, watch)
     best_climb = _best(climbs)
     lowest = best_climb.point.nll
@@ -244,6 +253,6 @@ def _leave_saddles(
             start = best.point.x + sign * direction
             climbs.append(climb(profile, start, "off a saddle", max_iter=max_iter, watch=watch))
         now = _best(climbs)
-        if now.point.nll > best.point.nll - SAME or now.status == SATURATED:
+        if now.point.nll > best.point.nll - SAME or now.unbounded:
             return lowest
     return lowest_curvature_at(profile, _best(climbs).point)[0]

@@ -292,7 +292,8 @@ class _Search:
             },
             *self._bounds(),
         ]
-        found: Any = minimize(
+        search: Any = minimize  # its stubs know no list of constraints
+        found = search(
             lambda u: -sign * (opened.value(quantity, self._x(u))[0] - self._start) / size,
             u,
             jac=lambda u: np.asarray(-sign * (U.T @ opened.value(quantity, self._x(u))[1]) / size),

@@ -98,6 +98,10 @@ class ResidualLaw(Protocol):
         """Expected curvature in theta (size, size), s2 profiled, had groups no effects."""
         ...
 
+    def vanished(self, theta: Array, share: float) -> str:
+        """A level whose variance is less than a share of the others'; empty if there is none."""
+        ...
+
     @property
     def independent(self) -> bool:
         """Whether rows are independent given effects: R is diagonal, a row has one term."""
@@ -156,6 +160,10 @@ class Common:
     def information(self, theta: Array, counts: Array) -> Array:
         """(0, 0)."""
         return np.empty((0, 0))
+
+    def vanished(self, theta: Array, share: float) -> str:
+        """None."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -227,6 +235,13 @@ class Levels:
         """(diag(n_l) - n_l n_k / n) / 2."""
         some = np.asarray(counts[1:], dtype=float)
         return 0.5 * (np.diag(some) - np.outer(some, some) / counts.sum())
+
+    def vanished(self, theta: Array, share: float) -> str:
+        """The level of the smallest variance, where it is less than a share of the next."""
+        variances = np.append(0.0, theta)
+        lowest, following = np.argsort(variances)[:2]
+        gone = variances[following] - variances[lowest] > -np.log(share)
+        return self.labels[lowest] if gone else ""
 
 
 @dataclass(frozen=True)
@@ -345,3 +360,7 @@ class AR1:
         r, dr = self._powers(theta)
         total = counts[1::3] @ ((1.0 + r**2) / (1.0 - r**2) ** 2 * dr**2)
         return np.array([[float(total) + 1e-3 * float(counts[1::3].sum()) + 1e-300]])
+
+    def vanished(self, theta: Array, share: float) -> str:
+        """None: variances are equal."""
+        return ""

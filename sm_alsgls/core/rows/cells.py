@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
 from sm_alsgls.core.rows.joint_rows import JointRows, fewest_joint_rows
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.covariance.base import Covariance, LowRank, RowCovariance
+from sm_alsgls.covariance.base import Covariance, LowRank, RowCovariance, SeenCells
 from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
 
@@ -177,7 +177,7 @@ class Cells:
         """
         if self.mask is None:
             return cov.nll(E, self.N)
-        return cov.seen(self.patterns).nll(self._masked(E))
+        return cast(SeenCells, self.seen(cov)).nll(self._masked(E))
 
     def factors(self, E: Array, cov: LowRank) -> Array:
         """Posterior means of the factors, (N, r)."""

@@ -8,11 +8,15 @@ in complete rows, and of the share of rows that sees the pair.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.sigma.unrestricted import ObservedLikelihood
+from sm_alsgls.covariance.base import Covariance, SeenCells
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.unrestricted import Unrestricted, of_triangle
 
@@ -34,6 +38,10 @@ class ObservedUnrestrictedHessian:
         Residuals at gamma, zero in missing cells.
     cov : Unrestricted
     ridge : Ridge, optional
+    objective : callable, optional
+        The likelihood of residuals (N, K); default that of rows with holes.
+    seen : callable, optional
+        A Sigma as the cells see it; default likewise.
 
     Notes
     -----
@@ -50,11 +58,17 @@ class ObservedUnrestrictedHessian:
         E: Array,
         cov: Unrestricted,
         ridge: Ridge | None = None,
+        objective: Callable[[Array], ObservedLikelihood] | None = None,
+        seen: Callable[[Covariance], SeenCells] | None = None,
     ) -> None:
         self._design, self._patterns, self._gamma, self._ridge = design, patterns, gamma, ridge
         self._E, self._cov = E, cov
-        normal = design.normal(cov.seen(patterns), patterns.N, ridge)
-        self._likelihood = ObservedLikelihood(E, patterns)
+        self._objective = (
+            partial(ObservedLikelihood, patterns=patterns) if objective is None else (objective)
+        )
+        self._seen = partial(_plainly, patterns=patterns) if seen is None else seen
+        normal = design.normal(self._seen(cov), patterns.N, ridge)
+        self._likelihood = self._objective(E)
         self.scale_of_sigma = np.sqrt(self._likelihood.inverse)
         self._scale = np.concatenate([np.sqrt(patterns.N / normal.diagonal), self.scale_of_sigma])
         self.size = len(self._scale)
@@ -80,9 +94,14 @@ class ObservedUnrestrictedHessian:
         T[upper] = t * x
         T.ravel()[:: K + 1] = np.exp(np.diagonal(T))
         cov = of_triangle(T @ self._cov.root)
-        point = ObservedLikelihood(E, patterns)(cov)
+        point = self._objective(E)(cov)
         back = np.linalg.solve(T.T, point.whitened)
         back.ravel()[:: K + 1] *= np.diagonal(T)
-        normal = self._design.normal(cov.seen(patterns), patterns.N, self._ridge)
+        normal = self._design.normal(self._seen(cov), patterns.N, self._ridge)
         score = normal.score(E, self._gamma + t * gamma)
         return np.concatenate([-score / patterns.N, back[upper]])
+
+
+def _plainly(cov: Covariance, patterns: Patterns) -> SeenCells:
+    """A Sigma as rows with holes see it."""
+    return cov.seen(patterns)

@@ -119,7 +119,7 @@ def fit_observed(
     evaluate = ObservedObjective(E, patterns, lam_F) if objective is None else objective
     K, r = start.loadings.shape
     memory = SecantMemory(_PAIRS) if memory is None else memory
-    if r == 0:
+    if r == 0 and evaluate.closed:
         d = np.maximum(evaluate.s, floor)
         nll = 0.5 * float(evaluate.share @ (np.log(d) + evaluate.s / d))
         bound = evaluate.s < floor

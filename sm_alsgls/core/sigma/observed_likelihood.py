@@ -92,7 +92,11 @@ class ObservedObjective:
     share : ndarray, shape (K,)
         pi_j = N_j / N.
     evaluations : int
+    closed : bool
+        Whether d is s where there are no factors.
     """
+
+    closed = True
 
     def __init__(self, E: Array, patterns: Patterns, lam_F: float = 0.0) -> None:
         self.patterns, self._Et, self._lam_F = patterns, E.T, lam_F

@@ -117,6 +117,7 @@ def fit_observed_unrestricted(
     gtol: float = 1e-8,
     max_iter: int = 500,
     memory: SecantMemory | None = None,
+    likelihood: ObservedLikelihood | None = None,
 ) -> UnrestrictedStep:
     """Maximum-likelihood Sigma of residuals observed in part.
 
@@ -135,6 +136,8 @@ def fit_observed_unrestricted(
         Evaluations of f.
     memory : SecantMemory, optional
         Of an earlier Sigma-step at nearby residuals.
+    likelihood : ObservedLikelihood, optional
+        f of these residuals, where cells are made of several rows' innovations.
 
     Returns
     -------
@@ -158,7 +161,7 @@ def fit_observed_unrestricted(
     (True, True, True)
     """
     memory = SecantMemory(_PAIRS) if memory is None else memory
-    likelihood = ObservedLikelihood(E, patterns)
+    likelihood = ObservedLikelihood(E, patterns) if likelihood is None else likelihood
     least = 0.5 * np.log(np.maximum(floor, _SMALLEST))
     point, flat = likelihood(start), 0
     while True:

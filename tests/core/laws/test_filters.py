@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sm_alsgls.core.laws import ar as module
 from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.chain import Chain
 from sm_alsgls.core.laws.gaps import gaps_of
@@ -165,6 +166,15 @@ def test_designs_are_filtered_as_their_fitted_values_are(case):
     beta = rng.standard_normal((K, 2))
     fitted = np.column_stack([X @ b for X, b in zip(blocks, beta, strict=True)])
     through = np.column_stack([X @ b for X, b in zip(law.blocks(blocks), beta, strict=True)])
+    np.testing.assert_allclose(through, law.rows(fitted), atol=1e-12)
+
+
+def test_designs_of_other_widths_and_more_than_go_together_are_filtered(case, monkeypatch):
+    law, rng = case[0], np.random.default_rng(7)
+    monkeypatch.setattr(module, "_CHUNK", 2 * N)
+    blocks = [rng.standard_normal((N, p)) for p in (2, 1, 1, 1)]
+    fitted = np.column_stack([X.sum(axis=1) for X in blocks])
+    through = np.column_stack([X.sum(axis=1) for X in law.blocks(blocks)])
     np.testing.assert_allclose(through, law.rows(fitted), atol=1e-12)
 
 

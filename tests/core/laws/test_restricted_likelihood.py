@@ -1,12 +1,17 @@
 """Restricted likelihood: nlme's REML, the criterion itself, and what is left of the bias."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import scipy.linalg
 
+from sm_alsgls.core.design.restricted import Restrictions
 from sm_alsgls.core.errors.equal_variances import equal_variances
 from sm_alsgls.core.laws import restricted_likelihood as module
 from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.chain import Chain
+from sm_alsgls.core.laws.estimated import Kinds, estimated
 from sm_alsgls.core.laws.maximise import maximise
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.restricted_likelihood import restricted_likelihood
@@ -111,3 +116,60 @@ def test_what_has_no_maximum_says_so(monkeypatch):
     X = [rng.standard_normal((300, 1)) for _ in range(3)]
     on = maximise(RawSystem(Y, X, AR.of(300, np.zeros(1), 3), TIGHT), 0)
     assert not restricted_likelihood(on, 0).found.best.converged
+
+
+def parameters(problem):
+    """X of all cells in the parameters, (T, K, P), by unit vectors; restrictions left out."""
+    design = problem.design
+    X = np.zeros((len(problem.Y), design.K, design.P))
+    for j, block in enumerate(problem.rows.seen_blocks):
+        X[:, j, design.columns(j)] = block
+    return X
+
+
+def dense_products(problem, cov):
+    X, P = parameters(problem), np.linalg.inv(cov.to_dense())
+    return np.einsum("tjp,jl,tlq->pq", X, P, X, optimize=True)
+
+
+@pytest.mark.parametrize("tied", ["common", "constants", "free", "free, obeys", "constants, obey"])
+def test_log_h_is_of_the_parameters(tied):
+    """log|Z'HZ| by dense algebra, Z an orthonormal basis of what restrictions leave of them."""
+    rng, K = np.random.default_rng(4), 25
+    raw = panel(rng, AR.of(16, np.zeros(1), K), 16, K, 0.4, own_constants=tied != "common")
+    raw = replace(raw, raw=[X * [1.0, 50.0 + j] for j, X in enumerate(raw.raw)])
+    if tied.startswith("free"):
+        raw = replace(raw, binding=None)
+    Z = np.eye(raw.problem().design.P)
+    if "obey" in tied:
+        R = np.zeros((2, len(Z)))
+        R[0, [1, 3]], R[1, [2, 4, 5]] = [1.0, -1.0], [1.0, 0.5, 3.0]
+        within = {} if raw.binding is None else {"within": raw.binding}
+        raw = replace(raw, binding=Restrictions(R, np.array([0.0, 0.1]), **within))
+        Z = scipy.linalg.null_space(R)
+    fit = restricted_likelihood(maximise(raw, 1), 1)
+    H = dense_products(fit.system.problem(compress=False), fit.found.best.cov)
+    expected = np.linalg.slogdet(Z.T @ H @ Z)[1]
+    found = 2.0 * 16 * (fit.restricted - fit.found.best.nll)
+    assert found == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("own_constants", [False, True])
+def test_fits_by_dense_products_are_the_same(own_constants, monkeypatch):
+    """Coefficients of each unit beside H of fitted systems, of dropped products, and dense."""
+    rng, K = np.random.default_rng(5), 25
+    law = AR.of(20, np.zeros(K), K)
+    raw = panel(rng, law, 20, K, 0.5, ALSOptions(gtol=1e-9), own_constants)
+    fit = estimated(raw, 1, Kinds(slice(0, K))).fit
+    beta = np.array(fit.problem.design.to_beta(fit.found.best.gamma))
+
+    def dense_in_coordinates(problem, cov):
+        B = problem.design.on_flat(np.eye(problem.design.P)).T
+        return B.T @ dense_products(problem, cov) @ B
+
+    monkeypatch.setattr(module, "own_products", dense_in_coordinates)
+    other = estimated(raw, 1, Kinds(slice(0, K))).fit
+    again = np.array(other.problem.design.to_beta(other.found.best.gamma))
+    np.testing.assert_allclose(again, beta, rtol=1e-8, atol=1e-8)
+    for a, b in zip(other.found.best.nuisance[1:3], fit.found.best.nuisance[1:3], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)

@@ -195,3 +195,30 @@ def test_coefficients_move_as_a_common_one_does(scaled):
             made.problem.residuals(made.found.best.gamma), made.found.best.gamma
         )).max() < 1e-2  # fmt: skip
     assert moved[0] == 0.0 < moved[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_parameters_are_the_trace_of_what_the_estimates_are_made_by(seed):
+    rng = np.random.default_rng(seed)
+    k = 6
+    A = rng.standard_normal((k, k))
+    V = 0.01 * (A @ A.T + np.eye(k))
+    made = shrunken(0.5 + 0.4 * rng.standard_normal(k), V)
+    assert made.variance > 0.0
+
+    def at(y):
+        W = np.linalg.inv(V + made.variance * np.eye(k))
+        mu = W.sum(axis=0) @ y / W.sum()
+        return mu + made.variance * W @ (y - mu)
+
+    assert made.df == pytest.approx(np.trace(np.array([at(e) for e in np.eye(k)])), rel=1e-10)
+    assert 1.0 < made.df < k
+
+
+def test_parameters_are_one_or_all_at_the_limits():
+    same = shrunken(np.full(8, 0.5), 0.01 * np.eye(8))
+    assert (same.variance, same.df) == (0.0, 1.0)
+    far = shrunken(np.linspace(-0.9, 0.9, 8), 1e-9 * np.eye(8))
+    assert far.df == pytest.approx(8.0, rel=1e-7)
+    one = shrunken(np.linspace(0.0, 0.9, 8), 0.02 * np.eye(8))
+    assert one.df == pytest.approx(1.0 + 7.0 * one.variance / (one.variance + 0.02), rel=1e-12)

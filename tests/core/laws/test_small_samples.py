@@ -34,13 +34,14 @@ def stacked(raw, pooled):
     return np.array(rows).reshape(N, K, -1)
 
 
-@pytest.mark.parametrize("pooled", [False, True])
-def test_leverages_by_brute_force(pooled):
+# Of many equations with few coordinates products are made of fitted systems.
+@pytest.mark.parametrize(("pooled", "K"), [(False, 4), (True, 4), (True, 25)])
+def test_leverages_by_brute_force(pooled, K):
     rng = np.random.default_rng(0)
-    raw = panel(rng, Chain([]), 12, 4, 0.3)
+    raw = panel(rng, Chain([]), 12, K, 0.3)
     raw = raw if pooled else module.replace(raw, binding=None)
     problem = raw.problem(compress=False)
-    cov = LowRankDiag(rng.standard_normal((4, 1)), rng.uniform(0.5, 1.0, 4))
+    cov = LowRankDiag(rng.standard_normal((K, 1)), rng.uniform(0.5, 1.0, K))
     P, X = np.linalg.inv(cov.to_dense()), stacked(raw, pooled)
     V = np.linalg.inv(np.einsum("njp,jk,nkq->pq", X, P, X))
     expected = np.einsum("jk,nkp,pq,njq->n", P, X, V, X)

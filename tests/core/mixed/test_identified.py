@@ -33,12 +33,23 @@ LEVELS = Levels(("a", "b", "c"))
 @pytest.mark.parametrize("structure", [Diagonal(3), LowRank(3, 1), Unstructured(3)])
 def test_one_row_of_each_outcome_is_no_more_than_its_uniqueness(structure):
     one = found(structure, Common())
-    assert (one.number, one.s2, one.effects.tolist()) == (1, True, [True] * 3)
+    assert (one.number, one.terms.tolist(), one.effects.tolist()) == (1, [True], [True] * 3)
     # With a variance an outcome there are three flat directions, and none without uniquenesses.
     each = found(structure, LEVELS)
-    assert (each.number, each.s2, each.theta.tolist()) == (3, True, [True, True])
+    assert (each.number, each.terms.tolist()) == (3, [True] * 3)
     assert found(structure, LEVELS, replicates=2).number == 0
     assert found(structure, Common(), replicates=2).number == 0
+
+
+def test_only_the_level_that_is_seen_once_is_named():
+    Z, X, y, codes, m, level = taxa()
+    more = level > 0
+    # Two rows of outcomes b and c, one of a.
+    at = np.concatenate([np.arange(len(y)), np.flatnonzero(more)])
+    products = CrossProducts.of_rows(Z[at], X[at], y[at], codes[at], m, LEVELS, level[at])
+    one = inseparable(products, Diagonal(3), LEVELS)
+    assert one.number == 1
+    assert one.terms.tolist() == one.effects.tolist() == [True, False, False]
 
 
 def test_loadings_alone_can_be_told_from_residual_variances():
@@ -51,11 +62,12 @@ def test_a_general_design_tells_everything_apart(law):
     d = dense.data(law=law, m=30)
     for structure in (Diagonal(3), LowRank(3, 1), Unstructured(3), LoadingsOnly(3, 2)):
         one = inseparable(d.products(), structure, d.law)
-        assert (one.number, one.s2, one.effects.any()) == (0, False, False)
+        assert (one.number, one.terms.any(), one.effects.any()) == (0, False, False)
 
 
 def test_columns_that_say_the_same_are_named():
     d = dense.data(m=30)
     twice = replace(d, Z=np.column_stack([d.Z, d.Z[:, 1]]))
     one = inseparable(twice.products(), Diagonal(4), d.law)
-    assert (one.number, one.effects.tolist(), one.s2) == (1, [False, True, False, True], False)
+    assert (one.number, one.terms.any()) == (1, False)
+    assert one.effects.tolist() == [False, True, False, True]

@@ -221,7 +221,7 @@ def test_too_few_steps_are_told():
     d = dense.data(seed=2, m=40)
     fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1, max_iter=1)
     assert not fit.converged
-    assert "max_iter" in fit.message
+    assert "(maxiter)" in fit.message
 
 
 @pytest.mark.parametrize(("q", "rank"), [(1, 1), (2, 1), (3, 2), (6, 4)])
@@ -258,3 +258,47 @@ def test_starts_that_join_a_maximum_that_is_not_the_best_say_where_they_ended():
     assert joined.status == climbing.JOINED
     assert joined.nll == fit.point.nll
     assert joined.point.nll > fit.point.nll
+
+
+def fitted_level(seed=3):
+    """Rows of a level that effects of their own fit, beside one with rows enough."""
+    rng = np.random.default_rng(seed)
+    m = 40
+    codes = np.repeat(np.arange(m), 5)
+    level = np.tile([0, 0, 0, 0, 1], m)
+    Z = np.column_stack([level == 0, level == 1]).astype(float)
+    # Of level 1 a row a group: a function of level 0's effects.
+    effect = rng.standard_normal(m)
+    y = np.where(level == 1, 2.0 * effect[codes], effect[codes] + rng.standard_normal(5 * m))
+    y[level == 1] += 0.0
+    return CrossProducts.of_rows(Z, Z, y, codes, m, Levels(("many", "one")), level)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_a_residual_variance_of_a_level_that_is_zero_is_told(reml):
+    law = Levels(("many", "one"))
+    fit = mixed_fit(fitted_level(), Unstructured(2), law, reml=reml)
+    assert not fit.converged
+    assert "the residual variance of a level, 'one', goes to zero" in fit.message
+    assert np.isfinite(fit.nll)
+
+
+def test_levels_whose_units_differ_too_much_are_told():
+    d = dense.data(seed=2, m=40, law="levels")
+    units = np.array([1.0, 1e-8, 1.0])[d.index]
+    far = replace(d, y=d.y * units, Z=d.Z * units[:, None], X=d.X * units[:, None])
+    fit = mixed_fit(far.products(), Unstructured(3), d.law)
+    assert not fit.converged
+    assert "of one size" in fit.message
+
+
+def test_the_information_of_a_level_on_its_way_to_zero_is_no_negative_number():
+    """Its diagonal is a difference: -2e-8 once divided rows of F to infinity."""
+    products = fitted_level()
+    profile = Profile(products, Unstructured(2), Levels(("many", "one")), True)
+    for theta in (-20.0, -25.0, -30.0):
+        point = profile.at(np.array([1.0, 2.0, 1e-3, theta]))
+        F = climbing.scoring(profile, point)
+        assert (np.diagonal(F) > 0.0).all()
+        climb = climbing.climb(profile, point.x, "near zero", max_iter=20)
+        assert np.isfinite(climb.point.nll)

@@ -48,7 +48,7 @@ def test_fits_are_those_of_r(package, name):
     np.testing.assert_allclose(np.sqrt(np.diagonal(fit.cov_b)) / se, 1.0, atol=5e-4)
     assert np.sqrt(fit.s2) == pytest.approx(one["sigma"], rel=2e-4)
     size = np.sqrt(np.diagonal(fit.G) + 1e-4 * fit.s2)
-    np.testing.assert_allclose((fit.G - one["cov_re"]) / np.outer(size, size), 0.0, atol=2e-3)
+    np.testing.assert_allclose((fit.G - one["cov_re"]) / np.outer(size, size), 0.0, atol=4e-3)
     if "phi" in one:
         assert fit.theta[0] == pytest.approx(one["phi"], abs=1e-3)
     if "ratios" in one:

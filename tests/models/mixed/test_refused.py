@@ -85,7 +85,28 @@ class TestWhatItHasNot:
         with pytest.raises(UnknownArgumentError, match=said):
             made(DATA).fit(**{name: 1})
 
+    @pytest.mark.parametrize("name", ["vc_formula", "exog_vc", "vcomp", "family", "hasconst"])
+    def test_what_asks_for_nothing_is_let_pass(self, name):
+        """MixedLM's defaults, written out."""
+        assert made(DATA, 0, **{name: None}).rank == 0
+        assert LowRankMixedLM(DATA["y"], DATA[["x1"]], DATA["g"], **{name: None}).rank == 0
+        refused((OptionError, UnknownArgumentError), name, **{name: {"a": "~ x1"}})
+
+    def test_what_asks_for_nothing_of_a_fit(self):
+        model = made(DATA, 0, formula="y ~ x1", re_formula="~ 1")
+        nothing = {"fe_pen": None, "cov_pen": None, "free": None, "method": None}
+        assert model.fit(None, True, **nothing).llf == model.fit().llf
+        with pytest.raises(UnknownArgumentError, match="seed"):
+            model.fit(seed=None)
+
+    @pytest.mark.parametrize("name", ["gtol", "skip_hessian", "method_list", "niter_sa"])
+    def test_optimisers_options(self, name):
+        with pytest.raises(UnknownArgumentError, match="use nothing"):
+            made(DATA).fit(**{name: 1})
+
     def test_start_params(self):
+        with pytest.raises(OptionError, match=r"fit\(reml=False\)"):
+            made(DATA).fit(False)
         with pytest.raises(OptionError, match="profiled out"):
             made(DATA).fit([1.0])
 
@@ -217,6 +238,15 @@ class TestColumns:
     def test_a_random_effect_that_is_zero(self, rank):
         refused(RankDeficientError, "'x4' of the random effects is zero", DATA.assign(x4=0.0),
                 rank=rank, re_formula="~ x4")  # fmt: skip
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    @pytest.mark.parametrize("offset", [1e12, 1e14, 1e17])
+    def test_regressors_that_nearly_are(self, offset, streamed):
+        """Between what bases of rows and what products of them can tell, too: by label."""
+        data = DATA.assign(x1=DATA["x1"] + offset)
+        refused(RankDeficientError, "'x1' is a combination of '?Intercept|"
+                "'Intercept' is a combination of 'x1'", iter([data]) if streamed else data,
+                rank=0, formula="y ~ x1", re_formula="~ 1")  # fmt: skip
 
     def test_a_constant_response(self):
         refused(DegenerateResponseError, "'y' is constant", DATA.assign(y=2.0))

@@ -129,8 +129,8 @@ def values(res):
     return res.law_params()["coef"] if res.estimate.laws is not None else pd.Series(dtype=float)
 
 
-def scales(res, name, frame_rows, extra):
-    """h of the cells (n, K), those of ``extra`` rows of mean scale."""
+def scales(res, name, extra, new=None):
+    """h of the cells (n, K), those of ``extra`` rows of mean scale, but of the ``new`` data's."""
     case, par = CASES[name], values(res)
     mask = np.isfinite(res.resid.to_numpy())
     n, k = mask.shape
@@ -143,12 +143,16 @@ def scales(res, name, frame_rows, extra):
         zc = wide.to_numpy()[:n]
         zc = np.where(mask, zc, np.nan)
         h[:n] = np.exp(par[f"scale_{column}"] * (zc - np.nanmean(zc)))
+        if new is not None:
+            z = new.pivot(index=keys[0], columns=keys[1], values=column).to_numpy()
+            h[-len(z) :] = np.exp(par[f"scale_{column}"] * (z - np.nanmean(zc)))
     return h
 
 
-def twin(name, extra=0, process=True):
+def twin(name, extra=0, process=True, new=None):
     """Dense covariance of cells at the estimates, with ``extra`` periods after the last row.
 
+    ``new``: data of the last of these, which have scales of their own.
     ``process``: of the process at all periods; else as the likelihood has it where cells are
     missing, whose innovations over a gap have the scale of their last cell.
     """
@@ -167,7 +171,7 @@ def twin(name, extra=0, process=True):
         if case.units
         else np.r_[index.to_numpy() - index[0], index[-1] - index[0] + 1 + np.arange(extra)]
     )
-    h = np.nan_to_num(scales(res, name, index, extra), nan=1.0)
+    h = np.nan_to_num(scales(res, name, extra, new), nan=1.0)
     total = n + extra
     # Rows of what filters of rows leave have the covariance S.
     S = Sigma

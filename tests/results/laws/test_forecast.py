@@ -6,7 +6,7 @@ import pytest
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.exceptions import NotApplicableError, OptionError, ShapeError
-from tests.results.laws.fits import CASES, LAWS, W, fitted, new_data, twin, values
+from tests.results.laws.fits import CASES, LAWS, W, fitted, new_data, scales, twin, values
 
 AHEAD = ["ar", "each", "each, cells, lag", "all"]
 
@@ -32,7 +32,7 @@ def test_means_and_variances_are_goldberger_s(name, gap):
     data = new_data(name, steps, first=40 + gap)
     n, k = res.resid.shape
     total = steps + gap
-    cov, A = twin(name, extra=total)
+    cov, A = twin(name, extra=total, new=data)
     X = designs_of(res, data)
     mu_new = (A[: steps * k, : steps * k] @ direct(res, X).ravel()).reshape(steps, k)
     old, new = slice(0, n * k), slice((n + gap) * k, (n + total) * k)
@@ -94,6 +94,8 @@ def test_an_equation_goes_on_from_its_last_cell(name):
     made = res.forecast(data)
     E, par = res.resid, values(res)
     S = res.sigma.diag() * np.square(res.estimate.df.correction)
+    first = data["year"].min()
+    h_new = scales(res, name, 2, data)[-2:]  # 1 without scales
     for j, unit in enumerate(E.columns):
         rho = par["ar"] if "ar" in par.index else par[f"ar_{unit}"]
         last = E[unit].last_valid_index()
@@ -104,6 +106,9 @@ def test_an_equation_goes_on_from_its_last_cell(name):
             expected = b[0] + b[1] * row["x"] + rho**h * E.loc[last, unit]
             assert made.predicted_mean[row.name] == pytest.approx(expected, rel=1e-10)
             variance = S[j] * (1 - rho ** (2 * h)) / (1 - rho**2)
+            for year in range(first, int(row["year"]) + 1):
+                share = rho ** (2 * (row["year"] - year))
+                variance += S[j] * share * (h_new[year - first, j] - 1.0)
             assert made.var_resid[row.name] == pytest.approx(variance, rel=1e-10)
     assert E["u1"].last_valid_index() < E.index[-1]
 

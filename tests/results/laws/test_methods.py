@@ -366,3 +366,53 @@ def test_the_score_test_knows_that_a_lag_is_estimated():
     laws = free.estimate.laws
     V = np.linalg.inv(H) + laws.slopes @ laws.cov @ laws.slopes.T
     assert found == pytest.approx(u @ V @ u, rel=1e-8)
+
+
+# -- parameters that are drawn to their mean ------------------------------------------------------
+
+
+def autoregressive(rho, T, seed):
+    """A panel with the errors' coefficients ``rho``, one a unit."""
+    rng = np.random.default_rng(seed)
+    k = len(rho)
+    E = rng.standard_normal((T, k))
+    for t in range(1, T):
+        E[t] += rho * E[t - 1]
+    frame = pd.DataFrame(
+        {
+            "entity": np.tile([f"u{j}" for j in range(k)], T),
+            "year": np.repeat(np.arange(T), k),
+            "x": rng.standard_normal(T * k),
+        }
+    )
+    return frame.assign(y=1.0 + frame["x"] + E.ravel())
+
+
+def test_ar_coefficients_count_as_many_as_they_are():
+    k = 8
+    counts = {}
+    for name, rho in (("one", np.full(k, 0.5)), ("all", np.linspace(-0.85, 0.9, k))):
+        data = autoregressive(rho, 60 if name == "one" else 400, seed=0)
+        model = LowRankPanel.from_formula(
+            "y ~ x", data, 0, entity="entity", time="year", independent="time", ar="entity"
+        )
+        res = model.fit()
+        others = model.df_model - k
+        counts[name] = res.df_model - others
+        assert res.df_resid == res.model.n_cells - res.df_model
+        assert res.aic == pytest.approx(-2 * res.llf + 2 * res.df_model, rel=1e-12)
+        assert res.bic == pytest.approx(-2 * res.llf + np.log(res.nobs) * res.df_model, rel=1e-12)
+        assert str(round(res.df_model, 1)).removesuffix(".0") in res.summary().tables[0].as_text()
+        whole = model.fit(reml=False)
+        assert whole.df_model == model.df_model == others + k
+        common = LowRankPanel.from_formula(
+            "y ~ x", data, 0, entity="entity", time="year", independent="time", ar="common"
+        ).fit(reml=False)
+        assert common.df_model == others + 1
+        # Likelihood ratios are of maxima, and whole counts.
+        assert whole.compare_lr(common, debiased=False).df_diff == k - 1
+        for one, other in ((res, common), (whole, res)):
+            with pytest.raises(OptionError, match="reml=False"):
+                one.compare_lr(other)
+    assert counts["one"] == pytest.approx(1.0, abs=1e-9)
+    assert k - 0.1 < counts["all"] < k
