@@ -42,8 +42,8 @@ __all__ = ["DIFFERENCED", "LawFit", "maximise", "maximise_from"]
 DIFFERENCED = 12
 # Steps at most, and how often one is shortened.
 _STEPS, _SHORTER = 60, 8
-# Of differences, in standard errors.
-_H = 0.05
+# Of differences, in standard errors, and how often these are taken from them.
+_H, _AGAIN = 0.05, 3
 # Rounding of the NLL, relative, and how far within the bounds values stay, of their width.
 _ROUNDING, _INSIDE = 1e-12, 1e-6
 # Of the way to the ends of a law's own parameters, where else a climb may begin.
@@ -392,10 +392,16 @@ class _Climb:
         for i in range(known, m):
             unit = np.zeros(m)
             unit[i] = 1.0
-            se = float(np.sqrt(max(self._inverse(point, unit)[i], 1e-300) / n))
-            h = min(_H * se, 0.5 * float(np.abs(self._inner[i] - point.values[i]).min()))
-            sides = [self.evaluate(point.values + t * h * unit) for t in (1.0, -1.0)]
-            H[i] = (sides[0].gradient - sides[1].gradient) / (2.0 * h)
+            curvature = 1.0 / max(self._inverse(point, unit)[i], 1e-300)
+            for _ in range(_AGAIN):
+                # A step of the standard error that the differences themselves show.
+                se = 1.0 / np.sqrt(n * curvature)
+                h = min(_H * se, 0.5 * float(np.abs(self._inner[i] - point.values[i]).min()))
+                sides = [self.evaluate(point.values + t * h * unit) for t in (1.0, -1.0)]
+                H[i] = (sides[0].gradient - sides[1].gradient) / (2.0 * h)
+                if not 0.0 < H[i, i] or 0.5 < H[i, i] / curvature < 2.0:
+                    break
+                curvature = H[i, i]
             params = [side.problem.design.to_params(side.solution.gamma) for side in sides]
             G[:, i] = (params[0] - params[1]) / (2.0 * h)
         H[:known, known:] = H[known:, :known].T
