@@ -54,8 +54,8 @@ def to_xarray(estimate: Estimate) -> Any:
     >>> made = res.to_xarray()
     >>> dict(made.sizes)
     {'equation': 11, 'variable': 3, 'factor': 2}
-    >>> float(made.coefficients.sel(equation="IBM", variable="value")) == res.params["IBM_value"]
-    True
+    >>> round(float(made.coefficients.sel(equation="IBM", variable="value")), 4)
+    0.1455
     """
     try:
         import xarray
