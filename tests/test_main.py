@@ -25,6 +25,7 @@ from sm_alsgls import (
     __version__,
 )
 from sm_alsgls.__main__ import main
+from sm_alsgls.command_line.reading import separator_of
 from sm_alsgls.datasets import load_grunfeld, load_klein
 from sm_alsgls.exceptions import WeakInstrumentWarning
 
@@ -465,6 +466,20 @@ def test_separators_are_found_and_said(here, capsys, data, res, name, separator,
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        ("a;b;c,d\n1,2\n3,4\n", ","),  # a name with semicolons: only commas split all lines alike
+        ('a|b\n"1,2,3"|4\n', "|"),
+        ("a,b\n1,2\n1,2,3\n", ","),  # ragged: pandas says where
+        ("a\n1\n", ","),
+        ("", ","),
+    ],
+)
+def test_what_splits_every_line_alike(text, separator):
+    assert separator_of(text) == separator
+
+
 def test_decimal_commas(here, capsys, data, res):
     data.to_csv("d.csv", index=False, sep=";", decimal=",")
     call = ["d.csv", *PANEL, "--n-starts", "2", "--quiet", "--out", "o"]
@@ -533,7 +548,7 @@ def test_nothing_on_stdin(here, capsys, monkeypatch):
     ("options", "cov_type", "kwds"),
     [
         (["--cov-type", "HC1"], "HC1", {}),
-        (["--cov-type", "HAC", "--maxlags", "2"], "HAC", {"maxlags": 2}),
+        (["--cov-type", "HAC", "--maxlags", "4"], "HAC", {"maxlags": 4}),
         (["--cov-type", "cluster", "--cluster", "decade"], "cluster", {"groups": "decade"}),
     ],
 )

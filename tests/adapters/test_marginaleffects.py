@@ -77,6 +77,15 @@ def test_predictions_are_ours(me, res, data, vcov):
         np.testing.assert_allclose(found["conf_low"], table["mean_ci_lower"], rtol=1e-6)
 
 
+def test_coefficients_move_as_they_are_moved(me, res, data):
+    model, new = adapt(res, data), data.iloc[[3, 25, 199]]
+    rows = model.get_exog(model.get_modeldata()[[3, 25, 199]])
+    step = 0.1 * np.arange(1.0, 34.0)
+    moved, still = (model.get_predict(model.get_coef() + by, rows) for by in (step, 0.0 * step))
+    ours = res.model.predict(res.params + step, new) - res.predict(new)
+    np.testing.assert_allclose(moved["estimate"] - still["estimate"], ours, rtol=1e-6)
+
+
 def test_without_standard_errors(me, res, data):
     found = me.predictions(adapt(res, data), vcov=False)
     np.testing.assert_allclose(found["estimate"], res.predict(data), rtol=1e-10)
