@@ -242,7 +242,8 @@ def test_every_knob_warning_and_error_has_its_line():
 
 
 def test_every_option_of_the_command_line_has_its_line(capsys):
-    assert main(["--help"]) == 0
+    for command in ([], ["panel"], ["3sls"], ["mixed"]):
+        assert main([*command, "--help"]) == 0
     usage = capsys.readouterr().out
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", usage))
     assert len(options) > 10
