@@ -105,8 +105,9 @@ class KenwardRogerCovariance(FixedCovariance):
     def joint(self, R: Array, gap: Array) -> tuple[float, float, float, str, str] | None:
         """Their scaled F of R b = q, gap = R b - q; None where so few groups leave it no variance.
 
-        It has one where c3 B < 1 and A2 < m; of m means that differ between groups that is more
-        than m + 4 groups. The formulas go on beyond, to negative scales and degrees of freedom.
+        It has one where c3 B < 1, from which A2 < m and c2 B < 1 follow, as A1 is at most m A2; of
+        m means that differ between groups that is more than m + 4 groups. The formulas go on, to
+        negative scales and degrees of freedom.
         """
         found = self._matched(R)
         if found is None:
@@ -131,14 +132,11 @@ class KenwardRogerCovariance(FixedCovariance):
         g = ((m + 1.0) * A1 - (m + 4.0) * A2) / ((m + 2.0) * A2)
         d = 3.0 * m + 2.0 * (1.0 - g)
         c1, c2, c3 = g / d, (m - g) / d, (m + 2.0 - g) / d
-        if max(A2 / m, c2 * B, c3 * B) >= 1.0:
+        if c3 * B >= 1.0:
             return None
         mean = 1.0 / (1.0 - A2 / m)
         variance = 2.0 / m * (1.0 + c1 * B) / ((1.0 - c2 * B) ** 2 * (1.0 - c3 * B))
-        excess = m * variance / (2.0 * mean**2) - 1.0
-        if excess <= 0.0:
-            return None
-        df = 4.0 + (m + 2.0) / excess
+        df = 4.0 + (m + 2.0) / (m * variance / (2.0 * mean**2) - 1.0)
         return float(df), float(df / (mean * (df - 2.0)))
 
 

@@ -226,6 +226,25 @@ def test_what_kenward_roger_is_not_of():
         KenwardRogerCovariance(of_low_rank(1, 3, "ar")[1])
 
 
+@pytest.mark.parametrize("m", [3, 5, 7, 12])
+def test_few_groups_have_an_f_or_none(m):
+    """Two means of m groups: Hotelling's F(2, m - 2), which has a variance where m - 2 > 4."""
+    rng = np.random.default_rng(m)
+    codes = np.repeat(np.arange(m), 6)
+    Z = np.tile(np.column_stack([np.ones(6), np.arange(6) - 2.5]), (m, 1))
+    y = (Z * rng.standard_normal((m, 2))[codes] * 20.0).sum(axis=1) + rng.standard_normal(6 * m)
+    fit = mixed_fit(CrossProducts.of_rows(Z, Z, y, codes, m), Unstructured(2), Common())
+    V, b = KenwardRogerCovariance(fit), fit.b
+    np.testing.assert_allclose(V.coefficient_df(), m - 1.0, rtol=1e-3)
+    found = V.joint(np.eye(2), b)
+    if m - 2 <= 4:
+        assert found is None
+    else:
+        Q = b @ np.linalg.solve(fit.cov_b, b)
+        np.testing.assert_allclose(found[0], Q * (m - 2) / (2.0 * (m - 1)), rtol=1e-3)
+        np.testing.assert_allclose(found[1:3], [2.0, m - 2.0], rtol=1e-3)
+
+
 def test_large_problems_take_the_expected_information(monkeypatch):
     _, fit = of_low_rank(2, 6, m=60)
     exact = SatterthwaiteCovariance(fit).coefficient_df()
