@@ -327,6 +327,10 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             estimate = replace(estimate, describe=header)
         return LowRank3SLSResultsWrapper(LowRank3SLSResults(self, estimate))
 
+    def _facts(self) -> list[str]:
+        total = len({name for names in self.instruments.values() for name in names})
+        return [*super()._facts(), f"{total} instruments"]
+
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRank3SLSResultsWrapper:
         """The same under linear restrictions on the coefficients.
 

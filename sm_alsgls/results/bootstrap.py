@@ -26,10 +26,11 @@ from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
 from sm_alsgls.results.progress import bar
 from sm_alsgls.results.row_laws import autoregression
+from sm_alsgls.results.shown import ShownFrame, one_line
 
 
-@dataclass(frozen=True)
-class BootstrapResults:
+@dataclass(frozen=True, repr=False)
+class BootstrapResults(ShownFrame):
     """Refits of a system to data made like its own.
 
     Attributes
@@ -142,6 +143,11 @@ class BootstrapResults:
             ``estimate``, ``draws``, ``std_errors``, ``conf_int()`` (percentile).
         """
         return bootstrap_combinations(self.estimate, self.params, functions)
+
+    def __repr__(self) -> str:
+        facts = [f"{len(self.params)} replicates", f"{self.params.shape[1]} coefficients"]
+        facts += [f"{self.failed} failed"] * bool(self.failed)
+        return one_line(f"{type(self).__name__} ({self.method})", facts)
 
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Estimates with bootstrap standard errors, p-values and percentile-t intervals."""

@@ -16,7 +16,7 @@ from sm_alsgls.results.mixed_quantities import quantities
 from sm_alsgls.results.progress import bar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MixedBootstrapResults(BootstrapResults):
     """Refits of a mixed model to responses drawn from it.
 

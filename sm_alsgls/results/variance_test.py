@@ -27,12 +27,13 @@ from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.results.mixed_bootstrap import rows_of
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.progress import bar
+from sm_alsgls.results.shown import ShownText, one_line
 
 Array = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class VarianceTest:
+@dataclass(frozen=True, eq=False, repr=False)
+class VarianceTest(ShownText):
     """A test of one covariance of random effects within another.
 
     Attributes
@@ -59,6 +60,12 @@ class VarianceTest:
     llf: float
     llf_null: float
     draws: Array | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return one_line(
+            f"VarianceTest of {self.null} within {self.alternative}",
+            [f"statistic={self.statistic:.4g}", f"pvalue={self.pvalue:.4g}"],
+        )
 
     def __str__(self) -> str:
         return (
