@@ -227,9 +227,7 @@ def test_names_and_long_lists_are_text_of_their_length():
 HELD = {
     "sur": {
         "bootstrap": lambda res: res.bootstrap(reps=3, rng=1),
-        "bootstrapped": lambda res: res.bootstrap(reps=3, rng=1).nlcom(
-            "IBM_value / IBM_capital"
-        ),
+        "bootstrapped": lambda res: res.bootstrap(reps=3, rng=1).nlcom("IBM_value / IBM_capital"),
         "nlcom": lambda res: res.nlcom("IBM_value / IBM_capital"),
         "diagonality": diagonality_test,
         "rank": lambda res: select_rank(res.model, method="ic2"),
