@@ -140,7 +140,7 @@ def test_it_is_there_without_the_data():
 def test_names_do_not_make_anything_wider():
     res = _fit(3, N=60, long=" " + "long" * 40, rank=0)
     for summary in (res.summary(), res.equations[res.model.equations[0]].summary()):
-        assert max(map(len, str(summary).splitlines())) <= 82
+        assert max(map(len, str(summary).splitlines())) <= 84
     top = str(res.summary()).splitlines()[2]
     assert "…" in top
     assert len(top) <= 80
