@@ -555,3 +555,51 @@ def test_a_small_slice_of_sizes_of_no_ar(load, capsys):
     )
     assert [row[1] for row in found[0.7]] == [1.0] * 5
     assert "rho = 0: 30 periods, 8 units, 2 draws" in capsys.readouterr().out
+
+
+class TestMixedCoverage:
+    @pytest.mark.slow
+    def test_intervals_of_few_groups(self, load):
+        """Normal intervals are short with 8 groups, those with degrees of freedom are not."""
+        script = load("mixed_coverage")
+        rows = script.table(script.run(8, "strong", 20, ranks=("rank 2",), processes=1))
+        known, z, satterthwaite, kenward_roger = (
+            rows[key]["slopes"]
+            for key in ("G known/z", "rank 2/z", "rank 2/Satterthwaite", "rank 2/Kenward-Roger")
+        )
+        assert known["length"] == 1.0
+        assert z["coverage"] < kenward_roger["coverage"]
+        assert 1.15 * z["length"] < satterthwaite["length"] < 1.1 * kenward_roger["length"]
+        assert abs(kenward_roger["coverage"] - 0.95) < 4.0 * kenward_roger["se"]
+        assert rows["rank 2/Kenward-Roger"]["g"]["df"] < 12.0
+
+    def test_the_truth_has_the_rank_it_says(self, load):
+        script = load("mixed_coverage")
+        left = script.truth("weak") - 0.1 * np.diag(script.UNIQUENESSES)
+        assert np.linalg.matrix_rank(left) == 2
+
+    def test_known_covariances_give_gls(self, load):
+        """Of one draw, by the whole matrix."""
+        script = load("mixed_coverage")
+        y, X, Z, groups = script.draw(np.random.default_rng(0), 6, "strong")
+        b, se = script.known(y, X, Z, groups, "strong")
+        same = groups[:, None] == groups
+        V = np.where(same, Z @ script.truth("strong") @ Z.T, 0.0) + np.eye(len(y))
+        cov = np.linalg.inv(X.T @ np.linalg.solve(V, X))
+        np.testing.assert_allclose(b, cov @ X.T @ np.linalg.solve(V, y))
+        np.testing.assert_allclose(se, np.sqrt(np.diagonal(cov)))
+
+    @pytest.mark.slow
+    def test_sizes_of_variance_tests(self, load, capsys):
+        given = ["--groups", "12", "--draws", "10", "--processes", "1"]
+        found = load("mixed_variance_size").main(given)
+        assert all(share["test"][0] <= 0.4 for share in found.values())
+        assert len(found) == 3
+        assert "| no random slope | 12 | 10 |" in capsys.readouterr().out
+
+    def test_rejections_of_a_bootstrap_are_by_all_its_draws(self, load):
+        """Statistics 0 to 99 among draws 0 to 99: as many are rejected as the level says."""
+        rows = [(float(k), np.nan, 1, float(99 - k)) for k in range(100)]
+        found = load("mixed_variance_size").rejections(rows, 0.1)
+        assert found["test"][0] == pytest.approx(0.1, abs=0.011)
+        assert found["chi2"][0] > 0.9

@@ -36,6 +36,7 @@ import numpy as np
 import scipy.linalg
 
 from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.filled_rows import FilledRows
 from sm_alsgls.covariance.holes import Group, groups
 from sm_alsgls.covariance.observed import Conditional
 from sm_alsgls.covariance.patterns import Patterns
@@ -44,7 +45,6 @@ Array = np.ndarray
 #: A sparse array of SciPy, whose stubs know too many kinds of them.
 Sparse = Any
 
-_LOG_2PI = math.log(2.0 * math.pi)
 _CHUNK_BYTES = 2**25
 
 
@@ -64,6 +64,16 @@ class Holes:
         self.small = patterns.K <= patterns.N
         #: Equations that some row lacks.
         self.lacking = np.flatnonzero(patterns.rows < patterns.N)
+
+    @property
+    def counts(self) -> Array:
+        """Rows that tell of each equation, (K,): a row that lacks j says nothing where A is I."""
+        rows = self.patterns.rows
+        return rows if self.A is None else np.full(self.patterns.K, self.patterns.N)
+
+    def seen(self, cov: Covariance) -> ThroughHoles:
+        """``cov`` as the observed cells see it."""
+        return ThroughHoles(cov, self)
 
     def back(self, M: Array) -> Array:
         """M A of rows M (n, K): A' of each."""
@@ -95,7 +105,7 @@ class _Blocks(NamedTuple):
     logdet: Array
 
 
-class ThroughHoles:
+class ThroughHoles(FilledRows):
     """Omega of rows with holes; see the module.
 
     Parameters
@@ -118,14 +128,9 @@ class ThroughHoles:
     True
     """
 
-    #: Rows differ: there is no one matrix.
-    precision = None
-
     def __init__(self, cov: Covariance, holes: Holes) -> None:
-        self.cov, self._holes, self.patterns = cov, holes, holes.patterns
-
-    def piecewise(self, n: int) -> None:
-        """None: neighbours need whole rows."""
+        super().__init__(cov, holes.patterns, holes.counts)
+        self._holes = holes
 
     # -- blocks of what is missing ---------------------------------------------------------------
 
@@ -198,36 +203,14 @@ class ThroughHoles:
         """The same rows as those of e, through A."""
         return map(self._holes.forth, self.directions())
 
-    # -- what the beta-step asks -----------------------------------------------------------------
-
     def solve(self, M: Array) -> Array:
         """Rows M_n m_n, (N, K)."""
-        return self._holes.masked(np.asfortranarray(self.cov.solve(self.filled(M))))
-
-    def precision_diag(self) -> Array:
-        """Mean of (M_n)_jj over the rows that have j, (K,)."""
-        N = self.patterns.N
-        out = N * self.cov.precision_diag()
-        for rows in self.extra():
-            out -= np.square(self.cov.solve(rows)).sum(axis=0)
-        # A row that lacks j adds nothing to it where A is I, and all rows count where it is not.
-        return out / (self.patterns.rows if self._holes.A is None else N)
-
-    # -- likelihood ------------------------------------------------------------------------------
+        return self._holes.masked(super().solve(M))
 
     def logdet(self) -> float:
         """Sum over rows of log|Omega| + log|Q_mm|."""
         own = sum(one.group.rows.shape[1] * float(one.logdet.sum()) for one in self._blocks)
         return self.patterns.N * self.cov.logdet() + own
-
-    def quad(self, E: Array) -> float:
-        """Sum over rows of e_n' M_n e_n: that of filled rows, where nothing cancels."""
-        return self.cov.quad(self.filled(E))
-
-    def nll(self, E: Array) -> float:
-        """Negative log-likelihood per row, its constant included, any log-Jacobian of A not."""
-        constant = self.patterns.n_cells * _LOG_2PI
-        return 0.5 * (constant + self.logdet() + self.quad(E)) / self.patterns.N
 
     # -- row by row ------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from sm_alsgls.core.laws.base import RowFilter
 from sm_alsgls.core.laws.chain import Chain
 from sm_alsgls.core.laws.estimated import Kinds
 from sm_alsgls.core.laws.raw_system import RawSystem, fills, graded
+from sm_alsgls.core.laws.reach import Probe
 from sm_alsgls.core.laws.row_scale import RowScale
 from sm_alsgls.core.laws.row_weights import RowWeights
 from sm_alsgls.core.laws.spatial_error import SpatialError
@@ -36,6 +37,7 @@ from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import OptionError
 from sm_alsgls.formula.right_side import Variables
 
 Array = np.ndarray
@@ -91,6 +93,12 @@ class ErrorLaws:
         return self.error is not None or self.lag is not None
 
     @property
+    def ties_holes(self) -> bool:
+        """Whether a missing cell is part of several rows, or of rows that are filtered."""
+        rows = self.over_rows or self.ar is not None
+        return self.spatial and (rows or (self.lag is not None and self.scale is not None))
+
+    @property
     def without_space(self) -> ErrorLaws:
         """Those that have nothing to do with neighbours."""
         return replace(self, error=None, lag=None)
@@ -124,7 +132,10 @@ class ErrorLaws:
         ``make`` makes the law of what they leave.
         """
         N, K = system.Y.shape
-        mask = system.cells.mask
+        there = system.cells.mask
+        tied = there is not None and self.ties_holes
+        # Of whole rows, where missing cells are integrated out all together.
+        mask = None if tied else there
         filters: list[RowFilter] = []
         if self.error is not None and self.over_rows:
             filters.append(SpatialRows(RowWeights(self.error, K), 0.0))
@@ -145,10 +156,11 @@ class ErrorLaws:
             lag = SpatialLag(RowWeights(self.lag, K) if self.over_rows else self.lag)
         only = filters[0] if len(filters) == 1 else Chain(filters)
         blocks = system.used_blocks
-        Y = system.Y if mask is None else np.where(mask, system.Y, 0.0)
-        if mask is not None and lag is not None:
-            Y = _guessed_responses(Y, blocks, mask)
-        return RawSystem(Y, blocks, only, options, law, binding, mask, lag=lag)
+        Y = system.Y if there is None else np.where(there, system.Y, 0.0)
+        if there is not None and (tied or lag is not None):
+            Y = _guessed_responses(Y, blocks, there)
+        probe = Probe(only, (N, K)) if tied else None
+        return RawSystem(Y, blocks, only, options, law, binding, there, lag=lag, probe=probe)
 
     def neighbours(self, K: int) -> SpatialWeights | RowWeights:
         """Of errors, else of responses, as rows or equations of K have them."""
@@ -176,12 +188,22 @@ class ErrorLaws:
 
 
 def _filtered(rows: Rows, make: Callable[[Rows], Errors], weights: SpatialWeights) -> Errors:
-    """Spatial errors of which a law is left."""
-    if rows.patterns is None:
-        return SpatialError(make(rows), weights, 0.0)
+    """Spatial errors of which a law is left.
+
+    Raises
+    ------
+    OptionError
+        Its Sigma is any, which is what neighbours would make of it.
+    """
     # What whole rows would leave.
-    left = make(Rows.of(rows.blocks, rows.Y))
-    return SpatialHoles(SpatialError(left, weights, 0.0), rows.patterns)
+    left = make(rows if rows.patterns is None else Rows.of(rows.blocks, rows.Y))
+    if left.bends:
+        raise OptionError(
+            "spatial_error= among the equations of rank='full' is not identified: their Sigma is "
+            "any, and holds whatever neighbours send; use a number as the rank, or leave out one"
+        )
+    whole = SpatialError(left, weights, 0.0)
+    return whole if rows.patterns is None else SpatialHoles(whole, rows.patterns)
 
 
 def _guessed_responses(Y: Array, blocks: Sequence[Array], mask: Array) -> Array:

@@ -15,7 +15,7 @@ from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.laws.gaps import gaps_of
 from sm_alsgls.core.laws.spatial_lag import reached
-from sm_alsgls.core.laws.spatial_weights import SpatialWeights
+from sm_alsgls.covariance.tied_holes import check_size
 from sm_alsgls.data.error_laws import COMMON, EACH, ErrorLaws
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
@@ -127,11 +127,6 @@ def read_laws(
         times = _times(system.index, time)
     if asked.row_scale is not None and asked.cell_scale is not None:
         raise OptionError("row_scale= is a cell_scale= that is the same in a row; give one of them")
-    scale, names = None, tuple[str, ...]()
-    if asked.row_scale is not None:
-        scale, names = _row_scale(asked.row_scale, rows)
-    elif asked.cell_scale is not None:
-        scale, names = _cell_scale(asked.cell_scale, system, rows)
     labels = list(system.index) if units else list(system.names)
     error = lag = None
     for name in ("spatial_error", "spatial_lag"):
@@ -140,37 +135,31 @@ def read_laws(
             continue
         made = neighbours(value, labels, name, standardize=standardize)
         error, lag = (made, lag) if name == "spatial_error" else (error, made)
-    if not system.cells.complete and (error is not None or lag is not None):
-        _check_holes(asked, system, lag, units)
-    return ErrorLaws(ar, times, scale, names, error, lag, units)
+    # A missing cell that other rows know of has a scale as well.
+    far = units or ar is not None or lag is not None
+    tied = far and (error is not None or lag is not None)
+    scale, names = None, tuple[str, ...]()
+    if asked.row_scale is not None:
+        scale, names = _row_scale(asked.row_scale, rows)
+    elif asked.cell_scale is not None:
+        scale, names = _cell_scale(asked.cell_scale, system, rows, tied)
+    laws = ErrorLaws(ar, times, scale, names, error, lag, units)
+    if not system.cells.complete and laws.spatial:
+        _check_holes(laws, system)
+    return laws
 
 
-def _check_holes(asked: AskedLaws, system: System, lag: SpatialWeights | None, units: bool) -> None:
+def _check_holes(laws: ErrorLaws, system: System) -> None:
     """Whether neighbours of which some cells are missing have a likelihood here."""
     mask = system.cells.patterns.mask
-    first = "spatial_error" if lag is None else "spatial_lag"
-    many = f"{int((~mask).sum())} cells are missing"
-    if units:
-        raise OptionError(
-            f"{first}= among rows needs whole periods, and {many}: a filter of rows and a Sigma "
-            "across periods tie all cells together, and what is missing would be filled by all at "
-            "once; use missing='drop', or independent='time', where neighbours are in one row"
-        )
-    if asked.ar is not None:
-        raise OptionError(
-            f"{first}= beside ar= needs whole rows, and {many}: what is missing of a row reaches "
-            "its neighbours and the rows after it; use missing='drop', or leave out one law"
-        )
+    if laws.ties_holes:
+        check_size(int((~mask).sum()))
+    lag = laws.lag
     if lag is None:
         return
-    for name in ("row_scale", "cell_scale"):
-        if getattr(asked, name) is not None:
-            raise OptionError(
-                f"spatial_lag= beside {name}= needs whole rows, and {many}; use missing='drop', or "
-                "leave out one of them"
-            )
+    needed = reached(lag, mask.T).T if laws.over_rows else reached(lag, mask)
     unknown = np.column_stack([np.isnan(X).any(axis=1) for X in system.blocks])
-    bad = np.argwhere(unknown & reached(lag, mask))
+    bad = np.argwhere(unknown & needed)
     if len(bad):
         n, j = bad[0]
         raise NonFiniteError(
@@ -245,7 +234,9 @@ def _per_cell(value: Any, source: Provenance) -> _Cells:
     return _Cells(np.stack(shaped, axis=2), tuple(names[: len(found)]))
 
 
-def _cell_scale(value: Any, system: System, rows: Provenance) -> tuple[np.ndarray, tuple[str, ...]]:
+def _cell_scale(
+    value: Any, system: System, rows: Provenance, whole: bool
+) -> tuple[np.ndarray, tuple[str, ...]]:
     N, K = system.Y.shape
     if not isinstance(value, _Cells) and rows.is_panel:
         value = _per_cell(value, rows)
@@ -266,20 +257,33 @@ def _cell_scale(value: Any, system: System, rows: Provenance) -> tuple[np.ndarra
             f"cell_scale must hold a number for each of {N} rows and {K} equations, got shape "
             f"{z.shape}"
         )
-    return _checked(z, system, "cell_scale", rows.index), names
+    return _checked(z, None if whole else system, "cell_scale", rows.index, system), names
 
 
-def _checked(z: np.ndarray, system: System | None, argument: str, index: pd.Index) -> np.ndarray:
-    """Numbers wherever there is a cell, that vary and are not combinations of one another."""
+def _checked(
+    z: np.ndarray,
+    system: System | None,
+    argument: str,
+    index: pd.Index,
+    whole: System | None = None,
+) -> np.ndarray:
+    """Numbers wherever there is a cell, that vary and are not combinations of one another.
+
+    Without a ``system`` of cells everywhere: in missing ones too, of the system ``whole``.
+    """
     mask = np.ones(z.shape[:2], dtype=bool)
     if system is not None and system.cells.mask is not None:
         mask = system.cells.mask
     bad = np.argwhere(~np.isfinite(z).all(axis=2) & mask)
     if len(bad):
         n, j = bad[0]
-        where = "" if system is None else f"equation {system.names[j]!r}, "
+        named = system or whole
+        where = "" if named is None else f"equation {named.names[j]!r}, "
+        why = ""
+        if whole is not None and system is None and not whole.cells.complete:
+            why = " (beside neighbours, a lag or ar= missing cells are part of others: give theirs)"
         raise NonFiniteError(
-            f"{argument}: {where}row {shown(index[n])} has a value that is missing or infinite"
+            f"{argument}: {where}row {shown(index[n])} has a value that is missing or infinite{why}"
         )
     z = np.where(mask[:, :, None], z, 0.0)
     flat = z[mask]

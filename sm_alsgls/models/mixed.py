@@ -375,6 +375,10 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         """
         if unknown:
             refuse(unknown, _keywords(LowRankMixedLM.fit), "fit()")
+        if isinstance(start_params, (bool, np.bool_)):
+            raise OptionError(
+                f"the first argument of fit is start_params, as MixedLM's; fit(reml={start_params})"
+            )
         if start_params is not None:
             raise OptionError(
                 "start_params: fixed effects and the residual variance are profiled out of the "

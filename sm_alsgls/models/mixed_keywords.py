@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sm_alsgls.border.arguments import unknown
 from sm_alsgls.exceptions import OptionError
@@ -59,6 +60,12 @@ _FAMILIAR_OF_FIT = {
         "nothing: penalties and fixed parts are not there; rank= and uniquenesses= are structures",
     ),
     **dict.fromkeys(
+        ("tol", "gtol", "ftol", "xtol", "pgtol", "epsilon", "factr"),
+        "nothing: the last step is 1e-7 standard errors; mle_retvals of the results has its length",
+    ),
+    "skip_hessian": "nothing: no Hessian is made before it is asked for",
+    "method_list": "nothing: steps are those of Fisher scoring, from several starts",
+    **dict.fromkeys(
         ("full_output", "retall"), "nothing: mle_retvals of the results holds it always"
     ),
     "rank": "LowRankMixedLM(..., rank=): the rank belongs to the model",
@@ -68,9 +75,17 @@ _FAMILIAR_OF_FIT = {
     "verbose": "disp=",
 }
 
+# Of MixedLM's arguments those whose None, its default, asks for nothing.
+_OPTIONAL = {
+    *("vc_formula", "exog_vc", "fe_pen", "cov_pen", "free", "method", "hasconst"),
+    *("family", "vcomp"),
+}
 
-def refuse(given: Iterable[str], known: Iterable[str], called: str) -> None:
+
+def refuse(given: Iterable[str] | Mapping[str, Any], known: Iterable[str], called: str) -> None:
     """Say why a keyword is refused, or what does its work.
+
+    Of a mapping, arguments that MixedLM has and that are None, as there by default, are let pass.
 
     Raises
     ------
@@ -79,7 +94,10 @@ def refuse(given: Iterable[str], known: Iterable[str], called: str) -> None:
     UnknownArgumentError
         Unless ``given`` is empty.
     """
-    given, known = list(given), list(known)
+    nothing = set()
+    if isinstance(given, Mapping):
+        nothing = {name for name, value in given.items() if value is None} & _OPTIONAL
+    given, known = [name for name in given if name not in nothing], list(known)
     for name in given:
         if name in _REFUSED:
             raise OptionError(f"{name}= is not taken by LowRankMixedLM: {_REFUSED[name]}")

@@ -366,6 +366,6 @@ def _of_laws(
 def _of_whole_rows(estimate: Estimate) -> AR | None:
     """The filter of autoregressive errors of whole rows, where some have holes."""
     rho, laws = autoregression(estimate), cast(LikelihoodModel, estimate.model).laws
-    if rho is None or laws is None or estimate.complete:
+    if rho is None or laws is None or estimate.complete or laws.ties_holes:
         return None
     return AR.of(estimate.nobs, rho, estimate.neqs, times=laws.times)

@@ -9,7 +9,8 @@ With e_N the residuals of the last row and errors e_n = diag(rho) e_{n-1} + u_n,
 of rows of mean scale; of others see `sm_alsgls.core.laws.marginal`
 (Baillie 1979, Journal of Econometrics 10; Goldberger 1962, JASA 57, for the predictor). Estimation
 adds g'Cov g, g the gradient in b, x_{N+h} - rho^h x_N, in rho, h rho^{h-1} e_N, and in the lag's
-coefficient. An equation whose last cell is missing goes on from the last one that it has.
+coefficient. An equation whose last cell is missing goes on from the last one that it has; beside
+neighbours from its mean given all cells, with the variance that it would have from its own alone.
 """
 
 from __future__ import annotations
@@ -136,8 +137,13 @@ def _means(
     rho = np.broadcast_to(rho, (K,))
     keep = np.power(rho, far)
     base, Z = np.empty((len(h), K)), []
+    known = keep * e
+    filled = estimate.sample.filled_residuals(estimate.beta)
+    if filled is not None:
+        # Neighbours, and rows before, tell more of a cell that is missing at the end.
+        known = np.where(gone > 0.0, np.power(rho, h[:, None]) * filled[-1], known)
     for j, (X, b) in enumerate(zip(designs, estimate.beta, strict=True)):
-        base[:, j] = X @ b + keep[:, j] * e[j]
+        base[:, j] = X @ b + known[:, j]
         Z.append(X - keep[:, j, None] * model.exog[j][last[j]])
     slopes = np.zeros((len(h), K, len(laws.values)))
     at = np.arange(laws.places[AR_NAME].start, laws.places[AR_NAME].stop)

@@ -13,7 +13,7 @@ from sm_alsgls.results import (
     mixed_effects,
     mixed_factors,
     mixed_plots,
-    mixed_prediction,
+    mixed_predict,
     mixed_rows,
     mixed_summary,
     mixed_tables,
@@ -267,8 +267,8 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
         """y - X b - Z bhat_i (n,), as MixedLM's."""
         return mixed_rows.resid(self.estimate)
 
-    predict = of_estimate(mixed_prediction.predict)
-    get_prediction = of_estimate(mixed_prediction.get_prediction)
+    predict = of_estimate(mixed_predict.predict)
+    get_prediction = of_estimate(mixed_predict.get_prediction)
     glance = of_estimate(mixed_tables.glance)
     augment = of_estimate(mixed_augment.augment)
     diagnostics = of_estimate(checks.diagnostics)

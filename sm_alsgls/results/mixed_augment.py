@@ -10,7 +10,7 @@ import pandas as pd
 from sm_alsgls.border.frames import table, with_levels
 from sm_alsgls.formula.replay import replay_responses
 from sm_alsgls.results.mixed_estimate import MixedEstimate
-from sm_alsgls.results.mixed_prediction import get_prediction, predict
+from sm_alsgls.results.mixed_predict import get_prediction, predict
 from sm_alsgls.results.mixed_rows import by_caller, fitted_rows, variances
 
 

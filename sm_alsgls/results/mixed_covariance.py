@@ -63,8 +63,8 @@ def choose_mixed(
         that ``correction``.
     cov_kwds : mapping, optional
         Of "cluster": ``correction``, "CR2" (default), "CR0", "CR1" or "CR3"; or statsmodels'
-        ``use_correction``, which is CR1 or CR0. Of "kenward-roger": ``variant``, "2009" (default),
-        "1997" or "first-order", see `core.mixed.kenward_roger`.
+        ``use_correction``, which is CR1 or CR0. Of "kenward-roger": ``variant``, "positive"
+        (default), "2009", "1997" or "first-order", see `core.mixed.kenward_roger`.
     fit : MixedFit
 
     Raises
@@ -90,12 +90,12 @@ def choose_mixed(
     unknown([name for name in kwds if name not in taken], taken, f"cov_type={cov_type!r}")
     if cov_type == "kenward-roger":
         check_kenward_roger(fit)
-        kwds["variant"] = choice(str(kwds.get("variant", "2009")), "variant", VARIANTS)
+        kwds["variant"] = choice(str(kwds.get("variant", "positive")), "variant", VARIANTS)
     if cov_type == "cluster":
         kwds["correction"] = _correction(kwds)
     said = _SAID[cov_type].format(kwds.get("correction", ""))
     if cov_type == "nonrobust" and fit.at_bound.any():
-        said += " Uniquenesses that are zero are taken as known."
+        said += " Uniquenesses that are zero are unknown in them as others are."
     return CovarianceChoice(cov_type, kwds, said)
 
 

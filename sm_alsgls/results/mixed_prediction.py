@@ -24,26 +24,21 @@ as G / s2 is a parameter of its own. Parameters of the residual law move v throu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.border.arguments import choice, flag
+from sm_alsgls.border.arguments import flag
 from sm_alsgls.border.arguments import level as level_of
-from sm_alsgls.core.mixed.cross_products import CrossProducts
-from sm_alsgls.core.mixed.effects import effects, left_of_change
 from sm_alsgls.core.mixed.information import free, slopes_of_b
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.coefficients import df_of
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.fitted import kept
-from sm_alsgls.results.mixed_effects import effects_of_groups
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_factors import moved_by
-from sm_alsgls.results.mixed_new_rows import MixedRows, group_codes, read_observed, read_rows
-from sm_alsgls.results.mixed_rows import level_ratios, variances
+from sm_alsgls.results.mixed_placed import Placed
 from sm_alsgls.results.prediction import frozen
 
 Array = np.ndarray
@@ -54,269 +49,7 @@ LEVELS = ("population", "group")
 _PIECE = 1 << 21
 
 
-def predict(
-    estimate: MixedEstimate,
-    exog: Any = None,
-    transform: bool = True,
-    *,
-    groups: Any = None,
-    level: str | None = None,
-    exog_re: Any = None,
-    observed: Any = None,
-) -> pd.Series:
-    """Means of rows: of the population, x'b, or of groups, x'b + z'bhat_i.
-
-    Parameters
-    ----------
-    exog : optional
-        None for the estimation rows. For a model made from formulas a DataFrame with its
-        variables; otherwise regressors as the constructor takes them.
-    transform : bool
-        False takes design matrices although the model has formulas.
-    groups : str, array_like or Series, optional
-        Whose each row is: labels, or the name of a column. Default, where groups are asked for:
-        the column that the model's groups came from. A group that the model has not seen has
-        the population's mean.
-    level : {"population", "group"}, optional
-        Default: "group" where ``groups`` or ``observed`` is given, else "population", as MixedLM.
-    exog_re : array_like (n, q), Series or DataFrame, optional
-        Regressors of the random effects, of a model without formulas; default the columns of
-        ``exog`` with their names, or the constant.
-    observed : DataFrame or mapping, optional
-        Rows with responses of groups that the model has not seen: their effects are predicted
-        from these, at the estimated coefficients and variances. A DataFrame, or a mapping with
-        endog, exog, groups and, as the model has them, exog_re and residual.
-
-    Returns
-    -------
-    Series (n,)
-        NaN in a row that misses something.
-
-    Raises
-    ------
-    OptionError, ShapeError, FormulaError, UnseenLevelError
-
-    Notes
-    -----
-    Errors that follow time within groups (``ar``) are taken as zero: nothing is forecast of them.
-
-    Examples
-    --------
-    >>> from sm_alsgls import LowRankMixedLM
-    >>> from sm_alsgls.datasets import load_sleepstudy
-    >>> data = load_sleepstudy()
-    >>> res = LowRankMixedLM.from_formula("Reaction ~ Days", data, "~ Days", groups="Subject").fit()
-    >>> new = data.iloc[[9, 19]]
-    >>> res.predict(new).round(1).tolist(), res.predict(new, level="group").round(1).tolist()
-    ([345.6, 345.6], [430.7, 227.8])
-    """
-    wanted = _level(level, groups, observed)
-    at = _rows(estimate, exog, transform, groups, exog_re, None, wanted, observed, True)
-    mean = at.rows.X @ estimate.params
-    if wanted == "group":
-        assert at.rows.Z is not None
-        mean = mean + np.einsum("nq,nq->n", at.rows.Z, at.seen.mean[at.codes])
-    return pd.Series(mean, index=at.rows.index)
-
-
-def get_prediction(
-    estimate: MixedEstimate,
-    exog: Any = None,
-    transform: bool = True,
-    *,
-    groups: Any = None,
-    level: str | None = None,
-    exog_re: Any = None,
-    residual: Any = None,
-    observed: Any = None,
-) -> MixedPrediction:
-    """Means with standard errors, intervals for them and for observations.
-
-    Parameters
-    ----------
-    exog, transform, groups, level, exog_re, observed : optional
-        As of `predict`.
-    residual : str, array_like or Series, optional
-        Level of the residual variance of each new row, where the model has levels that formulas
-        do not make of the data.
-
-    Returns
-    -------
-    MixedPrediction
-
-    Raises
-    ------
-    OptionError, ShapeError, FormulaError, UnseenLevelError
-
-    Notes
-    -----
-    At level "population" an observation is one of a new group: it varies by x'Vx + z'Gz + s2. At
-    level "group" means are x'b + z'b_i, with what is not known of b_i, and an observation is one
-    more of that group. New rows have weight 1.
-
-    Examples
-    --------
-    >>> from sm_alsgls import LowRankMixedLM
-    >>> from sm_alsgls.datasets import load_sleepstudy
-    >>> data = load_sleepstudy()
-    >>> res = LowRankMixedLM.from_formula("Reaction ~ Days", data, "~ Days", groups="Subject").fit()
-    >>> for level in ("population", "group"):
-    ...     made = res.get_prediction(data.iloc[[9]], level=level).summary_frame()
-    ...     print(made[["mean", "mean_se", "obs_ci_lower", "obs_ci_upper"]].round(0).to_numpy())
-    [[346.  15. 208. 484.]]
-    [[431.  14. 372. 489.]]
-    """
-    wanted = _level(level, groups, observed)
-    at = _rows(estimate, exog, transform, groups, exog_re, residual, wanted, observed, False)
-    return _prediction(estimate, at, wanted)
-
-
-def _level(level: str | None, groups: Any, observed: Any) -> str:
-    if level is not None:
-        level = choice(level, "level", LEVELS)
-        if level == "population" and observed is not None:
-            raise OptionError(
-                "observed= is of groups, whose own means level='group' predicts; leave one out"
-            )
-        return level
-    return "population" if groups is None and observed is None else "group"
-
-
-class Seen(NamedTuple):
-    """Effects of some groups, the last of which nothing is known.
-
-    ``B`` (g, q, p) is zero for a group whose rows b was not estimated from; `left` is K_i.
-    """
-
-    mean: Array
-    conditional: Array
-    with_b: Array
-    B: Array
-    left: Array
-
-
-class Placed(NamedTuple):
-    """Rows, their groups among those of ``seen``, and their residual variances if known."""
-
-    rows: MixedRows
-    codes: Array
-    seen: Seen
-    resid: Array | None
-
-
-def _rows(
-    estimate: MixedEstimate,
-    exog: Any,
-    transform: bool,
-    groups: Any,
-    exog_re: Any,
-    residual: Any,
-    wanted: str,
-    observed: Any,
-    means: bool,
-) -> Placed:
-    """What `predict` was given."""
-    own = wanted == "group"
-    if exog is None:
-        for name, value in (("groups", groups), ("exog_re", exog_re), ("residual", residual)):
-            if value is not None:
-                raise OptionError(f"{name}= goes with new rows, and exog= is missing")
-        kept_rows = estimate.rows
-        back = kept_rows.restored
-        rows = MixedRows(kept_rows.index, back(kept_rows.X), back(kept_rows.Z), None, None)
-        codes = back(kept_rows.codes)
-        resid: Array | None = back(variances(estimate))
-    else:
-        rows = read_rows(
-            estimate, exog, transform, groups=groups, exog_re=exog_re, residual=residual,
-            random=own, try_random=not means,
-        )  # fmt: skip
-        codes = np.full(len(rows.X), -1)
-        if own:
-            assert rows.groups is not None
-            codes = group_codes(estimate, rows.groups)
-        resid = _residual_variances(estimate, rows)
-    if not own:
-        codes = np.full(len(rows.X), -1)
-    products: CrossProducts | None = None
-    places: dict[object, int] = {}
-    if observed is not None:
-        products, places = _products(estimate, read_observed(estimate, observed))
-        assert rows.groups is not None
-        new = np.array([places.get(label, -1) for label in rows.groups], dtype=int)
-        codes = np.where(new >= 0, new + len(estimate.groups), codes)
-    used, inverse = np.unique(codes, return_inverse=True)
-    found = _seen(estimate, used[used >= 0], products, means)
-    codes = np.where(codes < 0, len(found.mean) - 1, inverse - (used < 0).sum())
-    return Placed(rows, codes, found, resid)
-
-
-def _residual_variances(estimate: MixedEstimate, rows: MixedRows) -> Array | None:
-    """Of new rows, of weight 1; None where their levels are not known."""
-    ratios = level_ratios(estimate)
-    if len(ratios) == 1:
-        return np.full(len(rows.X), estimate.scale)
-    if rows.levels is None:
-        return None
-    found = estimate.scale * np.append(ratios, np.nan)[rows.levels]
-    return np.asarray(found)
-
-
-def _products(estimate: MixedEstimate, rows: MixedRows) -> tuple[CrossProducts, dict[object, int]]:
-    """Products of rows of new groups, and the number of each."""
-    fit = estimate.fit
-    if not fit.law.independent:
-        raise OptionError(
-            "observed: errors follow time within groups, and products of new rows that follow "
-            "each other are not made; fit the model with these rows"
-        )
-    assert rows.groups is not None
-    assert rows.Z is not None
-    assert rows.y is not None
-    codes, labels = pd.factorize(rows.groups)
-    made = CrossProducts.of_rows(
-        rows.Z, rows.X, rows.y, codes, len(labels), fit.law, rows.levels, None, fit.products.basis
-    )
-    return made, {label: i for i, label in enumerate(labels)}
-
-
-def _seen(
-    estimate: MixedEstimate, used: Array, products: CrossProducts | None, means: bool
-) -> Seen:
-    """Effects of the groups that are used, those of ``products`` numbered from m on."""
-    fit, m = estimate.fit, len(estimate.groups)
-    q, p = len(estimate.names_re), estimate.labels.P
-    own, new = used[used < m], used[used >= m] - m
-    empty = Seen(
-        np.zeros((1, q)), fit.G[None], np.zeros((1, p, q)), np.zeros((1, q, p)), np.eye(q)[None]
-    )
-    parts = []
-    if len(own):
-        found = effects_of_groups(estimate)
-        parts.append(
-            Seen(
-                found.mean[own],
-                found.conditional[own],
-                found.with_b[own],
-                np.zeros((len(own), q, p)) if means else fit.B[own],
-                np.zeros((len(own), q, q)) if means else left_of_change(fit)[own],
-            )
-        )
-    if len(new) and products is not None:
-        found = effects(fit, products)
-        parts.append(
-            Seen(
-                found.mean[new],
-                found.conditional[new],
-                found.with_b[new],
-                np.zeros((len(new), q, p)),
-                left_of_change(fit, products)[new],
-            )
-        )
-    return Seen(*(np.concatenate(arrays) for arrays in zip(*parts, empty, strict=True)))
-
-
-def _prediction(estimate: MixedEstimate, at: Placed, wanted: str) -> MixedPrediction:
+def prediction(estimate: MixedEstimate, at: Placed, wanted: str) -> MixedPrediction:
     """Means, variances and degrees of freedom of placed rows."""
     rows, seen, codes = at.rows, at.seen, at.codes
     n, own = len(rows.X), wanted == "group"

@@ -153,6 +153,10 @@ class Sample:
         mask = self.cells.mask
         return E if mask is None or self.lagged is None else np.where(mask, E, np.nan)
 
+    def filled_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray | None:
+        """`residuals` with the means of missing cells; None but where rows know of these."""
+        return None if self._left is None else self._left.filled_residuals(beta)
+
     def used_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray:
         """Those that are independent between rows, times the roots of weights; 0 where missing."""
         return self.cells.used(residuals(self.system.Y, self.system.blocks, beta))

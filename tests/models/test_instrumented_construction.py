@@ -29,6 +29,8 @@ BOTH = {"a": "y1 ~ x1 + [p1 + p2 ~ z1 + z2 + z3]", "b": "y2 ~ x2 + [p2 ~ z1]"}
 
 
 class Recorded(InstrumentedConstruction):
+    laws = None
+
     def __init__(self, endog, exog, instruments, rank="auto", *, missing="none", weights=None,
                  common_instruments=False, common=False, _formula=None):  # fmt: skip
         self.system = read_instrumented(

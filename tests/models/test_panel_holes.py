@@ -217,21 +217,6 @@ def test_a_lag_needs_no_regressors_of_units_that_nobody_has_for_a_neighbour():
     assert made(frame, spatial_lag=W).fit().converged
 
 
-def test_what_does_not_go_together_is_refused_by_name():
-    frame = panel(True, False)
-    with pytest.raises(OptionError, match=r"spatial_error= beside ar= needs whole rows, and \d+"):
-        made(frame, spatial_error=RING, ar="common")
-    with pytest.raises(OptionError, match=r"spatial_lag= beside row_scale="):
-        made(frame, spatial_lag=RING, row_scale="~ t")
-    with pytest.raises(OptionError, match=r"spatial_error= among rows needs whole periods"):
-        LowRankPanel.from_formula(
-            "y ~ x", frame, 1, entity="i", time="t", independent="entity", missing="fiml",
-            effects=None, spatial_error=RING,
-        )  # fmt: skip
-    with pytest.raises(OptionError, match="Sigma with factors"):
-        made(frame, "full", spatial_error=RING).fit()
-
-
 def test_a_system_of_equations_has_them_too():
     frame = panel(False, True)
     Y = frame.pivot(index="t", columns="i", values="y")

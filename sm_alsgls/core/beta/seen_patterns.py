@@ -9,6 +9,7 @@ one product of P x P size a pattern: N P^2 + G P^2 flops.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -32,14 +33,13 @@ class ByPattern(RowCovariance, Protocol):
         ...
 
 
-class SeenPatterns:
-    """H of rows of which some cells are missing, as a `Kernel`.
+class WithoutForm(abc.ABC):
+    """H as a `Kernel` where it is a matrix or an operator, and nothing shorter.
 
     Parameters
     ----------
     design : PerEquation
-        Bases, zero in missing cells.
-    seen : ByPattern
+    seen : RowCovariance
     n_obs : int
     ridge : Ridge, optional
     """
@@ -50,12 +50,16 @@ class SeenPatterns:
     def __init__(
         self,
         design: PerEquation,
-        seen: ByPattern,
+        seen: RowCovariance,
         n_obs: int,
         ridge: Ridge | None = None,
     ) -> None:
-        self._design, self._seen = design, seen
+        self._design = design
         self.normal = design.normal(seen, n_obs, ridge)
+
+    @abc.abstractmethod
+    def matrix(self) -> Array:
+        """H, (P, P)."""
 
     def costs(self) -> dict[str, float]:
         """Dense while it fits: there are no factors to go a shorter way by."""
@@ -66,16 +70,6 @@ class SeenPatterns:
             "dual": np.inf,
             "cg": 60.0 * P * n * (P + self._design.K**2),
         }
-
-    def matrix(self) -> Array:
-        """H, (P, P)."""
-        stacked, H = self._design.stacked, np.zeros((self._design.P, self._design.P))
-        for rows, precision in self._seen.precisions():
-            Q = stacked.Qt[:, rows]
-            part = Q @ Q.T
-            part *= precision.take(stacked.owner, axis=0).take(stacked.owner, axis=1)
-            H += part
-        return H
 
     def inverse_times(self, B: Array) -> Array:
         """Never: there is no closed form."""
@@ -97,3 +91,32 @@ class SeenPatterns:
             found = conjugate_gradients(self.normal.apply, b, diagonal, tol=size, max_iter=max_iter)
             out[:, i] = found.x
         return out
+
+
+class SeenPatterns(WithoutForm):
+    """H of rows of which some cells are missing, as a `Kernel`.
+
+    Parameters
+    ----------
+    design : PerEquation
+        Bases, zero in missing cells.
+    seen : ByPattern
+    n_obs : int
+    ridge : Ridge, optional
+    """
+
+    def __init__(
+        self, design: PerEquation, seen: ByPattern, n_obs: int, ridge: Ridge | None = None
+    ) -> None:
+        super().__init__(design, seen, n_obs, ridge)
+        self._seen = seen
+
+    def matrix(self) -> Array:
+        """H, (P, P)."""
+        stacked, H = self._design.stacked, np.zeros((self._design.P, self._design.P))
+        for rows, precision in self._seen.precisions():
+            Q = stacked.Qt[:, rows]
+            part = Q @ Q.T
+            part *= precision.take(stacked.owner, axis=0).take(stacked.owner, axis=1)
+            H += part
+        return H

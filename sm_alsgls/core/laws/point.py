@@ -59,7 +59,11 @@ def point_of(system: RawSystem, problem: Problem, solution: Solution) -> Point:
     E = system.residuals(problem.design, solution.gamma)
     TE = system.filter.rows(E)
     W = problem.observed(solution.cov).solve(TE)
-    gradient = system.filter.gradient(E, TE, W)
+    gradient = None
+    if fills(problem.errors):
+        gradient = problem.errors.gradient_of_filter(E, solution.cov)
+    if gradient is None:
+        gradient = system.filter.gradient(E, TE, W)
     if bridges_gaps(problem.errors):
         slope = problem.errors.spread_slope(TE, solution.cov)
         gradient = gradient + system.filter.through_spread(slope)

@@ -13,12 +13,14 @@ from sm_alsgls.core.errors.base import Errors
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
 from sm_alsgls.core.laws.base import RowFilter
+from sm_alsgls.core.laws.reach import Probe, Reach
 from sm_alsgls.core.laws.spatial_holes import SpatialHoles
 from sm_alsgls.core.laws.spatial_lag import SpatialLag
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cell_rows import CellRows
 from sm_alsgls.core.rows.compress import compress_rows
+from sm_alsgls.core.rows.filled_cells import SeesHoles
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.patterns import Patterns
@@ -85,10 +87,13 @@ class RawSystem:
     own : ndarray, optional
         Values of the law's own parameters; default those that ``law`` makes it with.
     lag : SpatialLag, optional
-        Of the responses, before the filter. Where cells are missing it is among equations, there
-        is no filter, and designs are there in every cell that reaches an observed one.
+        Of the responses, before the filter. Where cells are missing designs are there in every cell
+        that reaches an observed one; without ``probe`` it is among equations, and no filter beside.
     held : ndarray, shape (m,), optional
         Values, in the order of `values`, that nothing moves; NaN for those that may move.
+    probe : Probe, optional
+        Of the filter, which is then one of whole rows though cells are missing: these are
+        integrated out all together.
 
     Examples
     --------
@@ -111,14 +116,15 @@ class RawSystem:
     own: Array | None = None
     lag: SpatialLag | None = None
     held: Array | None = None
+    probe: Probe | None = None
 
     def __post_init__(self) -> None:
-        if not self._lags_through_holes:
+        if self.lag is None or self.probe is not None or not self._has_holes:
             return
         if len(self.filter.values):
             raise OptionError(
-                "a spatial lag of responses of which some are missing, and filters of rows beside "
-                "it, do not go together; use missing='drop'"
+                "a spatial lag of responses of which some are missing, beside filters of rows, "
+                "needs these filters of whole rows, and their probe"
             )
 
     @property
@@ -126,9 +132,9 @@ class RawSystem:
         return self.mask is not None and not self.mask.all()
 
     @property
-    def _lags_through_holes(self) -> bool:
+    def whole(self) -> bool:
         """Whether residuals are of whole rows, though cells are missing."""
-        return self.lag is not None and self._has_holes
+        return (self.lag is not None or self.probe is not None) and self._has_holes
 
     def at(self, values: Array) -> RawSystem:
         """At other values of the filter's parameters, then the law's, then the lag's."""
@@ -186,14 +192,14 @@ class RawSystem:
     def unfiltered(self) -> Problem:
         """Of the raw rows, not compressed: to look at least-squares residuals."""
         Y = self.responses
-        if self.mask is not None and not self._lags_through_holes:
+        if self.mask is not None and not self.whole:
             Y = np.where(self.mask, Y, 0.0)
         return self._problem(self.raw, Y, False, self._law)
 
     def _problem(
         self, blocks: Sequence[Array], Y: Array, compress: bool, law: Callable[[Rows], Errors]
     ) -> Problem:
-        if self._lags_through_holes:
+        if self.whole:
             rows: Rows = Rows.of(blocks, Y)
         elif self.mask is not None and self._has_holes:
             one = self.mask.astype(float)
@@ -204,8 +210,11 @@ class RawSystem:
 
     def _law(self, rows: Rows) -> Errors:
         made = self.law(rows)
-        if self.mask is not None and self._lags_through_holes:
-            made = SpatialHoles(made, Patterns(self.mask), self.lag)
+        if self.mask is not None and self.whole:
+            patterns, reach = Patterns(self.mask), None
+            if self.probe is not None:
+                reach = Reach(self.probe, self.filter, self.lag, patterns)
+            made = SpatialHoles(made, patterns, self.lag, reach)
         return made if self.own is None else cast(Graded, made).at(self.own)
 
     def _law_over_gaps(self, rows: Rows) -> Errors:
@@ -213,8 +222,8 @@ class RawSystem:
         made, spread = self._law(rows), self.filter.spread
         if spread is not None and fills(made):
             raise OptionError(
-                "errors of neighbours and of the rows before, with missing cells, do not go "
-                "together; use missing='drop'"
+                "errors of neighbours and of the rows before, with missing cells, need filters of "
+                "whole rows, and their probe"
             )
         if spread is None or not bridges_gaps(made):
             return made
@@ -224,12 +233,12 @@ class RawSystem:
         """Y - X beta (N, K) of raw rows, for gamma of any design of the same regressors.
 
         Zero in missing cells. With a lag A y - X b of whole rows, of whatever stands in the place
-        of what is missing.
+        of what is missing; likewise where filters are of whole rows.
         """
         E = np.array(self.responses, dtype=float, order="F")
         for j, (X, b) in enumerate(zip(self.raw, design.to_beta(gamma), strict=True)):
             E[:, j] -= X @ b
-        if self.mask is None or self._lags_through_holes:
+        if self.mask is None or self.whole:
             return E
         return np.where(self.mask, E, 0.0)
 
@@ -252,7 +261,16 @@ def bridges_gaps(errors: Errors) -> TypeGuard[Bridging]:
 
 
 class Filling(Errors, Protocol):
-    """A law with neighbours of rows that are observed in part."""
+    """A law with neighbours of rows that are observed in part.
+
+    Attributes
+    ----------
+    holes : SeesHoles
+        What is integrated out.
+    """
+
+    @property
+    def holes(self) -> SeesHoles: ...  # noqa: D102
 
     def expected(self, E: Array, cov: Covariance) -> Array:
         """Whole rows (N, K) of what neighbours leave, expected given what is observed."""
@@ -267,7 +285,11 @@ class Filling(Errors, Protocol):
         ...
 
     def gradient_of_lag(self, Y: Array, E: Array, cov: Covariance) -> float:
-        """d psi / d rho at responses Y (N, K) and the residuals E that they have."""
+        """d psi / d rho at responses Y (N, K) and the raw residuals E that they have."""
+        ...
+
+    def gradient_of_filter(self, E: Array, cov: Covariance) -> Array | None:
+        """d psi / d values of the filter at raw residuals E (N, K); None where rows are apart."""
         ...
 
 

@@ -67,6 +67,17 @@ class RowWeights:
         """
         return self._acted(self.units.W, M)
 
+    def cells(self, shape: tuple[int, int]) -> Sparse:
+        """W of all cells of rows (N, K), one row after the other: (N K, N K)."""
+        N, K = shape
+        periods = scipy.sparse.eye_array(N // self.units.K)
+        rows = scipy.sparse.kron(periods, self.units.W)
+        return scipy.sparse.kron(rows, scipy.sparse.eye_array(K), format="csr")
+
+    def rescaled(self, c: Array) -> RowWeights:
+        """Itself: equations are filtered one by one."""
+        return self
+
     def back(self, M: Array) -> Array:
         """W' M."""
         return self._acted(self.units.W.T, M)

@@ -1,44 +1,53 @@
 """Laws with neighbours of rows of which some cells are missing: the likelihood of those observed.
 
-Of whole rows y = rho W y + X b + e and e = lam M e + u, u of a low-rank Sigma. What is missing of
-a row is integrated out exactly (`sm_alsgls.covariance.through_holes`), for any holes: a neighbour
-that is missing is filled by its mean given what is observed, and its variance is carried along.
-With the filled rows e^ and the extra ones, whose products are the conditional covariances, the
-gradient in lam is that of whole rows at both together.
+Of whole rows y = rho W y + X b + e and e = lam M e + u, u of any Sigma. What is missing of a row is
+integrated out exactly (`sm_alsgls.covariance.through_holes`), for any holes: a neighbour that is
+missing is filled by its mean given what is observed, and its variance is carried along. With the
+filled rows e^ and the extra ones, whose products are the conditional covariances, the gradient in
+lam is that of whole rows at both together.
 
 Of spatial errors a missing cell's regressors are not needed. With a spatial lag they are part of
 its neighbours' means: the problem's rows are whole there, A y with anything at all in the place of
-missing responses, which the covariance takes no notice of.
+missing responses, which the covariance takes no notice of. Where a filter of rows (AR, neighbours
+that are rows) ties missing cells of several rows together, these are integrated out all at once
+(`sm_alsgls.core.laws.reach`), and the problem's rows are whole in any case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from sm_alsgls.core.beta.information import CoefficientCovariance
+from sm_alsgls.core.beta.kernel import Kernel
 from sm_alsgls.core.beta.seen_patterns import SeenPatterns
+from sm_alsgls.core.beta.tied_rows import TiedRows
 from sm_alsgls.core.design.base import Linear, Normal, PerEquation
 from sm_alsgls.core.design.ridge import Ridge
-from sm_alsgls.core.errors.base import Errors, Step
+from sm_alsgls.core.errors.base import Errors, SigmaStep, Step
 from sm_alsgls.core.errors.cells import RowsWithHoles
 from sm_alsgls.core.errors.loading_prior import with_loading_prior
 from sm_alsgls.core.errors.nuisance import NO_NUISANCE, Nuisance
 from sm_alsgls.core.errors.tied import NoCurvature
+from sm_alsgls.core.laws.filled_sigma import (
+    FilledResiduals,
+    gradient_of_filled,
+    has_closed_form,
+    sigma_of_filled,
+)
+from sm_alsgls.core.laws.reach import Reach
 from sm_alsgls.core.laws.spatial_error import SpatialError
-from sm_alsgls.core.laws.spatial_lag import SpatialLag, among_equations
+from sm_alsgls.core.laws.spatial_lag import SpatialLag, among_equations, rescaled_lag
 from sm_alsgls.core.second_order.stationarity import Stationarity
-from sm_alsgls.core.sigma.filled_likelihood import FilledObjective
-from sm_alsgls.core.sigma.observed_factor import ObservedFactor, fit_observed
-from sm_alsgls.core.sigma.observed_start import available_cells
 from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance, factors_of
+from sm_alsgls.covariance.filled_rows import FilledRows
 from sm_alsgls.covariance.patterns import Patterns
-from sm_alsgls.covariance.through_holes import Holes, ThroughHoles
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.covariance.through_holes import Holes
+from sm_alsgls.covariance.tied_holes import TiedHoles
 
 Array = np.ndarray
 
@@ -50,16 +59,13 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     ----------
     whole : Errors
         The law of whole rows: `SpatialError`, or where there is a lag alone that of its residuals.
-        Sigma is low rank.
     patterns : Patterns
         Which cells there are.
     lag : SpatialLag, optional
         At its rho: residuals are A y - X b of whole rows, and none of their cells is masked.
-
-    Raises
-    ------
-    OptionError
-        Sigma is of another law.
+    reach : Reach, optional
+        What missing cells reach through filters of whole rows, and the lag. Residuals are then of
+        whole rows, filtered. Default: every row by itself.
 
     Examples
     --------
@@ -82,21 +88,24 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
 
-    def __init__(self, whole: Errors, patterns: Patterns, lag: SpatialLag | None = None) -> None:
+    def __init__(
+        self,
+        whole: Errors,
+        patterns: Patterns,
+        lag: SpatialLag | None = None,
+        reach: Reach | None = None,
+    ) -> None:
         super().__init__(patterns)
-        self.whole_rows, self._lag = whole, lag
+        self.whole_rows, self._lag, self._reach = whole, lag, reach
         own: Nuisance = getattr(whole, "nuisance", NO_NUISANCE)
         self._error = cast(SpatialError, whole) if len(own.values) else None
         self._own = whole if self._error is None else self._error.left
-        if not self._own.climbs:
-            raise OptionError(
-                "neighbours of which some cells are missing are of a Sigma with factors (rank=0, "
-                "1, ..): use one, or missing='drop'"
-            )
         self.nuisance = own
         self.constant -= own.log_jacobian
-        A = None if lag is None else among_equations(lag.weights).filter(lag.rho)
-        self.holes = Holes(patterns, A)
+        self._by_row: Holes | None = None
+        if reach is None:
+            A = None if lag is None else among_equations(lag.weights).filter(lag.rho)
+            self._by_row = Holes(patterns, A)
 
     @property
     def bounds(self) -> Array:
@@ -106,22 +115,29 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     def at(self, values: Array) -> SpatialHoles:
         """The same law at another lam, (1,)."""
         whole = self.whole_rows if self._error is None else self._error.at(values)
-        return SpatialHoles(whole, self.patterns, self._lag)
+        return SpatialHoles(whole, self.patterns, self._lag, self._reach)
 
     def rescaled(self, c: Array) -> SpatialHoles:
         """Of e_j / c_j."""
-        lag = self._lag
-        if lag is not None:
-            lag = SpatialLag(among_equations(lag.weights).rescaled(c), lag.rho)
-        return SpatialHoles(self.whole_rows.rescaled(c), self.patterns, lag)
+        lag = None if self._lag is None else rescaled_lag(self._lag, c)
+        reach = None if self._reach is None else self._reach.rescaled(c)
+        return SpatialHoles(self.whole_rows.rescaled(c), self.patterns, lag, reach)
 
     def masked(self, M: Array) -> Array:
-        """Zero in missing cells; with a lag all of it, as rows are whole there."""
-        return super().masked(M) if self._lag is None else M
+        """Zero in missing cells; with a lag or filters all of it, as rows are whole there."""
+        return super().masked(M) if self._lag is None and self._reach is None else M
 
-    def seen(self, cov: Covariance) -> ThroughHoles:
+    @property
+    def holes(self) -> Holes | TiedHoles:
+        """What is integrated out."""
+        if self._reach is not None:
+            return self._reach.holes
+        assert self._by_row is not None
+        return self._by_row
+
+    def seen(self, cov: Covariance) -> FilledRows:  # type: ignore[override]
         """``cov`` as the observed cells see it."""
-        return ThroughHoles(cov, self.holes)
+        return self.holes.seen(cov)
 
     # -- filters ---------------------------------------------------------------------------------
 
@@ -158,8 +174,9 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         return self.through(self.seen(cov).filled(E))
 
     def responses(self, Y: Array, E: Array, cov: Covariance) -> Array:
-        """Responses Y (N, K), of residuals E, with the mean of what is missing."""
-        return Y + self.seen(cov).missing(E)
+        """Responses Y (N, K), of raw residuals E, with the mean of what is missing."""
+        filtered = E if self._reach is None else self._reach.filter.rows(E)
+        return Y + self.seen(cov).missing(filtered)
 
     # -- gradients -------------------------------------------------------------------------------
 
@@ -175,13 +192,22 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         yield from seen.extra()
 
     def gradient_of_lag(self, Y: Array, E: Array, cov: Covariance) -> float:
-        """d psi / d rho, at responses Y (N, K) that residuals E are of, and ``cov``."""
+        """d psi / d rho, at responses Y (N, K) that raw residuals E are of, and ``cov``."""
+        if self._reach is not None:
+            return self._reach.of_lag(Y, E, self._reach.holes.seen(cov))
         assert self._lag is not None
-        seen, weights = self.seen(cov), self._lag.weights
+        assert self._by_row is not None
+        seen, weights = self._by_row.seen(cov), self._lag.weights
         pull = float(np.vdot(cov.solve(seen.filled(E)), weights.lagged(self.responses(Y, E, cov))))
         for D in seen.directions():
-            pull += float(np.vdot(cov.solve(self.holes.forth(D)), weights.lagged(D)))
+            pull += float(np.vdot(cov.solve(self._by_row.forth(D)), weights.lagged(D)))
         return -pull / self.n_obs - weights.log_det(self._lag.rho).slope
+
+    def gradient_of_filter(self, E: Array, cov: Covariance) -> Array | None:
+        """d psi / d values of the filter of rows, at raw residuals E (N, K); None without one."""
+        if self._reach is None:
+            return None
+        return self._reach.of_filter(E, self._reach.holes.seen(cov))
 
     # -- Sigma -----------------------------------------------------------------------------------
 
@@ -193,10 +219,9 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         """Those of whole rows."""
         return self.whole_rows.taken(rank)
 
-    def objective(self, E: Array, near: Covariance, lam_F: float) -> FilledObjective:
-        """The likelihood of residuals E (N, K) in (F, log d) of what is left."""
-        jacobian = self.nuisance.log_jacobian
-        return FilledObjective(E, self.holes, near, self.over, self.through, jacobian, lam_F)
+    def filling(self, E: Array) -> FilledResiduals:
+        """Residuals E (N, K) as filled rows of what is left."""
+        return FilledResiduals(E, lambda left: self.seen(self.over(left)), self.through)
 
     def left_sigma(
         self,
@@ -206,26 +231,24 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         floor: Array,
         near: Covariance | None,
         d: Array | None,
-        block: SecantMemory | None,
+        block: Any,
         gtol: float,
         lam_F: float = 0.0,
-    ) -> ObservedFactor:
+    ) -> SigmaStep:
         """The Sigma-step, Sigma and ``near`` being those of what is left."""
-        start = None if near is None else factors_of(near)
-        if start is None or start.rank != rank:
-            seen = RowsWithHoles.masked(self, E)
-            start, block = available_cells(seen, self.patterns, rank, d), None
-        memory = None if block is None else block.copy()
-        objective = self.objective(E, start, lam_F)
-        return fit_observed(
-            E,
+        return sigma_of_filled(
+            self._own,
+            RowsWithHoles.masked(self, E),
             self.patterns,
-            start,
-            floor,
-            lam_F=lam_F,
+            self.filling(E),
+            self.nuisance.log_jacobian,
+            rank,
+            floor=floor,
+            near=near,
+            d=d,
+            block=block,
             gtol=gtol,
-            memory=memory,
-            objective=objective,
+            lam_F=lam_F,
         )
 
     def sigma(
@@ -236,7 +259,7 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         floor: Array,
         near: Covariance | None,
         d: Array | None,
-        block: SecantMemory | None,
+        block: Any,
         gtol: float,
         lam_F: float = 0.0,
     ) -> Step:
@@ -257,10 +280,17 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     def stationarity(
         self, normal: Normal, gamma: Array, E: Array, cov: Covariance, at_bound: Array, lam_F: float
     ) -> Stationarity:
-        """The gradient in log d and D^-1/2 F, and the score of beta."""
-        left = factors_of(self.left_of(cov))
-        point = self.objective(E, left, lam_F)(left.loadings, np.log(left.uniquenesses))
-        return Stationarity(point.size(at_bound), normal.score_size(normal.score(E, gamma)))
+        """The gradient in Sigma, and the score of beta."""
+        size = gradient_of_filled(
+            self._own,
+            self.left_of(cov),
+            self.patterns,
+            self.filling(E),
+            self.nuisance.log_jacobian,
+            at_bound,
+            lam_F,
+        )
+        return Stationarity(size, normal.score_size(normal.score(E, gamma)))
 
     def interval_sigma(
         self,
@@ -271,7 +301,16 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
         lam_F: float,
         least_squares: Callable[[], Array],
     ) -> Covariance:
-        """That of what is left, with loadings under the prior that they show."""
+        """That of what is left, with loadings under the prior that they show.
+
+        An unrestricted Sigma is that of least-squares residuals, which are not bent to it.
+        """
+        if has_closed_form(self._own):
+            return cov
+        if not self._own.climbs:
+            near, E = self.left_of(cov), least_squares()
+            step = self.left_sigma(E, 0, floor=floor, near=near, d=None, block=None, gtol=1e-8)
+            return self.over(step.cov)
         left = factors_of(self.left_of(cov))
         made = with_loading_prior(_Left(self), E, left, p, floor, lam_F)
         return self.over(made.canonical())
@@ -283,8 +322,13 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     def information(
         self, design: PerEquation, cov: Covariance, ridge: Ridge | None = None
     ) -> CoefficientCovariance:
-        """H, a sum over patterns."""
-        kernel = SeenPatterns(design, self.seen(cov), self.n_obs, ridge)
+        """H, a sum over patterns, or less what all rows lose together."""
+        kernel: Kernel
+        if self._reach is None:
+            assert self._by_row is not None
+            kernel = SeenPatterns(design, self._by_row.seen(cov), self.n_obs, ridge)
+        else:
+            kernel = TiedRows(design, self._reach.holes.seen(cov), self.n_obs, ridge)
         return CoefficientCovariance(design, cov, self.n_obs, ridge, kernel)
 
     def bounded(self, design: Linear, rank: int, lam_F: float) -> bool:

@@ -14,7 +14,7 @@ information, and standard errors of b come from all of it (``LawFit.slopes`` of
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from sm_alsgls.core.laws.spatial_weights import SpatialWeights, inside
 from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
+#: A sparse array of SciPy, whose stubs know too many kinds of them.
+Sparse = Any
 
 
 class Neighbours(Protocol):
@@ -38,6 +40,14 @@ class Neighbours(Protocol):
 
     def lagged(self, M: Array) -> Array:
         """Neighbours' values, weighted, of rows M (n, K)."""
+        ...
+
+    def cells(self, shape: tuple[int, int]) -> Sparse:
+        """The same of all cells of rows (N, K), one row after the other: (N K, N K)."""
+        ...
+
+    def rescaled(self, c: Array) -> Neighbours:
+        """Of y_j / c_j, c (K,)."""
         ...
 
     def inverse(self, M: Array, lam: float) -> Array:
@@ -134,3 +144,8 @@ class SpatialLag:
         ``lagged`` are neighbours' responses, through what else filters the rows.
         """
         return -float(np.einsum("nk,nk->", W, lagged)) / len(W) - self._log_det.slope
+
+
+def rescaled_lag(lag: SpatialLag, c: Array) -> SpatialLag:
+    """That of y_j / c_j, c (K,)."""
+    return SpatialLag(lag.weights.rescaled(c), lag.rho)

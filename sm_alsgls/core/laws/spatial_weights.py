@@ -147,6 +147,10 @@ class SpatialWeights:
         """M W' for rows M (n, K): each unit's neighbours, weighted."""
         return np.asarray((self.W @ M.T).T)
 
+    def cells(self, shape: tuple[int, int]) -> Sparse:
+        """W of all cells of rows (N, K), one row after the other: (N K, N K)."""
+        return scipy.sparse.kron(scipy.sparse.eye_array(shape[0]), self.W, format="csr")
+
     def filter(self, lam: float) -> Sparse:
         """I - lam W, sparse."""
         return scipy.sparse.eye_array(self.K, format="csr") - lam * self.W

@@ -15,6 +15,16 @@ whose effect on C is that of R_t = X'V^-1 D_t V^-1 X, D_t the part of D tangent 
 the metric of the information. Only what is bent beyond a change of parameters is left: C_A does not
 depend on the parameters, so Lambda Lambda' of rank q has what any G has.
 
+C_A is an expansion in one over the number of groups. Its second term need not be small, and where G
+is bent need not leave C_A positive. There it is C^1/2 f(E) C^1/2, of C^1/2 E C^1/2 the second term,
+
+    f(e) = 1 + e + e^2 / 2  for e >= 0,    f(-e) = 1 / f(e),    of eigenvalues of E,
+
+the exponential function to second order. Where V is linear it is 1 + e, which is 1997's.
+
+A uniqueness that is zero with the likelihood falling beyond is a known number in C_A, whose
+expansion is not of such estimates, and an unknown one in degrees of freedom: see `satterthwaite`.
+
 F of m hypotheses L b = 0 and its denominator are those of section 3 of 1997: moments of an
 F distribution matched, with A1 and A2 of W and P.
 """
@@ -27,14 +37,14 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.information import Coordinates, Sums, elements, free
-from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, identified, inverse_on
+from sm_alsgls.core.mixed.information import Coordinates, Sums, elements
+from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, inverse_on, inverses
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
 
 #: What is done about second derivatives of V: see the module.
-VARIANTS = ("2009", "1997", "first-order")
+VARIANTS = ("positive", "2009", "1997", "first-order")
 
 
 class KenwardRogerCovariance(FixedCovariance):
@@ -44,30 +54,37 @@ class KenwardRogerCovariance(FixedCovariance):
     ----------
     fit : MixedFit
         By REML, of one residual variance.
-    variant : {"2009", "1997", "first-order"}
-        Second derivatives of V less their tangent part, whole, or left out. All are one where V
-        is linear.
+    variant : {"positive", "2009", "1997", "first-order"}
+        Second derivatives of V less their tangent part, whole, or left out; "positive" is 2009's by
+        f. All are one where G may be any or is diagonal.
 
     Raises
     ------
     NotApplicableError
     """
 
-    def __init__(self, fit: MixedFit, variant: str = "2009") -> None:
+    def __init__(self, fit: MixedFit, variant: str = "positive") -> None:
         check_kenward_roger(fit)
-        coordinates, directions = linear_or_own(fit)
-        sums = Sums(fit, coordinates)
+        any_G = is_any(fit)
+        linear = any_G and fit.structure.size == fit.structure.n_free
+        sums = Sums(fit, elements(fit) if linear else absolute(fit))
         self._C, self._P = fit.cov_b, sums.P
-        self._W = inverse_on(sums.expected(reml=True), directions)
-        super().__init__(self._C + self._correction(sums, variant))
+        information = sums.expected(reml=True)
+        if linear:
+            known = self._W = inverse_on(information, np.eye(len(information)))
+        else:
+            known, self._W = inverses(fit, information)
+        second = self._correction(sums, known, variant)
+        bent = variant == "positive" and fit.structure.rank > 0 and not any_G
+        super().__init__(positive(self._C, second) if bent else self._C + second)
         self._b = fit.b
 
-    def _correction(self, sums: Sums, variant: str) -> Array:
-        C, W, P = self._C, self._W, self._P
+    def _correction(self, sums: Sums, W: Array, variant: str) -> Array:
+        C, P = self._C, self._P
         mixed = np.tensordot(W, P, 1)
         inner = sums.contracted_Q(W) - np.einsum("ajk,kl,aln->jn", P, C, mixed, optimize=True)
         if variant != "first-order":
-            inner = inner - 0.25 * _bent(sums, W, variant == "2009")
+            inner = inner - 0.25 * _bent(sums, W, variant != "1997")
         out = 2.0 * C @ inner @ C
         return np.asarray(0.5 * (out + out.T))
 
@@ -134,18 +151,30 @@ def check_kenward_roger(fit: MixedFit) -> None:
         )
 
 
-def linear_or_own(fit: MixedFit) -> tuple[Coordinates, Array]:
-    """Coordinates of G and s2 in which V is linear where there are any, and what is identified.
+def is_any(fit: MixedFit) -> bool:
+    """Whether G may be any, so that V is linear in its elements, whatever G is written in."""
+    structure, q = fit.structure, fit.products.q
+    return structure.any_basis and structure.n_free == q * (q + 1) // 2
 
-    Elements of G where it is any; else the structure's own beside s2, so that uniquenesses and
-    variances enter V linearly and only loadings do not.
+
+def positive(C: Array, second: Array) -> Array:
+    """C^1/2 f(E) C^1/2 of the module, whichever root of C.
+
+    Examples
+    --------
+    >>> C, second = np.diag([1.0, 4.0]), np.diag([-2.0, 0.4])
+    >>> positive(C, second).round(3)
+    array([[0.2 , 0.  ],
+           [0.  , 4.42]])
     """
-    q, size = fit.products.q, fit.structure.size
-    if size == q * (q + 1) // 2 == fit.structure.n_free and fit.structure.any_basis:
-        made = elements(fit)
-        return made, np.eye(len(made.c))
-    moves = free(fit)[[*range(size), -1]]
-    return _some(absolute(fit), moves), identified(fit)
+    root = np.linalg.cholesky(C)
+    half = np.linalg.solve(root, second)
+    E = np.linalg.solve(root, half.T)
+    values, vectors = np.linalg.eigh(0.5 * (E + E.T))
+    size = np.abs(values)
+    grown = 1.0 + size + 0.5 * size**2
+    turned = root @ vectors
+    return np.asarray((turned * np.where(values >= 0.0, grown, 1.0 / grown)) @ turned.T)
 
 
 def absolute(fit: MixedFit) -> Coordinates:
@@ -161,19 +190,6 @@ def absolute(fit: MixedFit) -> Coordinates:
     names = (*(f"phi{a}" for a in range(size)), "s2")
     E = np.concatenate([E, -gamma[None]])
     return Coordinates(names, np.append(phi, s2), np.append(np.zeros(size), 1.0), E, second)
-
-
-def _some(made: Coordinates, at: Array) -> Coordinates:
-    """Those that are free; others are known numbers."""
-    kept = np.flatnonzero(at)
-
-    def second(w: Array) -> tuple[float, Array]:
-        whole = np.zeros((len(at), len(at)))
-        whole[np.ix_(kept, kept)] = w
-        return made.second(whole)
-
-    names = tuple(made.names[a] for a in kept)
-    return Coordinates(names, made.values[kept], made.c[kept], made.E[kept], second)
 
 
 def _bent(sums: Sums, W: Array, less_tangent: bool) -> Array:

@@ -1,7 +1,7 @@
 """The likelihood of residuals observed in part, as a function of (F, log d), beside neighbours.
 
 Residuals e of whole rows would follow Omega = B^-1 (F F' + D) B^-T; of rows with holes what is
-missing is integrated out (`sm_alsgls.covariance.through_holes`). By Fisher's identity the gradient
+missing is integrated out (`sm_alsgls.covariance.filled_rows`). By Fisher's identity the gradient
 is that of whole rows, expected given what is observed: with u the filled rows and the extra ones,
 through B, and S = sum u u' / N,
 
@@ -14,14 +14,13 @@ The search is that of `sm_alsgls.core.sigma.observed_factor`, whose precondition
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from sm_alsgls.core.sigma.filled_unrestricted import Expecting
 from sm_alsgls.core.sigma.observed_likelihood import ObservedObjective, ObservedPoint
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import Covariance
-from sm_alsgls.covariance.through_holes import Holes, ThroughHoles
+from sm_alsgls.covariance.patterns import Patterns
 
 Array = np.ndarray
 
@@ -32,13 +31,12 @@ class FilledObjective(ObservedObjective):
     Parameters
     ----------
     E : ndarray, shape (N, K)
-    holes : Holes
+    patterns : Patterns
+        Which cells there are.
     near : LowRankDiag
         Sigma to read the size of what is left off: where the search begins.
-    over : callable
-        Omega of a Sigma, but for log-Jacobians.
-    through : callable
-        Rows of e as rows of what is left, through B.
+    expecting : Expecting
+        Of these residuals.
     jacobian : float
         log|B|, which Omega's log-determinant has and f has not.
     lam_F : float
@@ -50,26 +48,19 @@ class FilledObjective(ObservedObjective):
     def __init__(
         self,
         E: Array,
-        holes: Holes,
+        patterns: Patterns,
         near: Covariance,
-        over: Callable[[Covariance], Covariance],
-        through: Callable[[Array], Array],
+        expecting: Expecting,
         jacobian: float,
         lam_F: float = 0.0,
     ) -> None:
-        super().__init__(E, holes.patterns, lam_F)
-        self._E, self._holes, self._over, self._through = E, holes, over, through
-        self._jacobian = jacobian
-        patterns = self.patterns
-        seen = ThroughHoles(over(near), holes)
+        super().__init__(E, patterns, lam_F)
+        self._expecting, self._jacobian = expecting, jacobian
         total = np.zeros(patterns.K)
-        for U in self._left(seen):
+        for U in expecting.left(expecting.seen(near)):
             total += np.square(U).sum(axis=0)
         self.s = total / patterns.N
         self._behind = patterns.N - patterns.rows
-
-    def _left(self, seen: ThroughHoles) -> list[Array]:
-        return [self._through(rows) for rows in (seen.filled(self._E), *seen.extra())]
 
     def __call__(self, F: Array, x: Array) -> ObservedPoint:
         """Evaluate at F (K, r) and x = log d (K,)."""
@@ -77,10 +68,10 @@ class FilledObjective(ObservedObjective):
         patterns, N = self.patterns, self.patterns.N
         root = np.exp(0.5 * x)
         cov = LowRankDiag.from_factors(F, np.square(root))
-        seen = ThroughHoles(self._over(cov), self._holes)
+        seen = self._expecting.seen(cov)
         PF = cov.solve(F.T).T
         pulled, squares, quad = np.zeros(F.shape), np.zeros(patterns.K), None
-        for U in self._left(seen):
+        for U in self._expecting.left(seen):
             V = cov.solve(U)
             # The filled rows come first, and are those of the quadratic form.
             quad = cov.quad(U) if quad is None else quad

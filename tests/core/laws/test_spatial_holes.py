@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.errors.complete import CompleteErrors
-from sm_alsgls.core.errors.equal_variances import EqualVariances
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.observed import ObservedErrors
 from sm_alsgls.core.laws.ar import AR
@@ -20,6 +19,7 @@ from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.maximise.units import units_of
 from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.core.sigma.filled_likelihood import FilledObjective
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
@@ -179,7 +179,9 @@ def test_more_equations_than_rows(lag):
     law = SpatialHoles(whole, Patterns(mask), SpatialLag(W, 0.3) if lag else None)
     E = rng.standard_normal((n, k))
     E = E if lag else E * mask
-    objective = law.objective(E, cov, 0.3)
+    objective = FilledObjective(
+        E, law.patterns, cov, law.filling(E), law.nuisance.log_jacobian, 0.3
+    )
     point = objective(cov.loadings, np.log(cov.uniquenesses))
     slope = dense.differences(
         lambda v: objective(v[:k, None], v[k:]).nll,
@@ -236,9 +238,6 @@ def test_units_do_not_matter():
 
 
 def test_what_it_does_not_know_is_refused():
-    patterns = Patterns(holes())
-    with pytest.raises(OptionError, match="Sigma with factors"):
-        SpatialHoles(SpatialError(EqualVariances(K, N), weights(), 0.0), patterns)
     X, Y = sample(0.0, 0.4)
     with pytest.raises(OptionError, match="filters of rows"):
         system(X, Y, holes(), lag=True, filter=RowScale(np.arange(N)[:, None] / N, K, np.zeros(1)))

@@ -1,5 +1,7 @@
 """Spatial errors and lags around the loop, against the likelihood of all cells in full."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -356,3 +358,25 @@ def test_on_weights_that_are_almost_line_like():
     law = SpatialError(CompleteErrors(2, 9), SpatialWeights(W), 0.5)
     np.testing.assert_allclose(law.bounds, [[-1.0, 1.0]], atol=3e-6)
     assert law.nuisance.log_jacobian == pytest.approx(np.log(0.75))
+
+
+def test_a_climb_begins_where_factors_have_not_taken_the_place_of_neighbours():
+    """Of 200 such panels, draws 36 (errors) and 92 (a lag) ended near 0 when begun there."""
+    k, n = 6, 80
+    ring = SpatialWeights(0.5 * (np.roll(np.eye(k), 1, axis=1) + np.roll(np.eye(k), -1, axis=1)))
+    rng = np.random.default_rng([36, 1])
+    F = rng.uniform(0.5, 1.5, (1, k)) * (-1.0) ** np.arange(k)
+    x = rng.standard_normal((n, k))
+    u = rng.standard_normal((n, 1)) @ F + rng.standard_normal((n, k))
+    Y = x + ring.inverse(u, 0.5)
+    X = [np.column_stack([np.ones(n), x[:, j]]) for j in range(k)]
+
+    def law(rows):
+        return SpatialError(low_rank(rows), ring, 0.0)
+
+    pooled = Pooling(Places([np.arange(2)] * k))
+    raw = RawSystem(Y, X, Chain([]), ALSOptions(), law, pooled)
+    found = maximise(raw, 1).found.best
+    near = maximise(replace(raw, own=np.array([0.5])), 1, guess=False).found.best
+    assert found.nll == pytest.approx(near.nll, abs=1e-8)
+    assert abs(found.nuisance.values[0] - 0.5) < 3.0 * found.nuisance.cov[0, 0] ** 0.5

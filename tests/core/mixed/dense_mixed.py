@@ -150,16 +150,18 @@ def kenward_roger_covariance(X, V, dV, d2V=None):
     return Phi + 2.0 * Phi @ U @ Phi, W
 
 
-def kenward_roger(X, y, V, dV, L, d2V=None):
+def kenward_roger(X, y, V, dV, L, d2V=None, adjusted=None):
     """F scaled, its degrees of freedom m and the scaling lambda, of L b = 0 (section 3).
 
     With q rows, T = L'(L Phi L')^-1 L: A1 = sum W_ab tr(T Phi P_a Phi) tr(T Phi P_b Phi),
-    A2 = sum W_ab tr(T Phi P_a Phi T Phi P_b Phi). F = lambda / q b'L'(L Phi_A L')^-1 L b.
+    A2 = sum W_ab tr(T Phi P_a Phi T Phi P_b Phi). F = lambda / q b'L'(L Phi_A L')^-1 L b,
+    Phi_A another where it is ``adjusted``.
     """
     L = np.atleast_2d(np.asarray(L, float))
     q = len(L)
     b, Phi, _ = estimate(X, y, V)
-    adjusted, W = kenward_roger_covariance(X, V, dV, d2V)
+    own, W = kenward_roger_covariance(X, V, dV, d2V)
+    adjusted = own if adjusted is None else adjusted
     T = L.T @ np.linalg.solve(L @ Phi @ L.T, L)
     M = [T @ Phi @ P @ Phi for P in phi_derivatives(X, V, dV)]
     traces = np.array([np.trace(m) for m in M])

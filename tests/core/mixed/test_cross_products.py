@@ -156,3 +156,13 @@ def test_products_of_groups_drawn_twice():
     np.testing.assert_array_equal(taken.C, products.C[[1, 1, 4]])
     assert isinstance(taken, CrossProducts)
     assert taken.n == products.rows[[1, 1, 4]].sum()
+
+
+def test_merging_adds_weights_pairs_and_rows():
+    d = dense.data(seed=6, weights=True, law="ar")
+    halves = [np.flatnonzero(d.codes < 6), np.flatnonzero(d.codes >= 6)]
+    parts = [d.rows(at).products() for at in halves]
+    whole, merged = d.products(), parts[0].merged(parts[1])
+    assert merged.log_weights == pytest.approx(whole.log_weights, rel=1e-12)
+    np.testing.assert_array_equal(merged.pairs, whole.pairs)
+    np.testing.assert_array_equal(merged.rows, whole.rows)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.mixed.likelihood import Profile
+from sm_alsgls.core.mixed.residual_laws import Levels
 from sm_alsgls.core.mixed.structures import Diagonal, LoadingsOnly, LowRank, Unstructured
 from tests.core.mixed import dense
 
@@ -58,3 +59,30 @@ def test_the_gradient_is_that_of_differences(structure, law, weights, reml):
         h = 1e-5 * np.eye(len(x))[a]
         slope = (profile.at(x + h).nll - profile.at(x - h).nll) / 2e-5
         assert gradient[a] == pytest.approx(slope, rel=1e-6, abs=1e-6)
+
+
+def test_the_information_of_levels_without_effects_is_that_of_their_variances():
+    """log variances l >= 1 over that of level 0, s2 profiled: (diag(n_l) - n_l n_k / n) / 2."""
+    law, counts = Levels(("a", "b", "c")), np.array([5, 8, 11])
+    theta = np.array([0.3, -0.2])
+
+    def profiled(t):
+        # Expected squares of each level are as at theta.
+        true = counts * np.exp(np.append(0.0, theta))
+        share = true @ law.weights(t) / counts.sum()
+        return 0.5 * (counts.sum() * np.log(share) + law.logdet(t, counts))
+
+    h, eye = 1e-4, np.eye(2)
+    H = [
+        [
+            sum(
+                a * b * profiled(theta + h * (a * one + b * other))
+                for a in (1, -1)
+                for b in (1, -1)
+            )
+            / (4 * h * h)
+            for other in eye
+        ]
+        for one in eye
+    ]
+    np.testing.assert_allclose(law.information(theta, counts), H, rtol=1e-5, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 
 from sm_alsgls.core.mixed import information as inf
 from sm_alsgls.core.mixed.cross_products import CrossProducts
-from sm_alsgls.core.mixed.kenward_roger import KenwardRogerCovariance
+from sm_alsgls.core.mixed.kenward_roger import KenwardRogerCovariance, positive
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.residual_laws import Common
 from sm_alsgls.core.mixed.satterthwaite import SatterthwaiteCovariance, identified
@@ -50,6 +50,21 @@ def of_low_rank(rank=2, q=6, law="common", reml=True, m=30):
     return d, mixed_fit(d.products(), LowRank(q, rank), d.law, reml=reml, n_starts=3)
 
 
+def moved(whole, x, a):
+    """dV/dx_a, from above only: V is linear in a uniqueness, and that may be zero."""
+    if x[a] != 0.0:
+        return dense.derivative(whole, x, a)
+    step = np.eye(len(x))[a]
+    return whole(x + step) - whole(x)
+
+
+def information(X, V, dV, reml):
+    if reml:
+        return dense_mixed.expected_information(X, V, dV)
+    VdV = [np.linalg.solve(V, D) for D in dV]
+    return np.array([[0.5 * np.sum(A * B.T) for B in VdV] for A in VdV])
+
+
 def test_rotations_move_nothing():
     _, fit = of_low_rank()
     phi, some = fit.point.phi, identified(fit)
@@ -85,14 +100,22 @@ def test_satterthwaite_of_low_rank_is_that_of_whole_matrices(law, reml):
                 nll(x + eye[a] + eye[b]) - nll(x + eye[a] - eye[b])
                 - nll(x - eye[a] + eye[b]) + nll(x - eye[a] - eye[b])
             ) / (4 * h * h)  # fmt: skip
-    A = np.linalg.pinv(hessian, rcond=1e-6)
-    slopes = [dense.derivative(lambda x: dense.gls(d, *variance(x))[1], x, a) for a in moves]
-    C = dense.gls(d, fit.G, fit.s2, fit.theta)[1]
+    A = np.zeros((len(x), len(x)))
+    A[np.ix_(moves, moves)] = np.linalg.pinv(hessian, rcond=1e-6)
+    C, V, _, X, *_ = dense.gls(d, fit.G, fit.s2, fit.theta)[1:]
+    dV = np.array([moved(lambda x: dense.whole(d, *variance(x))[0], x, a) for a in range(len(x))])
+    # What a uniqueness that is zero adds, had it and the others the expected information.
+    every = np.append(np.arange(size), len(x) - 1)
+    some = np.intersect1d(every, moves)
+    A[np.ix_(every, every)] += np.linalg.inv(information(X, V, dV[every], reml))
+    A[np.ix_(some, some)] -= np.linalg.inv(information(X, V, dV[some], reml))
+    slopes = [-C @ P @ C for P in dense_mixed.phi_derivatives(X, V, dV)]
     V = SatterthwaiteCovariance(fit)
     for row in (np.eye(2)[0], np.eye(2)[1], np.array([1.0, -0.3])):
         g = np.array([row @ slope @ row for slope in slopes])
         df = 2.0 * (row @ C @ row) ** 2 / (g @ A @ g)
         np.testing.assert_allclose(V.df(row[None]), df, rtol=1e-3)
+    assert fit.at_bound.any()
 
 
 def test_of_loadings_of_full_rank_is_that_of_any_covariance():
@@ -144,11 +167,56 @@ def test_kenward_roger_of_low_rank_is_that_of_whole_matrices(rank):
     dV = list(np.tensordot(some.T, dV, 1))
     d2V = np.einsum("ak,abij,bl->klij", some, np.array(d2V), some, optimize=True)
     adjusted, _ = dense_mixed.kenward_roger_covariance(X, V, dV, d2V)
-    F, m, _ = dense_mixed.kenward_roger(X, y, V, dV, np.eye(2), d2V)
+    # Uniquenesses that are zero are known in the covariance, unknown in degrees of freedom.
+    every = identified(fit, np.ones(size + 1, dtype=bool))
+    dV = list(np.tensordot(every.T, [moved(whole, x, a) for a in range(size + 1)], 1))
+    F, m, _ = dense_mixed.kenward_roger(X, y, V, dV, np.eye(2), adjusted=adjusted)
     made = KenwardRogerCovariance(fit, "1997")
     np.testing.assert_allclose(made.dense(), adjusted, rtol=1e-5, atol=1e-7)
     found = made.joint(np.eye(2), fit.b)
     np.testing.assert_allclose(found[:3], [F, 2.0, m], rtol=1e-5)
+
+
+def weak(seed):
+    """8 groups, three factors of 6 effects that vary as much as rows tell of them."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(8), 12)
+    Z = np.column_stack([np.ones(96), rng.standard_normal((96, 5))])
+    y = (Z * (0.3 * rng.standard_normal((8, 6)))[codes]).sum(axis=1) + rng.standard_normal(96)
+    products = CrossProducts.of_rows(Z, Z, y, codes, 8)
+    return mixed_fit(products, LowRank(6, 3), Common(), n_starts=1)
+
+
+@pytest.mark.parametrize("seed", [2, 8, 33])
+def test_kenward_roger_is_positive(seed):
+    fit = weak(seed)
+    assert np.linalg.eigvalsh(KenwardRogerCovariance(fit, "2009").dense())[0] < 0.0
+    V = KenwardRogerCovariance(fit)
+    assert np.linalg.eigvalsh(V.dense())[0] > 0.0
+    assert V.coefficient_df().max() < 8.0
+
+
+def test_positive_is_the_expansion_where_that_is_small():
+    C = np.array([[2.0, 0.3], [0.3, 1.0]])
+    second = np.array([[0.2, -0.1], [-0.1, -0.3]])
+    gaps = [abs(positive(C, t * second) - C - t * second).max() for t in (1e-2, 1e-3)]
+    np.testing.assert_allclose(gaps[0] / gaps[1], 100.0, rtol=0.05)
+
+
+def degrees(fit):
+    return [V(fit).coefficient_df()[0] for V in (SatterthwaiteCovariance, KenwardRogerCovariance)]
+
+
+def test_a_variance_of_zero_is_not_known():
+    """No spread of means: as many degrees of freedom as there are means, not rows."""
+    rng = np.random.default_rng(0)
+    codes, one = np.repeat(np.arange(10), 8), np.ones((80, 1))
+    u = rng.standard_normal((10, 8))
+    y = (u - 0.9 * u.mean(axis=1, keepdims=True)).ravel()
+    products = CrossProducts.of_rows(one, one, y, codes, 10)
+    fit = mixed_fit(products, Diagonal(1), Common())
+    assert fit.at_bound.all()
+    np.testing.assert_allclose(degrees(fit), 9.0)
 
 
 def test_what_kenward_roger_is_not_of():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -342,6 +343,35 @@ class TestStreams:
         same(LowRankMixedLM(data["y"], X, data["g"], X, rank=0).fit(),
              LowRankMixedLM.from_chunks(tuples, 0).fit())  # fmt: skip
 
+    def test_a_response_that_varies_in_one_chunk_does(self):
+        """The last is constant, at the first row's value."""
+        data = frame(40).iloc[:80]
+        last = data.iloc[60:].assign(y=data["y"].iloc[0])
+        whole = pd.concat([data.iloc[:60], last])
+        same(made(whole, 0).fit(), made(iter([data.iloc[:60], last]), 0).fit())
+
+    def test_levels_without_rows_are_none(self):
+        data = frame(40)
+        data["kind"] = pd.Categorical(data["kind"], ["none", "low", "high"])
+        parts = [data.iloc[:60], data.iloc[60:]]
+        model = made(iter(parts), 0, residual="~ 0 + kind")
+        assert set(model.law.labels) == {"low", "high"}
+        same(made(data, 0, residual="~ 0 + kind").fit(), model.fit())
+
+    def test_chunks_do_not_wait_for_the_last(self, monkeypatch):
+        """Rows are added up as soon as there are enough."""
+        monkeypatch.setattr(stream, "_BATCH", 50)
+        data, held = frame(40), []
+        add = stream._Stream.add
+
+        def watched(self, read, missing):
+            add(self, read, missing)
+            held.append(self.waiting)
+
+        monkeypatch.setattr(stream._Stream, "add", watched)
+        made(iter([data.iloc[i : i + 20] for i in range(0, len(data), 20)]), 0)
+        assert max(held) < 70
+
     def test_rows_are_gone(self):
         data = frame()
         model = made(iter([data]), 0)
@@ -401,4 +431,11 @@ class TestRanks:
         data = frame()
         data["rare"] = np.where(data["g"] < 3, data["x1"], 0.0)
         with pytest.warns(FewGroupsWarning, match=r"'rare' \(3\)"):
+            made(data, 0, re_formula="~ rare")
+
+    def test_five_groups_are_enough(self):
+        data = frame()
+        data["rare"] = np.where(data["g"] < 5, data["x1"], 0.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FewGroupsWarning)
             made(data, 0, re_formula="~ rare")

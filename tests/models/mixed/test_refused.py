@@ -85,7 +85,28 @@ class TestWhatItHasNot:
         with pytest.raises(UnknownArgumentError, match=said):
             made(DATA).fit(**{name: 1})
 
+    @pytest.mark.parametrize("name", ["vc_formula", "exog_vc", "vcomp", "family", "hasconst"])
+    def test_what_asks_for_nothing_is_let_pass(self, name):
+        """MixedLM's defaults, written out."""
+        assert made(DATA, 0, **{name: None}).rank == 0
+        assert LowRankMixedLM(DATA["y"], DATA[["x1"]], DATA["g"], **{name: None}).rank == 0
+        refused((OptionError, UnknownArgumentError), name, **{name: {"a": "~ x1"}})
+
+    def test_what_asks_for_nothing_of_a_fit(self):
+        model = made(DATA, 0, formula="y ~ x1", re_formula="~ 1")
+        nothing = {"fe_pen": None, "cov_pen": None, "free": None, "method": None}
+        assert model.fit(None, True, **nothing).llf == model.fit().llf
+        with pytest.raises(UnknownArgumentError, match="seed"):
+            model.fit(seed=None)
+
+    @pytest.mark.parametrize("name", ["gtol", "skip_hessian", "method_list", "niter_sa"])
+    def test_optimisers_options(self, name):
+        with pytest.raises(UnknownArgumentError, match="use nothing"):
+            made(DATA).fit(**{name: 1})
+
     def test_start_params(self):
+        with pytest.raises(OptionError, match=r"fit\(reml=False\)"):
+            made(DATA).fit(False)
         with pytest.raises(OptionError, match="profiled out"):
             made(DATA).fit([1.0])
 

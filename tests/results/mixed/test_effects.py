@@ -196,5 +196,5 @@ def test_glance_and_trace(sleep):
     assert (row["nobs"], row["n_groups"], row["n_effects"], row["rank"]) == (180, 18, 2, "full")
     assert row["llf"] == res.llf
     assert res.trace["nll"].iloc[-1] == pytest.approx(-res.llf, abs=1e-6)
-    assert res.mle_retvals["starts_at_best"] == 5
+    assert res.mle_retvals["starts_at_best"] == len(res.mle_retvals["starts"]) > 1
     assert isinstance(res.mle_retvals["starts"], pd.DataFrame)
