@@ -32,7 +32,7 @@ COMPACT_FROM = 21
 # Lines of equations at either end of their order of fit, where there are too many for all.
 _ENDS = 10
 # Letters of names in tables, and in what stands at the top of a summary.
-_WIDTH, _LINE, _TOP = 32, 23, 21
+_WIDTH, _LINE, _TOP = 32, 23, 20
 # Parameters of laws beyond which the text has their distribution.
 _MANY = 24
 

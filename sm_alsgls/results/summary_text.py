@@ -68,6 +68,7 @@ _LATEX = str.maketrans(
         "~": r"\textasciitilde{}",
         "|": r"\textbar{}",
         "<": r"\textless{}",
+        "…": r"\ldots{}",
         ">": r"\textgreater{}",
     }
 )

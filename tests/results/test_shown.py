@@ -4,7 +4,9 @@ import html.parser
 import inspect
 import pickle
 import pydoc
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,3 +264,12 @@ def test_what_users_keep_has_a_face(fitted):
 
 def test_a_simulated_system_does_not_print_its_arrays():
     assert len(repr(simulate_sur(30, 4, 2, 1, rng=0))) < 120
+
+
+def test_the_screenshots_are_all_on_their_page_and_small():
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "measured" / "seen.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\(\.\./images/seen/(\w+\.png)\)", page))
+    files = {path.name: path.stat().st_size for path in (docs / "images" / "seen").glob("*.png")}
+    assert named == set(files)
+    assert max(files.values()) < 150_000
