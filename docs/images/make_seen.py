@@ -1,7 +1,7 @@
 """What one sees of a fit, as screenshots: python docs/images/make_seen.py, from the top.
 
-The notebook's representation (HTML in a browser, wide and at 400 pixels), the summary at 3, 48 and 500
-equations as text, HTML and LaTeX. Needs Pillow and chromium. All go into docs/images/seen.
+The notebook's representation (HTML in a browser, wide and at 400 pixels), the summary at 3, 48 and
+500 equations as text, HTML and LaTeX. Needs Pillow and chromium. All go into docs/images/seen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sm_alsgls.datasets import load_grunfeld, load_sleepstudy
 HERE = Path(__file__).parent / "seen"
 SIZES = {3: (60, 1), 48: (120, 2), 500: (200, 3)}
 STYLE = (
-    "<!doctype html><meta charset='utf-8'><style>body{font:13px sans-serif;margin:10px}pre{font:12px monospace}"
+    "<!doctype html><meta charset='utf-8'><style>body{font:13px sans-serif;margin:10px}"
+    "pre{font:12px monospace}"
     "td,th{padding:2px 8px}</style>"
 )
 
