@@ -134,7 +134,10 @@ def _variables(estimate: Estimate, variables: Any) -> list[str] | None:
     """Regressors that were asked for; OptionError where no equation has one."""
     if variables is None:
         return None
-    asked = [str(name) for name in names_of(variables, "variables", "regressors")]
+    asked = [str(name) for name in names_of(variables, "variables")]
+    if not asked or len(set(asked)) < len(asked):
+        what = "is empty" if not asked else "names a regressor twice"
+        raise OptionError(f"variables {what}; give each one that you want once")
     known = list(estimate.labels.by_variable)
     for name in asked:
         if name not in known:

@@ -97,6 +97,9 @@ def test_variables_choose_what_is_printed(many):
     assert "Equation: equation 7" in text
     with pytest.raises(OptionError, match="no equation has a regressor 'price'.*value"):
         many.summary(variables=["price"])
+    for wrong, said in (([], "is empty"), (["value", "value"], "twice")):
+        with pytest.raises(OptionError, match=said):
+            many.summary(variables=wrong)
     small = LowRankSUR.from_formula(
         "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
     ).fit(n_starts=1)
