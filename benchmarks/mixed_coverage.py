@@ -70,7 +70,7 @@ def known(y, X, Z, groups, effects):
 
 def intervals(model):
     """Estimates, half lengths and df of all coefficients by all standard errors."""
-    res = model.fit()
+    res = model.fit(cov_type="nonrobust")
     out, failed = {}, [] if res.converged else ["did not converge"]
     b = np.asarray(res.params)
     se = np.asarray(res.bse)

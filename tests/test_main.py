@@ -1,20 +1,33 @@
 """The command line: every input, every complaint, and files that agree with the API."""
 
 import csv
+import gzip
+import importlib
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sm_alsgls import LowRankSUR, __main__, __version__
+from sm_alsgls import (
+    LowRank3SLS,
+    LowRankMixedLM,
+    LowRankPanel,
+    LowRankSUR,
+    __main__,
+    __version__,
+)
 from sm_alsgls.__main__ import main
-from sm_alsgls.datasets import load_grunfeld
+from sm_alsgls.command_line.reading import separator_of
+from sm_alsgls.datasets import load_grunfeld, load_klein
+from sm_alsgls.exceptions import WeakInstrumentWarning
 
 FORMULA = "invest ~ value + capital"
 PANEL = ["--formula", FORMULA, "--groups", "firm", "--time", "year", "--rank", "2"]
@@ -180,12 +193,16 @@ def test_formula_forms(here, wide, arguments, names):
     assert list(pd.read_csv("o/loadings.csv")["equation"]) == names
 
 
-def test_an_existing_directory_keeps_its_other_files(here):
+def test_an_existing_directory_keeps_its_other_files(here, capsys):
     out = here / "o"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
     (out / "params.csv").write_text("old")
-    assert main(["g.csv", *PANEL, "--n-starts", "1", "--quiet", "--out", "o"]) == 0
+    call = ["g.csv", *PANEL, "--n-starts", "1", "--quiet", "--out", "o"]
+    assert main(call) == 2
+    assert (out / "params.csv").read_text() == "old"
+    assert "params.csv already; give another directory, or --force" in capsys.readouterr().err
+    assert main([*call, "--force"]) == 0
     assert tree(out) == sorted([*FILES, "mine.txt"])
     assert (out / "mine.txt").read_text() == "mine"
     assert (out / "params.csv").read_text().startswith("equation,variable,coef")
@@ -209,7 +226,8 @@ def test_a_failure_while_writing_leaves_what_was_there(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", fail)
-    assert main(["g.csv", *PANEL, "--n-starts", "1", "--quiet", "--out", "o"]) == 2
+    call = ["g.csv", *PANEL, "--n-starts", "1", "--quiet", "--out", "o", "--force"]
+    assert main(call) == 2
     assert tree(here) == before
     assert not existing or Path("o/trace.csv").read_text() == "old"
     assert "No space left on device; nothing written" in capsys.readouterr().err
@@ -226,7 +244,7 @@ def make_files(here, data):
     for name in ("broken.parquet", "broken.dta", "broken.csv.gz", "broken.csv"):
         Path(name).write_bytes(bytes(range(128, 256)))
     Path("ragged.csv").write_text("a,b\n1,2\n1,2,3\n")
-    Path("d.xlsx").touch()
+    Path("d.sav").touch()
     Path("folder.csv").mkdir()
     Path("blocked").mkdir()
     Path("blocked/summary.txt").mkdir()
@@ -242,7 +260,7 @@ BAD = {
     "groups without data": (["--groups", "firm"], "--groups needs a data file"),
     "missing file": (on("nowhere.csv"), "nowhere.csv: does not exist"),
     "directory": (on("folder.csv"), "folder.csv: is a directory"),
-    "unknown suffix": (on("d.xlsx"), "unknown kind of file '.xlsx'; DATA must end in .csv"),
+    "unknown suffix": (on("d.sav"), "unknown kind of file '.sav'; DATA must end in .csv"),
     "empty file": (on("empty.csv"), "empty.csv: cannot be read as .csv"),
     "header only": (on("header.csv"), "header.csv: holds no rows"),
     "ragged": (on("ragged.csv"), "Expected 2 fields in line 3, saw 3"),
@@ -273,11 +291,22 @@ BAD = {
     "max_sweeps": (on("g.csv", "--max-sweeps", "0"), "max_sweeps"),
     "missing": (on("g.csv", "--missing", "fill"), "--missing: invalid choice: 'fill'"),
     "equation": (on("g.csv", "--equations", "IBN"), "no equation is called 'IBN' (did you mean"),
+    "cluster of nothing": (on("g.csv", "--cluster", "year"), "are of a --cov-type"),
+    "cov_type": (on("g.csv", "--cov-type", "HC9"), "cov_type"),
+    "weights": (on("g.csv", "--weights", "captal"), "captal"),
+    "sheet of text": (on("g.csv", "--sheet", "a"), "--sheet is for Excel, and g.csv is .csv"),
+    "decimal": (on("g.csv", "--decimal", ",,"), "--decimal must be one character"),
+    "panel of two formulas": (["panel", *on("g.csv", "--formula", "value ~ 1")], "unrecognized"),
+    "panel, two": (["panel", "g.csv", "--formula", FORMULA, "--formula", "value ~ 1"],
+                   "panel takes one --formula, got 2"),
+    "mixed without data": (["mixed", "--formula", FORMULA], "mixed needs a data file"),
+    "mixed, equations": (["mixed", *on("g.csv", "--equations", "IBM")], "unrecognized"),
     "option": (on("g.csv", "--ranks", "2"), "unrecognized arguments: --ranks 2"),
     "abbreviation": (on("g.csv", "--form", "y ~ x"), "unrecognized arguments: --form"),
     "out is a file": (on("g.csv", "--out", "g.csv"), "--out g.csv: g.csv is not a directory"),
     "out below a file": (on("g.csv", "--out", "g.csv/o/p"), "g.csv is not a directory"),
-    "out holds a directory of that name": (on("g.csv", "--out", "blocked"), "summary.txt is a dir"),
+    "out holds a directory of that name": (on("g.csv", "--out", "blocked", "--force"),
+                                           "summary.txt is a dir"),
 }  # fmt: skip
 
 
@@ -310,7 +339,7 @@ def test_parquet_without_pyarrow(here, capsys, monkeypatch, data):
     def absent(*_, **__):
         raise ImportError("Unable to find a usable engine")
 
-    monkeypatch.setattr(__main__.pd, "read_parquet", absent)
+    monkeypatch.setattr(pd, "read_parquet", absent)
     assert main(on("d.parquet")) == 2
     assert capsys.readouterr().err.endswith("needs pyarrow; install it with: pip install pyarrow\n")
 
@@ -404,3 +433,205 @@ def test_columns_that_no_formula_uses_cost_little(here, monkeypatch):
     frame.to_csv("wide.csv", index=False)
     assert main(["wide.csv", "--formula", "y1 + y2 + y3 ~ x", "--quiet", "--n-starts", "1"]) == 0
     assert len(looked) < 100
+
+
+# ---- kinds of files ----------------------------------------------------------------------------
+
+
+def coefficients(directory="o"):
+    return pd.read_csv(Path(directory, "params.csv"))["coef"]
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "said"),
+    [
+        ("d.csv", ";", "a semicolon"),
+        ("d.csv", "\t", "a tab"),
+        ("d.csv.gz", "|", "a bar"),
+        ("d.tsv", "\t", "a tab"),
+        ("d.txt", ",", None),
+    ],
+)
+def test_separators_are_found_and_said(here, capsys, data, res, name, separator, said):
+    # A comma within a name is no separator.
+    data.assign(firm=data["firm"].replace("IBM", "IBM, Inc.")).to_csv(
+        name, index=False, sep=separator
+    )
+    call = [name, *PANEL, "--n-starts", "2", "--out", "o"]
+    assert main(call) == 0
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-7)
+    err = capsys.readouterr().err
+    assert (f"sm_alsgls: {name}: columns are separated by {said}\n" in err) == (said is not None)
+    assert main([*call, "--force", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        ("a;b;c,d\n1,2\n3,4\n", ","),  # a name with semicolons: only commas split all lines alike
+        ('a|b\n"1,2,3"|4\n', "|"),
+        ("a,b\n1,2\n1,2,3\n", ","),  # ragged: pandas says where
+        ("a\n1\n", ","),
+        ("", ","),
+    ],
+)
+def test_what_splits_every_line_alike(text, separator):
+    assert separator_of(text) == separator
+
+
+def test_decimal_commas(here, capsys, data, res):
+    data.to_csv("d.csv", index=False, sep=";", decimal=",")
+    call = ["d.csv", *PANEL, "--n-starts", "2", "--quiet", "--out", "o"]
+    assert main(call) == 2
+    assert "row" in capsys.readouterr().err
+    assert main([*call, "--decimal", ","]) == 0
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-7)
+
+
+def test_feather(here, data, res):
+    data.to_feather("d.feather")
+    assert main(["d.feather", *PANEL, "--n-starts", "2", "--quiet", "--out", "o"]) == 0
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-7)
+
+
+@pytest.mark.parametrize("sheet", [None, "numbers", "2"])
+def test_excel(here, capsys, data, res, sheet):
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter("d.xlsx") as book:
+        first = data if sheet is None else data.head(0)
+        first.to_excel(book, sheet_name="notes", index=False)
+        data.to_excel(book, sheet_name="numbers", index=False)
+    call = ["d.xlsx", *PANEL, "--n-starts", "2", "--quiet", "--out", "o"]
+    assert main([*call, *([] if sheet is None else ["--sheet", sheet])]) == 0
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-7)
+    assert main([*call, "--sheet", "absent", "--force"]) == 2
+    assert "Worksheet named 'absent' not found" in capsys.readouterr().err
+
+
+def test_excel_without_openpyxl(here, capsys, monkeypatch):
+    Path("d.xlsx").touch()
+
+    def absent(*_, **__):
+        raise ImportError("Missing optional dependency")
+
+    monkeypatch.setattr(pd, "read_excel", absent)
+    assert main(on("d.xlsx")) == 2
+    assert capsys.readouterr().err.endswith("reading Excel needs openpyxl; install it with: pip "
+                                            "install openpyxl\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["csv", "gz", "parquet", "feather"])
+def test_stdin(here, monkeypatch, data, res, kind):
+    held = io.BytesIO()
+    if kind == "csv":
+        held.write(data.to_csv(index=False, sep=";").encode())
+    elif kind == "gz":
+        held.write(gzip.compress(data.to_csv(index=False).encode()))
+    else:
+        getattr(data, f"to_{kind}")(held)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(held.getvalue())))
+    assert main(["-", *PANEL, "--n-starts", "2", "--quiet", "--out", "o"]) == 0
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-7)
+
+
+def test_nothing_on_stdin(here, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert main(on("-")) == 2
+    assert "error: stdin: cannot be read" in capsys.readouterr().err
+
+
+# ---- options of models -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "cov_type", "kwds"),
+    [
+        (["--cov-type", "HC1"], "HC1", {}),
+        (["--cov-type", "HAC", "--maxlags", "4"], "HAC", {"maxlags": 4}),
+        (["--cov-type", "cluster", "--cluster", "decade"], "cluster", {"groups": "decade"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.CovarianceWarning")
+def test_covariances(here, data, options, cov_type, kwds):
+    data = data.assign(decade=data["year"] // 3)
+    data.to_csv("g.csv", index=False)
+    assert main(["g.csv", *PANEL, "--n-starts", "2", "--quiet", "--out", "o", *options]) == 0
+    model = LowRankSUR.from_formula(FORMULA, data, 2, groups="firm", time="year")
+    res = model.fit(n_starts=2, cov_type=cov_type, cov_kwds=kwds or None)
+    np.testing.assert_allclose(pd.read_csv("o/params.csv")["std_err"], res.bse, rtol=1e-6)
+
+
+def test_weights_common_and_ar(here, data):
+    data = data[data["firm"].isin(["General Motors", "US Steel", "IBM"])].assign(
+        w=1.0 / data["capital"]
+    )
+    data.to_csv("g.csv", index=False)
+    panel = ["--formula", FORMULA, "--groups", "firm", "--time", "year", "--quiet"]
+    call = ["g.csv", *panel, "--rank", "full", "--common", "value", "--weights", "w"]
+    assert main([*call, "--out", "o"]) == 0
+    res = LowRankSUR.from_formula(
+        FORMULA, data, "full", groups="firm", time="year", common=["value"], weights="w"
+    ).fit()
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-6)
+    assert main(["g.csv", *panel, "--rank", "0", "--ar", "common", "--out", "ar"]) == 0
+    res = LowRankSUR.from_formula(FORMULA, data, 0, groups="firm", time="year", ar="common").fit()
+    np.testing.assert_allclose(coefficients("ar"), res.params, rtol=1e-5)
+
+
+def test_panel(here, data):
+    call = ["panel", "g.csv", "--formula", FORMULA, "--entity", "firm", "--time", "year"]
+    call += ["--rank", "0", "--effects", "entity", "--cov-type", "pcse", "--quiet", "--out", "o"]
+    assert main(call) == 0
+    res = LowRankPanel.from_formula(
+        FORMULA, data, 0, entity="firm", time="year", effects="entity"
+    ).fit(cov_type="pcse")
+    table = pd.read_csv("o/params.csv")
+    np.testing.assert_allclose(table["coef"], res.params, rtol=1e-7)
+    np.testing.assert_allclose(table["std_err"], res.bse, rtol=1e-7)
+
+
+def test_3sls(here, capsys):
+    klein = load_klein()
+    klein.to_csv("k.csv", index=False)
+    formulas = ["consump ~ wages + corpProfLag", "invest ~ corpProf + capitalLag"]
+    exogenous = "~ govExp + taxes + govWage + trend + capitalLag + corpProfLag"
+    call = ["3sls", "k.csv", *(x for f in formulas for x in ("--formula", f)), "--quiet"]
+    call += ["--instruments", exogenous, "--rank", "full", "--method", "gmm", "--out", "o"]
+    assert main(call) == 0
+    assert "instruments are weak" in capsys.readouterr().err
+    with pytest.warns(WeakInstrumentWarning):
+        res = LowRank3SLS.from_formula(formulas, klein, "full", instruments=exogenous).fit("gmm")
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-9)
+    assert sorted(os.listdir("o")) == [
+        "first_stage.csv", "iterations.csv", "params.csv", "sigma.csv", "summary.html",
+        "summary.txt",
+    ]  # fmt: skip
+
+
+def test_mixed(here, data):
+    call = ["mixed", "g.csv", "--formula", FORMULA, "--groups", "firm", "--rank", "0", "--ml"]
+    assert main([*call, "--quiet", "--out", "o"]) == 0
+    res = LowRankMixedLM.from_formula(FORMULA, data, groups="firm", rank=0).fit(reml=False)
+    np.testing.assert_allclose(coefficients(), res.params, rtol=1e-6)
+    cov = pd.read_csv("o/cov_re.csv", index_col=0)
+    np.testing.assert_allclose(cov, res.cov_re, rtol=1e-5)
+    assert "random_effects.csv" in os.listdir("o")
+
+
+@pytest.mark.parametrize("command", ["panel", "3sls", "mixed"])
+def test_help_of_each(capsys, command):
+    assert main([command, "--help"]) == 0
+    assert f"python -m sm_alsgls {command}" in capsys.readouterr().out
+
+
+def test_help_says_that_formulas_are_run(capsys):
+    assert main(["--help"]) == 0
+    assert "A formula is Python code and is run" in capsys.readouterr().out
+
+
+def test_the_console_script_is_the_program():
+    root = Path(__main__.__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, name = project["scripts"]["sm-alsgls"].partition(":")
+    assert getattr(importlib.import_module(module), name) is __main__.program

@@ -103,6 +103,11 @@ class ErrorLaws:
         """Those that have nothing to do with neighbours."""
         return replace(self, error=None, lag=None)
 
+    @property
+    def held_by_any_sigma(self) -> bool:
+        """Whether spatial errors are among equations, where an unrestricted Sigma holds them."""
+        return self.error is not None and not self.over_rows
+
     def count(self, K: int) -> int:
         """Parameters of the laws."""
         ar = 0 if self.ar is None else (1 if self.ar == COMMON else K)

@@ -34,7 +34,7 @@ from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structur
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
-from sm_alsgls.results.mixed_covariance import build_mixed, choose_mixed
+from sm_alsgls.results.mixed_covariance import build_mixed, choose_or_usual
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.progress import StartsOfSteps, asked_progress
 
@@ -325,7 +325,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         callback: Callable[[Step], object] | None = None,
         disp: bool = False,
         progress: bool | None = None,
-        cov_type: str = "nonrobust",
+        cov_type: str | None = None,
         cov_kwds: Mapping[str, Any] | None = None,
         use_t: bool = True,
         **unknown: Any,
@@ -352,10 +352,13 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         progress : bool, optional
             Whether to say how far it is: True with a bar from the start (needs tqdm), False never;
             by default after two seconds, where standard error is a terminal or a notebook.
-        cov_type : {"nonrobust", "kenward-roger", "cluster"}
-            Of the fixed effects: "nonrobust", also "satterthwaite", has Satterthwaite's degrees of
-            freedom; "cluster" is robust to any covariance within groups. "CR0" to "CR3" are
-            "cluster" with that correction.
+        cov_type : {"kenward-roger", "nonrobust", "cluster"}, optional
+            Of the fixed effects: "kenward-roger" has what the estimation of G and s2 adds, which
+            few groups need, of REML fits with one residual variance; "nonrobust", also
+            "satterthwaite", has Satterthwaite's degrees of freedom; "cluster" is robust to any
+            covariance within groups. "CR0" to "CR3" are "cluster" with that correction. Default
+            "kenward-roger" where it is and s q^2 (m (q + p) + q^2), s parameters of G, is at most
+            5e9, a few seconds; else, and with ``use_t=False``, "nonrobust".
         cov_kwds : mapping, optional
             Options of the type: ``correction`` of "cluster", ``variant`` of "kenward-roger".
         use_t : bool
@@ -403,7 +406,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         if disp:
             print(pd.DataFrame(found.runs).to_string(index=False))
         warn(self.exog_re_names, found)
-        return self._results(found, choose_mixed(cov_type, cov_kwds, found), use_t)
+        return self._results(found, choose_or_usual(cov_type, cov_kwds, found, use_t), use_t)
 
     def _results(
         self, found: MixedFit, chosen: CovarianceChoice, use_t: bool

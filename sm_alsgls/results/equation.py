@@ -10,7 +10,13 @@ import pandas as pd
 from statsmodels.base.wrapper import ResultsWrapper
 
 from sm_alsgls.markup import cut
-from sm_alsgls.results import equation_tests, factors, overall
+from sm_alsgls.results import (
+    equation_likelihood,
+    equation_tables,
+    equation_tests,
+    factors,
+    overall,
+)
 from sm_alsgls.results.coefficients import bse_of, law_of
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.familiar import FamiliarEquation
@@ -188,6 +194,30 @@ class EquationResults(Savable, Shown, FamiliarEquation, ResultsWrapper):
         """Share of the error variance that the factors explain."""
         return float(factors.communalities(self.estimate).iloc[self.position])
 
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of this equation by itself, at the system's estimates.
+
+        y_j ~ N(X_j b_j, sigma_jj), whatever errors it shares with others; see
+        `sm_alsgls.results.equation_likelihood`. The system's is ``system.llf``, which is more than
+        the sum of these by what equations say of one another.
+        """
+        return equation_likelihood.llf(self.estimate, self.position)
+
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 (p_j + 1): coefficients that are free, and the variance.
+
+        It compares this equation with others of the same response; which system is better, or of
+        what rank, says ``system.aic``.
+        """
+        return equation_likelihood.aic(self.estimate, self.position)
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(N_j) (p_j + 1); see `aic`."""
+        return equation_likelihood.bic(self.estimate, self.position)
+
     # -- hypotheses ------------------------------------------------------------------------
 
     cov_params = of_equation(equation_tests.cov_params)
@@ -253,6 +283,10 @@ class EquationResults(Savable, Shown, FamiliarEquation, ResultsWrapper):
     def get_prediction(self, exog: Any = None, transform: bool = True) -> SystemPrediction:
         """Fitted values with standard errors and intervals; arguments as those of `predict`."""
         return get_prediction_equation(self.estimate, self.position, exog, transform)
+
+    tidy = of_equation(equation_tables.tidy)
+    glance = of_equation(equation_tables.glance)
+    augment = of_equation(equation_tables.augment)
 
     def remove_data(self) -> None:
         """Drop the data of the whole system; see `LowRankSURResults.remove_data`."""

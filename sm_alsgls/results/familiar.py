@@ -104,7 +104,7 @@ _MIXED = {
 _EQUATION = {
     **_EITHER,
     **dict.fromkeys(
-        ("llf", "loglik", "aic", "bic"), "system.llf, system.aic and system.bic: of the system"
+        ("loglik", "loglike", "log_likelihood"), "llf of the equation by itself, or system.llf"
     ),
     **dict.fromkeys(("mse_resid", "scale", "s2", "rmse", "root_mse"), "std_error, a root"),
     **dict.fromkeys(("ssr", "resid_ss", "ess", "model_ss", "total_ss", "centered_tss"), ""),

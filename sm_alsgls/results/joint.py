@@ -24,6 +24,10 @@ _REDUNDANT = 1e-10
 _AGREE = 1e-8
 
 
+# Why a covariance that makes joint tests makes none.
+_TOO_LITTLE = "F has no variance with so few groups"
+
+
 class JointTest(ContrastResults):
     """An F test of several hypotheses that says how it was made.
 
@@ -79,7 +83,8 @@ def _tested(estimate: Fitted, R: np.ndarray, q: np.ndarray) -> Found:
     V = covariance(estimate)
     if isinstance(V, OwnTest):
         S, s = orthogonal(estimate, R, q)
-        return Found(*V.joint(S, gap(estimate, S, s)), size=m)
+        own = V.joint(S, gap(estimate, S, s))
+        return bonferroni(estimate, R, q, _TOO_LITTLE) if own is None else Found(*own, size=m)
     if isinstance(V, OwnLaw):
         return hotelling(estimate, R, q, V.joint_df(R))
     found = estimate.own_joint(R, q)

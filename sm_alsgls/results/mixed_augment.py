@@ -12,9 +12,16 @@ from sm_alsgls.formula.replay import replay_responses
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_predict import get_prediction, predict
 from sm_alsgls.results.mixed_rows import by_caller, fitted_rows, variances
+from sm_alsgls.results.table_style import AUGMENT, presented
 
 
-def augment(estimate: MixedEstimate, data: Any = None, groups: Any = None) -> pd.DataFrame:
+def augment(
+    estimate: MixedEstimate,
+    data: Any = None,
+    groups: Any = None,
+    style: str = "plain",
+    backend: str = "pandas",
+) -> Any:
     """One row per row of the data.
 
     Parameters
@@ -24,6 +31,10 @@ def augment(estimate: MixedEstimate, data: Any = None, groups: Any = None) -> pd
         are evaluated where the data have their variables.
     groups : optional
         Whose each new row is, as of `predict`.
+    style : {"plain", "broom"}
+        "broom" names the columns as R's broom does: .rownames, .group, .fitted, .resid, .std.resid.
+    backend : {"pandas", "polars"}
+        Whose frame it is; polars has null for NaN.
 
     Returns
     -------
@@ -36,6 +47,10 @@ def augment(estimate: MixedEstimate, data: Any = None, groups: Any = None) -> pd
     ------
     DataRemovedError, ShapeError, FormulaError
     """
+    return presented(_augmented(estimate, data, groups), AUGMENT, style, backend)
+
+
+def _augmented(estimate: MixedEstimate, data: Any, groups: Any) -> pd.DataFrame:
     if data is None:
         rows = estimate.rows
         population, fitted = fitted_rows(estimate)

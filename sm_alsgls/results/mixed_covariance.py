@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sm_alsgls.border.arguments import choice, flag, mapping, unknown
@@ -13,6 +14,7 @@ from sm_alsgls.core.mixed.kenward_roger import (
     VARIANTS,
     KenwardRogerCovariance,
     check_kenward_roger,
+    is_quick,
 )
 from sm_alsgls.core.mixed.satterthwaite import SatterthwaiteCovariance
 from sm_alsgls.exceptions import OptionError
@@ -32,6 +34,10 @@ _KWDS: dict[str, tuple[str, ...]] = {
     "kenward-roger": ("variant",),
     "cluster": ("correction", "use_correction"),
 }
+# What is said where nothing was asked for and the problem is large.
+_LEFT_OUT = (
+    " Kenward and Roger's correction takes long here and was left out: cov_type='kenward-roger'."
+)
 _SAID = {
     "nonrobust": "Standard errors assume the covariance of random effects and residuals; degrees "
     "of freedom by Satterthwaite.",
@@ -97,6 +103,33 @@ def choose_mixed(
     if cov_type == "nonrobust" and fit.at_bound.any():
         said += " Uniquenesses that are zero are unknown in them as others are."
     return CovarianceChoice(cov_type, kwds, said)
+
+
+def choose_or_usual(
+    cov_type: str | None, cov_kwds: Mapping[str, Any] | None, fit: MixedFit, use_t: bool
+) -> CovarianceChoice:
+    """As `choose_mixed`, and what a fit has where no type is asked for.
+
+    Kenward and Roger's, whose intervals cover with few groups where Satterthwaite's do not, of REML
+    with one residual variance where it is quick (`core.mixed.kenward_roger.is_quick`); else
+    "nonrobust", and so with normal quantiles, which are MixedLM's.
+
+    Raises
+    ------
+    OptionError
+        Also options of no type.
+    UnknownArgumentError, NotApplicableError
+    """
+    if cov_type is not None:
+        return choose_mixed(cov_type, cov_kwds, fit)
+    if own(mapping(cov_kwds, "cov_kwds", "{'correction': 'CR1'}")):
+        raise OptionError("cov_kwds are options of a cov_type: give cov_type= as well")
+    if not (use_t and fit.reml) or fit.law.size:
+        return choose_mixed("nonrobust", None, fit)
+    if is_quick(fit):
+        return choose_mixed("kenward-roger", None, fit)
+    made = choose_mixed("nonrobust", None, fit)
+    return replace(made, description=made.description + _LEFT_OUT)
 
 
 def _elsewhere(cov_type: Any) -> str:

@@ -75,8 +75,8 @@ def read_rows(
     ShapeError, FormulaError, UnseenLevelError, OptionError
     """
     formula, names = estimate.model.formula_system, estimate.names_re
-    exog = to_pandas(exog, argument)
-    if formula is None or not flag(transform, "transform"):
+    exog, transform = to_pandas(exog, argument), flag(transform, "transform")
+    if formula is None or not transform:
         X, labels = new_design(exog, argument, estimate.labels.params, estimate.model.named[0])
         index = pd.RangeIndex(len(X)) if labels is None else labels
         frame = exog if isinstance(exog, pd.DataFrame) else None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.arguments import flag
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.effects import effects, left_of_change
 from sm_alsgls.exceptions import OptionError
@@ -52,7 +53,7 @@ def place(
     means: bool,
 ) -> Placed:
     """What `predict` was given."""
-    own = wanted == "group"
+    own, transform = wanted == "group", flag(transform, "transform")
     if exog is None:
         for name, value in (("groups", groups), ("exog_re", exog_re), ("residual", residual)):
             if value is not None:

@@ -13,7 +13,9 @@ A group of which nothing was seen has bhat_i = 0 and the variance G; so has an o
 the population, which varies by x'V x + z'G z + s2.
 
 t quantiles are Satterthwaite's for the whole variance v: df = 2 v^2 / (g'A g), A the inverse of
-the information of (phi, theta, log s2). With the predictor's weights held, which are the best ones,
+the information of (phi, theta, log s2), v with C whatever V is: Kenward and Roger's degrees of
+freedom, which the population's mean has, are of C as well. With the predictor's weights held, which
+are the best ones,
 
     dv/dG = C' dG C summed over groups = a' dC/dG a - 2 u'dG k + k'dG k,
     u = B_i C a / s2,  k = (I - W_i Gamma) z;      dv / dlog s2 = v
@@ -247,10 +249,11 @@ class MixedPrediction:
         if self.level == "population" and not obs:
             df[there] = df_of(estimate, self._a[there])
             return df
-        v = self._variances(obs)
+        more = covariance(estimate).dense() - estimate.fit.cov_b
+        v = self._variances(obs) - np.einsum("np,pk,nk->n", self._a, more, self._a, optimize=True)
         slopes, information = moved_by(estimate)
         for piece in _pieces(estimate, n):
-            g = self._slopes(piece, obs, slopes)
+            g = self._slopes(piece, v, obs, slopes)
             spread = np.einsum("na,ab,nb->n", g, information, g, optimize=True)
             own = v[piece]
             df[piece] = np.divide(
@@ -258,7 +261,7 @@ class MixedPrediction:
             )
         return np.where(there, df, np.nan)
 
-    def _slopes(self, piece: slice, obs: bool, slopes: Array) -> Array:
+    def _slopes(self, piece: slice, v: Array, obs: bool, slopes: Array) -> Array:
         """dv / d(phi, theta, log s2), (n, size), of what is free; see the module."""
         estimate, at = self._estimate, self._at
         fit, A, Z, codes = estimate.fit, self._a[piece], at.rows.Z, at.codes[piece]
@@ -272,7 +275,7 @@ class MixedPrediction:
         else:
             outer = np.einsum("nq,nk->nqk", Z[piece], Z[piece])
         g += outer.reshape(len(outer), -1) @ slopes.reshape(len(slopes), -1).T
-        g[:, -1] = self._variances(obs)[piece]
+        g[:, -1] = v[piece]
         if obs and fit.law.size and fit.law.independent and at.rows.levels is not None:
             moved = -fit.law.slopes(fit.theta) / fit.law.weights(fit.theta) ** 2
             size = fit.structure.size

@@ -12,6 +12,7 @@ from sm_alsgls.core.mixed.maximise import SAME, lowest_curvature_at
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.mixed_estimate import MixedEstimate
+from sm_alsgls.results.table_style import GLANCE, presented
 
 
 def aic(estimate: MixedEstimate) -> float:
@@ -76,8 +77,15 @@ def structure_words(structure: Structure) -> str:
     return f"{factors} + diagonal" if own else factors
 
 
-def glance(estimate: MixedEstimate) -> pd.DataFrame:
+def glance(estimate: MixedEstimate, style: str = "plain", backend: str = "pandas") -> Any:
     """One row for the whole fit.
+
+    Parameters
+    ----------
+    style : {"plain", "broom"}
+        "broom" names the columns as R's broom does: df, df.residual, logLik, AIC, BIC.
+    backend : {"pandas", "polars"}
+        Whose frame it is; polars has null for NaN.
 
     Returns
     -------
@@ -106,4 +114,4 @@ def glance(estimate: MixedEstimate) -> pd.DataFrame:
         "starts_at_best": fit["starts_at_best"],
         "cov_type": estimate.choice.cov_type,
     }
-    return pd.DataFrame([row])
+    return presented(pd.DataFrame([row]), GLANCE, style, backend)

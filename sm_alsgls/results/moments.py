@@ -13,6 +13,7 @@ from sm_alsgls.results.estimate import Estimate, estimate_of
 from sm_alsgls.results.factors import rank_of
 from sm_alsgls.results.hypotheses import wald_test
 from sm_alsgls.results.restriction_tests import of_free_coefficients
+from sm_alsgls.results.table_style import GLANCE, presented
 
 
 class _Refittable(Protocol):
@@ -27,8 +28,15 @@ class _Refittable(Protocol):
         ...
 
 
-def glance(estimate: Estimate) -> pd.DataFrame:
+def glance(estimate: Estimate, style: str = "plain", backend: str = "pandas") -> Any:
     """One row for the whole fit.
+
+    Parameters
+    ----------
+    style : {"plain", "broom"}
+        "broom" names the columns as R's broom does: df, df.residual.
+    backend : {"pandas", "polars"}
+        Whose frame it is; polars has null for NaN.
 
     Returns
     -------
@@ -55,7 +63,7 @@ def glance(estimate: Estimate) -> pd.DataFrame:
         "rounds": len(found.steps),
         "cov_type": estimate.choice.cov_type,
     }
-    return pd.DataFrame([row])
+    return presented(pd.DataFrame([row]), GLANCE, style, backend)
 
 
 def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.DataFrame:

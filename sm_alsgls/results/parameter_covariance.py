@@ -58,11 +58,12 @@ class OwnLaw(ParameterCovariance, Protocol):
 class OwnTest(ParameterCovariance, Protocol):
     """A covariance that makes joint F tests by a rule of its own, as Kenward and Roger's does."""
 
-    def joint(self, R: np.ndarray, gap: np.ndarray) -> tuple[float, float, float, str, str]:
+    def joint(self, R: np.ndarray, gap: np.ndarray) -> tuple[float, float, float, str, str] | None:
         """F, its two degrees of freedom, what the test is called, and a note (may be empty).
 
         Of independent hypotheses R beta = q, R (m, P) of two rows or more, with ``gap`` (m,) what
         R b is off q. A single hypothesis is the square of its t test, see `OwnDegrees`.
+        None where there is too little for a joint test: then it is Bonferroni's.
         """
         ...
 

@@ -12,6 +12,7 @@ from sm_alsgls.data.labels import Labels
 from sm_alsgls.exceptions import DataRemovedError
 from sm_alsgls.results import coefficients, factors, in_sample, system_fit
 from sm_alsgls.results.covariance import covariance, sigma_inference
+from sm_alsgls.results.equation_likelihood import likelihoods
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.first_stage import first_stage_of
 from sm_alsgls.results.fitted import Fitted
@@ -146,6 +147,9 @@ class Savable:
     def save(self, fname: Any, remove_data: bool = False) -> None:
         """Save a pickle of these results.
 
+        Opening a pickle runs code that it holds, so that whoever can write the file can run
+        anything as whoever loads it: keep the file where only those whom you trust write.
+
         Parameters
         ----------
         fname : str, path or file
@@ -162,7 +166,20 @@ class Savable:
 
     @classmethod
     def load(cls, fname: Any) -> Any:
-        """Results that `save` wrote; a pickle is a program: load only what you trust."""
+        """Results that `save` wrote.
+
+        The file is a pickle, and a pickle runs code when it is opened, before anything can be
+        looked at: load none that you did not write or do not trust. Tables (`tidy`, `to_xarray`)
+        are safe to hand on.
+
+        Parameters
+        ----------
+        fname : str, path or file
+
+        Raises
+        ------
+        OptionError, OSError
+        """
         return super().load(path(fname, "fname", "read"))  # type: ignore[misc]
 
 
@@ -173,6 +190,7 @@ _OF_COEFFICIENTS = (
 _OF_SYSTEMS = (
     *_OF_COEFFICIENTS, factors.last_factor, factors.factors_left, sigma_inference,
     in_sample.constants, in_sample.rsquared, system_fit.system_rsquared,
+    likelihoods,
 )  # fmt: skip
 # The same of estimates with instruments.
 _OF_INSTRUMENTS = (first_stage_of, of_equations)

@@ -19,6 +19,7 @@ from sm_alsgls.results import (
     grs,
     imputation,
     in_sample,
+    labelled_arrays,
     plots,
     system_fit,
     tables,
@@ -257,6 +258,7 @@ class SystemResults(FamiliarSystem, CoefficientResults):
     impute = method(imputation.impute)
     leave_one_out = method(imputation.leave_one_out)
     augment = method(tables.augment)
+    to_xarray = method(labelled_arrays.to_xarray)
     summary = method(summaries.summary)
     plot_coefficients = method(plots.plot_coefficients)
     plot_fit = method(plots.plot_fit)

@@ -25,9 +25,16 @@ from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.predict import predict
 from sm_alsgls.results.reduced_form import reduced_rows, variances_of, variances_of_pieces
 from sm_alsgls.results.row_laws import lag_of
+from sm_alsgls.results.table_style import AUGMENT, GLANCE, TIDY, presented
 
 
-def tidy(estimate: Fitted, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
+def tidy(
+    estimate: Fitted,
+    conf_int: bool = True,
+    alpha: float = 0.05,
+    style: str = "plain",
+    backend: str = "pandas",
+) -> Any:
     """One row per coefficient.
 
     Parameters
@@ -35,6 +42,10 @@ def tidy(estimate: Fitted, conf_int: bool = True, alpha: float = 0.05) -> pd.Dat
     conf_int : bool
         With the interval of level 1 - ``alpha``.
     alpha : float
+    style : {"plain", "broom"}
+        "broom" names the columns as R's broom does: std.error, p.value, conf.low, conf.high.
+    backend : {"pandas", "polars"}
+        Whose frame it is; polars has null for NaN.
 
     Returns
     -------
@@ -51,6 +62,8 @@ def tidy(estimate: Fitted, conf_int: bool = True, alpha: float = 0.05) -> pd.Dat
     ... ).fit()
     >>> res.tidy()[["equation", "term"]].iloc[0].tolist()
     ['General Motors', 'Intercept']
+    >>> res.tidy(style="broom").columns[3:5].tolist()
+    ['std.error', 'statistic']
     """
     with_interval, alpha = flag(conf_int, "conf_int"), level(alpha)
     table = pd.DataFrame(
@@ -64,11 +77,18 @@ def tidy(estimate: Fitted, conf_int: bool = True, alpha: float = 0.05) -> pd.Dat
     )
     if with_interval:
         table[["conf_low", "conf_high"]] = intervals(estimate, alpha)
-    return table
+    return presented(table, TIDY, style, backend)
 
 
-def glance(estimate: Estimate) -> pd.DataFrame:
+def glance(estimate: Estimate, style: str = "plain", backend: str = "pandas") -> Any:
     """One row for the whole fit.
+
+    Parameters
+    ----------
+    style : {"plain", "broom"}
+        "broom" names the columns as R's broom does: df, df.residual, logLik, AIC, BIC.
+    backend : {"pandas", "polars"}
+        Whose frame it is; polars has null for NaN.
 
     Returns
     -------
@@ -95,10 +115,12 @@ def glance(estimate: Estimate) -> pd.DataFrame:
         "starts_at_best": fit["starts_at_best"],
         "cov_type": estimate.choice.cov_type,
     }
-    return pd.DataFrame([row])
+    return presented(pd.DataFrame([row]), GLANCE, style, backend)
 
 
-def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
+def augment(
+    estimate: Estimate, data: Any = None, style: str = "plain", backend: str = "pandas"
+) -> Any:
     """One row per row of the data and equation.
 
     Parameters
@@ -106,6 +128,10 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
     data : optional
         None for the estimation rows; otherwise new data as `predict` takes them. Responses
         are evaluated where the data have their variables.
+    style : {"plain", "broom"}
+        "broom" names the columns as R's broom does: .rownames, .fitted, .resid, .std.resid.
+    backend : {"pandas", "polars"}
+        Whose frame it is; polars has null for NaN.
 
     Returns
     -------
@@ -132,6 +158,10 @@ def augment(estimate: Estimate, data: Any = None) -> pd.DataFrame:
         they are those of innovations; of new rows, of which nothing before is known, std_resid is
         by the variance of a row by itself and unique_resid NaN.
     """
+    return presented(_augmented(estimate, data), AUGMENT, style, backend)
+
+
+def _augmented(estimate: Estimate, data: Any) -> pd.DataFrame:
     if data is None:
         E, Y = residuals(estimate), estimate.model.endog
         observed = np.where(np.isnan(E), np.nan, Y)

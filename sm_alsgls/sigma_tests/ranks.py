@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from sm_alsgls.core.maximise.als import Start
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.rank.saturated import fit_unrestricted, regressor_rank, saturated_nll
 from sm_alsgls.covariance.base import factors_of
+from sm_alsgls.data.error_laws import ERROR_NAME
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.rank_choice.legal import resolve_rank
 from sm_alsgls.results.estimate import Estimate
@@ -122,7 +124,8 @@ def sufficiency_test(
 
         LR = 2 N (nll_r - nll_*),      df = ((K - r)^2 - (K + r)) / 2
 
-    with nll_r that of the fit and nll_*, per row,
+    (one less beside ``spatial_error=`` among equations, which an unrestricted Sigma holds) with
+    nll_r that of the fit and nll_*, per row,
 
     * ``method="lr"``: the maximum over coefficients and an unrestricted Sigma, by iterated SUR from
       the fitted coefficients. It exists only while q + K <= N, q the rank of all regressors
@@ -171,8 +174,10 @@ def sufficiency_test(
     )
     _ = factors(estimate)
     N, K, r = estimate.nobs, estimate.neqs, estimate.rank
-    df = ((K - r) ** 2 - (K + r)) // 2
-    if df == 0:
+    model = cast(LikelihoodModel, estimate.model)
+    held = model.laws is not None and model.laws.held_by_any_sigma
+    df = ((K - r) ** 2 - (K + r)) // 2 - held
+    if df <= 0:
         raise OptionError(
             f"with {K} equations rank {r} leaves no degrees of freedom: F F' + D has as many "
             "parameters as an unrestricted Sigma"
@@ -192,9 +197,13 @@ def sufficiency_test(
             fit = fit_unrestricted(problem, best.gamma)
             nll, converged = fit.nll, fit.converged
         else:
-            model = cast(LikelihoodModel, estimate.model)
-            raw = model.raw_system(estimate.likelihood.options, model.laws, law_of(FULL))
-            made = maximum(raw.at(estimate.laws.values), 0).found.best
+            assert model.laws is not None
+            among, values = model.laws, estimate.laws.values
+            if held:
+                values = np.delete(values, among.places(K)[ERROR_NAME])
+                among = replace(among, error=None)
+            raw = model.raw_system(estimate.likelihood.options, among, law_of(FULL))
+            made = maximum(raw.at(values), 0).found.best
             nll, converged = made.nll, made.converged
         if not converged:
             note = "Iterated SUR did not converge; the statistic is a lower bound."

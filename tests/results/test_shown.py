@@ -39,6 +39,7 @@ SYSTEM = {
     "counts", "debiased", "equations", "f_pvalue", "fvalue", "grs_test", "impute", "leave_one_out",
     "n_cells", "neqs", "plot_coefficients", "plot_fit", "plot_residual_correlation", "plot_scree",
     "restriction_tests", "sigma", "sigma_inference", "system_rsquared", "test_across",
+    "to_xarray",
 }  # fmt: skip
 OF_SUR = LIKELIHOOD | {
     "curvature", "exogeneity_test", "forecast", "law_tests", "mle_settings", "nll_per_row",

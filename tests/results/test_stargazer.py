@@ -53,8 +53,9 @@ def test_an_equation_is_read(res):
 
 def test_nothing_is_looked_up_in_the_system(res):
     ibm = res.equations["IBM"]
-    for name in ("aic", "loadings_of", "mle_retvals", "equations", "_results"):
+    for name in ("mle_settings", "loadings_of", "mle_retvals", "equations", "_results"):
         assert not hasattr(ibm, name)
+    assert ibm.aic != res.aic
     assert {"params", "t_test", "fvalue"} <= set(dir(ibm))
 
 

@@ -42,8 +42,8 @@ __all__ = ["DIFFERENCED", "LawFit", "maximise", "maximise_from"]
 DIFFERENCED = 12
 # Steps at most, and how often one is shortened.
 _STEPS, _SHORTER = 60, 8
-# Of differences, in standard errors.
-_H = 0.05
+# Of differences, in standard errors, and how often these are taken from them.
+_H, _AGAIN = 0.05, 3
 # Rounding of the NLL, relative, and how far within the bounds values stay, of their width.
 _ROUNDING, _INSIDE = 1e-12, 1e-6
 # Of the way to the ends of a law's own parameters, where else a climb may begin.
@@ -168,10 +168,18 @@ class _Climb:
         cov = np.full((m, m), np.nan)
         try:
             self._check_stopped()
-            if guess and self._rank:
-                found = self._lower(found, n_starts)
+            others = self._lower(n_starts) if guess and self._rank else None
             if m:
                 status, steps = self._climb()
+            if others is not None:
+                # Each may end on a maximum of its own: with factors neither start is always right.
+                ended = self.best
+                self.best = others[0]
+                other = self._climb()
+                if self.best.nll < ended.nll:
+                    found, (status, steps) = others[1], other
+                else:
+                    self.best = ended
             # The likelihood at the values themselves, run to its end.
             at = self.best
             last = search(
@@ -210,14 +218,14 @@ class _Climb:
         found = replace(found, best=best)
         return LawFit(found, at.system, at.problem, at.gradient, steps, slopes=self._slopes)
 
-    def _lower(self, found: Search, n_starts: int | None) -> Search:
-        """The search at the first values, or at others of neighbours' laws where psi is lower.
+    def _lower(self, n_starts: int | None) -> tuple[Point, Search] | None:
+        """The lowest point at other values of neighbours' laws, if psi is lower there.
 
         Where nothing is said of neighbours factors take their place, and do not give it back: a
         maximum of its own, of 2 in 200 panels with a lag and 11 with errors (6 units, 80 periods,
         one factor, coefficients of .5), with the coefficient up to .5 off.
         """
-        first = self.best
+        first, lowest = self.best, None
         for i in range(len(first.system.filter.values), len(first.values)):
             for end in self._inner[i]:
                 if self._inner[i, 0] == self._inner[i, 1]:
@@ -229,9 +237,9 @@ class _Climb:
                 other = search(problem, self._rank, n_starts=n_starts, callback=self._told)
                 self._check_stopped()
                 point = point_of(there, problem, other.best)
-                if point.nll < self.best.nll:
-                    self.best, found = point, other
-        return found
+                if point.nll < (first.nll if lowest is None else lowest[0].nll):
+                    lowest = point, other
+        return lowest
 
     # -- points ----------------------------------------------------------------------------------
 
@@ -392,10 +400,16 @@ class _Climb:
         for i in range(known, m):
             unit = np.zeros(m)
             unit[i] = 1.0
-            se = float(np.sqrt(max(self._inverse(point, unit)[i], 1e-300) / n))
-            h = min(_H * se, 0.5 * float(np.abs(self._inner[i] - point.values[i]).min()))
-            sides = [self.evaluate(point.values + t * h * unit) for t in (1.0, -1.0)]
-            H[i] = (sides[0].gradient - sides[1].gradient) / (2.0 * h)
+            curvature = 1.0 / max(self._inverse(point, unit)[i], 1e-300)
+            for _ in range(_AGAIN):
+                # A step of the standard error that the differences themselves show.
+                se = 1.0 / np.sqrt(n * curvature)
+                h = min(_H * se, 0.5 * float(np.abs(self._inner[i] - point.values[i]).min()))
+                sides = [self.evaluate(point.values + t * h * unit) for t in (1.0, -1.0)]
+                H[i] = (sides[0].gradient - sides[1].gradient) / (2.0 * h)
+                if not 0.0 < H[i, i] or 0.5 < H[i, i] / curvature < 2.0:
+                    break
+                curvature = H[i, i]
             params = [side.problem.design.to_params(side.solution.gamma) for side in sides]
             G[:, i] = (params[0] - params[1]) / (2.0 * h)
         H[:known, known:] = H[known:, :known].T

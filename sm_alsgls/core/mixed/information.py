@@ -36,6 +36,9 @@ from sm_alsgls.exceptions import OptionError
 
 Array = np.ndarray
 
+#: Multiplications of `work` beyond which it takes long: two or three seconds of one processor.
+LARGE = 5e9
+
 # A step of differences, in standard errors.
 _STEP = 1e-3
 
@@ -59,6 +62,12 @@ class Coordinates:
     c: Array
     E: Array = field(repr=False)
     second: Callable[[Array], tuple[float, Array]] = field(repr=False)
+
+
+def work(fit: MixedFit) -> float:
+    """Multiplications of what is made for each parameter of G from m groups: size m q^2 (q + p)."""
+    p, q, m = fit.products.p, fit.products.q, fit.products.m
+    return float(fit.structure.size) * m * q**2 * (q + p)
 
 
 def relative(fit: MixedFit) -> Coordinates:

@@ -26,7 +26,8 @@ A uniqueness that is zero with the likelihood falling beyond is a known number i
 expansion is not of such estimates, and an unknown one in degrees of freedom: see `satterthwaite`.
 
 F of m hypotheses L b = 0 and its denominator are those of section 3 of 1997: moments of an
-F distribution matched, with A1 and A2 of W and P.
+F distribution matched, with A1 and A2 of W and P. Of one hypothesis that is F(1, 2 / A2) unscaled,
+Satterthwaite's degrees of freedom with W in place of the observed information.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.information import Coordinates, Sums, elements
-from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, inverse_on, inverses
+from sm_alsgls.core.mixed.information import LARGE, Coordinates, Sums, elements, work
+from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, inverse_on, inverses, matched
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
@@ -99,17 +100,24 @@ class KenwardRogerCovariance(FixedCovariance):
 
     def df(self, R: Array) -> Array:
         """Of each of R b, (m,)."""
-        return np.array([self._matched(row[None, :])[0] for row in R])
+        return matched(R, self._C, self._turned, self._W)
 
-    def joint(self, R: Array, gap: Array) -> tuple[float, float, float, str, str]:
-        """Their scaled F of R b = q, gap = R b - q."""
-        df, scale = self._matched(R)
+    def joint(self, R: Array, gap: Array) -> tuple[float, float, float, str, str] | None:
+        """Their scaled F of R b = q, gap = R b - q; None where so few groups leave it no variance.
+
+        It has one where c3 B < 1 and A2 < m; of m means that differ between groups that is more
+        than m + 4 groups. The formulas go on beyond, to negative scales and degrees of freedom.
+        """
+        found = self._matched(R)
+        if found is None:
+            return None
+        df, scale = found
         Q = float(gap @ np.linalg.solve(self.combinations(R), gap))
         m = len(R)
         return scale * Q / m, float(m), df, "F", f"Kenward and Roger's scaling: {scale:.4f}."
 
-    def _matched(self, L: Array) -> tuple[float, float]:
-        """Degrees of freedom of the denominator, and the scale of F."""
+    def _matched(self, L: Array) -> tuple[float, float] | None:
+        """Degrees of freedom of the denominator, and the scale of F; None as in `joint`."""
         m = len(L)
         triangle = np.linalg.cholesky(L @ self._C @ L.T)
         rows = np.linalg.solve(triangle, L)
@@ -123,11 +131,14 @@ class KenwardRogerCovariance(FixedCovariance):
         g = ((m + 1.0) * A1 - (m + 4.0) * A2) / ((m + 2.0) * A2)
         d = 3.0 * m + 2.0 * (1.0 - g)
         c1, c2, c3 = g / d, (m - g) / d, (m + 2.0 - g) / d
+        if max(A2 / m, c2 * B, c3 * B) >= 1.0:
+            return None
         mean = 1.0 / (1.0 - A2 / m)
-        # (1 - A2 / m)^2 may be an exact 0 where few groups say little: no F has such moments.
         variance = 2.0 / m * (1.0 + c1 * B) / ((1.0 - c2 * B) ** 2 * (1.0 - c3 * B))
-        rho = variance / (2.0 * mean**2)
-        df = 4.0 + (m + 2.0) / (m * rho - 1.0)
+        excess = m * variance / (2.0 * mean**2) - 1.0
+        if excess <= 0.0:
+            return None
+        df = 4.0 + (m + 2.0) / excess
         return float(df), float(df / (mean * (df - 2.0)))
 
 
@@ -149,6 +160,14 @@ def check_kenward_roger(fit: MixedFit) -> None:
             "which products of the rows do not have; with residual variances of levels or "
             "autoregressive residuals use 'satterthwaite' or 'cluster'"
         )
+
+
+def is_quick(fit: MixedFit) -> bool:
+    """Whether the covariance takes about as long as degrees of freedom by Satterthwaite, or less.
+
+    It needs sums over groups and four arrays of q^4, of which a parameter takes a product each.
+    """
+    return work(fit) + float(fit.structure.size) * fit.products.q**4 <= LARGE
 
 
 def is_any(fit: MixedFit) -> bool:

@@ -28,15 +28,22 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.information import Sums, expected, free, observed, relative, slopes_of_b
+from sm_alsgls.core.mixed.information import (
+    LARGE,
+    Sums,
+    expected,
+    free,
+    observed,
+    relative,
+    slopes_of_b,
+    work,
+)
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
 
 # Curvature, in units of the typical one, that is rounding: what has none says nothing of V.
 _FLAT = 1e-9
-# Multiplications beyond which the observed information takes too long.
-_LARGE = 5e9
 
 
 class FixedCovariance:
@@ -109,11 +116,15 @@ class SatterthwaiteCovariance(FixedCovariance):
 
     def df(self, R: Array) -> Array:
         """Of R b, (m,); infinite where no parameter moves the variance."""
-        slopes, A = self._moves
-        g = np.einsum("mj,ajk,mk->ma", R, slopes, R, optimize=True)
-        v = np.einsum("mj,jk,mk->m", R, self._V, R, optimize=True)
-        spread = np.einsum("ma,ab,mb->m", g, A, g, optimize=True)
-        return np.divide(2.0 * v**2, spread, out=np.full(len(v), np.inf), where=spread > 0.0)
+        return matched(R, self._V, *self._moves)
+
+
+def matched(R: Array, C: Array, slopes: Array, A: Array) -> Array:
+    """df of the module of each of R b, (m,), with ``slopes`` dC/da; infinite where g is zero."""
+    g = np.einsum("mj,ajk,mk->ma", R, slopes, R, optimize=True)
+    v = np.einsum("mj,jk,mk->m", R, C, R, optimize=True)
+    spread = np.einsum("ma,ab,mb->m", g, A, g, optimize=True)
+    return np.divide(2.0 * v**2, spread, out=np.full(len(v), np.inf), where=spread > 0.0)
 
 
 def identified(fit: MixedFit, moves: Array | None = None) -> Array:
@@ -184,13 +195,9 @@ def inverse_information(fit: MixedFit) -> Array:
     matrix in place of two evaluations a parameter: at 51 effects of 1,000 groups 408 of .35 s.
     """
     moves = free(fit)
-    made = expected(fit) if _takes_expected(fit) else observed(fit)
+    takes_expected = not fit.law.size and work(fit) > LARGE
+    made = expected(fit) if takes_expected else observed(fit)
     return inverse_on(made[np.ix_(moves, moves)], identified(fit))
-
-
-def _takes_expected(fit: MixedFit) -> bool:
-    p, q, m = fit.products.p, fit.products.q, fit.products.m
-    return not fit.law.size and fit.structure.size * m * q**2 * (q + p) > _LARGE
 
 
 def uncertainty(fit: MixedFit) -> Array:

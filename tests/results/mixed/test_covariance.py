@@ -1,5 +1,6 @@
 """cov_type of mixed models, and the tests that results make of each."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +9,19 @@ import pytest
 from sm_alsgls import LowRankMixedLM
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.exceptions import NotApplicableError, OptionError, UnknownArgumentError
+from sm_alsgls.datasets import load_sleepstudy
+from sm_alsgls.exceptions import (
+    HeywoodWarning,
+    NotApplicableError,
+    OptionError,
+    UnknownArgumentError,
+)
 from sm_alsgls.results.coefficients import bse, df_of, pvalues
 from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.joint import joint_test
-from sm_alsgls.results.mixed_covariance import build_mixed, choose_mixed
+from sm_alsgls.results.mixed_covariance import build_mixed, choose_mixed, choose_or_usual
 from tests.core.mixed.references import rows, values
+from tests.models.mixed.data import frame, made
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -107,6 +115,81 @@ def test_the_normal_law_is_statsmodels_own():
 def test_what_there_is_not(cov_type, kwds, error, said):
     with pytest.raises(error, match=said):
         estimate("sleepstudy intercept REML", cov_type, **kwds)
+
+
+def of_sleep(**how):
+    structure = {key: how.pop(key) for key in ("ar", "residual", "re_formula") if key in how}
+    data, structure = load_sleepstudy(), {"re_formula": "~ Days", **structure}
+    return LowRankMixedLM.from_formula(
+        "Reaction ~ Days", data, rank="full", groups="Subject", **structure
+    ).fit(n_starts=1, **how)
+
+
+@pytest.mark.parametrize(
+    ("how", "cov_type", "said"),
+    [
+        ({}, "kenward-roger", "by Kenward and Roger"),
+        ({"reml": False}, "nonrobust", "by Satterthwaite"),
+        ({"use_t": False}, "nonrobust", "assume the covariance of random effects"),
+        ({"residual": "~ 0 + C(Days > 4)"}, "nonrobust", "by Satterthwaite"),
+        ({"ar": "groups", "re_formula": "~ 1"}, "nonrobust", "by Satterthwaite"),
+        ({"cov_type": "satterthwaite"}, "nonrobust", "by Satterthwaite"),
+        ({"cov_type": "CR2"}, "cluster", "CR2"),
+    ],
+)
+def test_default(how, cov_type, said):
+    res = of_sleep(**how)
+    assert res.cov_type == cov_type
+    assert said in res.cov_kwds["description"]
+    assert said in " ".join(str(res.summary()).split())
+
+
+def test_default_is_that_of_its_name():
+    data = frame(15)
+    usual, asked, other = (
+        made(data, 1).fit(cov_type=name) for name in (None, "kenward-roger", "nonrobust")
+    )
+    assert (asked.bse > other.bse).all()
+    for name in ("bse", "pvalues"):
+        np.testing.assert_array_equal(getattr(usual, name), getattr(asked, name))
+    assert usual.mle_retvals["iterations"] == other.mle_retvals["iterations"]
+
+
+def test_default_of_large_problems_is_satterthwaites_and_says_so(monkeypatch):
+    fit = of_sleep().estimate.fit
+    few = fit.structure.size * (18 * 4 * 4 + 16)
+    for limit, cov_type in ((few, "kenward-roger"), (few - 1, "nonrobust")):
+        monkeypatch.setattr("sm_alsgls.core.mixed.kenward_roger.LARGE", limit)
+        chosen = choose_or_usual(None, None, fit, True)
+        assert chosen.cov_type == cov_type
+        assert ("takes long" in chosen.description) == (cov_type == "nonrobust")
+    monkeypatch.setattr("sm_alsgls.core.mixed.kenward_roger.LARGE", few - 1)
+    assert "takes long" not in choose_or_usual(None, None, fit, False).description
+    assert choose_or_usual("kenward-roger", None, fit, True).cov_type == "kenward-roger"
+
+
+def test_options_are_of_a_type():
+    with pytest.raises(OptionError, match="give cov_type="):
+        of_sleep(cov_kwds={"correction": "CR1"})
+
+
+def test_few_groups_have_a_test_of_several_hypotheses():
+    """Kenward and Roger's formulas give negative F where F has no variance."""
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(5), 8)
+    x = np.column_stack([np.ones(40), rng.standard_normal((40, 2))])
+    y = (x * rng.standard_normal((5, 3))[g]).sum(axis=1) + rng.standard_normal(40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeywoodWarning)
+        res = LowRankMixedLM(y, x, g, x, "full").fit()
+    assert res.cov_type == "kenward-roger"
+    joint = res.wald_test(np.eye(3), scalar=True)
+    assert joint.method == "Bonferroni"
+    assert "so few groups" in joint.note
+    single = [float(res.t_test(row).pvalue) for row in np.eye(3)]
+    assert joint.pvalue == pytest.approx(min(1.0, 3 * min(single)))
+    one = res.wald_test(np.eye(3)[:1], scalar=True)
+    assert one.pvalue == pytest.approx(single[0])
 
 
 def test_maximum_likelihood_has_no_kenward_roger():

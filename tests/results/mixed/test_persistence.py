@@ -31,7 +31,7 @@ def without_time(res):
     return [line for line in lines if not line.startswith(("Time:", "Date:"))]
 
 
-@pytest.mark.parametrize("cov_type", ["nonrobust", "CR2", "kenward-roger"])
+@pytest.mark.parametrize("cov_type", [None, "nonrobust", "CR2", "kenward-roger"])
 def test_saved_results_are_the_same(data, cov_type):
     res = made(data, 1).fit(cov_type=cov_type)
     file = io.BytesIO()

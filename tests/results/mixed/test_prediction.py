@@ -16,13 +16,13 @@ from tests.results.mixed import dense
 def sleep():
     data = load_sleepstudy()
     model = LowRankMixedLM.from_formula("Reaction ~ Days", data, "~ Days", groups="Subject")
-    return data, model.fit()
+    return data, model.fit(cov_type="satterthwaite")
 
 
 @pytest.fixture(scope="module", params=["full", 1])
 def slopes(request):
     data = frame(40)
-    return data, made(data, request.param).fit()
+    return data, made(data, request.param).fit(cov_type="satterthwaite")
 
 
 def test_population_and_group_are_the_best_predictors(slopes):
@@ -72,6 +72,31 @@ def test_degrees_of_freedom_are_satterthwaites(sleep, level, obs):
     expected = 2.0 * variance(a) ** 2 / (g @ np.linalg.solve((H + H.T) / 2, g))
     found = res.get_prediction(new, level=level).df(obs)
     assert found.iloc[0] == pytest.approx(expected, rel=2e-3)
+
+
+def test_the_mean_of_the_population_is_a_t_test(slopes):
+    """By default too, whose covariance is not that of known variances."""
+    data, other = slopes
+    res = made(data, other.rank).fit()
+    assert res.cov_type == "kenward-roger"
+    new = data.iloc[[0, 7]].assign(x1=[0.3, 0.0])
+    found = res.get_prediction(new)
+    x = np.column_stack([np.ones(2), new[["x1", "x2", "x3"]]])
+    test = res.t_test(x)
+    np.testing.assert_allclose(found.var_pred_mean, np.ravel(test.sd) ** 2, rtol=1e-10)
+    np.testing.assert_allclose(found.df(False), np.ravel(test.df_denom), rtol=1e-10)
+    np.testing.assert_allclose(
+        found.summary_frame()[["mean_ci_lower", "mean_ci_upper"]], test.conf_int(), rtol=1e-10
+    )
+    assert (found.var_pred_mean > other.get_prediction(new).var_pred_mean).all()
+    one, two = (r.get_prediction(new, level="group") for r in (res, other))
+    gap = one.var_pred_mean - two.var_pred_mean
+    V = np.einsum("nj,jk,nk->n", x, res.cov_params() - other.cov_params(), x)
+    assert (gap.abs() > 0.0).all()
+    assert (gap.abs() <= V * (1.0 + 1e-9)).all()
+    for obs in (False, True):
+        np.testing.assert_allclose(one.df(obs), two.df(obs), rtol=1e-10)
+    assert (one.df(True) > 30.0).all()
 
 
 def test_degrees_of_freedom_know_of_levels(slopes):

@@ -1,0 +1,1 @@
+"""The command line: formulas and a data file in; a summary and files out."""
