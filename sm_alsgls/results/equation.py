@@ -84,7 +84,9 @@ class EquationResults(Savable, Shown, FamiliarEquation, ResultsWrapper):
     __getattribute__ = object.__getattribute__
 
     def _absent(self) -> tuple[str, ...]:
-        return () if self.estimate.has_factors else ("loadings", "uniqueness", "communality")
+        shares = () if self.estimate.has_factors else ("loadings", "uniqueness", "communality")
+        alone = equation_likelihood.has_likelihoods(self.estimate)
+        return (*shares, *(() if alone else ("llf", "aic", "bic")))
 
     @property
     def name(self) -> str:
