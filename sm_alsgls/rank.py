@@ -12,6 +12,7 @@ from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import METHODS, check_residual_rule, select
+from sm_alsgls.results.progress import asked_progress
 
 __all__ = ["METHODS", "RankSelection", "select_rank"]
 
@@ -37,6 +38,7 @@ def select_rank(
     folds: int = 5,
     blocks: Any = False,
     alpha: float = 0.05,
+    progress: bool | None = None,
     **fit_options: Any,
 ) -> RankSelection:
     """Choose the number of factors r of Sigma = F F' + D.
@@ -85,6 +87,9 @@ def select_rank(
         form that ``groups`` of clustered standard errors takes.
     alpha : float
         Level of "lr".
+    progress : bool, optional
+        Whether to say how many candidates are fitted: True with a bar from the start (needs tqdm),
+        False never; by default after two seconds, where standard error is a terminal or a notebook.
     **fit_options
         lam_F, lam_B, d_floor, rel_tol, gtol, max_sweeps, cg_tol, cg_maxit, as in `fit`. On
         larger systems gtol defaults to (0.5 / N)^1/2 and rel_tol to 1e-5, unless one of them is
@@ -136,10 +141,13 @@ def select_rank(
     1 -812.3          55   1450.7
     2 -794.0          65   1457.9
     """
+    progress = asked_progress(progress)
     if isinstance(model, ChoosesItself):
         _check_unused(folds, blocks, alpha)
         rule = "auto" if method is None else method
-        return model.select_rank(rule, candidates, rng=rng, n_starts=n_starts, **fit_options)
+        return model.select_rank(
+            rule, candidates, rng=rng, n_starts=n_starts, progress=progress, **fit_options
+        )
     if not isinstance(model, SystemModel):
         raise OptionError(
             f"model must be a LowRankSUR, LowRank3SLS, LowRankPanel or LowRankMixedLM, got "
@@ -164,6 +172,7 @@ def select_rank(
         fit_options=fit_options,
         complete=complete,
         time=getattr(model.formula_system, "time_axis", None),
+        progress=progress,
     )
 
 

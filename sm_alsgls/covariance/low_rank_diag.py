@@ -18,6 +18,7 @@ from sm_alsgls.covariance.observed import ObservedCovariance
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.value import CovarianceValue
 from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.markup import shown_of, table
 
 __all__ = ["LowRankDiag"]
 
@@ -113,6 +114,20 @@ class LowRankDiag(CovarianceValue):
 
     def __repr__(self) -> str:
         return f"LowRankDiag(K={self.K}, rank={self.rank})"
+
+    def _repr_html_(self) -> str:
+        variances, own = self.diag(), self.uniquenesses
+        rows = [
+            [f"{j}", f"{variances[j]:.4g}", f"{own[j]:.4g}", f"{1.0 - own[j] / variances[j]:.3f}"]
+            for j in shown_of(self.K)
+        ]
+        return table(
+            repr(self),
+            ["equation", "variance", "uniqueness", "communality"],
+            rows,
+            ["Communality is the share of the variance that the factors explain; uniqueness is "
+             "the variance that they leave."],
+        )  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, tuple[Array, Array]]:
         return adopted, (self.loadings, self.uniquenesses)

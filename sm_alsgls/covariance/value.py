@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sm_alsgls.covariance.arrays import Array
 from sm_alsgls.exceptions import SystemInputError
+from sm_alsgls.markup import shown_of, table
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -37,6 +38,11 @@ class CovarianceValue:
         raise TypeError(
             f"{type(self).__name__} does not become a K x K array silently; call to_dense()"
         )
+
+    def _repr_html_(self) -> str:
+        variances = self.diag()
+        rows = [[f"{j}", f"{variances[j]:.4g}"] for j in shown_of(self.K)]
+        return table(repr(self), ["equation", "variance"], rows)
 
     @property
     def K(self) -> int:

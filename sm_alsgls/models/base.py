@@ -32,7 +32,9 @@ from sm_alsgls.data.validity import MISSING
 from sm_alsgls.exceptions import OptionError, ShapeError
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
+from sm_alsgls.markup import listed
 from sm_alsgls.models.labels import SystemAttributes, SystemData
+from sm_alsgls.models.shown import facts, system_table
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
 
@@ -108,6 +110,21 @@ class SystemModel(SystemAttributes, LikelihoodModel):
         self._counts, self.n_cells = system.cells.counts, system.cells.n_cells
         self._joint: dict[int, JointRows | None] = {}
         self._count()
+
+    def _facts(self) -> list[str]:
+        """What a prompt says of this."""
+        rank = getattr(self, "rank", None)
+        sigma = [] if rank is None else [f"r={rank}" if rank != "full" else "Sigma unrestricted"]
+        return [f"N={self.nobs}", f"K={self.neqs}", *sigma, f"{self.labels.P} coefficients"]
+
+    def __repr__(self) -> str:
+        return facts(type(self).__name__, self._facts())
+
+    def _repr_html_(self) -> str:
+        names = self.labels.params
+        common = [names[i] for i in self.labels.common]
+        notes = [f"One coefficient in several equations: {listed(common)}."] if common else []
+        return system_table(repr(self), self.labels, self._counts.tolist(), notes)
 
     def _count(self) -> None:
         """The parameters counted are the free ones."""

@@ -53,7 +53,7 @@ from sm_alsgls.results.header import Header
 from sm_alsgls.results.low_rank_header import LowRankHeader
 from sm_alsgls.results.maximised import maximised
 from sm_alsgls.results.maximum import Messages
-from sm_alsgls.results.progress import ProgressBars
+from sm_alsgls.results.progress import ProgressBars, asked_progress
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -177,7 +177,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         cg_maxit: int = 500,
         callback: Callable[[Sweep], object] | None = None,
         disp: bool = False,
-        progress: bool = False,
+        progress: bool | None = None,
         **unknown: Any,
     ) -> LowRankSURResultsWrapper:
         """Maximise the likelihood over the coefficients and Sigma.
@@ -233,9 +233,10 @@ class MaximumLikelihood(Likelihood, SystemModel):
             Called with every `Sweep` of every start; a true return value stops the fit.
         disp : bool
             Print how it ended.
-        progress : bool
-            Show bars of the sweeps and, later, of the standard errors of many equations (needs
-            tqdm).
+        progress : bool, optional
+            Whether to say how far starts and, later, standard errors are: True with a bar from the
+            start (needs tqdm), False never; by default after two seconds, where standard error is
+            a terminal or a notebook.
 
         Returns
         -------
@@ -263,7 +264,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         if unknown:
             refuse(unknown, list(inspect.signature(MaximumLikelihood.fit).parameters)[1:-1])
         debiased, disp = flag(debiased, "debiased"), flag(disp, "disp")
-        progress, use_t = flag(progress, "progress"), optional_flag(use_t, "use_t")
+        progress, use_t = asked_progress(progress), optional_flag(use_t, "use_t")
         reml = flag(reml, "reml")
         limit, rng = starts(n_starts), generator(rng)
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
@@ -284,7 +285,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
             if self.parameters.bound:
                 maximise = _least_squares
         order = self.law.order
-        bars = ProgressBars(most_starts(problem, order, limit)) if progress else None
+        bars = ProgressBars.asked(most_starts(problem, order, limit), progress)
         warned, messages = False, Messages(order, self.law.has_factors)
 
         def look_at(seen: Problem, first: Solution) -> None:

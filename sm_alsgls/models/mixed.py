@@ -15,7 +15,7 @@ from sm_alsgls.border.arguments import choice, count, flag, generator, starts
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.identified import inseparable
-from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.maximise import MOST_STARTS, mixed_fit
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
@@ -36,6 +36,7 @@ from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
 from sm_alsgls.results.mixed_covariance import build_mixed, choose_or_usual
 from sm_alsgls.results.mixed_estimate import MixedEstimate
+from sm_alsgls.results.progress import StartsOfSteps, asked_progress
 
 Array = np.ndarray
 
@@ -323,6 +324,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         maxiter: int = 200,
         callback: Callable[[Step], object] | None = None,
         disp: bool = False,
+        progress: bool | None = None,
         cov_type: str | None = None,
         cov_kwds: Mapping[str, Any] | None = None,
         use_t: bool = True,
@@ -347,6 +349,9 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
             Gets every `Step`; a true value ends the fit with what there is.
         disp : bool
             Print where each start ended.
+        progress : bool, optional
+            Whether to say how far it is: True with a bar from the start (needs tqdm), False never;
+            by default after two seconds, where standard error is a terminal or a notebook.
         cov_type : {"kenward-roger", "nonrobust", "cluster"}, optional
             Of the fixed effects: "kenward-roger" has what the estimation of G and s2 adds, which
             few groups need, of REML fits with one residual variance; "nonrobust", also
@@ -387,17 +392,17 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         limit, source = starts(n_starts), generator(rng)
         maxiter, use_t = count(maxiter, "maxiter"), flag(use_t, "use_t")
         where = guarded(callback, "a Step", lambda step: f"step {step.step}")
-        watch = None if where is None else lambda _, step: where(step)
-        found = mixed_fit(
-            self.products,
-            self.structure,
-            self.law,
-            reml=reml,
-            n_starts=limit,
-            rng=source,
-            max_iter=maxiter,
-            callback=watch,
-        )
+        with StartsOfSteps(asked_progress(progress), limit or MOST_STARTS, where) as told:
+            found = mixed_fit(
+                self.products,
+                self.structure,
+                self.law,
+                reml=reml,
+                n_starts=limit,
+                rng=source,
+                max_iter=maxiter,
+                callback=told,
+            )
         if disp:
             print(pd.DataFrame(found.runs).to_string(index=False))
         warn(self.exog_re_names, found)
@@ -435,17 +440,17 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         candidates : list of int, "diagonal" and "full", optional
             Default: 0 to min(10, largest identified), and "full" up to twelve random effects.
         **fit_options
-            ``n_starts``, ``rng``, ``maxiter``, as in `fit`.
+            ``n_starts``, ``rng``, ``maxiter``, ``progress``, as in `fit`.
 
         Raises
         ------
         OptionError, IllegalRankError, UnknownArgumentError
         """
-        known = ("n_starts", "rng", "maxiter")
+        known = ("n_starts", "rng", "maxiter", "progress")
         refuse([name for name in fit_options if name not in known], known, "select_rank()")
         limit = starts(fit_options.get("n_starts", "auto"))
         seed, most = fit_options.get("rng"), count(fit_options.get("maxiter", 200), "maxiter")
-        source = generator(seed)
+        source, progress = generator(seed), asked_progress(fit_options.get("progress"))
 
         def fit(structure: Structure) -> Fit:
             made = mixed_fit(
@@ -465,7 +470,9 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         def told(structure: Structure) -> bool:
             return not inseparable(self.products, structure, self.law).number
 
-        return select_structure(fit, shape, others, method, candidates, told=told)
+        return select_structure(
+            fit, shape, others, method, candidates, told=told, progress=progress
+        )
 
 
 def _keywords(method: Callable[..., Any]) -> list[str]:

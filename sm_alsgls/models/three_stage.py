@@ -39,6 +39,7 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.first_stage import weak_instruments
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.instrumented_covariance import REFUSED, build
+from sm_alsgls.results.progress import Progress, asked_progress
 from sm_alsgls.results.sample import Sample, Seen
 from sm_alsgls.results.system_joint import system_joint
 from sm_alsgls.results.three_stage import LowRank3SLSResults, LowRank3SLSResultsWrapper
@@ -203,6 +204,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         tol: float = 1e-8,
         maxiter: int = 500,
         callback: Callable[[Step], object] | None = None,
+        progress: bool | None = None,
         **unknown: Any,
     ) -> LowRank3SLSResultsWrapper:
         """Two-stage least squares, the Sigma of its residuals, and a solve with that.
@@ -230,6 +232,10 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             Of the fixed point: largest change of a coefficient, in standard errors of 2SLS; rounds.
         callback : callable, optional
             Called with every `Step`; a true return value stops.
+        progress : bool, optional
+            Whether to say how many rounds there were: True with a bar from the start (needs tqdm),
+            False never; by default after two seconds, where standard error is a terminal or a
+            notebook.
 
         Returns
         -------
@@ -273,18 +279,20 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         check_instrumented(chosen, self.parameters.bound)
         problem = self._problem(ALSOptions(d_floor=d_floor))
         design = cast(Instrumented, problem.design.free)
-        found = three_stage(
-            problem,
-            design,
-            self.law.order,
-            method,
-            whole=(lambda: self._rows(design)) if robust else None,
-            iterate=iterate,
-            tol=tol,
-            max_iter=maxiter,
-            correction=np.sqrt(self.nobs / (self.nobs - self.labels.p)) if debiased else None,
-            callback=callback,
-        )
+        rounds = maxiter if iterate else 1
+        with Progress(asked_progress(progress), "rounds", rounds, "round") as told:
+            found = three_stage(
+                problem,
+                design,
+                self.law.order,
+                method,
+                whole=(lambda: self._rows(design)) if robust else None,
+                iterate=iterate,
+                tol=tol,
+                max_iter=maxiter,
+                correction=np.sqrt(self.nobs / (self.nobs - self.labels.p)) if debiased else None,
+                callback=told.before(callback),
+            )
         self._warn(found)
         selection = self.rank_selection
         reason = None if selection is None else selection.reason
@@ -326,6 +334,10 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             header = ThreeStageHeader(self.rank_method, reason, doubts)
             estimate = replace(estimate, describe=header)
         return LowRank3SLSResultsWrapper(LowRank3SLSResults(self, estimate))
+
+    def _facts(self) -> list[str]:
+        total = len({name for names in self.instruments.values() for name in names})
+        return [*super()._facts(), f"{total} instruments"]
 
     def fit_constrained(self, constraints: Any, **kwds: Any) -> LowRank3SLSResultsWrapper:
         """The same under linear restrictions on the coefficients.

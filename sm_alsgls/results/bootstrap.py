@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import choice, count, flag, function, generator, level
+from sm_alsgls.border.arguments import choice, count, function, generator, level
 from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.core.laws.bootstrap import LawParent
 from sm_alsgls.core.laws.bootstrap import bootstrap as of_laws
@@ -24,12 +24,13 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
-from sm_alsgls.results.progress import bar
+from sm_alsgls.results.progress import Progress, asked_progress
 from sm_alsgls.results.row_laws import autoregression
+from sm_alsgls.results.shown import ShownFrame, one_line
 
 
-@dataclass(frozen=True)
-class BootstrapResults:
+@dataclass(frozen=True, repr=False)
+class BootstrapResults(ShownFrame):
     """Refits of a system to data made like its own.
 
     Attributes
@@ -143,6 +144,11 @@ class BootstrapResults:
         """
         return bootstrap_combinations(self.estimate, self.params, functions)
 
+    def __repr__(self) -> str:
+        facts = [f"{len(self.params)} replicates", f"{self.params.shape[1]} coefficients"]
+        facts += [f"{self.failed} failed"] * bool(self.failed)
+        return one_line(f"{type(self).__name__} ({self.method})", facts)
+
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Estimates with bootstrap standard errors, p-values and percentile-t intervals."""
         interval = self.conf_int(alpha)
@@ -182,7 +188,7 @@ class Asked(NamedTuple):
 
     reps: int
     n_jobs: int
-    progress: bool
+    progress: bool | None
     statistic: _Statistic | None
     seeds: list[np.random.SeedSequence]
 
@@ -197,7 +203,7 @@ def asked(
     OptionError, ArgumentTypeError
     """
     reps, n_jobs = count(reps, "reps", least), count(n_jobs, "n_jobs", 1, _MOST_JOBS)
-    progress, guarded = flag(progress, "progress"), _guarded(statistic, n_jobs)
+    progress, guarded = asked_progress(progress), _guarded(statistic, n_jobs)
     source = generator(rng) or np.random.default_rng(0)
     entropy = source.integers(0, 2**63, 2).tolist()
     return Asked(reps, n_jobs, progress, guarded, np.random.SeedSequence(entropy).spawn(reps))
@@ -258,7 +264,7 @@ def bootstrap(
     n_jobs: int = 1,
     block_length: int | None = None,
     statistic: Callable[[Replicate], Any] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> BootstrapResults:
     """Refit everything to data made like these, from the fit's own maximum.
 
@@ -275,8 +281,9 @@ def bootstrap(
         Processes; the answer is the same for any number.
     statistic : callable, optional
         Evaluated on each `Replicate` (params, bse, sigma, nll, laws); picklable if n_jobs > 1.
-    progress : bool
-        A progress bar (needs tqdm).
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -303,9 +310,8 @@ def bootstrap(
         block_length = max(1, round(N ** (1 / 3)))
     block_length = count(block_length, "block_length", 1, N, ", the number of rows")
     made = _of_laws if estimate.laws is not None else _of_rows
-    replicates = made(estimate, these, method, block_length)
-    if these.progress:
-        replicates = bar(replicates, total=these.reps, desc="bootstrap")
+    told = Progress(these.progress, "bootstrap", these.reps, "draw")
+    replicates = told.through(made(estimate, these, method, block_length))
     return collected(estimate, list(replicates), these, method)
 
 

@@ -20,9 +20,10 @@ from sm_alsgls.results.model import CoefficientModel
 from sm_alsgls.results.parameter_covariance import ParameterCovariance
 from sm_alsgls.results.persistence import without_data
 from sm_alsgls.results.selection import combinations, positions, square
+from sm_alsgls.results.shown import Shown, one_line
 
 
-class CoefficientResults(Loadable, FamiliarCoefficients, LikelihoodModelResults):
+class CoefficientResults(Loadable, Shown, FamiliarCoefficients, LikelihoodModelResults):
     """Coefficients, their standard errors, tests and tables, whatever was estimated.
 
     Every number is a function of ``estimate``; a subclass adds what its estimator has, and
@@ -36,6 +37,10 @@ class CoefficientResults(Loadable, FamiliarCoefficients, LikelihoodModelResults)
 
     #: What `get_robustcov_results` returns results in, statsmodels' wrapper of the class.
     wrapper: ClassVar[type]
+    # statsmodels' tables and tests look these up.
+    _unlisted = frozenset(
+        ("estimate", "initialize", "k_constant", "normalized_cov_params", "wrapper")
+    )
 
     estimate: Fitted
 
@@ -43,7 +48,33 @@ class CoefficientResults(Loadable, FamiliarCoefficients, LikelihoodModelResults)
         self.estimate = estimate
         super().__init__(model, estimate.params)
 
+    def __repr__(self) -> str:
+        return one_line(type(self).__name__, self._facts())
+
+    def _facts(self) -> list[str]:
+        """What a prompt says of this."""
+        return [f"N={self.nobs}", f"{self.estimate.labels.P} coefficients"]
+
     # -- what was estimated ----------------------------------------------------------------
+
+    @property
+    def model(self) -> Any:
+        """The model that was fitted."""
+        return vars(self)["model"]
+
+    # statsmodels' constructor sets it.
+    @model.setter
+    def model(self, value: CoefficientModel) -> None:
+        self.__dict__["model"] = value
+
+    @property
+    def params(self) -> np.ndarray:
+        """Coefficients (P,)."""
+        return self.estimate.params
+
+    # statsmodels' constructor sets the same.
+    @params.setter
+    def params(self, value: np.ndarray) -> None: ...
 
     @property
     def nobs(self) -> int:

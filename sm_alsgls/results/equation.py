@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.wrapper import ResultsWrapper
 
+from sm_alsgls.markup import cut
 from sm_alsgls.results import (
     equation_likelihood,
     equation_tables,
@@ -24,6 +25,7 @@ from sm_alsgls.results.method import of_equation
 from sm_alsgls.results.persistence import Savable
 from sm_alsgls.results.predict import get_prediction_equation, predict_equation
 from sm_alsgls.results.prediction import SystemPrediction
+from sm_alsgls.results.shown import Shown, one_line
 from sm_alsgls.results.summary import equation_summary
 from sm_alsgls.results.summary_text import SystemSummary
 
@@ -57,7 +59,7 @@ class LowRankSUREquation:
     k_constant: int
 
 
-class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
+class EquationResults(Savable, Shown, FamiliarEquation, ResultsWrapper):
     """A view of one equation; coefficients carry the names of their columns.
 
     It is a ``ResultsWrapper`` of statsmodels because tables of regressions (stargazer) take what
@@ -65,25 +67,46 @@ class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
 
     Attributes
     ----------
-    name : str
     system : LowRankSURResults
         The system the equation belongs to.
-    nobs, df_resid : int
-        Rows N_j that the equation has, and N_j - p_j - r.
+    position : int
+        Its place among the equations.
     """
+
+    # statsmodels' tables look these up.
+    _unlisted = frozenset(("estimate", "k_constant", "rsquared_label"))
 
     def __init__(self, system: Whole, position: int) -> None:
         self.system, self.position = system, position
-        estimate = system.estimate
-        self.name: str = estimate.equations[position]
-        self.nobs = int(estimate.counts[position])
-        self.df_resid = float(estimate.df.equation[position])
-        self.use_t: bool = estimate.use_t
-        self._labels = pd.Index(estimate.labels.regressors[position])
+        self._labels = pd.Index(system.estimate.labels.regressors[position])
 
     # A wrapper looks up in what it wraps: the system's aic is not the equation's.
     __getattribute__ = object.__getattribute__
-    __dir__ = object.__dir__
+
+    def _absent(self) -> tuple[str, ...]:
+        shares = () if self.estimate.has_factors else ("loadings", "uniqueness", "communality")
+        alone = equation_likelihood.has_likelihoods(self.estimate)
+        return (*shares, *(() if alone else ("llf", "aic", "bic")))
+
+    @property
+    def name(self) -> str:
+        """What the equation is called."""
+        return self.estimate.equations[self.position]
+
+    @property
+    def nobs(self) -> int:
+        """Rows N_j that the equation has."""
+        return int(self.estimate.counts[self.position])
+
+    @property
+    def df_resid(self) -> float:
+        """Rows less coefficients and factors, N_j - p_j - r."""
+        return float(self.estimate.df.equation[self.position])
+
+    @property
+    def use_t(self) -> bool:
+        """t and F, or normal and chi2."""
+        return self.estimate.use_t
 
     @property
     def estimate(self) -> Estimate:
@@ -91,7 +114,8 @@ class EquationResults(Savable, FamiliarEquation, ResultsWrapper):
         return self.system.estimate
 
     def __repr__(self) -> str:
-        return f"<EquationResults {self.name!r}: {len(self._labels)} coefficients>"
+        facts = [f"N={self.nobs}", f"p={len(self._labels)}", f"R-squared={self.rsquared:.3f}"]
+        return one_line(f"EquationResults {cut(self.name, 48)!r}", facts)
 
     def _series(self, values: np.ndarray) -> pd.Series:
         return pd.Series(values, index=self._labels, name=self.name)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from sm_alsgls.results import factors, plots
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults
 
+# What an unrestricted Sigma has not.
+_OF_FACTORS = (
+    "communalities", "factor_scores", "loadings", "plot_communalities", "plot_factor_scores",
+    "plot_loadings", "rotated_loadings", "uniquenesses",
+)  # fmt: skip
+
 
 class FactorResults(SystemResults):
     """`SystemResults` of a Sigma that is low rank plus diagonal, or unrestricted."""
+
+    def _absent(self) -> Collection[str]:
+        names = super()._absent()
+        return names if self.estimate.has_factors else {*names, *_OF_FACTORS}
 
     @property
     def rank(self) -> int | str:

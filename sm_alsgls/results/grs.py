@@ -15,13 +15,14 @@ from sm_alsgls.results.covariance import sigma_inference
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import factors, factors_left
 from sm_alsgls.results.in_sample import constants
+from sm_alsgls.results.shown import ShownText
 from sm_alsgls.results.system_joint import residual_test
 
 METHODS = ("auto", "exact", "factor")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GRSTest:
+class GRSTest(ShownText):
     """A joint test that one coefficient of every equation is zero.
 
     Attributes

@@ -25,6 +25,7 @@ from sm_alsgls.core.instruments.gmm import GMMForm
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.instrumented_covariance import design_of, form_at
+from sm_alsgls.results.shown import ShownText
 
 # Directions whose variance is below this share of that of 2SLS have none.
 _NONE = 1e-8
@@ -33,7 +34,7 @@ _JOINT = 2_000
 
 
 @dataclass(frozen=True)
-class Hausman:
+class Hausman(ShownText):
     """Two-stage least squares against the system estimator.
 
     Attributes

@@ -66,6 +66,21 @@ def spans_constant(estimate: Estimate) -> np.ndarray:
     return np.array([a is not None for a in constants(estimate)])
 
 
+def regressors(estimate: Estimate) -> int:
+    """Free coefficients less constants, what statsmodels calls ``Df Model``.
+
+    A constant that equations share is one, as is one that is hidden among dummies.
+    """
+    labels, bound = estimate.labels, estimate.model.restrictions
+    every = np.arange(labels.P)
+    ones = {
+        tuple(every[labels.columns(j)][np.flatnonzero(a)])
+        for j, a in enumerate(constants(estimate))
+        if a is not None
+    }
+    return labels.P - len(ones) - (0 if bound is None else len(bound.q))
+
+
 @kept
 def rsquared(estimate: Estimate) -> np.ndarray:
     """1 - SSR/SST of each equation (K,); SST about the mean where its design spans a constant."""

@@ -35,7 +35,7 @@ from sm_alsgls.results.cov_types import clusters
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.instrumented_covariance import instruments_of
 from sm_alsgls.results.model import Model
-from sm_alsgls.results.progress import bar
+from sm_alsgls.results.progress import Progress
 
 
 class OfALaw(Model, Protocol):
@@ -121,7 +121,7 @@ def bootstrap(
     rng: np.random.Generator | int | None = None,
     n_jobs: int = 1,
     statistic: Callable[[Replicate], Any] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> BootstrapResults:
     """The pairs bootstrap: rows are drawn whole, and everything is estimated again.
 
@@ -137,8 +137,9 @@ def bootstrap(
         Processes; the answer is the same for any number.
     statistic : callable, optional
         Evaluated on each `Replicate` (params, bse, sigma; nll is NaN); picklable if n_jobs > 1.
-    progress : bool
-        A progress bar (needs tqdm).
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -196,9 +197,10 @@ def bootstrap(
         estimate.instrumented.first_cov,
         these.statistic,
     )
-    refits = pairs_bootstrap(Pairs(redo, estimate.nobs, code), these.seeds, these.n_jobs)
-    if these.progress:
-        refits = bar(refits, total=these.reps, desc="bootstrap")
+    told = Progress(these.progress, "bootstrap", these.reps, "draw")
+    refits = told.through(
+        pairs_bootstrap(Pairs(redo, estimate.nobs, code), these.seeds, these.n_jobs)
+    )
     drawn, numbers, failures = [], [], Counter[str]()
     for i, one in enumerate(refits):
         if one.values is None:

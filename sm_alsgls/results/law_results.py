@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from sm_alsgls.results import forecast, law_intervals, law_tests, laws, spatial_effects
 from sm_alsgls.results.method import method
 from sm_alsgls.results.system import SystemResults
+
+# What errors that follow nothing beside Sigma have not.
+_OF_LAWS = (
+    "ar", "cell_scale", "law_intervals", "law_params", "row_scale", "spatial", "spatial_effects",
+)  # fmt: skip
 
 
 class LawResults(SystemResults):
@@ -14,6 +21,10 @@ class LawResults(SystemResults):
 
     NotApplicableError where they are not.
     """
+
+    def _absent(self) -> Collection[str]:
+        names, followed = super()._absent(), self.estimate.laws
+        return {*names, *(_OF_LAWS if followed is None else laws.without(followed))}
 
     @property
     def ar(self) -> pd.DataFrame:

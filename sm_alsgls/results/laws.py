@@ -103,6 +103,19 @@ def spatial(estimate: Estimate) -> pd.DataFrame:
     return law_params(estimate, of=(ERROR_NAME, LAG_NAME))
 
 
+def without(laws: FittedLaws) -> set[str]:
+    """What results have not because these laws are not all."""
+    scaled = SCALE_NAME in laws.places
+    found = {
+        "ar": AR_NAME in laws.places,
+        "row_scale": scaled and not laws.cells,
+        "cell_scale": scaled and laws.cells,
+        "spatial": ERROR_NAME in laws.places or LAG_NAME in laws.places,
+        "spatial_effects": laws.lag is not None,
+    }
+    return {name for name, there in found.items() if not there}
+
+
 def about_laws(estimate: Estimate) -> list[str]:
     """What a summary says of the laws: the model, and how its parameters were estimated."""
     laws = estimate.laws

@@ -8,6 +8,7 @@ from sm_alsgls.results.criteria import aic, bic, llf, nll_per_row
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import warnings_of
 from sm_alsgls.results.header import Header, Line
+from sm_alsgls.results.in_sample import regressors
 from sm_alsgls.results.laws import about_laws
 
 
@@ -48,7 +49,8 @@ class LowRankHeader:
                 ("No. Observations N:", [f"{estimate.nobs:d}"]),
                 ("No. Equations K:", [f"{estimate.neqs:d}"]),
                 ("No. Coefficients P:", [f"{estimate.labels.P:d}"]),
-                ("Df Model:", [_counted(estimate.df_model)]),
+                ("Df Model:", [_counted(regressors(estimate))]),
+                (_SIGMA[estimate.laws is not None], [_counted(of_sigma(estimate))]),
                 ("Log-Likelihood:", [_fixed(llf(estimate))]),
                 ("NLL per Row:", [_fixed(nll_per_row(estimate))]),
                 ("AIC:", [_fixed(aic(estimate))]),
@@ -64,6 +66,7 @@ class LowRankHeader:
         )
 
 
+_SIGMA = {False: "Df of Sigma:", True: "Df of Sigma, Laws:"}
 _METHODS = {"ols": "Least squares", "two-step": "Two steps (Zellner)"}
 _TITLES = {
     True: "Low-Rank Seemingly Unrelated Regressions",
@@ -73,6 +76,12 @@ _ABOUT = {
     True: "Communality is the share of an equation's error variance that the factors explain.",
     False: "Sigma is unrestricted (rank='full'): a variance or covariance of every pair.",
 }
+
+
+def of_sigma(estimate: Estimate) -> float:
+    """Parameters of Sigma, and of laws of the errors: all that are counted less coefficients."""
+    bound = estimate.model.restrictions
+    return estimate.df_model - estimate.labels.P + (0 if bound is None else len(bound.q))
 
 
 def law_line(estimate: Estimate, method: str | None) -> Line:

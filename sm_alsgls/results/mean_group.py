@@ -20,12 +20,13 @@ from sm_alsgls.border.names import close
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.across import test_across
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.shown import ShownText
 
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
-class MeanGroup:
+class MeanGroup(ShownText):
     """Means and spreads of coefficients that equations have of their own.
 
     Attributes

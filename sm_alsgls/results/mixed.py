@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.results import (
     mixed_augment,
@@ -23,7 +22,7 @@ from sm_alsgls.results.checks import mixed as checks
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.familiar import FamiliarMixed
-from sm_alsgls.results.labelled import CoefficientResultsWrapper
+from sm_alsgls.results.labelled import CoefficientResultsWrapper, present
 from sm_alsgls.results.method import method as of_estimate
 from sm_alsgls.results.mixed_covariance import choose_mixed
 from sm_alsgls.results.mixed_estimate import MixedEstimate, MixedModel
@@ -53,16 +52,27 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
 
     estimate: MixedEstimate
 
+    # It looks for the factor in what patsy keeps of formulas.
+    _unlisted = frozenset(("t_test_pairwise",))
+
     def __init__(self, model: MixedModel, estimate: MixedEstimate) -> None:
         super().__init__(model, estimate)
 
-    def __repr__(self) -> str:
+    def _facts(self) -> list[str]:
         estimate, q = self.estimate, self.k_re
-        return (
-            f"<{type(self).__name__}: {estimate.nobs} rows of {len(estimate.groups)} groups, "
-            f"{q} random effect{'s' * (q > 1)} ({mixed_tables.structure_name(estimate)}), "
-            f"{self.method}, llf {estimate.llf:.4f}>"
-        )
+        return [
+            f"{estimate.nobs} rows of {len(estimate.groups)} groups",
+            f"{q} random effect{'s' * (q > 1)} ({mixed_tables.structure_name(estimate)})",
+            self.method,
+            f"llf={estimate.llf:.4f}",
+            "converged" if estimate.converged else "NOT CONVERGED",
+        ]
+
+    def _absent(self) -> tuple[str, ...]:
+        some = not self.estimate.unrestricted and self.estimate.rank > 0
+        drawn = () if some else ("plot_loadings", "rotated_loadings")
+        shares = ("communalities", "loadings", "uniquenesses")
+        return (*drawn, *(shares if self.estimate.unrestricted else ()))
 
     # -- fixed effects -----------------------------------------------------------------------
 
@@ -274,9 +284,5 @@ class LowRankMixedLMResultsWrapper(CoefficientResultsWrapper):
         ("params", "bse", "tvalues", "pvalues", "fe_params", "bse_fe"), "columns"
     )
 
-    def __repr__(self) -> str:
-        return repr(self._results)
 
-
-LowRankMixedLMResults.wrapper = LowRankMixedLMResultsWrapper
-wrap.populate_wrapper(LowRankMixedLMResultsWrapper, LowRankMixedLMResults)
+present(LowRankMixedLMResultsWrapper, LowRankMixedLMResults)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import count, flag, generator
+from sm_alsgls.border.arguments import count, generator
 from sm_alsgls.core.mixed.bootstrap import refits
 from sm_alsgls.core.mixed.simulation import MixedRows
 from sm_alsgls.results.bootstrap import BootstrapResults
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_quantities import quantities
-from sm_alsgls.results.progress import bar
+from sm_alsgls.results.progress import Progress, asked_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MixedBootstrapResults(BootstrapResults):
     """Refits of a mixed model to responses drawn from it.
 
@@ -52,7 +52,7 @@ def bootstrap(
     reps: int = 999,
     *,
     rng: np.random.Generator | int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> MixedBootstrapResults:
     """Draw responses from the fit and fit them again.
 
@@ -61,8 +61,9 @@ def bootstrap(
     reps : int
     rng : numpy Generator or int, optional
         Default: a fixed seed.
-    progress : bool
-        A progress bar (needs tqdm).
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -81,14 +82,11 @@ def bootstrap(
     Random effects and residuals are normal draws. Without autoregression products of groups are
     drawn, exactly, without rows: the cost is that of the fits, each from where this one is.
     """
-    reps, progress = count(reps, "reps"), flag(progress, "progress")
+    reps, progress = count(reps, "reps"), asked_progress(progress)
     source = generator(rng) or np.random.default_rng(0)
-    shown = bar(total=reps, desc="bootstrap") if progress else None
-    tell = None if shown is None else lambda _: shown.update(1)
     fit = estimate.fit
-    made = refits(fit, reps, source, lambda: rows_of(estimate), tell)
-    if shown is not None:
-        shown.close()
+    with Progress(progress, "bootstrap", reps, "draw") as told:
+        made = refits(fit, reps, source, lambda: rows_of(estimate), lambda _: told.update())
     named, names = quantities(estimate), estimate.labels.params
     columns = pd.Index([one.name for one in named], name="parameter")
     each = zip(made.G, made.s2, made.theta, strict=True)

@@ -13,6 +13,7 @@ from sm_alsgls.border.arguments import level, text
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.core.mixed.climb import SATURATED
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.markup import cut
 from sm_alsgls.results.coefficients import bse, conf_int, df_coefficients, pvalues, tvalues
 from sm_alsgls.results.header import Line
 from sm_alsgls.results.mixed_estimate import MixedEstimate
@@ -21,6 +22,7 @@ from sm_alsgls.results.mixed_rows import level_ratios
 from sm_alsgls.results.mixed_tables import aic, bic, retvals, structure_name
 from sm_alsgls.results.summary_parts import coefficient_table, numbered
 from sm_alsgls.results.summary_text import SystemSummary
+from sm_alsgls.results.words import words_note
 
 # Random effects up to which a summary has the triangle of their correlations.
 MOST_CORRELATED = 6
@@ -77,12 +79,21 @@ def summary(
         conf_int(estimate, alpha),
     ]  # fmt: skip
     made.tables.append(
-        coefficient_table(values, fixed, alpha, width, "Fixed effects", estimate.use_t)
+        coefficient_table(
+            values,
+            [cut(name, width) for name in fixed],
+            alpha,
+            width,
+            "Fixed effects",
+            estimate.use_t,
+        )
     )
     made.tables.append(_random(estimate, random, width))
     if estimate.fit.law.size:
         made.tables.append(_residual(estimate, width))
-    made.add_extra_txt(numbered(_notes(estimate)))
+    notes = _notes(estimate)
+    said = " ".join([*map(str, made.tables), *notes])
+    made.add_extra_txt(numbered([*notes, *words_note(said)]))
     return made
 
 
@@ -101,7 +112,7 @@ def _header(estimate: MixedEstimate, yname: str | None) -> tuple[list[Line], lis
     structure = structure_name(estimate) + (f" ({method})" if method else "")
     sizes = f"{counts.min()} / {counts.mean():.1f} / {counts.max()}"
     left: list[Line] = [
-        ("Dep. Variable:", [yname or estimate.model.endog_names]),
+        ("Dep. Variable:", [cut(yname or estimate.model.endog_names, 26)]),
         ("Model:", ["LowRankMixedLM"]),
         ("Method:", ["REML" if estimate.reml else "ML"]),
         ("Cov. of Effects:", [structure]),
@@ -115,8 +126,8 @@ def _header(estimate: MixedEstimate, yname: str | None) -> tuple[list[Line], lis
         ("No. Observations:", [f"{estimate.nobs:d}"]),
         ("No. Groups:", [f"{len(estimate.groups):d}"]),
         ("Rows, min/mean/max:", [sizes]),
-        ("No. Random Effects:", [f"{len(estimate.names_re):d}"]),
-        ("Df Model:", [f"{estimate.df_model:.0f}"]),
+        ("Fixed, Random:", [f"{estimate.labels.P:d}, {len(estimate.names_re):d}"]),
+        ("Parameters, all:", [f"{estimate.df_model:.0f}"]),
         ("Log-Likelihood:", [f"{estimate.llf:.4f}"]),
         ("AIC:", [f"{aic(estimate):.4f}"]),
         ("BIC:", [f"{bic(estimate):.4f}"]),
@@ -158,7 +169,7 @@ def _random(estimate: MixedEstimate, names: list[str], width: int) -> SimpleTabl
         columns.append([f"{whole[i, k]:#6.3f} {names[k]}" for i, k in enumerate(at)])
     order = _shown(root)
     rows = [[column[i] for column in columns] for i in order]
-    stubs = [names[i][:width].ljust(width) for i in order]
+    stubs = [cut(names[i], width).ljust(width) for i in order]
     title = "Random effects"
     if len(order) < q:
         title += f": the {_ENDS} largest and smallest of {q}, see re_table"
@@ -184,7 +195,7 @@ def _residual(estimate: MixedEstimate, width: int) -> SimpleTable:
         variance = estimate.scale * level_ratios(estimate)
         rows = [[forg(v, prec=4), forg(np.sqrt(v), prec=4)] for v in variance]
         stubs, header = (
-            [str(name)[:width].ljust(width) for name in labels],
+            [cut(str(name), width).ljust(width) for name in labels],
             ["variance", "std. dev."],
         )
     return SimpleTable(rows, header, stubs, title="Residuals", txt_fmt=fmt_params)
@@ -207,6 +218,7 @@ def _notes(estimate: MixedEstimate) -> list[str]:
                 if len(estimate.names_re) > MOST_CORRELATED
                 else "."
             )
+            + " (docs, theory/mixed)"
         )
         if estimate.rank > _MOST_FACTORS and len(estimate.names_re) > MOST_CORRELATED:
             notes.append(f"{_MOST_FACTORS} of {estimate.rank} factors are shown; see loadings.")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.maximise import SAME, lowest_curvature_at
+from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.results.fitted import kept
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.table_style import GLANCE, presented
@@ -60,14 +61,20 @@ def curvature(estimate: MixedEstimate) -> float:
 
 def structure_name(estimate: MixedEstimate) -> str:
     """What G is, in words."""
-    if len(estimate.names_re) == 1:
+    return structure_words(estimate.fit.structure)
+
+
+def structure_words(structure: Structure) -> str:
+    """What a structure of G is, in words, before there is an estimate as well."""
+    own, q, r = bool(np.isfinite(structure.low).any()), structure.q, structure.rank
+    if q == 1:
         return "variance"
-    if estimate.unrestricted:
+    if not own and structure.n_free == q * (q + 1) // 2:
         return "unrestricted"
-    if not estimate.rank:
+    if not r:
         return "diagonal"
-    factors = f"{estimate.rank} factor{'s' * (estimate.rank > 1)}"
-    return f"{factors} + diagonal" if estimate.has_uniquenesses else factors
+    factors = f"{r} factor{'s' * (r > 1)}"
+    return f"{factors} + diagonal" if own else factors
 
 
 def glance(estimate: MixedEstimate, style: str = "plain", backend: str = "pandas") -> Any:

@@ -31,6 +31,7 @@ from sm_alsgls.results.coefficients import bse, df_of, of_combinations
 from sm_alsgls.results.expression import Expression
 from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.hypotheses import wald_test
+from sm_alsgls.results.shown import ShownFrame
 
 _STEP = 1e-20
 # Complex steps are taken where they agree with differences to this, relative to their size.
@@ -38,7 +39,7 @@ _AGREE = 1e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NonlinearCombinations:
+class NonlinearCombinations(ShownFrame):
     """Functions of coefficients with the covariance of the delta method.
 
     Made by `LowRankSURResults.nlcom`.
@@ -364,8 +365,8 @@ def delta_method(estimate: Fitted, functions: Any) -> NonlinearCombinations:
     return nlcom(estimate, functions)
 
 
-@dataclass(frozen=True, eq=False)
-class BootstrapCombinations:
+@dataclass(frozen=True, eq=False, repr=False)
+class BootstrapCombinations(ShownFrame):
     """Functions of the coefficients in every bootstrap replicate.
 
     Attributes
@@ -388,6 +389,21 @@ class BootstrapCombinations:
         """Percentile intervals (m, 2), which a ratio's heavy tails leave valid."""
         alpha = level(alpha)
         return self.draws.quantile([alpha / 2, 1 - alpha / 2]).T.set_axis([0, 1], axis=1)
+
+    def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Estimates, standard deviations over the replicates, and percentile intervals."""
+        interval = self.conf_int(alpha)
+        return pd.DataFrame(
+            {
+                "estimate": self.estimate,
+                "boot std err": self.std_errors,
+                f"[{alpha / 2:g}": interval[0],
+                f"{1 - alpha / 2:g}]": interval[1],
+            }
+        )
+
+    def __repr__(self) -> str:
+        return str(self.summary_frame())
 
 
 def bootstrap_combinations(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
+from sm_alsgls.results.shown import ShownText
+
 
 @dataclass(frozen=True)
-class CovarianceTest:
+class CovarianceTest(ShownText):
     """A test of Sigma.
 
     Attributes

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
-import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import mean_group, panel_effects
 from sm_alsgls.results.hypotheses import wald_test
+from sm_alsgls.results.labelled import present
 from sm_alsgls.results.method import method
 from sm_alsgls.results.random_effects import RandomEffectsTest, random_effects_test
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
@@ -25,6 +26,14 @@ class LowRankPanelResults(LowRankSURResults):
         Common coefficients, named as their regressors; then those of each equation, named
         ``equation_variable``, effects among them.
     """
+
+    def _absent(self) -> Collection[str]:
+        names, layout = set(super()._absent()), self.model.layout
+        if not layout.mundlak:
+            names.add("mundlak_test")
+        if layout.effects is None:
+            names.add("effects")
+        return names
 
     @property
     def effects(self) -> pd.Series:
@@ -124,5 +133,4 @@ class LowRankPanelResultsWrapper(LowRankSURResultsWrapper):
     """Labels arrays of `LowRankPanelResults` with the names of the coefficients."""
 
 
-LowRankPanelResults.wrapper = LowRankPanelResultsWrapper
-wrap.populate_wrapper(LowRankPanelResultsWrapper, LowRankPanelResults)
+present(LowRankPanelResultsWrapper, LowRankPanelResults)

@@ -28,10 +28,11 @@ from sm_alsgls.data.panel_layout import PanelLayout
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.likelihood_model import LikelihoodModel
+from sm_alsgls.results.shown import ShownText
 
 
 @dataclass(frozen=True, eq=False)
-class RandomEffectsTest:
+class RandomEffectsTest(ShownText):
     """Tests of the classical random effect of a row.
 
     Attributes

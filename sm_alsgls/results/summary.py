@@ -12,6 +12,8 @@ from statsmodels.iolib.tableformatting import fmt_params
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.markup import cut, listed
+from sm_alsgls.results.coefficient_spread import spread_of, spread_tables
 from sm_alsgls.results.coefficients import bse, bse_at, bse_of, law_at, law_of
 from sm_alsgls.results.equation_tests import conf_int
 from sm_alsgls.results.estimate import Estimate
@@ -23,9 +25,14 @@ from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named
 from sm_alsgls.results.summary_parts import coefficient_table, numbered
 from sm_alsgls.results.summary_text import SystemSummary
+from sm_alsgls.results.words import words_note
 
 # Nobody reads a thousand tables: beyond this the text has one line an equation.
 COMPACT_FROM = 21
+# Lines of equations at either end of their order of fit, where there are too many for all.
+_ENDS = 10
+# Letters of names in tables, and in what stands at the top of a summary.
+_WIDTH, _LINE, _TOP = 32, 23, 20
 # Parameters of laws beyond which the text has their distribution.
 _MANY = 24
 
@@ -38,6 +45,7 @@ def summary(
     alpha: float = 0.05,
     *,
     equations: Any = None,
+    variables: Any = None,
 ) -> SystemSummary:
     """Tables of the system and of its equations.
 
@@ -49,8 +57,12 @@ def summary(
     alpha : float
         Level of the intervals.
     equations : list of str, "all" or None
-        Equations whose coefficients to print. Default: all up to 20 equations; beyond, one
-        compact line per equation.
+        Equations whose coefficients to print. Default: all up to 20 equations. Beyond, each
+        variable's coefficients over the equations (mean, deviation, quartiles, share that differs
+        from zero, tests that all are zero and that all are equal), and a line of the ten equations
+        that fit best and of the ten that fit worst.
+    variables : list of str, optional
+        Regressors whose coefficients to print, over the equations as well; default all.
 
     Returns
     -------
@@ -64,11 +76,13 @@ def summary(
         if len(xname) != estimate.labels.P:
             raise OptionError(f"xname must list {estimate.labels.P} names, got {len(xname)}")
     header, made = estimate.describe(estimate), SystemSummary()
+    name = yname or estimate.model.endog_names
+    asked = _variables(estimate, variables)
     made.tables.append(
         summary_top(
             estimate,
             title=title or header.title,
-            gleft=[("Dep. Variables:", [yname or estimate.model.endog_names]), *header.left],
+            gleft=[("Dep. Variables:", [cut(name, _TOP)]), *header.left],
             gright=list(header.right),
         )
     )
@@ -76,9 +90,11 @@ def summary(
     alpha, common = level(alpha), estimate.labels.common
     # Of each equation its own coefficients: where they are among its regressors and among all.
     aside = header.aside if equations is None else frozenset()
-    own = {name: _own(estimate, position[name], aside) for name in shown}
+    wanted = None if asked is None else frozenset(asked)
+    own = {name: _own(estimate, position[name], aside, wanted) for name in shown}
+    common = common if asked is None else _common_of(estimate, asked)
     printed = [*common, *(i for _, at in own.values() for i in at)]
-    width = max([14, *(len(labels[i]) for i in printed)])
+    width = min(_WIDTH, max([14, *(len(labels[i]) for i in printed)]))
     if len(shown) > 0.1 * len(names):
         # All standard errors at once cost less than many equations' one by one.
         _ = bse(estimate)
@@ -87,16 +103,61 @@ def summary(
     for name, (inside, at) in own.items():
         if len(at):
             chosen = [labels[i] for i in at]
-            heading = f"Equation: {name}"
+            heading = f"Equation: {cut(name, 2 * _WIDTH)}"
             made.tables.append(
                 _coefficients(estimate, position[name], chosen, alpha, width, heading, inside)
             )
     if estimate.laws is not None:
         made.tables.append(_laws(estimate, alpha, width))
+    notes: list[str] = []
+    spread = spread_of(estimate, asked) if asked is not None or not shown else []
+    if spread:
+        tables, notes = spread_tables(estimate, spread, alpha)
+        made.tables += tables
     everything = equations is None or (isinstance(equations, str) and equations == "all")
-    made.tables.append(_equation_lines(estimate, names if everything else shown))
-    made.add_extra_txt(_notes(estimate, header, bool(shown)))
+    lines, title = names if everything else shown, "Equations"
+    if equations is None and len(names) > 2 * _ENDS:
+        lines = _ends(estimate)
+        title += f": the {_ENDS} that fit best and worst (R-squared) of {len(names)}"
+    made.tables.append(_equation_lines(estimate, lines, title))
+    _add_notes(made, [*_notes(estimate, header, bool(shown)), *notes], header)
     return made
+
+
+def _add_notes(made: SystemSummary, notes: list[str], header: Header) -> None:
+    """Notes, what their words and those of the tables mean, and what is in doubt."""
+    text = " ".join([str(table) for table in made.tables] + notes + header.doubts)
+    made.add_extra_txt(numbered([*notes, *words_note(text), *header.doubts]))
+
+
+def _variables(estimate: Estimate, variables: Any) -> list[str] | None:
+    """Regressors that were asked for; OptionError where no equation has one."""
+    if variables is None:
+        return None
+    asked = [str(name) for name in names_of(variables, "variables")]
+    if not asked or len(set(asked)) < len(asked):
+        what = "is empty" if not asked else "names a regressor twice"
+        raise OptionError(f"variables {what}; give each one that you want once")
+    known = list(estimate.labels.by_variable)
+    for name in asked:
+        if name not in known:
+            raise OptionError(
+                f"variables: no equation has a regressor {name!r}; the system has {listed(known)}"
+            )
+    return asked
+
+
+def _common_of(estimate: Estimate, asked: list[str]) -> np.ndarray:
+    """Common coefficients of some regressors."""
+    labels = estimate.labels
+    found = np.concatenate([labels.by_variable[name] for name in asked])
+    return labels.common[np.isin(labels.common, found)]
+
+
+def _ends(estimate: Estimate) -> list[str]:
+    """The equations that fit best and worst, best first."""
+    order = np.argsort(-rsquared(estimate), kind="stable")
+    return [estimate.equations[j] for j in (*order[:_ENDS], *order[-_ENDS:])]
 
 
 def equation_summary(
@@ -109,20 +170,22 @@ def equation_summary(
     name, title, alpha = estimate.equations[j], text(title, "title"), level(alpha)
     header, labels = estimate.describe(estimate), estimate.labels.regressors[j]
     model = ("Model:", f"{header.model}, one equation")
-    lines = [(label, [value]) for label, value in [("Dep. Variable:", name), model, *top]]
+    lines = [
+        (label, [value]) for label, value in [("Dep. Variable:", cut(name, _TOP)), model, *top]
+    ]
     middle = (len(lines) + 1) // 2
     made = SystemSummary()
     made.tables.append(
         summary_top(
             estimate,
-            title=title or f"Equation: {name}",
+            title=title or f"Equation: {cut(name, 2 * _WIDTH)}",
             gleft=lines[:middle],
             gright=lines[middle:],
         )
     )
-    width = max(14, *(len(label) for label in labels))
+    width = min(_WIDTH, max(14, *(len(label) for label in labels)))
     made.tables.append(_coefficients(estimate, j, labels, alpha, width, None))
-    made.add_extra_txt(_notes(estimate, header, True))
+    _add_notes(made, _notes(estimate, header, True), header)
     return made
 
 
@@ -134,11 +197,16 @@ def _chosen(names: list[str], equations: Any) -> list[str]:
     return equations_named(equations, names)
 
 
-def _own(estimate: Estimate, j: int, aside: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
+def _own(
+    estimate: Estimate, j: int, aside: frozenset[str], wanted: frozenset[str] | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the coefficients that are equation j's alone, among its own and among all."""
     labels = estimate.labels
     at = np.arange(labels.P)[labels.columns(j)]
-    printed = np.array([name not in aside for name in labels.regressors[j]])
+    printed = np.array(
+        [name not in aside if wanted is None else name in wanted for name in labels.regressors[j]],
+        dtype=bool,
+    )
     inside = np.flatnonzero(~np.isin(at, labels.common) & printed)
     return inside, at[inside]
 
@@ -180,7 +248,8 @@ def _table(
     width: int,
     title: str | None,
 ) -> SimpleTable:
-    return coefficient_table(values, labels, alpha, width, title, estimate.use_t)
+    names = [cut(label, width) for label in labels]
+    return coefficient_table(values, names, alpha, width, title, estimate.use_t)
 
 
 def _laws(estimate: Estimate, alpha: float, width: int) -> SimpleTable:
@@ -203,7 +272,7 @@ def _laws(estimate: Estimate, alpha: float, width: int) -> SimpleTable:
     return SimpleTable(rows, header, stubs, title="Errors", txt_fmt=fmt_params)
 
 
-def _equation_lines(estimate: Estimate, names: list[str]) -> SimpleTable:
+def _equation_lines(estimate: Estimate, names: list[str], title: str) -> SimpleTable:
     """One line an equation: fit, and how much of its error the factors share, if there are any."""
     sigma, position = estimate.sigma, estimate.labels.position
     r2, correction = rsquared(estimate), estimate.df.correction
@@ -231,9 +300,9 @@ def _equation_lines(estimate: Estimate, names: list[str]) -> SimpleTable:
     ]
     header = [*["N"] * counted, "p", "R-sq.", "std(e)"]
     header += ["std(unique)", "communality"] if shared else []
-    width = min(32, max([14, *(len(name) for name in names)]))
-    stubs = [name.ljust(width) for name in names]
-    return SimpleTable(rows, header, stubs, title="Equations", txt_fmt=fmt_params)
+    width = min(_LINE, max([14, *(len(name) for name in names)]))
+    stubs = [cut(name, width).ljust(width) for name in names]
+    return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
 
 
 def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:
@@ -259,12 +328,12 @@ def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:
     if not shown and own:
         what = "Coefficients" if own == estimate.labels.P else "The equations' own coefficients"
         notes.append(
-            f"{what} are not shown; summary(equations=[...]) or summary(equations='all') "
-            "prints them, equations[name] is one equation's results."
+            f"{what} are not shown one by one; summary(equations=[...]) or "
+            "summary(equations='all') prints them, equations[name] is one equation's results."
         )
     if not spans_constant(estimate).all():
         notes.append("u: R-squared is uncentered, the equation has no constant.")
-    return numbered([*notes, *header.doubts])
+    return notes
 
 
 def _cells(estimate: Estimate) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from statsmodels.iolib.summary import Summary, summary_return
 from statsmodels.iolib.table import SimpleTable
 
+from sm_alsgls.markup import html, scrolled
+
 
 class SystemSummary(Summary):
     """A Summary whose names and notes are text in LaTeX and HTML, whatever they hold.
@@ -28,9 +30,23 @@ class SystemSummary(Summary):
 
     def as_html(self) -> str:
         """Tables and notes as HTML."""
-        notes = html(self.extra_txt or "").replace("\n", "<br/>")
         tables = [_escaped(table, html) for table in self.tables]
-        return summary_return(tables, return_fmt="html") + "<br/><br/>" + notes
+        notes = "\n".join(f"<p>{html(note)}</p>" for note in _paragraphs(self.extra_txt or ""))
+        return scrolled(summary_return(tables, return_fmt="html")) + "\n" + notes
+
+
+def _paragraphs(notes: str) -> list[str]:
+    """Notes whose lines are broken for a terminal, which a browser breaks itself.
+
+    A line that is set in goes on with the one before it.
+    """
+    found: list[str] = []
+    for line in notes.splitlines():
+        if found and line.startswith("   "):
+            found[-1] += " " + line.strip()
+        elif line.strip():
+            found.append(line)
+    return found
 
 
 def _escaped(table: SimpleTable, escape: Callable[[str], str]) -> SimpleTable:
@@ -52,10 +68,10 @@ _LATEX = str.maketrans(
         "~": r"\textasciitilde{}",
         "|": r"\textbar{}",
         "<": r"\textless{}",
+        "…": r"\ldots{}",
         ">": r"\textgreater{}",
     }
 )
-_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def latex(text: str) -> str:
@@ -68,8 +84,3 @@ def latex(text: str) -> str:
     x\textasciicircum{}2\_\{a\}
     """
     return text.translate(_LATEX)
-
-
-def html(text: str) -> str:
-    """Text that a browser shows as it is."""
-    return text.translate(_HTML)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import statsmodels.base.wrapper as wrap
-
 from sm_alsgls.results import exogeneity, factors
 from sm_alsgls.results.factor_results import FactorResults
-from sm_alsgls.results.labelled import SystemResultsWrapper
+from sm_alsgls.results.labelled import SystemResultsWrapper, present
 from sm_alsgls.results.law_results import LawResults
 from sm_alsgls.results.likelihood import LikelihoodResults
 from sm_alsgls.results.method import method
@@ -52,5 +50,4 @@ class LowRankSURResultsWrapper(SystemResultsWrapper):
     """Labels arrays of `LowRankSURResults` with the names of the coefficients."""
 
 
-LowRankSURResults.wrapper = LowRankSURResultsWrapper
-wrap.populate_wrapper(LowRankSURResultsWrapper, LowRankSURResults)
+present(LowRankSURResultsWrapper, LowRankSURResults)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import NotApplicableError
+from sm_alsgls.markup import cut, listed, shown_of, table
 from sm_alsgls.results import (
     across,
     coefficients,
@@ -51,8 +52,22 @@ class SystemResults(FamiliarSystem, CoefficientResults):
 
     estimate: Estimate
 
+    # A system has a variance for each equation, and each equation levels of its own.
+    _unlisted = frozenset(("scale", "t_test_pairwise"))
+
     def __init__(self, model: Model, estimate: Estimate) -> None:
         super().__init__(model, estimate)
+
+    def _facts(self) -> list[str]:
+        estimate = self.estimate
+        rank = f"r={estimate.rank}" if estimate.has_factors else "Sigma unrestricted"
+        facts = [f"N={estimate.nobs}", f"K={estimate.neqs}", rank]
+        if estimate.maximum is not None:
+            facts.append(f"llf={criteria.llf(estimate):.4f}")
+        ended = estimate.maximum or estimate.moments
+        if ended is not None:
+            facts.append("converged" if ended.converged else "NOT CONVERGED")
+        return facts
 
     # -- what was estimated ----------------------------------------------------------------
 
@@ -293,6 +308,18 @@ class _Equations(Mapping[str, EquationResults]):
 
     def __getitem__(self, name: Any) -> EquationResults:
         return EquationResults(self._results, self._position[equation(name, self._position)])
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} equations: {listed([cut(name, 32) for name in self._position])}>"
+
+    def _repr_html_(self) -> str:
+        estimate = self._results.estimate
+        fit, names = in_sample.rsquared(estimate), estimate.equations
+        rows = [
+            [names[j], f"{estimate.counts[j]}", f"{estimate.p[j]}", f"{fit[j]:.3f}"]
+            for j in shown_of(len(names))
+        ]
+        return table(repr(self), ["equation", "rows", "coefficients", "R-squared"], rows)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._position)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import pandas as pd
-import statsmodels.base.wrapper as wrap
 
 from sm_alsgls.core.instruments.three_stage import Step
 from sm_alsgls.results import anderson_rubin as weak
@@ -14,7 +13,7 @@ from sm_alsgls.results import instrumented_bootstrap, moments, overidentificatio
 from sm_alsgls.results import wild_test as wild
 from sm_alsgls.results.factor_results import FactorResults
 from sm_alsgls.results.first_stage import FirstStage, first_stage_of
-from sm_alsgls.results.labelled import SystemResultsWrapper
+from sm_alsgls.results.labelled import SystemResultsWrapper, present
 from sm_alsgls.results.method import method as of_estimate
 
 
@@ -41,6 +40,9 @@ class LowRank3SLSResults(FactorResults):
     Nothing was maximised: ``llf``, ``aic``, ``bic`` and likelihood ratios raise a
     NoLikelihoodError. `j_test`, `hausman` and `wald_test` are there in their place.
     """
+
+    # Nothing was maximised.
+    _unlisted = frozenset(("aic", "bic", "compare_lr", "compare_lr_test", "llf", "nll_per_row"))
 
     @property
     def method(self) -> str:
@@ -108,5 +110,4 @@ class LowRank3SLSResultsWrapper(SystemResultsWrapper):
     """Labels arrays of `LowRank3SLSResults` with the names of the coefficients."""
 
 
-LowRank3SLSResults.wrapper = LowRank3SLSResultsWrapper
-wrap.populate_wrapper(LowRank3SLSResultsWrapper, LowRank3SLSResults)
+present(LowRank3SLSResultsWrapper, LowRank3SLSResults)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from sm_alsgls.border.arguments import came, choice, count, flag, generator
+from sm_alsgls.border.arguments import came, choice, count, generator
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.border.names import close, listed
 from sm_alsgls.core.mixed.fit import MixedFit
@@ -26,13 +26,14 @@ from sm_alsgls.core.mixed.structures import (
 from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.results.mixed_bootstrap import rows_of
 from sm_alsgls.results.mixed_estimate import MixedEstimate
-from sm_alsgls.results.progress import bar
+from sm_alsgls.results.progress import Progress, asked_progress
+from sm_alsgls.results.shown import ShownText, one_line
 
 Array = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class VarianceTest:
+@dataclass(frozen=True, eq=False, repr=False)
+class VarianceTest(ShownText):
     """A test of one covariance of random effects within another.
 
     Attributes
@@ -60,6 +61,12 @@ class VarianceTest:
     llf_null: float
     draws: Array | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        return one_line(
+            f"VarianceTest of {self.null} within {self.alternative}",
+            [f"statistic={self.statistic:.4g}", f"pvalue={self.pvalue:.4g}"],
+        )
+
     def __str__(self) -> str:
         return (
             f"Null: {self.null}; alternative: {self.alternative}\n"
@@ -76,7 +83,7 @@ def variance_test(
     method: str = "auto",
     reps: int = 499,
     rng: np.random.Generator | int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> VarianceTest:
     """Likelihood-ratio test of variances, ranks or structures of the random effects.
 
@@ -93,7 +100,8 @@ def variance_test(
         "mixture": the law of the statistic where it is known, see Notes; "bootstrap": responses are
         drawn from the null. "auto": the first where it is there.
     reps, rng, progress
-        Of the bootstrap: draws, their generator (default a fixed seed), and a bar.
+        Of the bootstrap: draws, their generator (default a fixed seed), and whether to
+        say how far they are (`LowRankMixedLMResults.bootstrap`).
 
     Returns
     -------
@@ -127,7 +135,7 @@ def variance_test(
     LR 42.8368, p-value 2.793e-10 by 0.5 chi2(1) + 0.5 chi2(2)
     """
     method = choice(method, "method", ("auto", "mixture", "bootstrap"))
-    reps, progress = count(reps, "reps"), flag(progress, "progress")
+    reps, progress = count(reps, "reps"), asked_progress(progress)
     source = generator(rng) or np.random.default_rng(0)
     small, full, kept, said = _pair(estimate, drop, null, alternative)
     law = None if method == "bootstrap" else mixture(small, full.structure)
@@ -149,11 +157,9 @@ def variance_test(
     )
     if law is not None:
         return made
-    shown = bar(total=reps, desc="draws") if progress else None
-    tell: Callable[[int], object] | None = None if shown is None else lambda _: shown.update(1)
-    found = drawn(small, full, kept, reps, source, lambda: rows_of(estimate), tell)
-    if shown is not None:
-        shown.close()
+    with Progress(progress, "draws", reps, "draw") as told:
+        rows = lambda: rows_of(estimate)  # noqa: E731
+        found = drawn(small, full, kept, reps, source, rows, lambda _: told.update())
     by = f"{reps} draws from the null"
     return replace(made, pvalue=found.pvalue, law=by, draws=found.statistics)
 

@@ -27,6 +27,7 @@ from sm_alsgls.data.panel_layout import PanelLayout
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.fitted_laws import FittedLaws
+from sm_alsgls.results.shown import ShownText
 
 # Directions whose variance is below this share of that of the within estimator have none.
 _NONE = 1e-9
@@ -35,7 +36,7 @@ _LARGEST = 2**27
 
 
 @dataclass(frozen=True, eq=False)
-class WithinHausman:
+class WithinHausman(ShownText):
     """The within estimator against the estimate.
 
     Attributes

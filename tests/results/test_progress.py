@@ -2,13 +2,17 @@
 
 import io
 import pickle
+import sys
+import warnings
 
 import numpy as np
 import pytest
 
-from sm_alsgls import LowRankSUR
+from sm_alsgls import LowRank3SLS, LowRankMixedLM, LowRankPanel, LowRankSUR, select_rank
 from sm_alsgls.core.beta import information
 from sm_alsgls.core.maximise.als import Sweep
+from sm_alsgls.datasets import load_grunfeld, load_klein, load_sleepstudy
+from sm_alsgls.results import progress
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.progress import ProgressBars
 from tests.systems import simulate
@@ -81,3 +85,147 @@ def test_the_whole_covariance_of_many_coefficients_is_refused(monkeypatch):
     with pytest.raises(ValueError, match=r"18 x 18 matrix.*equations\[name\]"):
         res.cov_params()
     assert res.equations["y1"].cov_params().shape == (3, 3)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Somebody who looks, and a clock that three seconds pass on at every look."""
+    now = iter(range(10**6))
+    monkeypatch.setattr(progress, "perf_counter", lambda: 3.0 * next(now))
+    monkeypatch.setattr(progress, "watched", lambda: True)
+
+
+def _sur(**options):
+    X, Y, _ = simulate(60, 6, 3, 1, seed=1)
+    return LowRankSUR(Y, X, rank=1).fit(n_starts=3, **options)
+
+
+def _mixed():
+    return LowRankMixedLM.from_formula(
+        "Reaction ~ Days", load_sleepstudy(), groups="Subject", re_formula="~Days", rank="full"
+    )
+
+
+def _klein(**options):
+    formulas = {
+        "consump": "consump ~ corpProf + corpProfLag + wages",
+        "invest": "invest ~ corpProf + corpProfLag + capitalLag",
+    }
+    listed = "~ govExp + taxes + govWage + trend + capitalLag + corpProfLag + gnpLag"
+    model = LowRank3SLS.from_formula(formulas, load_klein(), instruments=listed, rank="full")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(iterate=True, **options)
+
+
+def _panel(**options):
+    model = LowRankPanel.from_formula(
+        "invest ~ value + capital", load_grunfeld(), entity="firm", time="year", rank=1
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(**options)
+
+
+# What takes long, of each model; what it says, and of how many steps.
+LONG = {
+    "SUR": (_sur, "starts", 3),
+    "panel": (_panel, "starts", None),
+    "3SLS": (_klein, "rounds", 500),
+    "mixed": (lambda **options: _mixed().fit(**options), "starts", 8),
+    "rank": (lambda **options: select_rank(_sur().model, "bic", **options), "candidate ranks", 4),
+    "structure": (lambda **options: select_rank(_mixed(), **options), "structures", None),
+    "bootstrap": (lambda **options: _sur().bootstrap(5, rng=1, **options), "bootstrap", 5),
+    "pairs": (lambda **options: _klein().bootstrap(5, rng=1, **options), "bootstrap", 5),
+    "draws": (lambda **options: _mixed().fit().bootstrap(4, rng=1, **options), "bootstrap", 4),
+    "variance": (
+        lambda **options: (
+            _mixed().fit().variance_test("Days", method="bootstrap", reps=4, rng=1, **options)
+        ),
+        "draws",
+        4,
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("which", LONG)
+def test_what_takes_long_says_so_by_itself(which, clock, monkeypatch, capsys):
+    make, what, total = LONG[which]
+    # One line where tqdm is not there.
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    make()
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith(what)]
+    assert said
+    assert "after 2 seconds; progress=False" in said[0]
+    if total is not None:
+        assert f" of {total} (" in said[-1]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("which", LONG)
+def test_false_is_silent_and_so_is_a_file(which, clock, monkeypatch, capsys):
+    make, what, _ = LONG[which]
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    make(progress=False)
+    # Fits on the way, which were not asked to be silent, speak of theirs.
+    assert what not in capsys.readouterr().err
+    monkeypatch.undo()
+    assert not progress.watched()
+    make()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("which", ["SUR", "bootstrap", "mixed", "rank"])
+def test_after_two_seconds_there_is_a_bar(which, shown, clock, capsys):
+    make, what, total = LONG[which]
+    make()
+    bars = [bar for bar in shown if bar.desc.startswith(what)]
+    assert bars
+    assert bars[-1].total >= bars[-1].n > 0
+    if total is not None:
+        assert bars[-1].total == total
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_quick_says_nothing(shown, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "_PATIENCE", 60.0)
+    _sur()
+    assert not shown
+    assert capsys.readouterr().err == ""
+
+
+def test_a_notebook_is_looked_at(monkeypatch):
+    class ZMQInteractiveShell:
+        pass
+
+    class IPython:
+        get_ipython = staticmethod(ZMQInteractiveShell)
+
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert not progress.watched()
+    monkeypatch.setitem(sys.modules, "IPython", IPython)
+    assert progress.watched()
+    monkeypatch.undo()
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert progress.watched()
+
+
+def test_without_tqdm_true_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match="pip install tqdm"):
+        _sur(progress=True)
+
+
+def test_a_callback_beside_it_still_ends_a_fit(clock, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        res = _mixed().fit(callback=lambda step: step.step >= 1)
+    assert not res.converged

@@ -38,6 +38,8 @@ _LARGE = 2e7
 _LONG, _WIDE = 5e5, 3e7
 # Information about a combination of parameters, in units of theirs, below which there is none.
 _TOLD = 1e-7
+#: Starts where their number is not given, of small problems.
+MOST_STARTS = 8
 
 
 @on_one_thread
@@ -92,7 +94,7 @@ def mixed_fit(
         or products.m * profile.q * (profile.q + profile.p + 1) > _LONG
         or structure.size**3 > _WIDE
     )
-    most = n_starts or (2 if slow else 8)
+    most = n_starts or (2 if slow else MOST_STARTS)
     stopped = False
 
     def watch(label: str, step: Step) -> object:

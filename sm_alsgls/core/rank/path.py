@@ -9,7 +9,7 @@ many maxima, a `search` with that start among its own keeps this.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,6 +87,7 @@ def rank_path(
     n_starts: int | None = None,
     rng: np.random.Generator | None = None,
     starts: Sequence[Start] | None = None,
+    fitted: Callable[[RankFit], object] | None = None,
 ) -> tuple[RankFit, ...]:
     """Fit every candidate, each from the one before.
 
@@ -102,6 +103,8 @@ def rank_path(
         Of random starts. Default: a fixed seed.
     starts : sequence of Start, optional
         One for each candidate, instead of the one before, where its maximum is known nearly.
+    fitted : callable, optional
+        Gets each fit when it is there.
     """
     if n_starts is None:
         n_starts = _STARTS if searched(problem) else 1
@@ -137,6 +140,8 @@ def rank_path(
                 len(solution.trace) - 1,
             )
         )
+        if fitted is not None:
+            fitted(fits[-1])
     return tuple(fits)
 
 
