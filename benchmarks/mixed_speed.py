@@ -1,6 +1,7 @@
 """Processor seconds of mixed models with many random slopes, beside R and statsmodels.
 
     python benchmarks/mixed_speed.py [--cases ten fifty taxa] [--skip lme4 MixedLM] [--limit 900]
+        [--ten rows.csv]
 
 Every fit is one maximum likelihood estimate with standard errors of the fixed effects, on one
 thread, in a process of its own (`Rscript mixed_peers.R` for R's); reading data and importing are
@@ -153,12 +154,16 @@ def shown(peer: str, row: Row | None, limit: int) -> str:
     )
 
 
-def table(name: str, skip: list[str], limit: int, folder: Path) -> None:
-    """Run and print one case."""
+def table(
+    name: str, skip: list[str], limit: int, folder: Path, frame: pd.DataFrame | None = None
+) -> None:
+    """Run and print one case, of rows that are drawn where none are given."""
     case = CASES[name]
     csv = folder / f"{name}.csv"
-    data = taxa(case.groups, case.q, case.rank) if name == "taxa" else random_slopes(*case)
-    data.frame.to_csv(csv, index=False)
+    if frame is None:
+        data = taxa(case.groups, case.q, case.rank) if name == "taxa" else random_slopes(*case)
+        frame = data.frame
+    frame.to_csv(csv, index=False)
     for kind in ["taxa"] if name == "taxa" else ["rank", "full"]:
         said = f"{case.groups:,} groups x {case.rows} rows, {case.q} random slopes"
         said = f"{case.q} taxa x {case.groups} subjects" if kind == "taxa" else said
@@ -177,6 +182,7 @@ def main(words: list[str] | None = None) -> None:
     every = sorted({peer for peers in PEERS.values() for peer in peers})
     parser.add_argument("--skip", nargs="+", choices=every, default=[])
     parser.add_argument("--limit", type=int, default=900, help="processor seconds of a fit")
+    parser.add_argument("--ten", type=pd.read_csv, help="rows y, g, X1 to X10 for the case ten")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args(words)
     if args.child:
@@ -186,7 +192,8 @@ def main(words: list[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in args.cases:
-            table(name, args.skip, args.limit, Path(folder))
+            given = args.ten if name == "ten" else None
+            table(name, args.skip, args.limit, Path(folder), given)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_every_level_is_five_per_cent():
 
 FLAGS = {
     "transform": {True},
-    "progress": {False},
+    "progress": set(),  # None: after two seconds
     "n_jobs": {1},
     "debiased": {True},
 }

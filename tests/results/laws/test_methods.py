@@ -412,7 +412,10 @@ def test_ar_coefficients_count_as_many_as_they_are():
         assert res.df_resid == res.model.n_cells - res.df_model
         assert res.aic == pytest.approx(-2 * res.llf + 2 * res.df_model, rel=1e-12)
         assert res.bic == pytest.approx(-2 * res.llf + np.log(res.nobs) * res.df_model, rel=1e-12)
-        assert str(round(res.df_model, 1)).removesuffix(".0") in res.summary().tables[0].as_text()
+        # Beside those of the common coefficients, the constant among them.
+        beside = str(round(res.df_model - 2.0, 1)).removesuffix(".0")
+        header = res.summary().tables[0].as_text()
+        assert header.split("Df of Sigma, Laws:")[1].split()[0] == beside
         whole = model.fit(reml=False)
         assert whole.df_model == model.df_model == others + k
         common = LowRankPanel.from_formula(
