@@ -20,6 +20,7 @@ Wald's are symmetric in log sd, in Fisher's z of correlations, in theta of level
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -293,15 +294,20 @@ class _Search:
             *self._bounds(),
         ]
         search: Any = minimize  # its stubs know no list of constraints
-        found = search(
-            lambda u: -sign * (opened.value(quantity, self._x(u))[0] - self._start) / size,
-            u,
-            jac=lambda u: np.asarray(-sign * (U.T @ opened.value(quantity, self._x(u))[1]) / size),
-            constraints=constraints,
-            bounds=[(-_FAR * z, _FAR * z)] * len(u),
-            method="SLSQP",
-            options=_SLSQP,
-        )
+        with warnings.catch_warnings():
+            # Older SciPys tell of steps that they clip to the bounds.
+            warnings.filterwarnings("ignore", "Values in x", RuntimeWarning)
+            found = search(
+                lambda u: -sign * (opened.value(quantity, self._x(u))[0] - self._start) / size,
+                u,
+                jac=lambda u: np.asarray(
+                    -sign * (U.T @ opened.value(quantity, self._x(u))[1]) / size
+                ),
+                constraints=constraints,
+                bounds=[(-_FAR * z, _FAR * z)] * len(u),
+                method="SLSQP",
+                options=_SLSQP,
+            )
         x = self._x(found.x)
         end, off = opened.value(quantity, x)[0], self._room(found.x)
         if off > -_OFF and _at_edge(quantity, end, self._start, sign):
