@@ -74,3 +74,14 @@ def test_the_exact_test_of_least_squares_is_refused():
     res = LowRank3SLS(X + rng.standard_normal((50, 2)), X, Z, rank=0).fit()
     with pytest.raises(NotApplicableError, match="instrumented"):
         res.grs_test()
+
+
+@pytest.mark.parametrize("kernel", [{"kernel": "cosine", "terms": 9}, {"maxlags": 3}])
+def test_rows_over_time_have_the_degrees_of_freedom_of_the_t_tests(kernel):
+    """Satterthwaite's would be of rows that are independent."""
+    res = fitted(2)[0].get_robustcov_results("HAC", **kernel)
+    test = res.wald_test((HYPOTHESIS, AT), scalar=True)
+    nu = kernel.get("terms", float(res.df_resid_inference))
+    V = res.cov_params(r_matrix=HYPOTHESIS)
+    F, pvalue = hotelling(HYPOTHESIS @ np.asarray(res.params) - AT, V, nu)
+    assert_allclose([test.statistic, test.df_denom, test.pvalue], [F, nu - 2.0, pvalue], rtol=1e-9)

@@ -136,10 +136,6 @@ class InfluenceCovariance:
             return np.zeros(self.shape[0], dtype=bool)
         return np.array([bool(self._moments_of(k).lost[0]) for k in range(self.shape[0])])
 
-    def joint_df(self, R: Array) -> float:
-        """Of several combinations together, as of a Wishart matrix: the fewest."""
-        return float(self._degrees()[R.any(axis=0)].min())
-
     # -- the covariance -------------------------------------------------------------------------
 
     def _rows(self, R: Array) -> Array:
@@ -198,3 +194,7 @@ class UnitInfluences(InfluenceCovariance):
                 j = int(touched[0])
                 out[i] = self._own(j, row[None, self._of.design.columns(j)]).df[0]
         return out
+
+    def joint_df(self, R: Array) -> float:
+        """Of several combinations together, as of a Wishart matrix: the fewest."""
+        return float(self._degrees()[R.any(axis=0)].min())
