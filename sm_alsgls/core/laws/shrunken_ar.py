@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg import lapack
 
 from sm_alsgls.core.errors.nuisance import Nuisance
 from sm_alsgls.core.laws.law_fit import LawFit
@@ -85,43 +86,77 @@ def shrunken(estimates: Array, V: Array) -> Shrunken:
     >>> shrunken(np.array([-0.6, 0.0, 0.9]), 1e-4 * np.eye(3)).values.round(2)
     array([-0.6,  0. ,  0.9])
     """
-    size, U = np.linalg.eigh(V)
-    return _Rotated(U.T @ estimates, np.maximum(size, 0.0), U).shrunken()
+    return _Evidence(estimates, np.linalg.inv(V)).shrunken()
 
 
-class _Rotated(NamedTuple):
-    """Estimates U y of covariance U diag(size) U'."""
+class _Evidence(NamedTuple):
+    """Estimates y of covariance H^-1.
+
+    With H = Q T Q' tridiagonal, W = Q T (I + t2 T)^-1 Q' and |W^-1| = |I + t2 T| / |T|, so that a
+    value of t2 costs O(K) once T is there, which takes less than half of what eigenvalues take.
+    """
 
     y: Array
-    size: Array
-    U: Array
-
-    @property
-    def one(self) -> Array:
-        """U'1."""
-        return np.asarray(self.U.sum(axis=0))
+    H: Array
 
     def prior(self) -> tuple[float, float]:
         """mu and t2."""
-        one = self.one
-        # A row for each t2.
-        w = 1.0 / np.maximum(self.size + GRID[:, None], 1e-300)
-        mu = (w * one * self.y).sum(axis=1) / (w * one**2).sum(axis=1)
-        left = self.y - mu[:, None] * one
-        best = int((w * left**2 - np.log(w)).sum(axis=1).argmin())
-        return float(mu[best]), float(GRID[best])
+        d, e, turned = _tridiagonal(self.H)
+        both = turned(np.column_stack([self.y, np.ones_like(self.y)]))
+        seen = d[:, None] * both
+        seen[:-1] += e[:, None] * both[1:]
+        seen[1:] += e[:, None] * both[:-1]
+        best, found = np.inf, (0.0, 0.0)
+        for t2 in GRID.tolist():
+            band = np.vstack([1.0 + t2 * d, np.append(t2 * e, 0.0)])
+            L = scipy.linalg.cholesky_banded(band, lower=True, check_finite=False)
+            M = both.T @ scipy.linalg.cho_solve_banded((L, True), seen, check_finite=False)
+            mu = float(M[0, 1] / M[1, 1])
+            value = float(M[0, 0] - mu * M[0, 1] + 2.0 * np.log(L[0]).sum())
+            if value < best:
+                best, found = value, (mu, t2)
+        return found
 
     def shrunken(self) -> Shrunken:
-        """The posterior, O(K^3) for its covariance."""
-        U, one, (mean, t2) = self.U, self.one, self.prior()
-        weight = 1.0 / np.maximum(self.size + t2, 1e-300)
-        keep = t2 * weight
-        values = mean + U @ (keep * (self.y - mean * one))
+        """The posterior, by C = (H + I / t2)^-1, its covariance at given mu: t2 W = I - C / t2."""
+        (mean, t2), K = self.prior(), len(self.y)
+        if t2 == 0.0:
+            cov = np.full((K, K), 1.0 / self.H.sum())
+            return Shrunken(np.full(K, mean), mean, t2, cov, 1.0)
+        C = _inverse_of(self.H + np.eye(K) / t2)
+        left = self.y - mean
+        values = mean + left - C @ left / t2
+        carried = C.sum(axis=1) / t2
+        weight = (1.0 - carried) / t2
         # Of rho given mu, and of what mu carries into each.
-        spread = U @ ((1.0 - keep) * one) / np.sqrt((weight * one**2).sum())
-        cov = (U * (t2 * weight * self.size)) @ U.T + np.outer(spread, spread)
-        own = np.square(weight * one).sum() / (weight * one**2).sum()
-        return Shrunken(values, mean, t2, cov, 1.0 + float(keep.sum() - t2 * own))
+        cov = C + np.outer(carried, carried) / weight.sum()
+        own = t2 * float(weight @ weight) / float(weight.sum())
+        df = 1.0 + K - float(np.trace(C)) / t2 - own
+        return Shrunken(values, mean, t2, cov, df)
+
+
+def _tridiagonal(H: Array) -> tuple[Array, Array, Callable[[Array], Array]]:
+    """Diagonal (K,) and what is beside it (K - 1,) of Q'HQ, and what multiplies by Q'."""
+    K = len(H)
+    if K < 3:
+        return np.diagonal(H).copy(), np.diagonal(H, 1).copy(), np.asarray
+    work = int(lapack.dsytrd_lwork(K, lower=1)[0])
+    made, d, e, tau, _ = lapack.dsytrd(H, lower=1, lwork=work)
+    reflectors = np.asfortranarray(made[1:, :-1])
+
+    def turned(M: Array) -> Array:
+        below = np.asfortranarray(M[1:])
+        out, _, _ = lapack.dormqr("L", "T", reflectors, tau, below, lwork=64 * M.shape[1])
+        return np.vstack([M[:1], out])
+
+    return d, e, turned
+
+
+def _inverse_of(A: Array) -> Array:
+    """A^-1 of a positive definite A."""
+    L = scipy.linalg.cho_factor(A, lower=True, check_finite=False)[0]
+    inverse = np.tril(lapack.dpotri(L, lower=1)[0])
+    return np.asarray(inverse + np.tril(inverse, -1).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,16 +322,17 @@ class _Rounds:
         cov[at, at] = prior.cov
         return prior, cov
 
-    def _estimates(self, H: Array) -> _Rotated:
+    def _estimates(self, H: Array) -> _Evidence:
         """A Newton step of psi from this point, whose covariance is the inverse of H.
 
         Other values are orthogonal to these in the information (`sm_alsgls.core.laws.chain`).
         """
         point, at = self.point, self._at
-        size, U = np.linalg.eigh(H[at, at])
-        size = 1.0 / np.maximum(size, 1e-300)
-        step = size * (U.T @ (self._n * point.gradient[at]))
-        return _Rotated(U.T @ point.values[at] - step, size, U)
+        own = H[at, at]
+        solved = scipy.linalg.cho_solve(
+            scipy.linalg.cho_factor(own, check_finite=False), self._n * point.gradient[at]
+        )
+        return _Evidence(point.values[at] - solved, own)
 
     def _information(self) -> Array:
         point = self.point
