@@ -41,5 +41,8 @@ def test_that_of_neighbours_is_differenced_beside_the_information(system, monkey
     # The information of the filter is that at given Sigma.
     np.testing.assert_allclose(se[:K], other[:K], rtol=0.1)
     np.testing.assert_allclose(se[K], other[K], rtol=0.01)
+    # What each has in common with the coefficient of neighbours.
+    together, apart = (one.cov[K, :K] / np.sqrt(np.diagonal(one.cov)[:K]) for one in (mine, theirs))
+    np.testing.assert_allclose(together, apart, atol=0.06 * np.abs(apart).max())
     np.testing.assert_allclose(few.slopes[:, K], whole.slopes[:, K], rtol=1e-6, atol=1e-9)
     assert not few.slopes[:, :K].any()
