@@ -22,19 +22,20 @@ def test_a_law_adds_what_its_filter_leaves_and_little_else():
         }
     )
     data.loc[rng.random(len(data)) < 0.1, "y"] = np.nan
-    table = len(pickle.dumps(data))
+    # What the frame takes depends on how pandas holds text, so it does not count.
+    table, column = len(pickle.dumps(data)), 8.0 * len(data)
     size = {}
     for ar in (None, "common", "entity"):
         res = LowRankPanel.from_formula(
             "y ~ x", data, 1, entity="entity", time="year", independent="time", ar=ar
         ).fit()
-        size[ar] = len(pickle.dumps(res)) / table
+        size[ar] = (len(pickle.dumps(res)) - table) / column
         again = pickle.loads(pickle.dumps(res))
         np.testing.assert_array_equal(again.bse, res.bse)
-    # Measured 3.9, 5.2, 5.4; 4.4, 7.9 and 8.1 with what is soon made again.
-    assert size[None] < 4.1
-    assert size["common"] < 5.4
-    assert size["entity"] < 5.7
+    # Measured 12.7, 18.2, 19.4 columns of numbers; 14.9, 30.2, 31.1 with what is soon made again.
+    assert size[None] < 13.0
+    assert size["common"] < 18.6
+    assert size["entity"] < 19.8
 
 
 def test_filters_and_patterns_are_the_same_again():
