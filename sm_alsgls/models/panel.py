@@ -37,6 +37,7 @@ from sm_alsgls.models.panel_data import (
     used_rows,
     which_rows,
     with_cells,
+    with_own,
 )
 from sm_alsgls.rank_choice.legal import resolve_law
 from sm_alsgls.rank_choice.selector import is_rule
@@ -309,7 +310,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             A formula, ``"~ z"``, columns, or values of the rows of ``data``. With names new data
             tell the scales of their rows; with values predictions of them are of mean scale.
         heterogeneous : list of str or True
-            Terms of the formula, or columns of the design.
+            Terms of the formula, columns of the design, or of the data (they join the formula).
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
         weights : str, array_like or Series, optional
@@ -337,6 +338,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         data = table(data)
         check_columns(entity=entity, time=time)
         entity, time = keys_of(data, entity, time)
+        formula = with_own(formula, asked(heterogeneous), data)
         used = used_rows(data, subset)
         independent = which_rows(independent, used, entity, time)
         groups, rows = (entity, time) if independent == "time" else (time, entity)

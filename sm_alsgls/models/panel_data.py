@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +67,16 @@ def asked(heterogeneous: Any) -> list[str] | bool:
     if isinstance(heterogeneous, (bool, np.bool_)):
         return bool(heterogeneous)
     return names_of(heterogeneous, "heterogeneous", "['x1', 'x2'], or True")
+
+
+def with_own(formula: str, named: list[str] | bool, data: pd.DataFrame) -> str:
+    """The formula and those columns of the data with slopes of the units that it does not name."""
+    if isinstance(named, bool):
+        return formula
+    right = formula.partition("~")[2]
+    words = set(re.findall(r"[^\W\d][\w.]*", right))
+    added = [n for n in named if n.isidentifier() and n in data.columns and n not in words]
+    return " + ".join([formula, *added])
 
 
 def as_columns(named: list[str] | bool, built: FormulaSystem) -> list[str] | bool:

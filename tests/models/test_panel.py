@@ -318,6 +318,17 @@ class TestHeterogeneous:
         res = made(data, 0, "y ~ x + C(s)", heterogeneous=["C(s)"]).fit()
         assert "u3_C(s)[T.up]" in res.params.index
 
+    def test_a_column_that_the_formula_does_not_name_joins_it(self):
+        data = panel(6, 40)
+        asked = made(data, 0, "y ~ x", heterogeneous=["z"])
+        said = made(data, 0, "y ~ x + z", heterogeneous=["z"])
+        assert asked.formula == said.formula == "y ~ x + z"
+        pd.testing.assert_series_equal(asked.fit().params, said.fit().params)
+        res = made(data, 0, "y ~ x + np.exp(z)", heterogeneous=["np.exp(z)"]).fit()
+        assert "u3_np.exp(z)" in res.params.index
+        with pytest.raises(OptionError, match="no regressor 'z'"):  # which of the two is meant?
+            made(data, 0, "y ~ x + np.exp(z)", heterogeneous=["z"])
+
     def test_errors(self):
         with pytest.raises(OptionError, match=r"no regressor 'xx' \(did you mean 'x'"):
             made(panel(), heterogeneous=["xx"])
