@@ -81,7 +81,8 @@ def diagonality_test(
     fails too. "cd" is Pesaran's (2004): right at any K, with a variance of N / (N - p) rather than
     1 where regressors are equal, and blind to correlations that cancel.
 
-    "lr" sets the diagonal likelihood against the fitted one. **Its chi2 is not to be trusted:**
+    "lr" sets the diagonal likelihood against the fitted one. **With factors its chi2 is not to be
+    trusted** (of rank="full" it is the textbooks' test, on K (K-1) / 2 degrees of freedom):
     where all loadings are zero their sign and scale over the equations are not identified, the
     information matrix is singular and Wilks' theorem does not hold (as for the number of factors,
     Geweke and Singleton 1980). At 5 % it rejects 31 % of true nulls at N=100, K=10, r=1, and all
@@ -162,7 +163,8 @@ def diagonality_test(
         free = _sigma_parameters(estimate) - K
         df: int | None = free
         distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, free))
-        note = "" if reps else _LR_NOTE
+        # Without factors the null is inside, and Wilks' theorem holds.
+        note = _LR_NOTE if estimate.has_factors and not reps else ""
     else:
         need_complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
         if estimate.sample.laws is not None and estimate.sample.laws.graded is not None:
