@@ -12,7 +12,7 @@ from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import METHODS, check_residual_rule, select
-from sm_alsgls.results.progress import asked_progress
+from sm_alsgls.results.progress import says
 
 __all__ = ["METHODS", "RankSelection", "select_rank"]
 
@@ -28,6 +28,7 @@ class ChoosesItself(Protocol):
         ...
 
 
+@says
 def select_rank(
     model: SystemModel | ChoosesItself,
     method: str | None = None,
@@ -141,13 +142,10 @@ def select_rank(
     1 -812.3          55   1450.7
     2 -794.0          65   1457.9
     """
-    progress = asked_progress(progress)
     if isinstance(model, ChoosesItself):
         _check_unused(folds, blocks, alpha)
         rule = "auto" if method is None else method
-        return model.select_rank(
-            rule, candidates, rng=rng, n_starts=n_starts, progress=progress, **fit_options
-        )
+        return model.select_rank(rule, candidates, rng=rng, n_starts=n_starts, **fit_options)
     if not isinstance(model, SystemModel):
         raise OptionError(
             f"model must be a LowRankSUR, LowRank3SLS, LowRankPanel or LowRankMixedLM, got "
@@ -172,7 +170,6 @@ def select_rank(
         fit_options=fit_options,
         complete=complete,
         time=getattr(model.formula_system, "time_axis", None),
-        progress=progress,
     )
 
 

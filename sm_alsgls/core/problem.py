@@ -24,6 +24,7 @@ from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.covariance.base import Covariance, RowCovariance
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError, ShapeError
+from sm_alsgls.progress import tick
 
 __all__ = ["ALSOptions", "Problem"]
 
@@ -274,6 +275,7 @@ class Problem:
         lam_F: float | None = None,
     ) -> SigmaStep:
         """The law's Sigma-step under this problem's bounds; ``lam_F`` replaces the options'."""
+        tick()
         return self.errors.sigma(
             E,
             rank,

@@ -6,11 +6,13 @@ they come in the order of the seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
+
+from sm_alsgls.progress import Progress, silence
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -19,19 +21,19 @@ R = TypeVar("R")
 def replicates(
     one: Callable[[P, np.random.SeedSequence], R],
     parent: P,
-    seeds: Iterable[np.random.SeedSequence],
+    seeds: Sequence[np.random.SeedSequence],
     n_jobs: int = 1,
 ) -> Iterator[R]:
     """``one(parent, seed)`` for every seed, in their order, on ``n_jobs`` processes.
 
     ``one`` is at the top of a module; the parent must be picklable where processes are not forked.
     """
+    told = Progress("bootstrap", len(seeds), "draw")
     if n_jobs == 1:
-        for seed in seeds:
-            yield one(parent, seed)
+        yield from told.through(one(parent, seed) for seed in seeds)
         return
     with ProcessPoolExecutor(n_jobs, initializer=_adopt, initargs=((one, parent),)) as pool:
-        yield from pool.map(_of_adopted, seeds, chunksize=8)
+        yield from told.through(pool.map(_of_adopted, seeds, chunksize=8))
 
 
 _adopted: tuple[Callable[..., Any], Any] | None = None
@@ -41,6 +43,7 @@ def _adopt(what: tuple[Callable[..., Any], Any]) -> None:
     """Hand the parent to a process once, not with every replicate."""
     global _adopted
     _adopted = what
+    silence()
 
 
 def _of_adopted(seed: np.random.SeedSequence) -> Any:

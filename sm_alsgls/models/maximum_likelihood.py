@@ -53,7 +53,7 @@ from sm_alsgls.results.header import Header
 from sm_alsgls.results.low_rank_header import LowRankHeader
 from sm_alsgls.results.maximised import maximised
 from sm_alsgls.results.maximum import Messages
-from sm_alsgls.results.progress import ProgressBars, asked_progress
+from sm_alsgls.results.progress import StartsOfSweeps, says
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 
 
@@ -155,6 +155,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
 
     # -- estimation ------------------------------------------------------------------------
 
+    @says
     def fit(
         self,
         start_params: Any = None,
@@ -264,7 +265,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         if unknown:
             refuse(unknown, list(inspect.signature(MaximumLikelihood.fit).parameters)[1:-1])
         debiased, disp = flag(debiased, "debiased"), flag(disp, "disp")
-        progress, use_t = asked_progress(progress), optional_flag(use_t, "use_t")
+        use_t = optional_flag(use_t, "use_t")
         reml = flag(reml, "reml")
         limit, rng = starts(n_starts), generator(rng)
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
@@ -285,7 +286,6 @@ class MaximumLikelihood(Likelihood, SystemModel):
             if self.parameters.bound:
                 maximise = _least_squares
         order = self.law.order
-        bars = ProgressBars.asked(most_starts(problem, order, limit), progress)
         warned, messages = False, Messages(order, self.law.has_factors)
 
         def look_at(seen: Problem, first: Solution) -> None:
@@ -293,24 +293,23 @@ class MaximumLikelihood(Likelihood, SystemModel):
             nonlocal warned
             warned = warn_of_spare(messages, spare_factor(seen, first, order))
 
-        watching = callback if bars is None else bars.watching(callback)
         first, made, laws = self._first_start(problem, start_params), None, None
-        if self.laws is None:
-            found = maximise(
-                problem,
-                order,
-                n_starts=limit,
-                rng=rng,
-                first=first,
-                callback=watching,
-                after_first=look_at,
-            )
-        else:
-            made = self._with_laws(options, method, reml, limit, rng, first, watching)
-            problem, found = made.fit.problem, made.fit.found
-            laws = FittedLaws.of(self.laws, made, problem.errors.taken(order))
-        if bars is not None:
-            bars.close()
+        with StartsOfSweeps(most_starts(problem, order, limit)) as told:
+            watching = told.watching(callback)
+            if self.laws is None:
+                found = maximise(
+                    problem,
+                    order,
+                    n_starts=limit,
+                    rng=rng,
+                    first=first,
+                    callback=watching,
+                    after_first=look_at,
+                )
+            else:
+                made = self._with_laws(options, method, reml, limit, rng, first, watching)
+                problem, found = made.fit.problem, made.fit.found
+                laws = FittedLaws.of(self.laws, made, problem.errors.taken(order))
         warn(self, messages, found, problem)
         estimate = maximised(
             self,
@@ -323,7 +322,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
             use_t=use_t,
             describe=self._header(),
             sparse=sparse,
-            progress=bars,
+            progress=progress,
             laws=laws,
             made=made,
         )

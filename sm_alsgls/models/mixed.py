@@ -15,7 +15,7 @@ from sm_alsgls.border.arguments import choice, count, flag, generator, starts
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.identified import inseparable
-from sm_alsgls.core.mixed.maximise import MOST_STARTS, mixed_fit
+from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
@@ -36,7 +36,7 @@ from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
 from sm_alsgls.results.mixed_covariance import build_mixed, choose_or_usual
 from sm_alsgls.results.mixed_estimate import MixedEstimate
-from sm_alsgls.results.progress import StartsOfSteps, asked_progress
+from sm_alsgls.results.progress import says
 
 Array = np.ndarray
 
@@ -314,6 +314,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
 
     # -- estimation ---------------------------------------------------------------------------
 
+    @says
     def fit(
         self,
         start_params: Any = None,
@@ -392,24 +393,24 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         limit, source = starts(n_starts), generator(rng)
         maxiter, use_t = count(maxiter, "maxiter"), flag(use_t, "use_t")
         where = guarded(callback, "a Step", lambda step: f"step {step.step}")
-        with StartsOfSteps(asked_progress(progress), limit or MOST_STARTS, where) as told:
-            found = mixed_fit(
-                self.products,
-                self.structure,
-                self.law,
-                reml=reml,
-                n_starts=limit,
-                rng=source,
-                max_iter=maxiter,
-                callback=told,
-            )
+        found = mixed_fit(
+            self.products,
+            self.structure,
+            self.law,
+            reml=reml,
+            n_starts=limit,
+            rng=source,
+            max_iter=maxiter,
+            callback=None if where is None else lambda label, step: where(step),
+        )
         if disp:
             print(pd.DataFrame(found.runs).to_string(index=False))
         warn(self.exog_re_names, found)
-        return self._results(found, choose_or_usual(cov_type, cov_kwds, found, use_t), use_t)
+        chosen = choose_or_usual(cov_type, cov_kwds, found, use_t)
+        return self._results(found, chosen, use_t, progress)
 
     def _results(
-        self, found: MixedFit, chosen: CovarianceChoice, use_t: bool
+        self, found: MixedFit, chosen: CovarianceChoice, use_t: bool, progress: bool | None
     ) -> LowRankMixedLMResultsWrapper:
         model = copy.copy(self)
         estimate = MixedEstimate(
@@ -424,13 +425,20 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
             fit=found,
             groups=self.group_labels,
             names_re=self.exog_re_names,
+            progress=progress,
         )
         return LowRankMixedLMResultsWrapper(LowRankMixedLMResults(model, estimate))
 
     # -- number of factors --------------------------------------------------------------------
 
+    @says
     def select_rank(
-        self, method: str = "auto", candidates: Any = None, **fit_options: Any
+        self,
+        method: str = "auto",
+        candidates: Any = None,
+        *,
+        progress: bool | None = None,
+        **fit_options: Any,
     ) -> RankSelection:
         """Criteria of candidate structures; see `sm_alsgls.select_rank`, which calls this.
 
@@ -439,18 +447,20 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         method : {"auto", "bic_groups", "bic", "aic"}
         candidates : list of int, "diagonal" and "full", optional
             Default: 0 to min(10, largest identified), and "full" up to twelve random effects.
+        progress : bool, optional
+            As in `fit`.
         **fit_options
-            ``n_starts``, ``rng``, ``maxiter``, ``progress``, as in `fit`.
+            ``n_starts``, ``rng``, ``maxiter``, as in `fit`.
 
         Raises
         ------
         OptionError, IllegalRankError, UnknownArgumentError
         """
-        known = ("n_starts", "rng", "maxiter", "progress")
+        known = ("n_starts", "rng", "maxiter")
         refuse([name for name in fit_options if name not in known], known, "select_rank()")
         limit = starts(fit_options.get("n_starts", "auto"))
         seed, most = fit_options.get("rng"), count(fit_options.get("maxiter", 200), "maxiter")
-        source, progress = generator(seed), asked_progress(fit_options.get("progress"))
+        source = generator(seed)
 
         def fit(structure: Structure) -> Fit:
             made = mixed_fit(
@@ -470,9 +480,7 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
         def told(structure: Structure) -> bool:
             return not inseparable(self.products, structure, self.law).number
 
-        return select_structure(
-            fit, shape, others, method, candidates, told=told, progress=progress
-        )
+        return select_structure(fit, shape, others, method, candidates, told=told)
 
 
 def _keywords(method: Callable[..., Any]) -> list[str]:

@@ -39,7 +39,7 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.first_stage import weak_instruments
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.instrumented_covariance import REFUSED, build
-from sm_alsgls.results.progress import Progress, asked_progress
+from sm_alsgls.results.progress import says
 from sm_alsgls.results.sample import Sample, Seen
 from sm_alsgls.results.system_joint import system_joint
 from sm_alsgls.results.three_stage import LowRank3SLSResults, LowRank3SLSResultsWrapper
@@ -190,6 +190,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
 
     # -- estimation ------------------------------------------------------------------------
 
+    @says
     def fit(
         self,
         method: str = "iv",
@@ -279,20 +280,18 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         check_instrumented(chosen, self.parameters.bound)
         problem = self._problem(ALSOptions(d_floor=d_floor))
         design = cast(Instrumented, problem.design.free)
-        rounds = maxiter if iterate else 1
-        with Progress(asked_progress(progress), "rounds", rounds, "round") as told:
-            found = three_stage(
-                problem,
-                design,
-                self.law.order,
-                method,
-                whole=(lambda: self._rows(design)) if robust else None,
-                iterate=iterate,
-                tol=tol,
-                max_iter=maxiter,
-                correction=np.sqrt(self.nobs / (self.nobs - self.labels.p)) if debiased else None,
-                callback=told.before(callback),
-            )
+        found = three_stage(
+            problem,
+            design,
+            self.law.order,
+            method,
+            whole=(lambda: self._rows(design)) if robust else None,
+            iterate=iterate,
+            tol=tol,
+            max_iter=maxiter,
+            correction=np.sqrt(self.nobs / (self.nobs - self.labels.p)) if debiased else None,
+            callback=callback,
+        )
         self._warn(found)
         selection = self.rank_selection
         reason = None if selection is None else selection.reason
@@ -325,6 +324,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             maximum=None,
             moments=found,
             refused=REFUSED,
+            progress=progress,
             describe=ThreeStageHeader(self.rank_method, reason),
         )
         said = weak_instruments(estimate)

@@ -21,6 +21,7 @@ from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.problem import build_problem
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import OptionError, SystemInputError
+from sm_alsgls.progress import counted
 from sm_alsgls.rank_choice.table import sizes
 
 
@@ -106,7 +107,7 @@ def _parts(
     system: System, labels: np.ndarray, folds: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, System]]:
     """Rows to fit, rows to score, and the system of the former, fold by fold."""
-    for fold in range(folds):
+    for fold in counted(range(folds), "folds", unit="fold"):
         train, test = np.flatnonzero(labels != fold), np.flatnonzero(labels == fold)
         # Equal designs stay one object, which the beta-step recognises.
         kept = {id(X): X[train] for X in {id(X): X for X in system.blocks}.values()}

@@ -27,8 +27,8 @@ from sm_alsgls.core.mixed.structures import (
     largest_rank,
 )
 from sm_alsgls.exceptions import IllegalRankError, InsufficientRowsError, OptionError
+from sm_alsgls.progress import counted
 from sm_alsgls.rank_choice.selection import RankSelection
-from sm_alsgls.results.progress import Progress
 
 #: Psi alone, which is rank 0.
 DIAGONAL = "diagonal"
@@ -154,7 +154,6 @@ def select_structure(
     candidates: Any = None,
     argument: str = "method",
     told: Callable[[Structure], bool] = lambda structure: True,
-    progress: bool | None = None,
 ) -> RankSelection:
     """Choose the structure of G; `sm_alsgls.select_rank` of a mixed model.
 
@@ -172,8 +171,6 @@ def select_structure(
         What the caller's argument is called.
     told : callable
         Whether data tell the residual variance from a structure's; others are left out.
-    progress : bool, optional
-        Whether candidates are counted as they are fitted, see `results.progress`.
 
     Raises
     ------
@@ -187,7 +184,7 @@ def select_structure(
     tried: list[int | str] = []
     left: list[str] = []
     every = candidates_of(candidates, q, m)
-    for candidate in Progress(progress, "structures", len(every), "fit").through(every):
+    for candidate in counted(every, "structures", unit="fit"):
         if some and candidate != FULL and _over(rows):
             continue
         if not told(structure_of(candidate, q)):

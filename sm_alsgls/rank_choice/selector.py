@@ -68,7 +68,6 @@ def select(
     argument: str = "method",
     complete: bool = True,
     time: str | None = None,
-    progress: bool | None = None,
 ) -> RankSelection:
     """Choose a rank; parameters are those of `sm_alsgls.rank.select_rank`.
 
@@ -124,7 +123,7 @@ def select(
         table = residual_table(system, parameters, ranks, options, loose=loose)
     else:
         table, problem, fits = criteria_table(
-            system, parameters, ranks, options, limit, source, loose=loose, progress=progress
+            system, parameters, ranks, options, limit, source, loose=loose
         )
         if labels is not None:
             score, error = cross_validate(system, parameters, problem, fits, *labels)

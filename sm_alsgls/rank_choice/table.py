@@ -42,7 +42,6 @@ from sm_alsgls.exceptions import (
     IllegalRankError,
     OptionError,
 )
-from sm_alsgls.results.progress import Progress
 
 # Candidates of the default list, and residual rows for each factor of it: with fewer than three
 # an equation's factors and regressors leave less than they take.
@@ -182,19 +181,16 @@ def criteria_table(
     rng: np.random.Generator | None,
     *,
     loose: bool,
-    progress: bool | None = None,
 ) -> tuple[pd.DataFrame, Problem, tuple[RankFit, ...]]:
     """Every criterion but "cv" of every candidate, and the fits behind them.
 
-    ``loose`` says that systems too large to be searched may stop at `path_gtol`; ``progress``
-    whether the candidates are counted as they are fitted, see `results.progress`.
+    ``loose`` says that systems too large to be searched may stop at `path_gtol`.
     """
     problem = build_problem(system, options, parameters)
     if loose:
         _loosen(problem)
     free = parameters.free
-    with Progress(progress, "candidate ranks", len(ranks), "fit") as told:
-        fits = rank_path(problem, ranks, n_starts=n_starts, rng=rng, fitted=lambda _: told.update())
+    fits = rank_path(problem, ranks, n_starts=n_starts, rng=rng)
     columns = likelihood_criteria(problem, fits, free)
     test = columns.pop("lr")
     columns |= residual_criteria(problem, ranks, free)

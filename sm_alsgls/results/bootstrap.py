@@ -24,7 +24,7 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_residuals
 from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.nlcom import BootstrapCombinations, bootstrap_combinations
-from sm_alsgls.results.progress import Progress, asked_progress
+from sm_alsgls.results.progress import says
 from sm_alsgls.results.row_laws import autoregression
 from sm_alsgls.results.shown import ShownFrame, one_line
 
@@ -188,14 +188,11 @@ class Asked(NamedTuple):
 
     reps: int
     n_jobs: int
-    progress: bool | None
     statistic: _Statistic | None
     seeds: list[np.random.SeedSequence]
 
 
-def asked(
-    reps: Any, n_jobs: Any, rng: Any, progress: Any, statistic: Any = None, least: int = 2
-) -> Asked:
+def asked(reps: Any, n_jobs: Any, rng: Any, statistic: Any = None, least: int = 2) -> Asked:
     """Read them; every replicate has a random stream of its own.
 
     Raises
@@ -203,10 +200,10 @@ def asked(
     OptionError, ArgumentTypeError
     """
     reps, n_jobs = count(reps, "reps", least), count(n_jobs, "n_jobs", 1, _MOST_JOBS)
-    progress, guarded = asked_progress(progress), _guarded(statistic, n_jobs)
+    guarded = _guarded(statistic, n_jobs)
     source = generator(rng) or np.random.default_rng(0)
     entropy = source.integers(0, 2**63, 2).tolist()
-    return Asked(reps, n_jobs, progress, guarded, np.random.SeedSequence(entropy).spawn(reps))
+    return Asked(reps, n_jobs, guarded, np.random.SeedSequence(entropy).spawn(reps))
 
 
 def collected(
@@ -255,6 +252,7 @@ def _guarded(statistic: Callable[[Replicate], Any] | None, n_jobs: int) -> _Stat
     return _Statistic(of)
 
 
+@says
 def bootstrap(
     estimate: Estimate,
     reps: int = 999,
@@ -305,14 +303,12 @@ def bootstrap(
             f"method={method!r} draws whole rows of residuals, and rows have different cells; use "
             "'parametric' or 'wild', which keep every row's own"
         )
-    these = asked(reps, n_jobs, rng, progress, statistic)
+    these = asked(reps, n_jobs, rng, statistic)
     if block_length is None:
         block_length = max(1, round(N ** (1 / 3)))
     block_length = count(block_length, "block_length", 1, N, ", the number of rows")
     made = _of_laws if estimate.laws is not None else _of_rows
-    told = Progress(these.progress, "bootstrap", these.reps, "draw")
-    replicates = told.through(made(estimate, these, method, block_length))
-    return collected(estimate, list(replicates), these, method)
+    return collected(estimate, list(made(estimate, these, method, block_length)), these, method)
 
 
 def _of_rows(

@@ -78,7 +78,6 @@ def _given_laws(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovari
     if choice.cov_type in ("nonrobust", "KH"):
         sigma = sigma_inference(estimate)
         bread = problem.covariance(sigma)
-        bread.progress = estimate.progress
         if choice.cov_type == "KH":
             return problem.errors.corrected(bread, sigma, estimate.at_bound, estimate.debiased)
         if choice.cov_type == "nonrobust" and estimate.debiased:

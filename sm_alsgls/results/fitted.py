@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from sm_alsgls.data.labels import Labels
+from sm_alsgls.progress import asking
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.freedom import Freedom
 from sm_alsgls.results.model import CoefficientModel
@@ -70,8 +71,8 @@ class Fitted:
         (1996) denominator where combinations have degrees of freedom of their own.
     refused : mapping of str to str
         Covariance types that mean nothing for such an estimate, and why.
-    progress : callable, optional
-        Told how far standard errors of many equations are.
+    progress : bool, optional
+        What the fit was asked to say of itself, which holds for standard errors as well.
     """
 
     model: CoefficientModel
@@ -85,7 +86,7 @@ class Fitted:
     covariances: Covariances[Self]
     joint: JointMethod[Self] | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
-    progress: Callable[[str, int, int], object] | None = None
+    progress: bool | None = None
     known: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -152,7 +153,8 @@ class Kept(Generic[E, R]):
     def __call__(self, estimate: E) -> R:
         """The value, computed now or before."""
         if self.name not in estimate.known:
-            estimate.known[self.name] = self._function(estimate)
+            with asking(estimate.progress):
+                estimate.known[self.name] = self._function(estimate)
         value: R = estimate.known[self.name]
         return value
 
@@ -176,7 +178,8 @@ class KeptOfEquation(Generic[E, R]):
         """The value, computed now or before."""
         key = f"{self.name} {j}"
         if key not in estimate.known:
-            estimate.known[key] = self._function(estimate, j)
+            with asking(estimate.progress):
+                estimate.known[key] = self._function(estimate, j)
         value: R = estimate.known[key]
         return value
 

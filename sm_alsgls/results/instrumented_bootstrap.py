@@ -35,7 +35,7 @@ from sm_alsgls.results.cov_types import clusters
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.instrumented_covariance import instruments_of
 from sm_alsgls.results.model import Model
-from sm_alsgls.results.progress import Progress
+from sm_alsgls.results.progress import says
 
 
 class OfALaw(Model, Protocol):
@@ -113,6 +113,7 @@ class Redo:
             )
 
 
+@says
 def bootstrap(
     estimate: Estimate,
     reps: int = 999,
@@ -183,7 +184,7 @@ def bootstrap(
     >>> boot.failed, boot.params.shape
     (0, (99, 3))
     """
-    these = asked(reps, n_jobs, rng, progress, statistic)
+    these = asked(reps, n_jobs, rng, statistic)
     model, system = model_of(estimate), instruments_of(estimate)
     code = None
     if groups is not None:
@@ -197,10 +198,7 @@ def bootstrap(
         estimate.instrumented.first_cov,
         these.statistic,
     )
-    told = Progress(these.progress, "bootstrap", these.reps, "draw")
-    refits = told.through(
-        pairs_bootstrap(Pairs(redo, estimate.nobs, code), these.seeds, these.n_jobs)
-    )
+    refits = pairs_bootstrap(Pairs(redo, estimate.nobs, code), these.seeds, these.n_jobs)
     drawn, numbers, failures = [], [], Counter[str]()
     for i, one in enumerate(refits):
         if one.values is None:

@@ -10,14 +10,19 @@ from sm_alsgls.border.arguments import level
 from sm_alsgls.core.laws.estimated import BAYES
 from sm_alsgls.core.laws.profile_interval import profile_interval
 from sm_alsgls.data.error_laws import AR_NAME
+from sm_alsgls.progress import counted
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.law_profiles import profile, small_sample
 from sm_alsgls.results.laws import laws_of
+from sm_alsgls.results.progress import says
 
 _PROFILE, _RESTRICTED, _POSTERIOR = "profile", "restricted profile", "posterior"
 
 
-def law_intervals(estimate: Estimate, alpha: float = 0.05) -> pd.DataFrame:
+@says
+def law_intervals(
+    estimate: Estimate, alpha: float = 0.05, *, progress: bool | None = None
+) -> pd.DataFrame:
     """Intervals of the laws' parameters that a likelihood ratio does not reject.
 
     All values v of a parameter at which twice the loss in log-likelihood, everything else estimated
@@ -28,6 +33,9 @@ def law_intervals(estimate: Estimate, alpha: float = 0.05) -> pd.DataFrame:
     Parameters
     ----------
     alpha : float
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -65,7 +73,7 @@ def law_intervals(estimate: Estimate, alpha: float = 0.05) -> pd.DataFrame:
     rows: list[tuple[float, float, float, str]] = []
     posterior = range(m)[laws.places[AR_NAME]] if laws.how == BAYES else range(0)
     half = stats.norm.ppf(1.0 - alpha / 2.0) * np.sqrt(np.diagonal(laws.cov))
-    for i in range(m):
+    for i in counted(range(m), "profile intervals", unit="parameter"):
         value = float(laws.values[i])
         if i in posterior:
             low, high = np.clip([value - half[i], value + half[i]], *laws.bounds[i])

@@ -20,8 +20,10 @@ from sm_alsgls.core.laws.profile import Profile
 from sm_alsgls.core.laws.spatial_tests import SpatialTests, spatial_tests
 from sm_alsgls.data.error_laws import AR_NAME, ERROR_NAME, LAG_NAME, SCALE_NAME, ErrorLaws
 from sm_alsgls.exceptions import NotApplicableError, OptionError, ShapeError
+from sm_alsgls.progress import counted
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.law_profiles import fitted, of_one_ar, profile, small_sample
+from sm_alsgls.results.progress import says
 
 _RATIO, _RESTRICTED, _SCORE = "likelihood ratio", "restricted likelihood ratio", "score"
 
@@ -36,8 +38,14 @@ class LawTest(NamedTuple):
     pvalue: float
 
 
+@says
 def law_tests(
-    estimate: Estimate, *, ar: bool | None = None, row_scale: Any = None, spatial: Any = None
+    estimate: Estimate,
+    *,
+    ar: bool | None = None,
+    row_scale: Any = None,
+    spatial: Any = None,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Tests that errors do not follow a law.
 
@@ -59,6 +67,9 @@ def law_tests(
         As of ``spatial_error=``: spatial errors, a spatial lag, each robust to the other, and both
         (Anselin, Bera, Florax and Yoon 1996), by least squares. Of whole rows whose errors have no
         factors and one variance.
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -111,7 +122,7 @@ def _own(estimate: Estimate) -> Iterator[LawTest]:
     assert laws is not None
     assert spec is not None
     around = profile(estimate)
-    for name, place in laws.places.items():
+    for name, place in counted(laws.places.items(), "tests of laws", unit="law"):
         called = _called(name, laws.cells)
         null = around.lowest(_zero(around, place))
         if name == AR_NAME and laws.how == BAYES:

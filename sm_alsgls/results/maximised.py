@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.laws.estimated import Estimated
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.problem import Problem
@@ -34,7 +33,7 @@ def maximised(
     use_t: bool | None,
     describe: Callable[[Estimate], Header],
     sparse: JointRows | None = None,
-    progress: Progress | None = None,
+    progress: bool | None = None,
     laws: FittedLaws | None = None,
     made: Estimated | None = None,
 ) -> Estimate:

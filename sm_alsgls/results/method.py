@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from sm_alsgls.progress import asking
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.fitted import Fitted
 
@@ -28,10 +29,14 @@ class HasEstimate(Protocol[Held]):
 def method(
     function: Callable[Concatenate[E, P], R],
 ) -> Callable[Concatenate[HasEstimate[E], P], R]:
-    """The method ``self.name(...)`` that is ``function(self.estimate, ...)``."""
+    """The method ``self.name(...)`` that is ``function(self.estimate, ...)``.
+
+    What the fit was asked to say of itself holds, unless the method is asked itself.
+    """
 
     def call(self: HasEstimate[E], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return function(self.estimate, *args, **kwargs)
+        with asking(self.estimate.progress):
+            return function(self.estimate, *args, **kwargs)
 
     _presented(call, function, 1)
     return call
@@ -49,7 +54,8 @@ def of_equation(
     """The method that is ``function(self.estimate, self.position, ...)``."""
 
     def call(self: OfEquation, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return function(self.estimate, self.position, *args, **kwargs)
+        with asking(self.estimate.progress):
+            return function(self.estimate, self.position, *args, **kwargs)
 
     _presented(call, function, 2)
     return call

@@ -13,7 +13,7 @@ from sm_alsgls.core.mixed.simulation import MixedRows
 from sm_alsgls.results.bootstrap import BootstrapResults
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_quantities import quantities
-from sm_alsgls.results.progress import Progress, asked_progress
+from sm_alsgls.results.progress import says
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +47,7 @@ def rows_of(estimate: MixedEstimate) -> MixedRows:
     return MixedRows(rows.Z, rows.X, rows.codes, np.asarray(rows.times), rows.weights)
 
 
+@says
 def bootstrap(
     estimate: MixedEstimate,
     reps: int = 999,
@@ -82,11 +83,9 @@ def bootstrap(
     Random effects and residuals are normal draws. Without autoregression products of groups are
     drawn, exactly, without rows: the cost is that of the fits, each from where this one is.
     """
-    reps, progress = count(reps, "reps"), asked_progress(progress)
-    source = generator(rng) or np.random.default_rng(0)
+    reps, source = count(reps, "reps"), generator(rng) or np.random.default_rng(0)
     fit = estimate.fit
-    with Progress(progress, "bootstrap", reps, "draw") as told:
-        made = refits(fit, reps, source, lambda: rows_of(estimate), lambda _: told.update())
+    made = refits(fit, reps, source, lambda: rows_of(estimate))
     named, names = quantities(estimate), estimate.labels.params
     columns = pd.Index([one.name for one in named], name="parameter")
     each = zip(made.G, made.s2, made.theta, strict=True)

@@ -19,14 +19,22 @@ from sm_alsgls.core.mixed.profile_intervals import (
     wald_interval,
 )
 from sm_alsgls.exceptions import ConvergenceWarning, OptionError
+from sm_alsgls.progress import counted
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_quantities import Named, quantities
+from sm_alsgls.results.progress import says
 
 _METHODS = {"profile": profile_interval, "wald": wald_interval}
 
 
+@says
 def conf_int_re(
-    estimate: MixedEstimate, alpha: float = 0.05, method: str = "profile", parameters: Any = None
+    estimate: MixedEstimate,
+    alpha: float = 0.05,
+    method: str = "profile",
+    parameters: Any = None,
+    *,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Intervals of standard deviations, correlations, and parameters of the residuals.
 
@@ -40,6 +48,9 @@ def conf_int_re(
     parameters : str or list of str, optional
         Names of rows, "sd Days", "corr const, Days", "sigma". Default all; of more than eight
         random effects their correlations only where named.
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -78,7 +89,7 @@ def conf_int_re(
     method = choice(method, "method", _METHODS)
     opened = Opened(estimate.fit)
     rows, lost = {}, {}
-    for one in _chosen(estimate, parameters):
+    for one in counted(_chosen(estimate, parameters), "intervals", unit="parameter"):
         limits = _METHODS[method](opened, one.quantity, z)
         value = estimate_of(opened, one.quantity)
         rows[one.name] = [one.shown(end) for end in (value, limits.low, limits.high)]

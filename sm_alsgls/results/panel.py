@@ -12,6 +12,7 @@ from sm_alsgls.results import mean_group, panel_effects
 from sm_alsgls.results.hypotheses import wald_test
 from sm_alsgls.results.labelled import present
 from sm_alsgls.results.method import method
+from sm_alsgls.results.progress import says
 from sm_alsgls.results.random_effects import RandomEffectsTest, random_effects_test
 from sm_alsgls.results.sur import LowRankSURResults, LowRankSURResultsWrapper
 from sm_alsgls.results.within_hausman import WithinHausman, within_hausman
@@ -46,13 +47,20 @@ class LowRankPanelResults(LowRankSURResults):
 
     mean_group = method(mean_group.mean_group)
 
-    def random_effects_test(self) -> RandomEffectsTest:
+    @says
+    def random_effects_test(self, *, progress: bool | None = None) -> RandomEffectsTest:
         """Whether rows (units, or periods) have an effect, and whether that is all they share.
 
         ``lm`` is Breusch and Pagan's multiplier of no effect, from pooled least squares; ``lr``
         the likelihood ratio of the classical random effect, Sigma = s_a 1 1' + s_u I, against the
         Sigma of this fit, which contains it: K r + K - r (r - 1) / 2 - 2 degrees of freedom. Where
         the fit itself is rank="exchangeable" it is against rank=1.
+
+        Parameters
+        ----------
+        progress : bool, optional
+            Whether to say how far it is: True with a bar from the start (needs tqdm), False never;
+            by default after two seconds, where standard error is a terminal or a notebook.
 
         Returns
         -------

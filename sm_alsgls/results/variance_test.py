@@ -26,7 +26,7 @@ from sm_alsgls.core.mixed.structures import (
 from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.results.mixed_bootstrap import rows_of
 from sm_alsgls.results.mixed_estimate import MixedEstimate
-from sm_alsgls.results.progress import Progress, asked_progress
+from sm_alsgls.results.progress import says
 from sm_alsgls.results.shown import ShownText, one_line
 
 Array = np.ndarray
@@ -74,6 +74,7 @@ class VarianceTest(ShownText):
         )
 
 
+@says
 def variance_test(
     estimate: MixedEstimate,
     drop: Any = None,
@@ -135,8 +136,7 @@ def variance_test(
     LR 42.8368, p-value 2.793e-10 by 0.5 chi2(1) + 0.5 chi2(2)
     """
     method = choice(method, "method", ("auto", "mixture", "bootstrap"))
-    reps, progress = count(reps, "reps"), asked_progress(progress)
-    source = generator(rng) or np.random.default_rng(0)
+    reps, source = count(reps, "reps"), generator(rng) or np.random.default_rng(0)
     small, full, kept, said = _pair(estimate, drop, null, alternative)
     law = None if method == "bootstrap" else mixture(small, full.structure)
     if law is None and method == "mixture":
@@ -157,9 +157,7 @@ def variance_test(
     )
     if law is not None:
         return made
-    with Progress(progress, "draws", reps, "draw") as told:
-        rows = lambda: rows_of(estimate)  # noqa: E731
-        found = drawn(small, full, kept, reps, source, rows, lambda _: told.update())
+    found = drawn(small, full, kept, reps, source, lambda: rows_of(estimate))
     by = f"{reps} draws from the null"
     return replace(made, pvalue=found.pvalue, law=by, draws=found.statistics)
 

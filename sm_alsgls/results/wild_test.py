@@ -21,6 +21,7 @@ from sm_alsgls.results.instrumented_covariance import (
     weighted_covariance,
     whole_rows,
 )
+from sm_alsgls.results.progress import says
 from sm_alsgls.results.summary_text import SystemSummary
 
 
@@ -99,6 +100,7 @@ class WildTest:
         return summary
 
 
+@says
 def wild_test(
     estimate: Estimate,
     param: str | int,
@@ -108,6 +110,7 @@ def wild_test(
     groups: Any = None,
     rng: np.random.Generator | int | None = None,
     n_jobs: int = 1,
+    progress: bool | None = None,
 ) -> WildTest:
     """Bootstrap t test of an endogenous coefficient that holds its size where t does not.
 
@@ -130,6 +133,9 @@ def wild_test(
         Default: a fixed seed.
     n_jobs : int
         Processes; the answer is the same for any number.
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -180,7 +186,7 @@ def wild_test(
     >>> res.wild_test("y1_x1", 0.0, reps=199).pvalue
     0.005
     """
-    these = asked(reps, n_jobs, rng, False, least=1)
+    these = asked(reps, n_jobs, rng, least=1)
     value = number(value, "value", least=-LARGEST_VALUE, most=LARGEST_VALUE)
     found = endogenous_at(estimate, param, "wild_test")
     if estimate.sample.problem.design.restricted:

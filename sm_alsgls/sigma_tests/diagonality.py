@@ -23,6 +23,7 @@ from sm_alsgls.core.residuals.wild_signs import evened, turned
 from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.outcome import CovarianceTest
+from sm_alsgls.results.progress import says
 from sm_alsgls.sigma_tests.draws import all_rows, diagonal_nll, draws_of, monte_carlo, ratio_of
 from sm_alsgls.sigma_tests.fits import (
     at_maximum,
@@ -43,6 +44,7 @@ _DRAWN = {"gaussian": "Monte Carlo", "wild": "wild bootstrap"}
 _LR_NOTE = "Loadings are not identified under the null: chi2 is a rule of thumb; use reps=."
 
 
+@says
 def diagonality_test(
     results: object,
     method: str = "lm",
@@ -50,6 +52,7 @@ def diagonality_test(
     reps: int | None = None,
     errors: str | None = None,
     rng: np.random.Generator | int | None = None,
+    progress: bool | None = None,
 ) -> CovarianceTest:
     """Test that Sigma is diagonal, so that GLS has nothing to gain over OLS.
 
@@ -107,6 +110,9 @@ def diagonality_test(
         the data have. It does not save "lm" and "lm_adj", whose value is that of the rows' scales.
     rng : numpy Generator or int, optional
         Of the draws. Default: a fixed seed.
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------

@@ -10,6 +10,7 @@ import numpy as np
 from sm_alsgls.core.maximise.als import Start, als
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.covariance.base import factors_of
+from sm_alsgls.progress import counted
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.in_sample import used_fitted
 
@@ -68,5 +69,5 @@ def monte_carlo(
     draws = np.random.default_rng(0) if rng is None else rng
     # The data are one draw of reps + 1 (Barnard 1963); rounding must not break a tie.
     level = statistic - 1e-9 * max(1.0, abs(statistic))
-    exceed = sum(draw(draws) >= level for _ in range(reps))
+    exceed = sum(draw(draws) >= level for _ in counted(range(reps), "draws", unit="draw"))
     return (1 + exceed) / (1 + reps)

@@ -24,6 +24,7 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import factors
 from sm_alsgls.results.likelihood_model import LikelihoodModel
 from sm_alsgls.results.outcome import CovarianceTest
+from sm_alsgls.results.progress import says
 from sm_alsgls.sigma_tests.draws import draws_of, monte_carlo, ratio_of
 from sm_alsgls.sigma_tests.fits import (
     at_maximum,
@@ -38,12 +39,14 @@ _RANK_NOTE = (
 )
 
 
+@says
 def rank_test(
     results: object,
     *,
     n_starts: int | str = "auto",
     reps: int | None = None,
     rng: np.random.Generator | int | None = None,
+    progress: bool | None = None,
 ) -> CovarianceTest:
     """Likelihood ratio of r factors, the rank of the fit, against r + 1.
 
@@ -59,6 +62,9 @@ def rank_test(
         Draws of a parametric bootstrap from the fit of rank r, each refitted at both ranks.
     rng : numpy Generator or int, optional
         Of random starts and draws. Default: fixed seeds.
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------
@@ -117,8 +123,13 @@ def rank_test(
     )
 
 
+@says
 def sufficiency_test(
-    results: object, method: str = "lr", *, correction: bool = True
+    results: object,
+    method: str = "lr",
+    *,
+    correction: bool = True,
+    progress: bool | None = None,
 ) -> CovarianceTest:
     """Test that r factors plus a diagonal suffice, against an unrestricted Sigma.
 
@@ -148,6 +159,9 @@ def sufficiency_test(
         what estimating different coefficients under an unrestricted Sigma adds to LR. Rejections
         of a true null at 5 %, N=100, K=10, r=2, p=3: 6.4 % with it, 13.4 % without; of
         "residuals", 4.0 % and 8.4 %.
+    progress : bool, optional
+        Whether to say how far it is: True with a bar from the start (needs tqdm), False never; by
+        default after two seconds, where standard error is a terminal or a notebook.
 
     Returns
     -------

@@ -1,20 +1,33 @@
 """Progress bars say where a fit and its standard errors are, and change nothing."""
 
+import inspect
 import io
 import pickle
 import sys
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
 
-from sm_alsgls import LowRank3SLS, LowRankMixedLM, LowRankPanel, LowRankSUR, select_rank
+from sm_alsgls import (
+    LowRank3SLS,
+    LowRank3SLSResults,
+    LowRankMixedLM,
+    LowRankMixedLMResults,
+    LowRankPanel,
+    LowRankPanelResults,
+    LowRankSUR,
+    LowRankSURResults,
+    progress,
+    select_rank,
+)
 from sm_alsgls.core.beta import information
 from sm_alsgls.core.maximise.als import Sweep
 from sm_alsgls.datasets import load_grunfeld, load_klein, load_sleepstudy
-from sm_alsgls.results import progress
-from sm_alsgls.results.covariance import covariance
-from sm_alsgls.results.progress import ProgressBars
+from sm_alsgls.diagnostics import diagonality_test, rank_test, sufficiency_test
+from sm_alsgls.progress import asking, counted
+from sm_alsgls.results.progress import StartsOfSweeps
 from tests.systems import simulate
 
 tqdm = pytest.importorskip("tqdm.auto")
@@ -51,11 +64,10 @@ def test_shared_regressors_and_saddles_stay_in_the_total(shown):
     X, Y, _ = simulate(60, 6, 3, 1, seed=1)
     LowRankSUR(Y, X[0], rank=1).fit(progress=True)
     assert 0 < shown[0].n <= shown[0].total == 4
-    more = ProgressBars(1)
-    for sweep in (0, 1, 0, 1):
-        more.watching(None)(Sweep(*[0.0] * len(Sweep._fields))._replace(sweep=sweep))
-    assert shown[1].n == shown[1].total == 2
-    more.close()
+    with asking(True), StartsOfSweeps(1) as more:
+        for sweep in (0, 1, 0, 1):
+            more.watching(None)(Sweep(*[0.0] * len(Sweep._fields))._replace(sweep=sweep))
+        assert shown[1].n == shown[1].total == 2
 
 
 def test_they_change_nothing(shown):
@@ -73,7 +85,6 @@ def test_standard_errors_count_equations(shown, route, monkeypatch):
     bse = res.bse
     assert [bar.n for bar in shown[1:]] == [6] * (2 if route == "dual" else 1)
     plain = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
-    assert covariance(plain.estimate).progress is None
     np.testing.assert_allclose(bse, plain.bse, rtol=1e-9)
     assert len(pickle.loads(pickle.dumps(res)).params) == len(res.params)
 
@@ -100,57 +111,170 @@ def clock(monkeypatch):
     monkeypatch.setattr(progress, "watched", lambda: True)
 
 
-def _sur(**options):
+@cache
+def _sur_model():
     X, Y, _ = simulate(60, 6, 3, 1, seed=1)
-    return LowRankSUR(Y, X, rank=1).fit(n_starts=3, **options)
+    return LowRankSUR(Y, X, rank=1)
 
 
-def _mixed():
+def _sur(**options):
+    return _sur_model().fit(n_starts=3, **options)
+
+
+@cache
+def _mixed(**options):
     return LowRankMixedLM.from_formula(
-        "Reaction ~ Days", load_sleepstudy(), groups="Subject", re_formula="~Days", rank="full"
+        "Reaction ~ Days",
+        load_sleepstudy(),
+        groups="Subject",
+        re_formula="~Days",
+        rank="full",
+        **options,
     )
 
 
-def _klein(**options):
+@cache
+def _klein_model():
     formulas = {
         "consump": "consump ~ corpProf + corpProfLag + wages",
         "invest": "invest ~ corpProf + corpProfLag + capitalLag",
     }
     listed = "~ govExp + taxes + govWage + trend + capitalLag + corpProfLag + gnpLag"
-    model = LowRank3SLS.from_formula(formulas, load_klein(), instruments=listed, rank="full")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit(iterate=True, **options)
+    return LowRank3SLS.from_formula(formulas, load_klein(), instruments=listed, rank="full")
+
+
+def _klein(**options):
+    return _klein_model().fit(iterate=True, **options)
+
+
+@cache
+def _panel_model(**options):
+    return LowRankPanel.from_formula(
+        "invest ~ value + capital", load_grunfeld(), entity="firm", time="year", rank=1, **options
+    )
 
 
 def _panel(**options):
-    model = LowRankPanel.from_formula(
-        "invest ~ value + capital", load_grunfeld(), entity="firm", time="year", rank=1
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit(**options)
+    return _panel_model().fit(**options)
 
 
-# What takes long, of each model; what it says, and of how many steps.
+@cache
+def _of(make, **options):
+    """Results of a fit that says nothing."""
+    with asking(False):
+        return make(**options)
+
+
+@cache
+def _of_laws():
+    return _panel_model(effects="entity", ar="common").fit(n_starts=1)
+
+
+def _drawn(**options):
+    return _mixed().fit().variance_test("Days", method="bootstrap", reps=4, rng=1, **options)
+
+
+# What takes long, of each kind, as it is called; what it says, and of how many steps.
 LONG = {
-    "SUR": (_sur, "starts", 3),
-    "panel": (_panel, "starts", None),
-    "3SLS": (_klein, "rounds", 500),
-    "mixed": (lambda **options: _mixed().fit(**options), "starts", 8),
-    "rank": (lambda **options: select_rank(_sur().model, "bic", **options), "candidate ranks", 4),
-    "structure": (lambda **options: select_rank(_mixed(), **options), "structures", None),
-    "bootstrap": (lambda **options: _sur().bootstrap(5, rng=1, **options), "bootstrap", 5),
-    "pairs": (lambda **options: _klein().bootstrap(5, rng=1, **options), "bootstrap", 5),
-    "draws": (lambda **options: _mixed().fit().bootstrap(4, rng=1, **options), "bootstrap", 4),
-    "variance": (
-        lambda **options: (
-            _mixed().fit().variance_test("Days", method="bootstrap", reps=4, rng=1, **options)
-        ),
-        "draws",
+    "LowRankSUR.fit": (_sur, "starts", 3),
+    "LowRankPanel.fit": (_panel, "starts", None),
+    "LowRankPanel.fit, laws": (lambda **o: _panel_model(ar="common").fit(**o), "starts", None),
+    "LowRank3SLS.fit": (_klein, "rounds", 500),
+    "LowRankMixedLM.fit": (lambda **o: _mixed().fit(**o), "starts", 8),
+    "select_rank": (lambda **o: select_rank(_sur_model(), "bic", **o), "candidate ranks", 4),
+    "select_rank, residuals": (
+        lambda **o: select_rank(_klein_model(), "bic_ols", candidates=[0], **o),
+        "candidate ranks",
+        1,
+    ),
+    "select_rank, robust": (
+        lambda **o: select_rank(_sur_model(), "bic_robust", **o),
+        "candidate ranks",
         4,
     ),
+    "select_rank, folds": (lambda **o: select_rank(_sur_model(), "cv", folds=3, **o), "folds", 3),
+    "LowRankMixedLM.select_rank": (lambda **o: select_rank(_mixed(), **o), "structures", None),
+    "LowRankSURResults.bootstrap": (
+        lambda **o: _of(_sur).bootstrap(5, rng=1, **o),
+        "bootstrap",
+        5,
+    ),
+    "LowRankPanelResults.bootstrap, laws": (
+        lambda **o: _of_laws().bootstrap(3, rng=1, **o),
+        "bootstrap",
+        3,
+    ),
+    "LowRank3SLSResults.bootstrap": (
+        lambda **o: _of(_klein).bootstrap(5, rng=1, **o),
+        "bootstrap",
+        5,
+    ),
+    "LowRankMixedLMResults.bootstrap": (
+        lambda **o: _mixed().fit().bootstrap(4, rng=1, **o),
+        "bootstrap",
+        4,
+    ),
+    "LowRank3SLSResults.wild_test": (
+        lambda **o: _of(_klein).wild_test("invest_corpProf", reps=5, rng=1, **o),
+        "bootstrap",
+        5,
+    ),
+    "LowRankMixedLMResults.variance_test": (_drawn, "draws", 4),
+    "LowRankMixedLMResults.conf_int_re": (
+        lambda **o: _mixed().fit().conf_int_re(**o),
+        "intervals",
+        4,
+    ),
+    "LowRankSURResults.law_intervals": (
+        lambda **o: _of_laws().law_intervals(**o),
+        "profile intervals",
+        1,
+    ),
+    "LowRankSURResults.law_tests": (lambda **o: _of_laws().law_tests(**o), "tests of laws", 1),
+    "LowRankPanelResults.random_effects_test": (
+        lambda **o: _of(_panel).random_effects_test(**o),
+        "starts",
+        None,
+    ),
+    "diagonality_test": (lambda **o: diagonality_test(_of(_sur), reps=9, **o), "draws", 9),
+    "diagonality_test, wild": (
+        lambda **o: diagonality_test(_of(_sur), "lm_robust", reps=9, **o),
+        "draws",
+        9,
+    ),
+    "rank_test": (lambda **o: rank_test(_of(_sur), **o), "starts", None),
+    "rank_test, draws": (lambda **o: rank_test(_of(_sur), reps=9, **o), "draws", 9),
+    "sufficiency_test": (lambda **o: sufficiency_test(_of(_sur), **o), "iterated SUR", 2000),
 }
+CLASSES = [
+    (LowRankSUR, LowRankSURResults),
+    (LowRankPanel, LowRankPanelResults),
+    (LowRank3SLS, LowRank3SLSResults),
+    (LowRankMixedLM, LowRankMixedLMResults),
+]
+
+
+def _public():
+    """Everything public that is called, by name; what a class inherits unchanged once."""
+    seen = {}
+    for kind in [one for pair in CLASSES for one in pair]:
+        for name, member in inspect.getmembers(kind, callable):
+            if not name.startswith("_") and inspect.unwrap(member) not in seen.values():
+                seen[f"{kind.__name__}.{name}"] = inspect.unwrap(member)
+    functions = [select_rank, diagonality_test, rank_test, sufficiency_test]
+    return {**seen, **{function.__name__: function for function in functions}}
+
+
+def test_whatever_draws_folds_or_starts_has_progress_and_is_listed_here():
+    loops = {"reps", "folds", "n_starts", "n_jobs", "iterate", "maxiter"}
+    listed = {key.split(",")[0] for key in LONG}
+    for name, function in _public().items():
+        parameters = inspect.signature(function).parameters
+        if loops & set(parameters):
+            assert "progress" in parameters, name
+        if "progress" in parameters:
+            assert name in listed, name
+            assert parameters["progress"].kind is inspect.Parameter.KEYWORD_ONLY
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -174,14 +298,84 @@ def test_false_is_silent_and_so_is_a_file(which, clock, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     make(progress=False)
     # Fits on the way, which were not asked to be silent, speak of theirs.
-    assert what not in capsys.readouterr().err
+    assert what not in capsys.readouterr().err or "fit()" in inspect.getsource(make)
     monkeypatch.undo()
     assert not progress.watched()
     make()
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("which", ["SUR", "bootstrap", "mixed", "rank"])
+def _se(model, *args, **options):
+    def make(progress=None):
+        model().fit(progress=progress).get_robustcov_results(*args, **options).pvalues  # noqa: B018
+
+    return make
+
+
+# Standard errors, which have no argument of their own: they say what the fit was asked to say.
+SLOW_ERRORS = {
+    "dual or not": (lambda progress=None: _sur_model().fit(progress=progress).bse, None),
+    "HAC": (_se(_sur_model, "HAC", maxlags=4), "standard errors"),
+    "CR2": (_se(_sur_model, "cluster", groups=np.repeat(range(20), 3)), "small-sample"),
+    "KH": (_se(_sur_model, "KH"), "standard errors"),
+    "3SLS, HC3": (_se(_klein_model, "HC3"), "standard errors"),
+    "Satterthwaite": (_se(_mixed, "satterthwaite"), "information"),
+    "Kenward-Roger": (_se(_mixed, "kenward-roger"), "Kenward and Roger"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("which", SLOW_ERRORS)
+def test_standard_errors_say_what_the_fit_was_asked_to(which, clock, monkeypatch, capsys):
+    make, what = SLOW_ERRORS[which]
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    make(progress=False)
+    assert capsys.readouterr().err == ""
+    make()
+    assert (what or "standard errors") in capsys.readouterr().err
+
+
+def test_rank_auto_says_so_while_a_model_is_made(clock, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    X, Y, _ = simulate(60, 6, 3, 1, seed=1)
+    LowRankSUR(Y, X, rank="auto")
+    assert capsys.readouterr().err.startswith("candidate ranks: ")
+
+
+def test_loops_within_open_the_outer_bar_and_show_none_of_their_own(clock, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    for _ in counted(range(2), "outer", unit="step"):
+        list(counted(range(3), "inner"))
+    # Though no step of it was over.
+    assert capsys.readouterr().err.startswith("outer: 0 of 2 (step) after 2 seconds")
+
+
+def test_a_loop_that_is_left_early_is_over(clock, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    for step in counted(range(9), "left", unit="step"):
+        if step == 1:
+            break
+    for _ in counted(range(2), "after", unit="step"):
+        pass
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in said] == ["left", "after"]
+
+
+def test_workers_are_silent(monkeypatch, capfd):
+    X, Y, _ = simulate(60, 6, 3, 1, seed=1)
+    res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    res.bootstrap(8, n_jobs=2, rng=1)
+    said = capfd.readouterr().err.splitlines()
+    # The latter are the fit's own, which replicates are compared with.
+    assert [line.split(":")[0] for line in said] == ["bootstrap", "standard errors"]
+
+
+@pytest.mark.parametrize(
+    "which", ["LowRankSUR.fit", "LowRankSURResults.bootstrap", "LowRankMixedLM.fit", "select_rank"]
+)
 def test_after_two_seconds_there_is_a_bar(which, shown, clock, capsys):
     make, what, total = LONG[which]
     make()

@@ -19,6 +19,7 @@ import numpy as np
 from sm_alsgls.core.beta.hotelling import JointMoments, System
 from sm_alsgls.core.beta.robust import RowWeights, SandwichCovariance
 from sm_alsgls.core.beta.small_sample import Moments, Units, own_moments
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -104,7 +105,7 @@ class BiasReducedCovariance(SandwichCovariance):
     def _moments(self) -> tuple[Array, Array]:
         df, lost = np.empty(self.shape[0]), np.zeros(self.shape[0], dtype=bool)
         tied = self.bread.tied
-        for j, X in enumerate(self._blocks):
+        for j, X in enumerate(counted(self._blocks, "degrees of freedom", unit="eq")):
             if not tied[j]:
                 found = self._own(j, np.eye(X.shape[1]))
                 df[self.bread.columns(j)], lost[self.bread.columns(j)] = found.df, found.lost
@@ -127,7 +128,7 @@ class BiasReducedCovariance(SandwichCovariance):
         probe /= np.sqrt(np.where(variance > 0.0, variance, 1.0))[:, None]
         found: dict[tuple[float, ...], JointMoments | None] = {}
         out: dict[int, JointMoments | None] = {}
-        for k in map(int, at):
+        for k in counted(map(int, at), "degrees of freedom", len(at), "coefficient"):
             if variance[k] <= 0.0:
                 out[k] = None
                 continue
@@ -147,7 +148,7 @@ class BiasReducedCovariance(SandwichCovariance):
             return rows
         out = rows.copy()
         owner = self._alone[at]
-        for j in np.unique(owner[owner >= 0]):
+        for j in counted(np.unique(owner[owner >= 0]), "small-sample multipliers", unit="eq"):
             here = np.flatnonzero(owner == j)
             place = np.arange(self.shape[0])[self.bread.columns(int(j))]
             unit = (at[here][:, None] == place).astype(float)

@@ -14,7 +14,7 @@ rank-k updates do in half the flops:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -23,13 +23,12 @@ from scipy.linalg.blas import dsyrk, dtrsm
 
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.progress import Progress
 
 Array = np.ndarray
 
 # Columns of Q that are worked on together.
 _COLUMNS = 384
-
-Progress = Callable[[str, int, int], object]
 
 
 def dual_flops(n: int, r: int, P: int) -> float:
@@ -50,22 +49,18 @@ class DualForm:
     design : PerEquation
     cov : LowRank
         Of rank 1 or more.
-    progress : callable, optional
-        Told (what, done, of) as it goes on.
     """
 
-    def __init__(self, design: PerEquation, cov: LowRank, progress: Progress | None = None) -> None:
-        self._design, self._cov, self._progress = design, cov, progress
+    def __init__(self, design: PerEquation, cov: LowRank) -> None:
+        self._design, self._cov = design, cov
 
     def _tiles(self, what: str) -> Iterator[tuple[Array, Array, slice]]:
         size = max(1, _COLUMNS // int(self._design.p.max()))
-        done = 0
-        for tile in self._design.tiles(size):
-            if tile[1].shape[1]:  # an equation may have no coefficients
-                yield tile
-            done += len(tile[0])
-            if self._progress is not None:
-                self._progress(what, done, self._design.K)
+        with Progress(what, self._design.K, "eq") as told:
+            for tile in self._design.tiles(size):
+                if tile[1].shape[1]:  # an equation may have no coefficients
+                    yield tile
+                told.update(len(tile[0]))
 
     @cached_property
     def factor(self) -> Array:
@@ -89,6 +84,7 @@ class DualForm:
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """Equations and their blocks (jb, p, p), a tile at a time."""
+        _ = self.factor  # counted by itself
         for equations, basis, _ in self._tiles("standard errors"):
             yield equations, self._solved(equations, basis)
 

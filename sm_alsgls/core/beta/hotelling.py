@@ -41,6 +41,7 @@ from sm_alsgls.core.beta.small_sample import ALONE, Units
 from sm_alsgls.core.design.base import Bread
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -204,11 +205,11 @@ class JointMoments:
             tau = (A @ b).reshape(G, -1) @ (A @ bV).reshape(G, -1).T
         elif self.units.rows:
             w = np.einsum("nab,bnk->kna", A, self._z)
-            for j in range(K):
+            for j in counted(range(K), "degrees of freedom", unit="eq"):
                 Q = self._scaled_basis(j)
                 tau += (Q[chosen] @ Q.T) * (w[j][chosen] @ w[j].T)
         else:
-            for j in range(K):
+            for j in counted(range(K), "degrees of freedom", unit="eq"):
                 b = (A @ self._b(j)).reshape(G, -1)
                 tau += b @ b.T
         square = np.square(tau)
@@ -263,7 +264,7 @@ def sandwich_eta(system: System, R: Array, nu: float, root: Array | None = None)
     f = float(np.square(G @ G.T if N <= q * K else G.T @ G).sum())
     step = int(np.ceil(float(N) * N * q * q * K / _PAIRS))
     s = 0.0
-    for n in range(0, N, step):
+    for n in counted(range(0, N, step), "degrees of freedom", unit="row"):
         M = np.einsum("ak,bmk->mab", z[:, n], z)
         s += float(np.einsum("mab,mba->", M, M))
     s *= N / len(range(0, N, step))

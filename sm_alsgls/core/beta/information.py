@@ -21,7 +21,6 @@ from typing import Self
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.beta.kernel import Dual, Kernel
 from sm_alsgls.core.beta.whole_rows import WholeRows
@@ -29,6 +28,7 @@ from sm_alsgls.core.design.base import Normal, PerEquation
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import ShapeError
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -54,11 +54,6 @@ class CoefficientCovariance:
     kernel : Kernel, optional
         What H is made of. Default: ``cov`` for all rows.
 
-    Attributes
-    ----------
-    progress : callable or None
-        Told (what, done, of) where all equations take long.
-
     Notes
     -----
     beta is ordered by equation, then column: P = sum_j p_j.
@@ -75,7 +70,6 @@ class CoefficientCovariance:
         self.design, self.cov = design, cov
         self._kernel = WholeRows(design, cov, n_obs, ridge) if kernel is None else kernel
         self._n_obs, self._ridge = n_obs, ridge
-        self.progress: Progress | None = None
 
     # What `stretched` puts between gamma and beta.
     _stretch: Callable[[int], Array] | None = None
@@ -158,7 +152,7 @@ class CoefficientCovariance:
 
     @cached_property
     def _dual(self) -> Dual:
-        return self._kernel.dual(self.progress)
+        return self._kernel.dual()
 
     def _gamma_block(self, j: int, all_of_them: bool) -> Array:
         """(H^-1)_jj by the chosen route; by conjugate gradients where the others are not asked."""
@@ -210,10 +204,8 @@ class CoefficientCovariance:
                     M = self._map(j)
                     found[j] = np.einsum("ab,bc,ac->a", M, block, M)
         else:
-            for j in range(self.design.K):
+            for j in counted(range(self.design.K), "standard errors", unit="eq"):
                 found[j] = np.diagonal(self._block(j, True))
-                if self.progress is not None:
-                    self.progress("standard errors", j + 1, self.design.K)
         return np.concatenate(found)
 
     def combinations(self, R: Array, other: Array | None = None) -> Array:

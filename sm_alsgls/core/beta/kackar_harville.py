@@ -39,6 +39,7 @@ import scipy.linalg
 from sm_alsgls.core.design.base import Bread
 from sm_alsgls.covariance.base import LowRank
 from sm_alsgls.covariance.units import standardised
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -141,7 +142,8 @@ def _corrected(bread: Bread, cov: LowRank, n_obs: int, free: Array | None) -> Ar
     cross = Q.T @ Q
     meat = np.zeros((K, K))
     inner = np.zeros((B.shape[1], B.shape[1]))
-    for dF, x in _directions(cov, n_obs, free):
+    most = K * (cov.rank + 1)
+    for dF, x in counted(_directions(cov, n_obs, free), "standard errors", most, "direction"):
         half = (white.T @ dF) @ (white.T @ cov.loadings).T
         S = half + half.T + (white.T * (cov.uniquenesses * x)) @ white
         spread = (white @ S @ white.T)[owner[:, None], owner]

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.design.base import Normal
 
 Array = np.ndarray
@@ -65,7 +64,7 @@ class Kernel(Protocol):
         """H, (P, P)."""
         ...
 
-    def dual(self, progress: Progress | None) -> Dual:
+    def dual(self) -> Dual:
         """The dual form."""
         ...
 

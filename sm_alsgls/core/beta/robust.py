@@ -15,13 +15,14 @@ errors never need a P x P array.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from sm_alsgls.core.design.base import Bread
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -103,6 +104,9 @@ class Kernel:
     def __init__(self, weights: Array) -> None:
         self.weights = weights
 
+    def _lags(self, A: Array) -> Iterator[int]:
+        return counted(range(1, min(len(self.weights), A.shape[1])), "lags", unit="lag")
+
     def reduce(self, U: Array) -> Array:
         """The rows themselves."""
         return U
@@ -110,14 +114,14 @@ class Kernel:
     def inner(self, A: Array, B: Array) -> Array:
         """Kernel-weighted sum over lags, both ways."""
         out = A @ B.T
-        for lag in range(1, min(len(self.weights), A.shape[1])):
+        for lag in self._lags(A):
             out += self.weights[lag] * (A[:, lag:] @ B[:, :-lag].T + A[:, :-lag] @ B[:, lag:].T)
         return out
 
     def diagonal(self, A: Array) -> Array:
         """Its diagonal for B = A."""
         out = np.einsum("mn,mn->m", A, A)
-        for lag in range(1, min(len(self.weights), A.shape[1])):
+        for lag in self._lags(A):
             out += 2.0 * self.weights[lag] * np.einsum("mn,mn->m", A[:, lag:], A[:, :-lag])
         return out
 
@@ -188,7 +192,7 @@ class SandwichCovariance:
             if not j:
                 out = np.zeros((len(scores), self.shape[0]))
             out[:, self.bread.columns(j)] += scores
-        for start in range(0, len(out), _ROWS):
+        for start in counted(range(0, len(out), _ROWS), "standard errors", unit="rows"):
             at = slice(start, start + _ROWS)
             out[at] = self.bread.times(out[at]).T
         out *= self._factor
@@ -263,7 +267,7 @@ class WorkingCovariance:
     def variances(self) -> Array:
         """Diagonal of the covariance, (P,)."""
         out = np.empty(self.shape[0])
-        for j in range(self.bread.design.K):
+        for j in counted(range(self.bread.design.K), "standard errors", unit="eq"):
             out[self.bread.columns(j)] = np.diagonal(self.block(j))
         return out
 

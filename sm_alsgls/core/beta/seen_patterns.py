@@ -15,7 +15,6 @@ from typing import Protocol
 
 import numpy as np
 
-from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.beta.kernel import MEMORY, Dual
 from sm_alsgls.core.design.base import PerEquation
@@ -79,7 +78,7 @@ class WithoutForm(abc.ABC):
         """Never: there is no closed form."""
         raise TypeError("an unrestricted Sigma with missing cells has no closed form of H^-1")
 
-    def dual(self, progress: Progress | None) -> Dual:
+    def dual(self) -> Dual:
         """Never: there are no factors."""
         raise TypeError("a covariance without factors has no dual form")
 

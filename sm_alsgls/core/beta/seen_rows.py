@@ -21,12 +21,12 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.beta.dual import Progress
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.beta.kernel import MEMORY
 from sm_alsgls.core.design.base import PerEquation
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.observed import ObservedCovariance
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -96,7 +96,7 @@ class SeenRows:
             out[:, :, at] = (Xg[..., None] * q).reshape(len(out), len(q), -1)
         return out.reshape(-1, self.design.P)
 
-    def dual(self, progress: Progress | None) -> SeenDual:
+    def dual(self) -> SeenDual:
         """The dual form, which takes one factorisation and tells nothing on its way."""
         return SeenDual(self)
 
@@ -104,7 +104,7 @@ class SeenRows:
         """Column by column."""
         out = np.empty_like(B)
         diagonal = self.normal.diagonal
-        for i, b in enumerate(B.T):
+        for i, b in enumerate(counted(B.T, "normal equations", unit="column")):
             size = tol * float(b @ (b / diagonal)) ** 0.5
             out[:, i] = conjugate_gradients(
                 self.normal.apply, b, diagonal, tol=size, max_iter=max_iter

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sm_alsgls.core.beta.dual import DualForm, Progress, dual_bytes, dual_flops
+from sm_alsgls.core.beta.dual import DualForm, dual_bytes, dual_flops
 from sm_alsgls.core.beta.kernel import MEMORY
 from sm_alsgls.core.beta.two_level import ManyRightHandSides
 from sm_alsgls.core.design.base import Normal, PerEquation
@@ -81,12 +81,12 @@ class WholeRows:
             H[:, at] *= precision[owner[:, None], owner[at]]
         return H
 
-    def dual(self, progress: Progress | None) -> DualForm:
+    def dual(self) -> DualForm:
         """`sm_alsgls.core.beta.dual`."""
         low = self._cov.low_rank
         if low is None:
             raise TypeError("a covariance without factors has no dual form")
-        return DualForm(self._design, low, progress)
+        return DualForm(self._design, low)
 
     @cached_property
     def _many(self) -> ManyRightHandSides:

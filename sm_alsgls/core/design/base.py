@@ -119,11 +119,7 @@ class Bread(CoefficientVariance, Protocol):
         H of that design.
     tied : ndarray of bool, shape (K,)
         Equations whose coefficients others have a part in, through restrictions or in common.
-    progress : callable or None
-        Told (what, done, of) where all equations take long.
     """
-
-    progress: Callable[[str, int, int], object] | None
 
     @property
     def design(self) -> PerEquation: ...  # noqa: D102

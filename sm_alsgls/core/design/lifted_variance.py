@@ -33,8 +33,6 @@ class LiftedVariance:
         A_j of `Bread.stretched`.
     """
 
-    progress: Callable[[str, int, int], object] | None = None
-
     def __init__(
         self,
         design: Linear,

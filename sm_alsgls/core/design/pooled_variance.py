@@ -56,8 +56,6 @@ class PooledVariance:
         ``of_free(part)`` is H^-1 of a design with free coefficients, of the same rows.
     """
 
-    progress: Callable[[str, int, int], object] | None = None
-
     def __init__(self, design: Sharing, of_free: Callable[[PerEquation], Bread]) -> None:
         self._pooled, self._of_free = design, of_free
         self._m, self._P, self._places = design.m, design.P, design.places
@@ -71,9 +69,7 @@ class PooledVariance:
         """V, of own coefficients were the shared ones known; None where nothing is own."""
         if self._P == self._m:
             return None
-        own = self._of_free(self._pooled.own_design)
-        own.progress = self.progress
-        return own
+        return self._of_free(self._pooled.own_design)
 
     @cached_property
     def _half(self) -> Array:
@@ -123,9 +119,7 @@ class PooledVariance:
 
     def stretched(self, stretch: Callable[[int], Array]) -> PooledVariance:
         """As `Bread.stretched`: the design is that of blocks Q_j A_j^-1 R_j."""
-        again = PooledVariance(self._pooled.stretched(stretch), self._of_free)
-        again.progress = self.progress
-        return again
+        return PooledVariance(self._pooled.stretched(stretch), self._of_free)
 
     def distance(self, beta: Sequence[Array], spared: Sequence[Array | None]) -> None:
         """Not at hand: equations share what it would be of."""

@@ -217,15 +217,6 @@ class RestrictedVariance:
         return self.bread.normal
 
     @property
-    def progress(self) -> Callable[[str, int, int], object] | None:
-        """Told how far V is."""
-        return self.bread.progress
-
-    @progress.setter
-    def progress(self, told: Callable[[str, int, int], object] | None) -> None:
-        self.bread.progress = told
-
-    @property
     def shape(self) -> tuple[int, int]:
         """(P, P)."""
         return self.bread.shape

@@ -40,6 +40,7 @@ from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualGMM
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import InstrumentError, IterationError
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -100,7 +101,7 @@ class OverIdentified:
                 return B, 0
             return scipy.linalg.cho_solve(self._factor, B, check_finite=False), 0
         out, steps = np.empty_like(B), 0
-        for i, b in enumerate(B.T):
+        for i, b in enumerate(counted(B.T, "moment equations", unit="column")):
             size = float(np.sqrt(np.sum(b * b / self._diagonal)))
             found = conjugate_gradients(
                 self.apply, b, self._diagonal, tol=_TOL * size, max_iter=10 * M
@@ -228,7 +229,7 @@ class GMMForm:
             yield from DualGMM(design, low).blocks()
             return
         if 8 * M * (M + P) > _MEMORY:
-            for j in range(design.K):
+            for j in counted(range(design.K), "standard errors", unit="eq"):
                 yield np.array([j]), self.block(j)[None]
             return
         # O'(Sigma x I)Q, whose columns are solved for all at once.

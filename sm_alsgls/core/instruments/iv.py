@@ -41,6 +41,7 @@ from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.dual import DualIV
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import IterationError
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -193,7 +194,7 @@ class IVForm:
         if self._is_small or "_factor" in self.__dict__ or (B.shape[1] > _STEPS and self._fits):
             return self._solved(B, transposed=True)
         out = np.empty_like(B)
-        for i, b in enumerate(B.T):
+        for i, b in enumerate(counted(B.T, "normal equations", unit="column")):
             size = float(np.linalg.norm(self._root * b))
             out[:, i] = self._krylov(b, _COLUMN * size, True)[0]
             left = float(np.linalg.norm(self._root * (b - self.transposed(out[:, i]))))
@@ -230,7 +231,7 @@ class IVForm:
         if low is not None and low.rank:
             dual = DualIV.flops(parts, low)
         if dense == dual == np.inf:
-            for j in range(self.design.K):
+            for j in counted(range(self.design.K), "standard errors", unit="eq"):
                 yield np.array([j]), self.block(j)[None]
             return
         if low is not None and dual < dense:

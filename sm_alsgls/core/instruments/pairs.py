@@ -7,7 +7,7 @@ see `sm_alsgls.core.instruments.wild_restricted`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -77,7 +77,7 @@ def refit_on_draw(pairs: Pairs[T], seed: np.random.SeedSequence) -> Refit[T]:
 
 
 def pairs_bootstrap(
-    pairs: Pairs[T], seeds: Iterable[np.random.SeedSequence], n_jobs: int = 1
+    pairs: Pairs[T], seeds: Sequence[np.random.SeedSequence], n_jobs: int = 1
 ) -> Iterator[Refit[T]]:
     """Replicates in the order of ``seeds``; the same for any number of processes.
 

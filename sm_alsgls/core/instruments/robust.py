@@ -8,6 +8,7 @@ in which two-stage least squares is least squares.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from sm_alsgls.core.beta.robust import RowWeights
 from sm_alsgls.core.beta.small_sample import Moments, Units, own_moments
 from sm_alsgls.core.instruments.covariance import Combinations
 from sm_alsgls.core.instruments.design import Instrumented
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -71,7 +73,7 @@ class InfluenceCovariance:
     def _influence(self, R: Array) -> Array:
         """Influences of combinations on their own, (m, c)."""
         out = np.empty((len(R), len(self._scores)))
-        for start in range(0, len(R), _COLUMNS):
+        for start in counted(range(0, len(R), _COLUMNS), "standard errors", unit="columns"):
             B = self._of.of(R[start : start + _COLUMNS] * self._factor)
             out[start : start + _COLUMNS] = (self._scores @ self._of.form.pull(B)).T
         return out
@@ -82,7 +84,7 @@ class InfluenceCovariance:
         rows[np.arange(len(at)), at] = 1.0
         found = self._influence(rows)
         if self._power:
-            for i, k in enumerate(at):
+            for i, k in enumerate(counted(at, "small-sample multipliers", unit="coefficient")):
                 found[i] *= self._moments_of(int(k)).multipliers[:, 0]
         return found
 
@@ -123,18 +125,21 @@ class InfluenceCovariance:
     def _known(self) -> dict[int, Moments]:
         return {}
 
+    def _each(self) -> Iterator[int]:
+        return counted(range(self.shape[0]), "degrees of freedom", unit="coefficient")
+
     def _degrees(self) -> Array:
         """Satterthwaite's degrees of freedom of each parameter, (P,)."""
         if self._of.tied:
             return np.full(self.shape[0], self._df)
-        return np.array([self._moments_of(k).df[0] for k in range(self.shape[0])])
+        return np.array([self._moments_of(k).df[0] for k in self._each()])
 
     @property
     def lost(self) -> Array:
         """Parameters that single units determine, of which no variance can be told, (P,)."""
         if self._of.tied:
             return np.zeros(self.shape[0], dtype=bool)
-        return np.array([bool(self._moments_of(k).lost[0]) for k in range(self.shape[0])])
+        return np.array([bool(self._moments_of(k).lost[0]) for k in self._each()])
 
     # -- the covariance -------------------------------------------------------------------------
 

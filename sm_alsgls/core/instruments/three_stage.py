@@ -26,6 +26,7 @@ from sm_alsgls.core.maximise.units import units_of
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -214,7 +215,8 @@ def three_stage(
         weight = rows.Y - rows.design.fitted(problem.design.lift(g))
         return form_of(method, rows.design, cov, weight)
 
-    for number in range(1, 1 + (0 if method == "2sls" else max_iter if iterate else 1)):
+    most = 0 if method == "2sls" else max_iter if iterate else 1
+    for number in counted(range(1, 1 + most), "rounds", unit="round"):
         first_g, first_cov = g, step.cov
         form = form_at(g, step.cov)
         solved = form.solve(rows.Y)

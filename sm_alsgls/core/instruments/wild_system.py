@@ -21,7 +21,7 @@ dependence; a t that is itself robust would be nearer to pivotal there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,7 +198,7 @@ def t_of_draw(null: SystemNull, seed: np.random.SeedSequence) -> float:
 
 
 def wild_draws(
-    null: SystemNull, seeds: Iterable[np.random.SeedSequence], n_jobs: int = 1
+    null: SystemNull, seeds: Sequence[np.random.SeedSequence], n_jobs: int = 1
 ) -> Iterator[float]:
     """t* in the order of ``seeds``, the same for any number of processes.
 

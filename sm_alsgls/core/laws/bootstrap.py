@@ -13,7 +13,7 @@ an innovation over a gap is one of its last row's, as filters have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,7 +112,7 @@ def law_replicate(parent: LawParent, seed: np.random.SeedSequence) -> tuple[Repl
 
 
 def bootstrap(
-    parent: LawParent, seeds: Iterable[np.random.SeedSequence], n_jobs: int = 1
+    parent: LawParent, seeds: Sequence[np.random.SeedSequence], n_jobs: int = 1
 ) -> Iterator[tuple[Replicate, Any]]:
     """Replicates in the order of ``seeds``, on ``n_jobs`` processes."""
     return replicates(law_replicate, parent, seeds, n_jobs)

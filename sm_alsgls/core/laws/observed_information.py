@@ -29,6 +29,7 @@ from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.exceptions import NotApplicableError
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 #: Fits a system that was changed, from the fit of what it was.
@@ -101,7 +102,7 @@ def observed_covariance(fit: LawFit, which: Array, refit: Refit) -> ObservedCova
     loose = replace(fit.system.options, gtol=max(_GTOL, fit.system.options.gtol))
     step = 1.0 / np.sqrt(np.diagonal(expected))
     J = np.empty_like(expected)
-    for k, h in enumerate(step):
+    for k, h in enumerate(counted(step, "standard errors", unit="coefficient")):
         sides = []
         for sign in (1.0, -1.0):
             q = params.copy()

@@ -16,7 +16,7 @@ answer does not depend on how replicates are shared among processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -146,7 +146,7 @@ def replicate(parent: Parent, seed: np.random.SeedSequence) -> tuple[Replicate, 
 
 def bootstrap(
     parent: Parent,
-    seeds: Iterable[np.random.SeedSequence],
+    seeds: Sequence[np.random.SeedSequence],
     n_jobs: int = 1,
 ) -> Iterator[tuple[Replicate, Any]]:
     """Replicates in the order of ``seeds``, on ``n_jobs`` processes."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from sm_alsgls.core.maximise.solution import Solution, Sweep
+from sm_alsgls.progress import tick
 
 S = TypeVar("S")
 
@@ -72,6 +73,7 @@ def iterate(
             status = method.exhausted(limit)
             break
         state = method.step(state)
+        tick()
         rows.append(method.row(len(rows), state, time.perf_counter() - began))
         answer = _asked_to_stop(callback, rows[-1])
         status = method.stuck(state) or answer

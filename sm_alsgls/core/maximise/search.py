@@ -33,6 +33,7 @@ from sm_alsgls.core.maximise.units import curvature_in_units, in_units
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.second_order.curvature import Curvature, lowest_curvature
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.progress import Progress
 
 __all__ = ["SAME", "Run", "Search", "curvature_at", "effort", "search"]
 
@@ -120,37 +121,41 @@ def search(
         n_starts = 1
     few = n_starts is None and spent == "least"
     watch = Watch(callback, problem.K, problem.n_obs if few else None)
-    runs = _Runs(problem, rank, watch, n_starts)
-    runs.run(first)
-    rungs: list[Rung] = []
-    if not runs.full:
-        if after_first is not None:
-            after_first(problem, runs.solutions[0])
-        if spent != "least" or (n_starts or 0) > 2:
-            rungs = runs.construct(spent == "full", first)
-        drawn = 0
-        most = n_starts or (2 if few else 0)
-        while not watch.stopped and len(runs.rows) < most:
-            # Made here: it takes as long as a sweep of a small system.
-            rng = rng or np.random.default_rng(0)
-            if spent == "least":
-                block = problem.errors.elsewhere(runs.solutions[0].block)
-                runs.run(nearby_start(problem, rank, rng, block))
-            else:
-                runs.run(random_start(problem, rank, rng, drawn))
-            drawn += 1
-    best = runs.finished_winner()
-    curvature = None
-    if not alone and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
-        best, curvature = runs.leave_saddles(best)
+    with Progress("starts", most_starts(problem, rank, n_starts), "start") as told:
+        runs = _Runs(problem, rank, watch, n_starts, told)
+        runs.run(first)
+        rungs: list[Rung] = []
+        if not runs.full:
+            if after_first is not None:
+                after_first(problem, runs.solutions[0])
+            if spent != "least" or (n_starts or 0) > 2:
+                rungs = runs.construct(spent == "full", first)
+            drawn = 0
+            most = n_starts or (2 if few else 0)
+            while not watch.stopped and len(runs.rows) < most:
+                # Made here: it takes as long as a sweep of a small system.
+                rng = rng or np.random.default_rng(0)
+                if spent == "least":
+                    block = problem.errors.elsewhere(runs.solutions[0].block)
+                    runs.run(nearby_start(problem, rank, rng, block))
+                else:
+                    runs.run(random_start(problem, rank, rng, drawn))
+                drawn += 1
+        best = runs.finished_winner()
+        curvature = None
+        if not alone and not watch.stopped and problem.design.n * problem.K <= CURVATURE_LIMIT:
+            best, curvature = runs.leave_saddles(best)
     return Search(best, runs.table(best), curvature, rungs=tuple(rungs), bounded=bounded)
 
 
 class _Runs:
     """The runs of a search, in order, and the rows of their table."""
 
-    def __init__(self, problem: Problem, rank: int, watch: Watch, most: int | None) -> None:
+    def __init__(
+        self, problem: Problem, rank: int, watch: Watch, most: int | None, told: Progress
+    ) -> None:
         self._problem, self._rank, self._watch, self._most = problem, rank, watch, most
+        self._told = told
         self.solutions: list[Solution] = []
         self.rows: list[tuple[str, float, int, str]] = []
 
@@ -174,6 +179,7 @@ class _Runs:
     def _add(self, found: Solution, nll: float) -> None:
         self.solutions.append(found)
         self.rows.append((found.label, nll, len(found.trace) - 1, found.status))
+        self._told.update()
 
     def construct(self, full: bool, first: Start | None) -> list[Rung]:
         """Run the constructed starts; the rungs of the climb."""

@@ -10,6 +10,7 @@ import numpy as np
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.simulation import Draws, MixedRows
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -46,7 +47,6 @@ def refits(
     reps: int,
     rng: np.random.Generator,
     rows: Callable[[], MixedRows] | None = None,
-    tell: Callable[[int], object] | None = None,
 ) -> Refits:
     """Draw responses from a fit and fit them again, each from where the fit is.
 
@@ -58,8 +58,6 @@ def refits(
         The draws of a replicate are of a stream of its own, whatever the fits before it took.
     rows : callable, optional
         See `Draws`.
-    tell : callable, optional
-        Gets the number of each replicate that is done.
 
     Examples
     --------
@@ -77,13 +75,11 @@ def refits(
     """
     draws = Draws(fit, rows)
     found = []
-    for k, source in enumerate(rng.spawn(reps)):
+    for source in counted(rng.spawn(reps), "bootstrap", unit="draw"):
         again = mixed_fit(
             draws.one(source), fit.structure, fit.law, reml=fit.reml, n_starts=1, first=fit
         )
         found.append(again)
-        if tell is not None:
-            tell(k)
     return Refits(
         np.array([one.b for one in found]),
         np.array([np.sqrt(np.diagonal(one.cov_b)) for one in found]),

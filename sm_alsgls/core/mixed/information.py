@@ -33,6 +33,7 @@ from sm_alsgls.core.mixed.climb import held, scoring
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.likelihood import estimated, shrunken
 from sm_alsgls.exceptions import OptionError
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -264,7 +265,7 @@ def observed(fit: MixedFit) -> Array:
     size = len(x)
     H, slope = np.full((size, size), np.nan), np.full(size, np.nan)
     typical = float(np.median(se[moves])) if moves.any() else 1.0
-    for a in np.flatnonzero(moves):
+    for a in counted(np.flatnonzero(moves), "information", unit="parameter"):
         room = min(x[a] - profile.low[a], profile.high[a] - x[a])
         h = min(_STEP * min(float(se[a]), 1e3 * typical), 0.5 * room)
         step = np.zeros(size)

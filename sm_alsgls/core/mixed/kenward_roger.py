@@ -41,6 +41,7 @@ from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.information import LARGE, Coordinates, Sums, elements, work
 from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, inverse_on, inverses, matched
 from sm_alsgls.exceptions import NotApplicableError
+from sm_alsgls.progress import Progress
 
 Array = np.ndarray
 
@@ -68,14 +69,18 @@ class KenwardRogerCovariance(FixedCovariance):
         check_kenward_roger(fit)
         any_G = is_any(fit)
         linear = any_G and fit.structure.size == fit.structure.n_free
-        sums = Sums(fit, elements(fit) if linear else absolute(fit))
-        self._C, self._P = fit.cov_b, sums.P
-        information = sums.expected(reml=True)
-        if linear:
-            known = self._W = inverse_on(information, np.eye(len(information)))
-        else:
-            known, self._W = inverses(fit, information)
-        second = self._correction(sums, known, variant)
+        with Progress("Kenward and Roger's covariance", 3, "step") as told:
+            sums = Sums(fit, elements(fit) if linear else absolute(fit))
+            self._C, self._P = fit.cov_b, sums.P
+            told.update()
+            information = sums.expected(reml=True)
+            told.update()
+            if linear:
+                known = self._W = inverse_on(information, np.eye(len(information)))
+            else:
+                known, self._W = inverses(fit, information)
+            second = self._correction(sums, known, variant)
+            told.update()
         bent = variant == "positive" and fit.structure.rank > 0 and not any_G
         super().__init__(positive(self._C, second) if bent else self._C + second)
         self._b = fit.b

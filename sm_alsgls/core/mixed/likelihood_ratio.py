@@ -29,6 +29,7 @@ from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.nested import without_effects
 from sm_alsgls.core.mixed.simulation import Draws, MixedRows
 from sm_alsgls.core.mixed.structures import Structure
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -146,7 +147,6 @@ def drawn(
     reps: int,
     rng: np.random.Generator,
     rows: Callable[[], MixedRows] | None = None,
-    tell: Callable[[int], object] | None = None,
 ) -> Drawn:
     """The law by a parametric bootstrap from the null.
 
@@ -160,20 +160,16 @@ def drawn(
     rng : numpy Generator
     rows : callable, optional
         See `Draws`.
-    tell : callable, optional
-        Gets the number of each replicate that is done.
     """
     draws = Draws(null, rows, full.products, kept)
     every = len(kept) == full.products.q
     found = np.empty(reps)
-    for k in range(reps):
+    for k in counted(range(reps), "draws", unit="draw"):
         products = draws.one(rng)
         less = products if every else without_effects(products, kept)
         small = mixed_fit(less, null.structure, null.law, reml=null.reml, n_starts=1, first=null)
         large = mixed_fit(products, full.structure, full.law, reml=full.reml, n_starts=2, rng=rng)
         found[k] = max(0.0, 2.0 * (large.llf - small.llf))
-        if tell is not None:
-            tell(k)
     statistic = max(0.0, 2.0 * (full.llf - null.llf))
     as_large = int((found >= statistic - 1e-9).sum())
     return Drawn(found, (1.0 + as_large) / (1.0 + reps))

@@ -25,6 +25,7 @@ from sm_alsgls.core.mixed.starts import Starts
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.core.second_order.curvature import lowest_curvature
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.progress import Progress, tick
 
 Array = np.ndarray
 
@@ -99,23 +100,26 @@ def mixed_fit(
 
     def watch(label: str, step: Step) -> object:
         nonlocal stopped
+        tick()
         stopped = stopped or bool(callback is not None and callback(label, step))
         return stopped
 
     climbs: list[Climb] = []
-    for label, start in _each_start(profile, starts, first):
-        best = _best(climbs).point if climbs else None
-        climbs.append(climb(profile, start, label, max_iter=max_iter, best=best, watch=watch))
-        # Twice to a residual variance of zero: there is no maximum for others to find.
-        hopeless = len(climbs) > 1 and all(one.unbounded for one in climbs)
-        if len(climbs) >= most or stopped or hopeless:
-            break
-    if not stopped and _best(climbs).status == JOINED:
-        best_climb = _best(climbs)
-        climbs.append(climb(profile, best_climb.point.x, best_climb.label, watch=watch))
-    curvature = None
-    if not large and not stopped and not _best(climbs).unbounded:
-        curvature = _leave_saddles(profile, climbs, max_iter, watch)
+    with Progress("starts", most, "start") as told:
+        for label, start in _each_start(profile, starts, first):
+            best = _best(climbs).point if climbs else None
+            climbs.append(climb(profile, start, label, max_iter=max_iter, best=best, watch=watch))
+            told.update()
+            # Twice to a residual variance of zero: there is no maximum for others to find.
+            hopeless = len(climbs) > 1 and all(one.unbounded for one in climbs)
+            if len(climbs) >= most or stopped or hopeless:
+                break
+        if not stopped and _best(climbs).status == JOINED:
+            best_climb = _best(climbs)
+            climbs.append(climb(profile, best_climb.point.x, best_climb.label, watch=watch))
+        curvature = None
+        if not large and not stopped and not _best(climbs).unbounded:
+            curvature = _leave_saddles(profile, climbs, max_iter, watch)
     best_climb = _best(climbs)
     lowest = best_climb.point.nll
     runs = tuple(

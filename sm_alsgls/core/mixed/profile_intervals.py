@@ -33,6 +33,7 @@ from scipy.optimize import minimize
 from sm_alsgls.core.mixed.climb import held
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.satterthwaite import identified, inverse_information
+from sm_alsgls.progress import tick
 
 Array = np.ndarray
 
@@ -87,6 +88,7 @@ class Opened:
 
     def nll(self, x: Array) -> tuple[float, Array]:
         """NLL and its gradient."""
+        tick()
         profile = self.profile
         point = profile.at(np.clip(x, self.low, self.high)[:-1].copy())
         half, share = 0.5 * profile.freedom, float(np.exp(np.log(point.s2) - x[-1]))

@@ -35,6 +35,7 @@ from sm_alsgls.core.sigma.observed_factor import fit_observed
 from sm_alsgls.core.sigma.observed_start import available_cells
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance.patterns import Patterns
+from sm_alsgls.progress import Progress
 
 Array = np.ndarray
 
@@ -98,8 +99,11 @@ def default_criterion(problem: Problem, ranks: Sequence[int], free: int) -> dict
 def _observed_steps(problem: Problem, patterns: Patterns, ranks: Sequence[int]) -> Iterator[float]:
     """Least NLL per row of OLS residuals with missing cells at each candidate."""
     E = problem.E_ols
-    for rank in ranks:
-        start = available_cells(E, patterns, rank)
-        floor = np.maximum(problem.floor, _SHARE * problem.s_ols)
-        gtol = min(_GTOL, path_gtol(problem.n_obs))
-        yield fit_observed(E, patterns, start, floor, gtol=gtol).nll + problem.errors.constant
+    with Progress("candidate ranks", len(ranks), "fit") as told:
+        for rank in ranks:
+            start = available_cells(E, patterns, rank)
+            floor = np.maximum(problem.floor, _SHARE * problem.s_ols)
+            gtol = min(_GTOL, path_gtol(problem.n_obs))
+            fit = fit_observed(E, patterns, start, floor, gtol=gtol)
+            told.update()
+            yield fit.nll + problem.errors.constant

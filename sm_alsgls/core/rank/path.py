@@ -9,7 +9,7 @@ many maxima, a `search` with that start among its own keeps this.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from sm_alsgls.core.sigma.factor import FactorSolution, fit_factor
 from sm_alsgls.core.sigma.spectrum import spectrum
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.covariance.base import Covariance, factors_of
+from sm_alsgls.progress import Progress, counted
 
 Array = np.ndarray
 
@@ -87,7 +88,6 @@ def rank_path(
     n_starts: int | None = None,
     rng: np.random.Generator | None = None,
     starts: Sequence[Start] | None = None,
-    fitted: Callable[[RankFit], object] | None = None,
 ) -> tuple[RankFit, ...]:
     """Fit every candidate, each from the one before.
 
@@ -103,15 +103,13 @@ def rank_path(
         Of random starts. Default: a fixed seed.
     starts : sequence of Start, optional
         One for each candidate, instead of the one before, where its maximum is known nearly.
-    fitted : callable, optional
-        Gets each fit when it is there.
     """
     if n_starts is None:
         n_starts = _STARTS if searched(problem) else 1
     rng = np.random.default_rng(0) if rng is None else rng
     fits: list[RankFit] = []
     before: Start | None = None
-    for i, rank in enumerate(ranks):
+    for i, rank in enumerate(counted(ranks, "candidate ranks", unit="fit")):
         first = before if starts is None else starts[i]
         found = None
         if n_starts > 1 and rank > 0:
@@ -140,8 +138,6 @@ def rank_path(
                 len(solution.trace) - 1,
             )
         )
-        if fitted is not None:
-            fitted(fits[-1])
     return tuple(fits)
 
 
@@ -172,26 +168,28 @@ def factor_steps(
     """
     s = np.einsum("kn,kn->k", E.T, E.T) / n_obs
     last: FactorSolution | None = None
-    for rank in ranks:
-        starts: list[FactorSolution | None] = [last]
-        if last is not None and rank > 0 and E.size <= _SEARCHED:
-            starts.append(None)
-        fits = [
-            fit_factor(
-                E,
-                rank,
-                n_obs=n_obs,
-                d=None if start is None else start.d,
-                floor=floor,
-                gtol=gtol,
-                block=None if start is None else _widened(start.block, s, len(E), rank),
-            )
-            for start in starts
-        ]
-        best = min(fits, key=lambda fit: fit.nll)
-        # A diagonal Sigma's d say nothing of a factor.
-        last = best if rank > 0 else None
-        yield best
+    with Progress("candidate ranks", len(ranks), "fit") as told:
+        for rank in ranks:
+            starts: list[FactorSolution | None] = [last]
+            if last is not None and rank > 0 and E.size <= _SEARCHED:
+                starts.append(None)
+            fits = [
+                fit_factor(
+                    E,
+                    rank,
+                    n_obs=n_obs,
+                    d=None if start is None else start.d,
+                    floor=floor,
+                    gtol=gtol,
+                    block=None if start is None else _widened(start.block, s, len(E), rank),
+                )
+                for start in starts
+            ]
+            best = min(fits, key=lambda fit: fit.nll)
+            # A diagonal Sigma's d say nothing of a factor.
+            last = best if rank > 0 else None
+            told.update()
+            yield best
 
 
 def _beyond(

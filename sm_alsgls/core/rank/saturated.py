@@ -20,6 +20,7 @@ import scipy.linalg
 
 from sm_alsgls.core.beta.gls import conjugate_gradients
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -92,7 +93,7 @@ def fit_unrestricted(
     """Iterate SUR from coefficients ``gamma`` (P,) to the maximum of the likelihood."""
     E = problem.residuals(gamma)
     nll = saturated_nll(E, problem.n_obs)
-    for iteration in range(1, max_iter + 1):
+    for iteration in counted(range(1, max_iter + 1), "iterated SUR", unit="iteration"):
         normal = problem.design.normal(CrossProductCovariance(E, problem.n_obs), problem.n_obs)
         score = normal.score(E, gamma)
         size = normal.score_size(score)

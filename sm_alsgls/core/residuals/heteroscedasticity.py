@@ -22,6 +22,7 @@ import numpy as np
 from scipy import stats
 
 from sm_alsgls.core.residuals.residual_tests import NullTail
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -113,7 +114,7 @@ def variance_of_equations(
     draws = max(_DRAWS // K, 20)
     rng = np.random.default_rng(1981)
     simulated = []
-    for j, X in enumerate(blocks):
+    for j, X in enumerate(counted(blocks, "tests of variances", unit="eq")):
         if id(X) not in bases:
             Q = np.linalg.qr(X / np.sqrt(np.einsum("np,np->p", X, X)))[0]
             bases[id(X)] = (Q, np.sqrt(np.maximum(1.0 - np.einsum("np,np->n", Q, Q), _TOL)))

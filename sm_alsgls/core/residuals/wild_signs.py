@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sm_alsgls.core.design.base import PerEquation
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -54,7 +55,7 @@ def wild_pvalue(
     rng, value, even = np.random.default_rng(seed), statistic(E), evened(E, design)
     level = value - 1e-9 * max(1.0, abs(value))
     as_large = 0
-    for _ in range(reps):
+    for _ in counted(range(reps), "draws", unit="draw"):
         Y = turned(even, rng)
         as_large += statistic(Y - design.fitted(design.project(Y))) >= level
     return value, (1 + as_large) / (1 + reps)

@@ -28,6 +28,7 @@ from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.base import LowRank
+from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
@@ -187,7 +188,7 @@ def lowest_curvature(hessian: Operator, steps: int = 8) -> Curvature:
     v = _irregular(hessian.size)
     basis = np.empty((steps, hessian.size))
     alpha, beta = np.zeros(steps), np.zeros(steps)
-    for k in range(steps):
+    for k in counted(range(steps), "curvature", unit="product"):
         basis[k] = v
         w = hessian.apply(v)
         alpha[k] = v @ w

@@ -36,11 +36,9 @@ def test_refits_vary_as_the_model_says(law):
 def test_draws_are_those_of_the_seed_one_by_one():
     d = dense.data(seed=4, m=20, sizes=(4, 9))
     fit = mixed_fit(d.products(), Unstructured(3), d.law, n_starts=1)
-    told = []
-    one = refits(fit, 4, np.random.default_rng(7), tell=told.append)
+    one = refits(fit, 4, np.random.default_rng(7))
     two = refits(fit, 2, np.random.default_rng(7))
     np.testing.assert_array_equal(one.b[:2], two.b)
-    assert told == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", LME4)
