@@ -1,19 +1,23 @@
 """Processor seconds of mixed models with many random slopes, beside R and statsmodels.
 
     python benchmarks/mixed_speed.py [--cases ten fifty taxa] [--skip lme4 MixedLM] [--limit 900]
-        [--ten rows.csv]
+        [--memory 6] [--ten rows.csv]
 
 Every fit is one maximum likelihood estimate with standard errors of the fixed effects, on one
-thread, in a process of its own (`Rscript mixed_peers.R` for R's); reading data and importing are
-not counted. A peer that takes longer than --limit processor seconds "did not finish". Without
+thread, in a process of its own (`Rscript mixed_peers.R` for R's); making the model from a formula
+is counted, reading data and importing are not. Below a table the seconds of LowRankMixedLM are
+taken apart, and those of degrees of freedom and p-values, which no peer gives, are said; they are
+not in the table. The system stops a fit after --limit processor seconds, and one that asks for
+more than --memory gigabytes of address space. Without
 Rscript, or with packages missing, skip lme4, glmmTMB. LowRankSUR's standard errors count degrees of
-freedom (N / (N - p - rank)), glmmTMB's do not. On `fifty` glmmTMB held 8.3 GB after 96 seconds:
-skip it where that much memory is not free.
+freedom (N / (N - p - rank)), glmmTMB's do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +65,13 @@ class Row(NamedTuple):
     llf: float
     se: float
     converged: bool
+    parts: tuple[float, ...] = ()  # making, fitting, degrees of freedom
+
+
+class Stopped(NamedTuple):
+    """Why there is no fit."""
+
+    reason: str
 
 
 def ours(frame: pd.DataFrame, names: list[str], rank: int | str) -> Row:
@@ -70,13 +81,18 @@ def ours(frame: pd.DataFrame, names: list[str], rank: int | str) -> Row:
     except ImportError as error:
         raise SystemExit("this sm_alsgls has no LowRankMixedLM yet: --skip ours") from error
     terms = " + ".join(names)
+    times = [time.process_time()]
     model = LowRankMixedLM.from_formula(
         f"y ~ {terms}", frame, groups="g", re_formula=f"0 + {terms}", rank=rank
     )
-    start = time.process_time()
+    times.append(time.process_time())
     results = model.fit(reml=False)
     se = results.bse_fe.iloc[1]
-    return Row(time.process_time() - start, results.llf, se, bool(results.converged))
+    times.append(time.process_time())
+    results.pvalues.iloc[1]
+    times.append(time.process_time())
+    parts = tuple(float(step) for step in np.diff(times))
+    return Row(sum(parts[:2]), results.llf, se, bool(results.converged), parts)
 
 
 def mixed_lm(frame: pd.DataFrame, names: list[str]) -> Row:
@@ -84,8 +100,8 @@ def mixed_lm(frame: pd.DataFrame, names: list[str]) -> Row:
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     Z = frame[names]
-    model = MixedLM(frame["y"], Z.assign(const=1.0)[["const", *names]], frame["g"], Z)
     start = time.process_time()
+    model = MixedLM(frame["y"], Z.assign(const=1.0)[["const", *names]], frame["g"], Z)
     results = model.fit(reml=False)
     se = results.bse_fe.iloc[1]
     return Row(time.process_time() - start, results.llf, se, bool(results.converged))
@@ -128,26 +144,30 @@ def command(peer: str, kind: str, csv: Path, case: Case) -> list[str]:
     return [sys.executable, script, "--child", peer, str(csv), str(case.q), rank]
 
 
-def limited(words: list[str], seconds: int) -> list[str]:
-    """The command, stopped by the system after so many processor seconds."""
-    return ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh", *words]
+def limited(words: list[str], seconds: int, gigabytes: int) -> list[str]:
+    """The command, stopped by the system after so many processor seconds, with so much memory."""
+    limits = f"ulimit -S -t {seconds}; ulimit -v {gigabytes * 2**20}"
+    return ["sh", "-c", f'{limits}; exec "$@"', "sh", *words]
 
 
-def run(words: list[str], limit: int) -> Row | None:
-    """Of a fit its row; None if it took too long."""
-    done = subprocess.run(limited(words, limit), capture_output=True, text=True)
-    if done.returncode < 0:
-        return None
+def run(words: list[str], seconds: int, gigabytes: int) -> Row | Stopped:
+    """Of a fit its row, or why it was stopped."""
+    done = subprocess.run(limited(words, seconds, gigabytes), capture_output=True, text=True)
+    if done.returncode == -signal.SIGXCPU:
+        return Stopped(f"stopped after {seconds} s")
     if done.returncode:
+        if re.search("alloc|memory", done.stderr, re.IGNORECASE):
+            return Stopped(f"needs more than {gigabytes} GB")
         raise SystemExit(f"{' '.join(words)}\n{done.stderr}")
-    seconds, llf, se, converged = done.stdout.split()[-4:]
-    return Row(float(seconds), float(llf), float(se), converged == "1")
+    said = done.stdout.splitlines()[-1].split()
+    parts = tuple(float(part) for part in said[4:])
+    return Row(float(said[0]), float(said[1]), float(said[2]), said[3] == "1", parts)
 
 
-def shown(peer: str, row: Row | None, limit: int) -> str:
+def shown(peer: str, row: Row | Stopped) -> str:
     """A line of the table."""
-    if row is None:
-        return f"| {peer} | did not finish in {limit} | | | |"
+    if isinstance(row, Stopped):
+        return f"| {peer} | {row.reason} | | | |"
     found = f"{row.seconds:.2f}" if row.seconds < 10 else f"{row.seconds:.1f}"
     return (
         f"| {peer} | {found} | {row.llf:.4f} | {row.se:.6f} | {'yes' if row.converged else 'no'} |"
@@ -155,7 +175,11 @@ def shown(peer: str, row: Row | None, limit: int) -> str:
 
 
 def table(
-    name: str, skip: list[str], limit: int, folder: Path, frame: pd.DataFrame | None = None
+    name: str,
+    skip: list[str],
+    limits: tuple[int, int],
+    folder: Path,
+    frame: pd.DataFrame | None = None,
 ) -> None:
     """Run and print one case, of rows that are drawn where none are given."""
     case = CASES[name]
@@ -169,10 +193,16 @@ def table(
         said = f"{case.q} taxa x {case.groups} subjects" if kind == "taxa" else said
         said += ", unstructured" if kind == "full" else f", rank {case.rank} + diagonal"
         print(f"\n| {said} | seconds | llf | se of a slope | converged |\n|---|---|---|---|---|")
+        after = ""
         for peer in PEERS[kind]:
             if peer not in skip:
-                row = run(command(peer, kind, csv, case), limit)
-                print(shown(peer, row, limit), flush=True)
+                row = run(command(peer, kind, csv, case), *limits)
+                print(shown(peer, row), flush=True)
+                if isinstance(row, Row) and row.parts:
+                    words = zip(("making", "fitting", "degrees of freedom"), row.parts, strict=True)
+                    after = ", ".join(f"{word} {part:.3f}" for word, part in words)
+        if after:
+            print(f"\nours: {after}", flush=True)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -182,18 +212,20 @@ def main(words: list[str] | None = None) -> None:
     every = sorted({peer for peers in PEERS.values() for peer in peers})
     parser.add_argument("--skip", nargs="+", choices=every, default=[])
     parser.add_argument("--limit", type=int, default=900, help="processor seconds of a fit")
+    parser.add_argument("--memory", type=int, default=6, help="gigabytes of a fit")
     parser.add_argument("--ten", type=pd.read_csv, help="rows y, g, X1 to X10 for the case ten")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args(words)
     if args.child:
         peer, csv, q, rank = args.child
         row = child(peer, csv, int(q), rank)
-        print(row.seconds, f"{row.llf:.6f}", f"{row.se:.10f}", int(np.bool_(row.converged)))
+        found = [row.seconds, f"{row.llf:.6f}", f"{row.se:.10f}", int(np.bool_(row.converged))]
+        print(*found, *row.parts)
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in args.cases:
             given = args.ten if name == "ten" else None
-            table(name, args.skip, args.limit, Path(folder), given)
+            table(name, args.skip, (args.limit, args.memory), Path(folder), given)
 
 
 if __name__ == "__main__":
