@@ -603,3 +603,89 @@ class TestMixedCoverage:
         found = load("mixed_variance_size").rejections(rows, 0.1)
         assert found["test"][0] == pytest.approx(0.1, abs=0.011)
         assert found["chi2"][0] > 0.9
+
+
+class TestMixedBootstrap:
+    def test_the_largest_of_39_is_the_end_of_95_percent(self, load):
+        """Of 39 draws two and a half percent are beyond each end: one in 40."""
+        quantile = load("mixed_bootstrap").quantile
+        draws = np.random.default_rng(0).permutation(np.arange(1.0, 40.0))[:, None]
+        assert [float(quantile(draws, share)[0]) for share in (0.025, 0.95, 0.975)] == [1, 38, 39]
+
+    @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
+    def test_intervals_are_about_the_estimate(self, load):
+        """Basic intervals are percentile ones turned over, t ones are symmetric."""
+        y, X, Z, groups = load("mixed_coverage").draw(np.random.default_rng(0), 12, "strong")
+        script = load("mixed_bootstrap")
+        fit = script.LowRankMixedLM(y, X, groups, exog_re=Z, rank=1).fit().estimate.fit
+        ends = script.intervals(fit, 4, np.random.default_rng(0))
+        np.testing.assert_allclose(ends["basic"][0], 2.0 * fit.b - ends["percentile"][1])
+        for name in ("Kenward-Roger", "t", "t, Kenward-Roger"):
+            np.testing.assert_allclose(0.5 * (ends[name][0] + ends[name][1]), fit.b)
+        moves = script.replicates(fit, 4, np.random.default_rng(0))[0]
+        assert (
+            (fit.b + moves >= ends["percentile"][0]) & (fit.b + moves <= ends["percentile"][1])
+        ).all()
+
+    def test_a_slice(self, load, capsys):
+        given = [
+            "--groups",
+            "12",
+            "--draws",
+            "1",
+            "--reps",
+            "2",
+            "--ranks",
+            "1",
+            "--processes",
+            "1",
+        ]
+        found = load("mixed_bootstrap").main(given)
+        assert {share for share, *_ in found["rank 1, t"].values()} <= {
+            0.0,
+            0.2,
+            0.4,
+            0.6,
+            0.8,
+            1.0,
+        }
+        assert "| rank 1, likelihood ratio |" in capsys.readouterr().out
+
+
+class TestMixedMaxima:
+    def test_a_slice(self, load, monkeypatch, capsys):
+        script = load("mixed_maxima")
+        monkeypatch.setattr(script, "KINDS", [(20, 4, 1)])
+        rows = script.main(["--each", "2", "--restarts", "4"])
+        assert len(rows) == 2
+        assert all(row["gap"] <= script.MISSED and row["starts"] == 8 for row in rows)
+        assert "| 20, 4, 1 | 2 | 0 |" in capsys.readouterr().out
+
+    def test_a_maximum_that_is_missed_is_counted(self, load):
+        row = {"unbounded": False, "gap": 0.0, "one start": 0.0, "share": 1.0, "seconds": 0.1}
+        lost = row | {"gap": 2e-4, "one start": 3.0, "share": 0.1}
+        said = load("mixed_maxima").line("some", [row, lost, row | {"unbounded": True, "gap": 9.0}])
+        assert said == "| some | 2 | 1 | 0.10, 0.55 | 1 | 1 | 0.0002 | 100 |"
+
+
+class TestMixedSpeed:
+    """Why a peer has no row."""
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [("while 1: pass", "stopped after 1 s"), ("bytearray(2**31)", "needs more than 1 GB")],
+    )
+    def test_a_fit_is_stopped_and_the_reason_said(self, load, words, reason):
+        script = load("mixed_speed")
+        found = script.run([sys.executable, "-c", words], 1, 1)
+        assert found == script.Stopped(reason)
+        assert f"| peer | {reason} |" in script.shown("peer", found)
+
+    def test_other_faults_are_not_a_limit(self, load):
+        with pytest.raises(SystemExit, match="ZeroDivisionError"):
+            load("mixed_speed").run([sys.executable, "-c", "1 / 0"], 5, 1)
+
+    def test_parts_of_a_fit_are_read(self, load):
+        script = load("mixed_speed")
+        row = script.run([sys.executable, "-c", "print('2.5 -10.25 0.5 1 0.5 2.0 0.1')"], 5, 1)
+        assert row == script.Row(2.5, -10.25, 0.5, True, (0.5, 2.0, 0.1))
