@@ -7,8 +7,8 @@ Every fit is one maximum likelihood estimate with standard errors of the fixed e
 thread, in a process of its own (`Rscript mixed_peers.R` for R's); making the model from a formula
 is counted, reading data and importing are not. Below a table the seconds of LowRankMixedLM are
 taken apart, and those of degrees of freedom and p-values, which no peer gives, are said; they are
-not in the table. The system stops a fit after --limit processor seconds, and one that asks for
-more than --memory gigabytes of address space. Without
+not in the table. The system stops a fit after --limit processor seconds, and gives it no more than
+--memory gigabytes of address space; an error of a peer's fit is a row, in its words. Without
 Rscript, or with packages missing, skip lme4, glmmTMB. LowRankSUR's standard errors count degrees of
 freedom (N / (N - p - rank)), glmmTMB's do not.
 """
@@ -158,6 +158,9 @@ def run(words: list[str], seconds: int, gigabytes: int) -> Row | Stopped:
     if done.returncode:
         if re.search("alloc|memory", done.stderr, re.IGNORECASE):
             return Stopped(f"needs more than {gigabytes} GB")
+        if words[0] == "Rscript" and "Timing stopped" in done.stderr:
+            said = re.sub("^.*?Error.*? :", "", done.stderr.partition("Calls:")[0], flags=re.DOTALL)
+            return Stopped(f"with {gigabytes} GB: {' '.join(said.split())}")
         raise SystemExit(f"{' '.join(words)}\n{done.stderr}")
     said = done.stdout.splitlines()[-1].split()
     parts = tuple(float(part) for part in said[4:])
