@@ -14,23 +14,22 @@ from statsmodels.base.model import LikelihoodModel
 from sm_alsgls.border.arguments import choice, count, flag, generator, starts
 from sm_alsgls.core.mixed.climb import Step
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.identified import inseparable
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.structures import Structure
-from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.data.grouped_checks import check_random_effects, doubt_groups
 from sm_alsgls.data.grouped_rows import MISSING, read_groups
 from sm_alsgls.data.keywords import guarded
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.data.removed import BY_THE_USER
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.formula.system import FormulaSystem
+from sm_alsgls.models.mixed_attributes import MixedAttributes
 from sm_alsgls.models.mixed_construction import MixedConstruction
 from sm_alsgls.models.mixed_data import Groups, MixedData
 from sm_alsgls.models.mixed_doubts import refuse_inseparable, warn
 from sm_alsgls.models.mixed_habits import MixedHabits
 from sm_alsgls.models.mixed_keywords import refuse
-from sm_alsgls.rank_choice.mixed import Fit, is_rule, select_structure, structure_of, without_data
+from sm_alsgls.models.mixed_ranks import MixedRanks
+from sm_alsgls.rank_choice.mixed import is_rule, structure_of, without_data
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
@@ -41,7 +40,7 @@ from sm_alsgls.results.progress import says
 Array = np.ndarray
 
 
-class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
+class LowRankMixedLM(MixedConstruction, MixedAttributes, MixedRanks, MixedHabits, LikelihoodModel):
     """A linear mixed model whose random effects have a covariance of low rank plus diagonal.
 
     Groups i = 1 .. m of T_i rows,
@@ -234,84 +233,6 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
     ) -> MixedData:
         return MixedData(endog)
 
-    # -- what it is made of -------------------------------------------------------------------
-
-    @property
-    def rank(self) -> int:
-        """Number of factors of G; all, q, where it is unrestricted."""
-        return self.structure.rank
-
-    @property
-    def df_model(self) -> float:
-        """Free parameters: of the fixed effects, of G, of the residual law, and s2."""
-        return float(self.k_fe + self.structure.n_free + self.law.size + 1)
-
-    @property
-    def endog_names(self) -> str:
-        """The response."""
-        return self.data.ynames
-
-    @property
-    def exog_names(self) -> list[str]:
-        """Names of the fixed effects."""
-        return self.data.xnames
-
-    @property
-    def exog_re_names(self) -> list[str]:
-        """Names of the random effects."""
-        return self.data.exog_re_names
-
-    @property
-    def endog(self) -> Array:
-        """Response (n,), in the caller's order of the rows that are used."""
-        return self.data.endog
-
-    # The constructor of statsmodels' models assigns what `data` has, which is the same or nothing.
-    @endog.setter
-    def endog(self, value: Any) -> None: ...
-
-    @property
-    def exog(self) -> Array:
-        """Regressors (n, p)."""
-        return self.data.exog
-
-    @exog.setter
-    def exog(self, value: Any) -> None: ...
-
-    @property
-    def exog_re(self) -> Array:
-        """Regressors of the random effects (n, q)."""
-        return self.data.exog_re
-
-    @property
-    def groups(self) -> pd.Series:
-        """Group of each row (n,)."""
-        return self.data.groups
-
-    @property
-    def rows(self) -> Grouped:
-        """The checked rows, group by group.
-
-        Raises
-        ------
-        DataRemovedError
-        """
-        return self.data.rows
-
-    @property
-    def has_data(self) -> bool:
-        """Whether the rows are there; a stream has none."""
-        return self.data.has_rows
-
-    @property
-    def counts(self) -> pd.Series:
-        """Rows of each group (m,)."""
-        return pd.Series(self._counts, index=self.group_labels, name="rows")
-
-    def remove_data(self) -> None:
-        """Let go of the rows; products of groups stay, from which random effects are predicted."""
-        self.data.remove(BY_THE_USER)
-
     # -- estimation ---------------------------------------------------------------------------
 
     @says
@@ -428,59 +349,6 @@ class LowRankMixedLM(MixedConstruction, MixedHabits, LikelihoodModel):
             progress=progress,
         )
         return LowRankMixedLMResultsWrapper(LowRankMixedLMResults(model, estimate))
-
-    # -- number of factors --------------------------------------------------------------------
-
-    @says
-    def select_rank(
-        self,
-        method: str = "auto",
-        candidates: Any = None,
-        *,
-        progress: bool | None = None,
-        **fit_options: Any,
-    ) -> RankSelection:
-        """Criteria of candidate structures; see `sm_alsgls.select_rank`, which calls this.
-
-        Parameters
-        ----------
-        method : {"auto", "bic_groups", "bic", "aic"}
-        candidates : list of int, "diagonal" and "full", optional
-            Default: 0 to min(10, largest identified), and "full" up to twelve random effects.
-        progress : bool, optional
-            As in `fit`.
-        **fit_options
-            ``n_starts``, ``rng``, ``maxiter``, as in `fit`.
-
-        Raises
-        ------
-        OptionError, IllegalRankError, UnknownArgumentError
-        """
-        known = ("n_starts", "rng", "maxiter")
-        refuse([name for name in fit_options if name not in known], known, "select_rank()")
-        limit = starts(fit_options.get("n_starts", "auto"))
-        seed, most = fit_options.get("rng"), count(fit_options.get("maxiter", 200), "maxiter")
-        source = generator(seed)
-
-        def fit(structure: Structure) -> Fit:
-            made = mixed_fit(
-                self.products,
-                structure,
-                self.law,
-                reml=False,
-                n_starts=limit,
-                rng=source,
-                max_iter=most,
-            )
-            return Fit(made.llf, made.converged)
-
-        shape = self.nobs, self.n_groups, self.k_re
-        others = self.k_fe + self.law.size + 1
-
-        def told(structure: Structure) -> bool:
-            return not inseparable(self.products, structure, self.law).number
-
-        return select_structure(fit, shape, others, method, candidates, told=told)
 
 
 def _keywords(method: Callable[..., Any]) -> list[str]:
