@@ -85,7 +85,9 @@ _MIXED = {
     **dict.fromkeys(("sigma", "sigma2", "s2", "mse_resid"), "scale, the residual variance"),
     **dict.fromkeys(("ngrps", "num_groups"), "n_groups"),
     **dict.fromkeys(("isSingular", "is_singular", "singular"), "heywood, and diagnostics()"),
-    **dict.fromkeys(("intervals", "profile_re"), "conf_int() and, of variances, conf_int_re()"),
+    **dict.fromkeys(
+        ("intervals", "profile_re"), "conf_int(), conf_int_fe(), of variances conf_int_re()"
+    ),
     **dict.fromkeys(("rsquared", "r2_marginal", "r2_conditional", "r_squared"), "r2()"),
     **dict.fromkeys(("anova", "drop1", "lmer_test"), "wald_test() and compare_lr()"),
     **dict.fromkeys(("df_residual", "df_resid_inference"), "df_resid"),

@@ -1,4 +1,4 @@
-"""``MixedVariances``: what results of a mixed model say of variances, beside the estimates."""
+"""``MixedVariances``: intervals and tests of a mixed model's results that refit it, and shares."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sm_alsgls.results.method import method
 class MixedVariances:
     """Mixin of `LowRankMixedLMResults`: intervals, tests, draws and shares."""
 
+    conf_int_fe = method(mixed_intervals.conf_int_fe)
     conf_int_re = method(mixed_intervals.conf_int_re)
     variance_test = method(variance_test.variance_test)
     compare_lr = method(mixed_nested.compare_lr)

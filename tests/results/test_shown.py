@@ -57,8 +57,8 @@ LISTED = {
     | {"anderson_rubin", "first_stage", "hausman", "iterations", "j_test", "method", "sargan",
        "wild_test"},
     "mixed": COEFFICIENTS | LIKELIHOOD
-    | {"bse_fe", "bse_re", "conf_int_re", "corr_re", "cov_re", "cov_re_unscaled", "fe_params",
-       "icc", "k_fe", "k_re", "method", "n_groups", "plot_random_effects",
+    | {"bse_fe", "bse_re", "conf_int_fe", "conf_int_re", "corr_re", "cov_re", "cov_re_unscaled",
+       "fe_params", "icc", "k_fe", "k_re", "method", "n_groups", "plot_random_effects",
        "plot_slope_correlations", "r2", "random_effects", "random_effects_cov",
        "random_effects_frame", "re_table", "reml", "residual_params", "scale", "sd_re",
        "variance_test"},

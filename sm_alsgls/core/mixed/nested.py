@@ -1,4 +1,4 @@
-"""Smaller models than a fit: without random effects, or without some of them."""
+"""Smaller models than a fit: without (some) random effects, or with a coefficient held."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from sm_alsgls.core.mixed.cross_products import Basis, CrossProducts
 
@@ -81,3 +82,28 @@ def without_effects(products: CrossProducts, kept: Sequence[int]) -> CrossProduc
     C = np.matmul(change.T, np.matmul(products.C, change))
     basis = Basis(R, x, products.basis.b0)
     return CrossProducts(C, products.pairs, products.rows, basis, products.log_weights)
+
+
+def with_coefficient(products: CrossProducts, j: int, value: float) -> CrossProducts:
+    """Products of y - value x_j, and of X without x_j.
+
+    The columns left of X are Xw Tx[:, others] = (Xw Q) R; of x_j what is at right angles to Q is
+    added to the working response, and what is not to what that is the residual of.
+    """
+    basis, q, p = products.basis, products.q, products.p
+    others = [k for k in range(p) if k != j]
+    Q, R = np.linalg.qr(basis.x[:, others])
+    along = Q.T @ basis.x[:, j]
+    away = float(basis.b0[j]) - value
+    change = np.zeros((q + p + 1, q + p))
+    change[:q, :q] = np.eye(q)
+    change[q:-1, q:-1] = Q
+    change[q:-1, -1] = away * (basis.x[:, j] - Q @ along)
+    change[-1, -1] = 1.0
+    C = np.matmul(change.T, np.matmul(products.C, change))
+    b0 = basis.b0[others]
+    if others:
+        b0 = b0 + away * solve_triangular(R, along)
+    return CrossProducts(
+        C, products.pairs, products.rows, Basis(basis.z, R, b0), products.log_weights
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from sm_alsgls import LowRankMixedLM
 from sm_alsgls.datasets import load_orthodont, load_sleepstudy
-from sm_alsgls.exceptions import DataRemovedError, OptionError
+from sm_alsgls.exceptions import ConvergenceWarning, DataRemovedError, OptionError
 from tests.core.mixed import dense
 from tests.core.mixed.references import values
 
@@ -99,3 +99,44 @@ def test_shares_need_rows():
     res.remove_data()
     with pytest.raises(DataRemovedError):
         res.r2()
+
+
+class TestFixedEffects:
+    def test_profile_intervals_are_those_of_lme4(self):
+        # Of a REML fit as well: lme4's confint fits by maximum likelihood first.
+        expected = values("lme4")["sleepstudy slope ML"]
+        ml = sleep().conf_int_fe()
+        assert list(ml.index) == ["Intercept", "Days"]
+        assert ml.index.name == "parameter"
+        np.testing.assert_allclose(ml["estimate"], expected["fixef"], rtol=1e-6)
+        for side in ("lower", "upper"):
+            np.testing.assert_allclose(ml[side], expected["profile"][side][4:], rtol=1e-4)
+        pd.testing.assert_frame_equal(sleep(reml=True).conf_int_fe(), ml, rtol=1e-6)
+
+    def test_some_of_them_at_other_levels(self):
+        res = sleep()
+        found = res.conf_int_fe(alpha=0.3173105, parameters=["Days"])
+        assert list(found.index) == ["Days"]
+        half = (found["upper"] - found["lower"]).item() / 2.0
+        assert half == pytest.approx(res.bse["Days"], rel=0.05)
+        with pytest.raises(OptionError, match="none of the model's"):
+            res.conf_int_fe(parameters="days")
+        with pytest.raises(OptionError, match="alpha"):
+            res.conf_int_fe(alpha=95)
+
+    def test_units_and_streams(self):
+        data = load_sleepstudy()
+        again = data.assign(Days=1e3 * data["Days"] + 5e4)
+        how = {"groups": "Subject", "re_formula": "~ Days", "rank": "full"}
+        chunks = iter([again.iloc[:70], again.iloc[70:]])
+        stream = LowRankMixedLM.from_formula("Reaction ~ Days", chunks, **how).fit(reml=False)
+        one, two = sleep().conf_int_fe(), stream.conf_int_fe()
+        np.testing.assert_allclose(1e3 * two.loc["Days"], one.loc["Days"], rtol=1e-6)
+
+    def test_a_fit_that_failed_has_none(self):
+        with pytest.warns(ConvergenceWarning):
+            res = LowRankMixedLM.from_formula(
+                "Reaction ~ Days", load_sleepstudy(), "~ Days", "full", groups="Subject"
+            ).fit(reml=False, maxiter=1)
+        with pytest.warns(ConvergenceWarning, match="2 intervals lack a limit, 'Intercept' first"):
+            assert res.conf_int_fe()[["lower", "upper"]].isna().all(axis=None)
