@@ -121,7 +121,7 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": [], "ideas": []}
+html_sidebars = {"index": []}
 
 
 def _public_signature(*arguments: Any) -> tuple[str | None, str | None]:
