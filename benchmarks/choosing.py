@@ -91,13 +91,20 @@ def cell(N: int, K: int, kind: str, reps: int) -> list[dict[str, object]]:
     ]
 
 
-def table(found: pd.DataFrame, value: str, digits: int) -> str:
-    """Of one figure, in Markdown."""
-    wide = found.pivot(index=["errors", "N", "K"], columns="way", values=value)
-    lines = ["| errors | N | K | " + " | ".join(WAYS) + " |", "|---" * (3 + len(WAYS)) + "|"]
-    for (errors, N, K), row in wide.iterrows():
-        cells = ["-" if pd.isna(row[w]) else f"{row[w]:.{digits}f}".lstrip("0") for w in WAYS]
-        lines.append(f"| {errors} | {N} | {K} | " + " | ".join(cells) + " |")
+def table(found: pd.DataFrame, errors: str) -> str:
+    """Of one kind of Sigma, in Markdown: RMSE over that of OLS / coverage."""
+    lines = ["| N, K | " + " | ".join(WAYS) + " |", "|---" * (1 + len(WAYS)) + "|"]
+    found = found[found["errors"] == errors].set_index(["N", "K", "way"])
+    for N, K in dict.fromkeys((N, K) for N, K, _ in found.index):
+        cells = []
+        for way in WAYS:
+            if (N, K, way) in found.index:
+                row = found.loc[(N, K, way)]
+                rmse, share = f"{row['rmse_over_ols']:.2f}", f"{row['coverage']:.3f}"
+                cells.append(f"{rmse.removeprefix('0')} / {share.removeprefix('0')}")
+            else:
+                cells.append("-")
+        lines.append(f"| {N}, {K} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -119,8 +126,8 @@ def main() -> None:
             if args.csv:
                 pd.DataFrame(rows).to_csv(args.csv, index=False)
     found = pd.DataFrame(rows)
-    for value, digits in (("rmse_over_ols", 2), ("coverage", 3)):
-        print(f"\n{value}\n\n{table(found, value, digits)}")
+    for errors in KINDS.values():
+        print(f"\n{errors}\n\n{table(found, errors)}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> None:
         cover.set_xscale("log")
         cover.set_xticks([3, 5, 10, 20, 50, 200], ["3", "5", "10", "20", "50", "200"])
         cover.minorticks_off()
-        cover.set_xlabel("equations")
+        cover.set_xlabel(f"equations, of {ROWS} rows")
     axes[0, 0].set_ylabel("error of slopes,\nthat of OLS being 1")
     axes[1, 0].set_ylabel("share of truths that\n95 % intervals cover")
     for ax in axes.flat:
