@@ -83,7 +83,11 @@ class CoefficientResults(Loadable, Shown, FamiliarCoefficients, LikelihoodModelR
 
     @property
     def df_model(self) -> float:
-        """Free parameters."""
+        """Free parameters: of the coefficients, and of the covariance.
+
+        AR coefficients that are drawn to their mean count as many as they are: from 1, where all
+        are one, to one for each equation.
+        """
         return self.estimate.df_model
 
     @property

@@ -25,7 +25,13 @@ class LikelihoodResults(SystemResults):
 
     @cached_property
     def mle_retvals(self) -> dict[str, Any]:
-        """How the fit went; see the class."""
+        """How the fit went.
+
+        converged, message, iterations (sweeps of the winning start), nll_trace, nll_beta_trace,
+        accept_t, cg, gradient_d, score_beta, heywood (positions of equations on their bound),
+        starts (DataFrame: start, nll, gap above the best, sweeps, ended), starts_at_best,
+        worst_gap, lowest_curvature (None where it was not part of the fit).
+        """
         return self.estimate.likelihood.retvals()
 
     @property
@@ -40,12 +46,12 @@ class LikelihoodResults(SystemResults):
 
     @property
     def aic(self) -> float:
-        """-2 llf + 2 df_model."""
+        """-2 llf + 2 df_model; Sigma's parameters, K r + K - r (r - 1) / 2, are counted."""
         return criteria.aic(self.estimate)
 
     @property
     def bic(self) -> float:
-        """-2 llf + log(N) df_model."""
+        """-2 llf + log(N) df_model, with rows N and not cells."""
         return criteria.bic(self.estimate)
 
     @property

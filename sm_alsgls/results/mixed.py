@@ -30,24 +30,10 @@ from sm_alsgls.results.mixed_variances import MixedVariances
 
 
 class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
-    """Results of `LowRankMixedLM.fit`.
+    """Results of `LowRankMixedLM.fit`: fixed effects, and the law of the random ones.
 
-    Attributes
-    ----------
-    params, fe_params : Series (p,)
-        Fixed effects. MixedLM's ``params`` hold elements of ``cov_re`` over ``scale`` as well,
-        which are in ``cov_re`` here.
-    bse, bse_fe, tvalues, pvalues : Series (p,)
-        Of the fixed effects, by ``cov_type``.
-    df_model : float
-        Free parameters: fixed effects, elements of G, of the residual law, and ``scale``.
-    df_resid : float
-        n - p, as MixedLM's.
-    mle_retvals : dict
-        converged, message, iterations (steps of the winning start), decrement (length of the step
-        that is left, in standard errors), nll_trace, heywood (positions of random effects), starts
-        (DataFrame: start, nll, gap above the best, steps, ended), starts_at_best, worst_gap,
-        lowest_curvature (None where it was not part of the fit).
+    ``params`` has the fixed effects only. MixedLM's have elements of ``cov_re`` over ``scale`` as
+    well, which are in `cov_re` here.
     """
 
     estimate: MixedEstimate
@@ -240,7 +226,13 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
 
     @cached_property
     def mle_retvals(self) -> dict[str, Any]:
-        """How the fit went; see the class."""
+        """How the fit went.
+
+        converged, message, iterations (steps of the winning start), decrement (length of the step
+        that is left, in standard errors), nll_trace, heywood (positions of random effects), starts
+        (DataFrame: start, nll, gap above the best, steps, ended), starts_at_best, worst_gap,
+        lowest_curvature (None where it was not part of the fit).
+        """
         return mixed_tables.retvals(self.estimate)
 
     @property

@@ -21,11 +21,8 @@ from sm_alsgls.results.within_hausman import WithinHausman, within_hausman
 class LowRankPanelResults(LowRankSURResults):
     """Results of `LowRankPanel.fit`: those of a system, and what only a panel has.
 
-    Attributes
-    ----------
-    params : Series (P,)
-        Common coefficients, named as their regressors; then those of each equation, named
-        ``equation_variable``, effects among them.
+    ``params`` has the common coefficients, named as their regressors, and then those of each
+    equation, named ``equation_variable``, effects among them.
     """
 
     def _absent(self) -> Collection[str]:

@@ -98,12 +98,12 @@ class SystemResults(FamiliarSystem, CoefficientResults):
 
     @property
     def debiased(self) -> bool:
-        """Whether variances have degrees of freedom in place of rows."""
+        """Whether variances have degrees of freedom, N_j - p_j - r, in place of rows."""
         return self.estimate.debiased
 
     @property
     def sigma(self) -> Covariance:
-        """The error covariance of a row."""
+        """The error covariance of a row: F F' + D in canonical form, or any with rank="full"."""
         return self.estimate.sigma
 
     @property

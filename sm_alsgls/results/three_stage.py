@@ -18,22 +18,10 @@ from sm_alsgls.results.method import method as of_estimate
 
 
 class LowRank3SLSResults(FactorResults):
-    """Results of `LowRank3SLS.fit`.
+    """Results of `LowRank3SLS.fit`: estimates of a system by its instruments.
 
-    Attributes
-    ----------
-    params : Series (P,)
-        Coefficients, named ``equation_variable``.
-    sigma : LowRankDiag or Unrestricted
-        Covariance of the residuals y - X b, by factor analysis or E'E/N.
-    method : str
-        "iv", "gmm" or "2sls".
-    nobs, neqs, rank : int
-        Rows N, equations K, factors r.
-    df_model, df_resid : float
-        Coefficients and parameters of Sigma, and cells less these.
-    debiased, use_t : bool
-        Standard errors with N - p_j - r degrees of freedom and t quantiles.
+    Coefficients are named ``equation_variable``. ``sigma`` is the covariance of the residuals
+    y - X b, by factor analysis or E'E/N.
 
     Notes
     -----
