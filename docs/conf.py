@@ -28,6 +28,7 @@ extensions = [
     "myst_nb",
     "mathml",
     "directives",
+    "search_texts",
     "formulas_in_docstrings",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "jupyter_execute"]
@@ -126,9 +127,17 @@ html_theme_options = {
 html_sidebars = {"index": []}
 
 
+# Of these, users are given objects, and make none: how they are made is not shown.
+_RETURNED = re.compile(
+    r"sm_alsgls\.(LowRank\w+Results|RankSelection|results\.|simulate\.|diagnostics\.|data\.)"
+)
+
+
 def _public_signature(*arguments: Any) -> tuple[str | None, str | None]:
-    """Without arguments that begin with an underscore."""
-    *_, signature, returns = arguments
+    """Without arguments that begin with an underscore; none, of what nobody makes."""
+    _, what, name, *_, signature, returns = arguments
+    if what == "class" and _RETURNED.match(name):
+        return "", None
     return re.sub(r", _\w+=\w+", "", signature or "") or signature, returns
 
 

@@ -68,7 +68,7 @@ class Members(SphinxDirective):
             lines += [f".. {_directive(kind, name)}:: {kind}.{name}", ""]
             also = ", ".join(f":class:`~{other}`" for other in _also(kind, name))
             if also:
-                lines += [f"   .. container:: also", "", f"      Also of {also}.", ""]
+                lines += ["   .. container:: also", "", f"      Also of {also}.", ""]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -87,7 +87,8 @@ class Overview(SphinxDirective):
                 topics.setdefault((entry.page, entry.title), []).append(entry.name)
         lines = []
         for (page, title), names in topics.items():
-            lines += [title, "-" * len(title), "", f":doc:`/api/{page}` has", ""]
+            heading = f":doc:`{title} </api/{page}>`"
+            lines += [heading, "-" * len(heading), ""]
             lines += [".. autosummary::", "   :nosignatures:", ""]
             lines += [f"   ~{kind}.{name}" for name in names] + [""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
