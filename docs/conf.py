@@ -29,6 +29,7 @@ extensions = [
     "mathml",
     "directives",
     "search_texts",
+    "written_where",
     "formulas_in_docstrings",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "jupyter_execute"]
@@ -75,15 +76,27 @@ def _links_to_benchmarks(app: Any, docname: str, source: list[str]) -> None:
     source[0] = source[0].replace(f"]({up}../benchmarks/", f"]({up}benchmarks/")
 
 
+_ROW = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)
+
+
+def _card(name: str, question: str) -> str:
+    """A notebook's picture, title and question."""
+    picture = f"images/thumbnails/{name}.png"
+    shown = f"[![{name}]({picture})](gallery/{name}.ipynb)" if (HERE / picture).exists() else ""
+    return f":::{{container}} card-of-gallery\n{shown}\n\n[](gallery/{name}.ipynb)\n\n{question}\n:::"
+
+
 def _list_notebooks(app: Any, docname: str, source: list[str]) -> None:
-    """Fill the gallery's table and its table of contents with the notebooks that there are."""
+    """Make cards of the gallery's table, and a table of contents of the notebooks that there are."""
     if docname != "gallery":
         return
     there = {notebook.stem for notebook in (HERE / "gallery").glob("*.ipynb")}
     text = source[0]
-    listed = [name for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) if name in there]
-    for name in listed:
-        text = text.replace(f"| `{name}` |", f"| [{name}](gallery/{name}.ipynb) |")
+    rows = [row for row in _ROW.finditer(text) if row[1] in there]
+    cards = "\n".join(_card(row[1], row[2]) for row in rows)
+    table = re.compile(r"^\| notebook.*\n\|[-|]+\n(\|.*\n)+", re.MULTILINE)
+    text = table.sub(lambda _: f"::::{{container}} gallery\n{cards}\n::::\n", text)
+    listed = [row[1] for row in rows]
     entries = [f"gallery/{name}" for name in [*listed, *sorted(there - set(listed))]]
     source[0] = text.replace("NOTEBOOKS", "\n".join(entries))
 

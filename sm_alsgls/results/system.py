@@ -142,32 +142,46 @@ class SystemResults(FamiliarSystem, CoefficientResults):
         Parameters
         ----------
         cov_type : str
-            "nonrobust": Sigma correctly specified; where the fit is debiased, at
-            ``sigma_inference``, whose loadings are drawn in at small N (`loading_prior`),
-            and with what the estimation of Sigma adds in closed form (`core.beta.estimated_sigma`).
-            "KH": the same with that addition exactly (Kackar and Harville 1984), at the cost of
-            P x P arrays. "sandwich": Sigma as
-            a working covariance. "HC0" to "HC3": heteroscedasticity and any correlation within a
-            row. "cluster": rows of a group are dependent. "HAC": rows are dependent over time
-            (Driscoll and Kraay 1998). "pcse": least squares (rank=0) with the residuals' own
-            covariance between equations (Beck and Katz 1995).
+            * "nonrobust": Sigma correctly specified; where the fit is debiased, at
+              ``sigma_inference``, whose loadings are drawn in at small N (`loading_prior`), and with
+              what the estimation of Sigma adds in closed form (`core.beta.estimated_sigma`);
+            * "KH": the same with that addition exactly (Kackar and Harville 1984), at the cost of
+              P x P arrays;
+            * "sandwich": Sigma as a working covariance;
+            * "HC0" to "HC3": heteroscedasticity, and any correlation within a row;
+            * "cluster": rows of a group are dependent;
+            * "HAC": rows are dependent over time (Driscoll and Kraay 1998);
+            * "pcse": least squares (rank=0) with the residuals' own covariance between equations
+              (Beck and Katz 1995).
         use_t : bool, optional
             t or normal quantiles; default as the fit.
         **cov_kwds
-            groups: labels of rows, for "cluster", one or two variables: a column of the data by its
-            name, a Series or DataFrame (aligned by label), or an array with the rows of the data
-            (those that were dropped included) or of the system. Of a long panel the rows of the
-            system are times, within which a label must not differ. maxlags, kernel ("bartlett",
-            "parzen", "quadratic-spectral"): for "HAC"; the default number of lags is Newey and
-            West's (1994). kernel="cosine" with terms (default .4 N^(2/3)) is for short series: t
-            and F have as many degrees of freedom as terms. use_correction (True): small-sample
-            factors N / (N - p_j - r), for "HAC". correction, for "cluster": "CR2" (default; Bell
-            and McCaffrey), "CR0", "CR1" (with G / (G - 1)) or "CR3"; use_correction=True is "CR1",
-            False "CR0". dof: "p+r" or, as linearmodels' ``debiased``, "p".
+            * groups, for "cluster": labels of rows, one or two variables: a column of the data by
+              its name, a Series or DataFrame (aligned by label), or an array with the rows of the
+              data (those that were dropped included) or of the system. Of a long panel the rows of
+              the system are times, within which a label must not differ;
+            * correction, for "cluster": "CR2" (default; Bell and McCaffrey), "CR0", "CR1" (with
+              G / (G - 1)) or "CR3"; use_correction=True is "CR1", False "CR0";
+            * maxlags, kernel ("bartlett", "parzen", "quadratic-spectral"), for "HAC": the default
+              number of lags is Newey and West's (1994). kernel="cosine" with terms (default
+              .4 N^(2/3)) is for short series: t and F have as many degrees of freedom as terms;
+            * use_correction (True), for "HAC": small-sample factors N / (N - p_j - r);
+            * dof: "p+r" or, as linearmodels' ``debiased``, "p".
 
         Raises
         ------
         OptionError, ShapeError, NonFiniteError
+
+        Examples
+        --------
+        >>> from sm_alsgls import LowRankSUR, simulate_sur
+        >>> s = simulate_sur(60, 6, 2, 1, rng=0)
+        >>> res = LowRankSUR(s.endog, s.exog, rank=1).fit()
+        >>> robust = res.get_robustcov_results("HC3")
+        >>> robust.cov_type, bool((robust.params == res.params).all())
+        ('HC3', True)
+        >>> res.get_robustcov_results("cluster", groups=[n // 5 for n in range(60)]).cov_type
+        'cluster'
         """
         return super().get_robustcov_results(cov_type, use_t, **cov_kwds)
 
