@@ -83,7 +83,8 @@ def _card(name: str, question: str) -> str:
     """A notebook's picture, title and question."""
     picture = f"images/thumbnails/{name}.png"
     shown = f"[![{name}]({picture})](gallery/{name}.ipynb)" if (HERE / picture).exists() else ""
-    return f":::{{container}} card-of-gallery\n{shown}\n\n[](gallery/{name}.ipynb)\n\n{question}\n:::"
+    title = f"**[](gallery/{name}.ipynb)**"
+    return f":::{{container}} card-of-gallery\n{shown}\n\n{title}\n\n{question}\n:::"
 
 
 def _list_notebooks(app: Any, docname: str, source: list[str]) -> None:
@@ -137,7 +138,7 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": []}
+html_sidebars: dict[str, list[str]] = {"index": [], "changelog": []}
 
 
 # Of these, users are given objects, and make none: how they are made is not shown.
@@ -154,8 +155,15 @@ def _public_signature(*arguments: Any) -> tuple[str | None, str | None]:
     return re.sub(r", _\w+=\w+", "", signature or "") or signature, returns
 
 
+def _skip_fields(*arguments: Any) -> bool | None:
+    """Fields of named tuples whose docstring is Python's, "Alias for field number 0"."""
+    *_, value, _, _ = arguments
+    return True if str(getattr(value, "__doc__", "")).startswith("Alias for field") else None
+
+
 def setup(app: Any) -> None:
     """Of Sphinx."""
+    app.connect("autodoc-skip-member", _skip_fields)
     app.connect("autodoc-process-signature", _public_signature)
     app.connect("source-read", _links_to_benchmarks)
     app.connect("source-read", _list_notebooks)

@@ -43,7 +43,7 @@ def outputs(notebook: Path) -> tuple[list[str], list[str]]:
 
 
 def drawn(table: str) -> Image.Image:
-    """A table as a browser shows it, cut to its corner."""
+    """A table as a browser shows it, cut to its upper rows."""
     with tempfile.TemporaryDirectory() as directory:
         source, shot = Path(directory) / "page.html", Path(directory) / "page.png"
         source.write_text(STYLE + table, encoding="utf-8")
@@ -54,8 +54,8 @@ def drawn(table: str) -> Image.Image:
             whole = image.convert("RGB")
     box = ImageChops.difference(whole, Image.new("RGB", whole.size, "white")).getbbox()
     assert box is not None
-    wide = min(box[2], 560)
-    return whole.crop((box[0], box[1], wide, min(box[3], box[1] + int(wide * SIZE[1] / SIZE[0]))))
+    low = box[1] + (box[2] - box[0]) * SIZE[1] // SIZE[0]
+    return whole.crop((box[0], box[1], box[2], min(box[3], low)))
 
 
 def thumbnail(notebook: Path) -> Image.Image | None:
