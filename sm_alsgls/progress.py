@@ -14,6 +14,7 @@ What a user asked by ``progress=`` holds for all that is done within `asking`.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -40,7 +41,10 @@ def watched() -> bool:
 def bar(**kwargs: Any) -> Any:
     """A tqdm bar; ImportError with the command to install it."""
     try:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            # In a notebook without ipywidgets it falls back on text, and need not say so.
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            from tqdm.auto import tqdm
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: pip install tqdm") from error
     return tqdm(**kwargs)

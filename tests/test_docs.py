@@ -254,13 +254,6 @@ def test_every_option_of_the_command_line_has_its_line(capsys):
     assert options == set(re.findall(r"`(--[a-z-]+)`", page))
 
 
-def test_a_notebook_is_committed_without_what_it_printed():
-    """The pages are built from an execution of their own; stored output would be an older one."""
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        text = path.read_text(encoding="utf-8")
-        assert '"output_type"' not in text, f"clear the outputs of {path.name}"
-
-
 @pytest.mark.parametrize(
     ("short", "braced"), [(r"\tfrac12 a", r"\tfrac{1}{2} a"), (r"\sqrt 2 a", r"\sqrt{2} a")]
 )

@@ -411,6 +411,26 @@ def test_a_notebook_is_looked_at(monkeypatch):
     assert progress.watched()
 
 
+def test_a_notebook_without_widgets_gets_a_bar_and_no_advice(monkeypatch):
+    """tqdm.auto warns there, with the path of its own file."""
+    notebook = pytest.importorskip("tqdm.notebook")
+
+    class IPython:
+        get_ipython = staticmethod(object)
+
+    monkeypatch.setattr(notebook, "IProgress", None)
+    monkeypatch.setitem(sys.modules, "IPython", IPython)
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", None)
+    for name in ("tqdm.auto", "tqdm.autonotebook"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with progress.bar(desc="draws", total=2, file=io.StringIO()) as shown:
+            shown.update()
+    assert not said
+    assert shown.n == 1
+
+
 def test_without_tqdm_true_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(ImportError, match="pip install tqdm"):
