@@ -292,6 +292,18 @@ def test_small_samples_cover(load, cell, reps):
     assert mean["constants"] > 0.93
 
 
+def test_unrestricted_sur_covers_less_with_many_equations(load, capsys):
+    kept = {}
+    verdicts = load("coverage").unrestricted(1, kept, N=60, sizes=(25,))
+    assert capsys.readouterr().out.count("| 60, 25 |") == len(verdicts) == 2
+    for found in kept.values():
+        theirs, ours = np.mean(found["share"], axis=0)
+        assert theirs < 0.85
+        assert 0.92 < ours < 0.98
+        theirs, ours = np.mean(found["error"], axis=0)
+        assert ours < theirs < 1.0
+
+
 def test_coverage_of_small_samples_prints_its_table(load, capsys):
     coverage = load("coverage")
     kept = {}
