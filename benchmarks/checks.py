@@ -34,6 +34,8 @@ CHECKS = {
     "heteroscedasticity, rows": "variance, rows",
     "factors and regressors": "factors and regressors",
 }
+# Draws of slopes under factors that move with the regressors.
+BIASED = 40
 Errors = Callable[[np.random.Generator, int, int], np.ndarray]
 
 
@@ -142,6 +144,39 @@ def diagnosed(rows: list, reps: int) -> list[str]:
     return lines
 
 
+def biased(reps: int) -> list[str]:
+    """What factors that move with the regressors do to slopes, and what the means of these mend."""
+    lines = [
+        "| N, K, r | slopes | mean error | coverage | with means: mean error | coverage |",
+        "|---|---|---|---|---|---|",
+    ]
+    for N, K in ((50, 50), (200, 50)):
+        for common in (True, False):
+            off, inside = np.empty((reps, 2)), np.empty((reps, 2))
+            for seed in range(reps):
+                Y, X = drawn(np.random.default_rng(seed), N, K, 2, "own", "Bai")
+                means = pd.concat(X).groupby(level=1)[["x", "z"]].mean().add_prefix("mean_")
+                more = {name: x.join(means) for name, x in X.items()}
+                for at, designs in enumerate((X, more)):
+                    slopes = ["x", "z"] if common else False
+                    fit = LowRankSUR(Y, designs, rank=2, common=slopes).fit(n_starts=1)
+                    names = ["x"] if common else [f"{name}_x" for name in X]
+                    off[seed, at] = fit.params[names].mean() - 1.0
+                    low, high = fit.conf_int().loc[names].to_numpy().T
+                    inside[seed, at] = np.mean((low <= 1.0) & (high >= 1.0))
+            cells = [
+                f"{values[:, at].mean():+.3f} ({values[:, at].std() / reps**0.5:.3f})"
+                if values is off
+                else f"{values[:, at].mean():.3f} ({values[:, at].std() / reps**0.5:.3f})"
+                for at in (0, 1)
+                for values in (off, inside)
+            ]
+            which = "common" if common else "own"
+            lines.append(f"| {N},&nbsp;{K},&nbsp;2 | {which} | " + " | ".join(cells) + " |")
+            print(lines[-1], flush=True)
+    return lines
+
+
 def diagonal(reps: int) -> list[str]:
     lines = [
         "| N, K | errors | regressors | lm | lm_adj | cd | lm_robust |",
@@ -183,6 +218,13 @@ def main() -> None:
         "## Something is wrong",
         'Here "look" is right in the column that is meant.',
         "\n".join(diagnosed(FAULTY, args.reps)),
+        "### What such factors do to slopes",
+        f"The last two designs with 50 equations, {BIASED} draws: the first slope's mean error, "
+        "and the coverage of its nominal 95 % intervals; and with the equations' means of both "
+        "regressors in every equation, with coefficients of its own. Monte Carlo standard errors "
+        "in brackets.",
+        "\n".join(biased(BIASED)),
+        "More rows do not help, and the means take most of it, not all.",
         "## Tests of a diagonal Sigma, which it is",
         "\n".join(diagonal(args.reps)),
         "`lm`, `lm_adj` and `cd` by their asymptotic laws, `lm_robust` by 99 draws of signs.",

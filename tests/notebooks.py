@@ -101,15 +101,19 @@ def smaller(picture):
 
 
 def same_text(one, other):
-    """The same words, and numbers to 0.1 % or one and a half of the last digit that is shown.
+    """The same words on the same lines; numbers to 0.1 % or 1.5 of the last digit that is shown.
 
     Whole numbers below a thousand are counts, and equal. Another BLAS rounds the last digit.
     """
     one, other = (_NUMBER.split(_WHEN.sub(r"\1\2", text)) for text in (one, other))
     if len(one) != len(other):
         return False
-    words = all(a.split() == b.split() for a, b in zip(one[::2], other[::2], strict=True))
+    words = all(_words(a) == _words(b) for a, b in zip(one[::2], other[::2], strict=True))
     return words and all(_close(a, b) for a, b in zip(one[1::2], other[1::2], strict=True))
+
+
+def _words(text):
+    return [line.split() for line in text.split("\n")]
 
 
 def _close(one, other):

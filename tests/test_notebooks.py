@@ -83,6 +83,7 @@ def test_another_rounding_is_the_same(one, other):
         ("smallest 2e-16", "smallest 6e-02"),
         ("nan", "0.1"),
         ("verdict ok", "verdict look"),
+        ("one long line", "one\nlong line"),
         ("1.0 2.0", "1.0 2.0 3.0"),
         ("Date: Thu, 26 Nov 2026 4", "Date: Thu, 26 Nov 2026 5"),
     ],

@@ -115,9 +115,9 @@ class LowRankSUR(Construction, MaximumLikelihood):
     analysis alone); `fit` explores, and says how many of its starts ended where.
 
     **Factors and regressors.** Factors are errors, taken as independent of the regressors, as in
-    random effects. Where they move together coefficients are biased, common ones most: by +.04,
-    with 95 % intervals that cover 33 %, in Bai's (2009) design of 50 equations and rows. See
-    `LowRankSURResults.exogeneity_test`.
+    random effects. Where they move together coefficients are biased: in Bai's (2009) design of 50
+    equations and rows common ones by +.06, with 95 % intervals that cover 20 %, and own ones by
+    +.16 (``benchmarks/checks.py``). See `LowRankSURResults.exogeneity_test`.
 
     **An unrestricted Sigma.** With rank="full" Sigma is any positive definite matrix. Two
     equations identify no factor, and three often end in a Heywood case; there, and for shares
