@@ -13,18 +13,16 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice, flag
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import Provenance, snapshot
-from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL, WITHIN, Law, law_of
-from sm_alsgls.data.error_laws import ErrorLaws
+from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.panel_layout import PanelLayout, lay_out
 from sm_alsgls.data.parameters import Parameters
-from sm_alsgls.data.system import System
 from sm_alsgls.data.weights import weights_of_data
 from sm_alsgls.exceptions import FormulaError, OptionError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.long import of_long, read_long
 from sm_alsgls.models.base import read
-from sm_alsgls.models.laws import AskedLaws, read_laws
+from sm_alsgls.models.laws import AskedLaws
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.of_formula import OfFormula, check_columns, provenance_of, scope_of
 from sm_alsgls.models.panel_data import (
@@ -32,7 +30,9 @@ from sm_alsgls.models.panel_data import (
     asked,
     complete,
     keys_of,
+    laws_of,
     of_equations,
+    of_two_variances,
     unmade,
     used_rows,
     which_rows,
@@ -252,9 +252,9 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         kept = system.provenance.rows
         source = source if kept is None else source.kept(kept)
         wanted = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
-        laws = self._laws(wanted, system, source)
+        laws = laws_of(wanted, system, source, wide.layout)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
-        law = self._of_two_variances(rank)
+        law = of_two_variances(rank, wide.layout)
         if law is None:
             law = resolve_law(0 if rule else rank, system, built.groups)
         parameters = Parameters.of(system.labels, wide.common or False)
@@ -373,27 +373,6 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             _weights=weights_of_data(weights, source, list(built.endog)),
         )
         return cls._of(model, formula, frame, scale=scale)
-
-    def _laws(self, asked: AskedLaws, system: System, source: Provenance) -> ErrorLaws | None:
-        """What errors follow beside Sigma."""
-        layout = self.layout
-        if asked.given and layout.swept:
-            raise OptionError(
-                f"{asked.given[0]}= with effects={layout.effects!r}: deviations of errors that "
-                "follow a law follow none; use effects of the equations, or mundlak=True"
-            )
-        units = self.rows_are_units
-        return read_laws(
-            asked, system, source, "entity", units=units, time=None if units else layout.time
-        )
-
-    def _of_two_variances(self, rank: Any) -> Law | None:
-        """The law of a name of one or two variances; deviations have no level. Else None."""
-        if not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL):
-            return None
-        if self.layout.swept:
-            return law_of(WITHIN if self.layout.level else SPHERICAL)
-        return law_of(rank)
 
     def _header(self) -> Callable[[Estimate], Header]:
         selection = self.rank_selection

@@ -12,11 +12,21 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.border.frames import level_names, to_pandas
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.errors.law import EXCHANGEABLE, SPHERICAL, WITHIN, Law, law_of
+from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.panel_layout import PanelLayout, default_independent
-from sm_alsgls.exceptions import FormulaError, InsufficientRowsError, SystemInputError
+from sm_alsgls.data.system import System
+from sm_alsgls.exceptions import (
+    FormulaError,
+    InsufficientRowsError,
+    OptionError,
+    SystemInputError,
+)
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.engine import columns_of
 from sm_alsgls.formula.panel import key
+from sm_alsgls.models.laws import AskedLaws, read_laws
 
 _INDEPENDENT = ("time", "entity")
 
@@ -121,6 +131,30 @@ def of_equations(built: FormulaSystem, there: np.ndarray) -> FormulaSystem:
         specs=tuple(built.specs[j] for j in kept) if built.specs else (),
         rows=None if built.rows is None else built.rows[kept],
     )
+
+
+def laws_of(
+    asked: AskedLaws, system: System, source: Provenance, layout: PanelLayout
+) -> ErrorLaws | None:
+    """What errors follow beside Sigma."""
+    if asked.given and layout.swept:
+        raise OptionError(
+            f"{asked.given[0]}= with effects={layout.effects!r}: deviations of errors that "
+            "follow a law follow none; use effects of the equations, or mundlak=True"
+        )
+    units = layout.independent == "entity"
+    return read_laws(
+        asked, system, source, "entity", units=units, time=None if units else layout.time
+    )
+
+
+def of_two_variances(rank: Any, layout: PanelLayout) -> Law | None:
+    """The law of a name of one or two variances; deviations have no level. Else None."""
+    if not isinstance(rank, str) or rank not in (EXCHANGEABLE, SPHERICAL):
+        return None
+    if layout.swept:
+        return law_of(WITHIN if layout.level else SPHERICAL)
+    return law_of(rank)
 
 
 def unmade(layout: PanelLayout) -> str:
