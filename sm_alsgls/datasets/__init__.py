@@ -17,6 +17,11 @@ def load_grunfeld() -> pd.DataFrame:
     DataFrame, 220 rows
         invest, value, capital (millions of 1947 dollars), firm, year.
 
+    Notes
+    -----
+    The data of the dissertation, as in R's AER. Textbooks have other versions, Greene's of 2003
+    with three errors in US Steel (Kleiber and Zeileis 2010; docs/textbook/grunfeld.md).
+
     Examples
     --------
     >>> load_grunfeld().shape

@@ -42,6 +42,7 @@ _NAMES = {
 }
 _DRAWN = {"gaussian": "Monte Carlo", "wild": "wild bootstrap"}
 _LR_NOTE = "Loadings are not identified under the null: chi2 is a rule of thumb; use reps=."
+_LR_FULL_NOTE = "chi2 is of many rows, and with few rejects true nulls too often; use reps=."
 
 
 @says
@@ -84,8 +85,9 @@ def diagonality_test(
     fails too. "cd" is Pesaran's (2004): right at any K, with a variance of N / (N - p) rather than
     1 where regressors are equal, and blind to correlations that cancel.
 
-    "lr" sets the diagonal likelihood against the fitted one. **With factors its chi2 is not to be
-    trusted** (of rank="full" it is the textbooks' test, on K (K-1) / 2 degrees of freedom):
+    "lr" sets the diagonal likelihood against the fitted one. Of rank="full" it is the textbooks'
+    test, on K (K-1) / 2 degrees of freedom, whose chi2 needs many rows: at N=20, K=5, p=3 it
+    rejects 24 % of true nulls at 5 % ("lm" 9 %). **With factors its chi2 is not to be trusted:**
     where all loadings are zero their sign and scale over the equations are not identified, the
     information matrix is singular and Wilks' theorem does not hold (as for the number of factors,
     Geweke and Singleton 1980). At 5 % it rejects 31 % of true nulls at N=100, K=10, r=1, and all
@@ -169,8 +171,8 @@ def diagonality_test(
         free = _sigma_parameters(estimate) - K
         df: int | None = free
         distribution, pvalue = "chi2", float(stats.chi2.sf(statistic, free))
-        # Without factors the null is inside, and Wilks' theorem holds.
-        note = _LR_NOTE if estimate.has_factors and not reps else ""
+        # Without factors the null is inside, and Wilks' theorem holds as N grows.
+        note = "" if reps else (_LR_NOTE if estimate.has_factors else _LR_FULL_NOTE)
     else:
         need_complete(estimate, f"diagonality_test(method={method!r})", "method='lr' with reps=")
         if estimate.sample.laws is not None and estimate.sample.laws.graded is not None:

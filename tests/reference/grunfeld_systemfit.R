@@ -1,5 +1,5 @@
 # Iterated SUR (maximum likelihood) of three Grunfeld firms by R systemfit, with the data of
-# statsmodels.datasets.grunfeld (Greene's version of Grunfeld 1958, 11 firms, 1935-1954):
+# statsmodels.datasets.grunfeld (Grunfeld 1958, 11 firms, 1935-1954):
 #
 #   python -c "from sm_alsgls.datasets import load_grunfeld; load_grunfeld().to_csv('grunfeld.csv', index=False)"
 #   Rscript tests/reference/grunfeld_systemfit.R grunfeld.csv > tests/reference/grunfeld_systemfit.csv
