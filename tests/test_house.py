@@ -38,7 +38,6 @@ LONG = {
     "core/sigma/factor.py": 420,
     "covariance/low_rank_diag.py": 488,
     "models/maximum_likelihood.py": 434,
-    "models/panel.py": 415,
     "models/three_stage.py": 411,
     "results/nlcom.py": 416,
 }
