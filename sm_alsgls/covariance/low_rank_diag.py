@@ -39,6 +39,10 @@ class LowRankDiag(CovarianceValue):
     ----------
     loadings, uniquenesses : ndarray, shapes (K, r) and (K,)
         Copies of F and d, read-only.
+    holes : bool
+        True: rows may lack some equations.
+    root : None
+        It is not kept by a triangle, as an `Unrestricted` is.
 
     Raises
     ------

@@ -45,6 +45,10 @@ class Unrestricted(CovarianceValue):
     ----------
     root : ndarray, shape (K, K)
         R, a copy, read-only.
+    holes : bool
+        True: rows may lack some equations.
+    low_rank : None
+        It has no factors.
 
     Raises
     ------

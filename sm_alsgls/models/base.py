@@ -37,6 +37,7 @@ from sm_alsgls.models.labels import SystemAttributes, SystemData
 from sm_alsgls.models.shown import facts, system_table
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.prediction import predict_rows
+from sm_alsgls.results.shown import Listed
 
 # Residuals of a start over the response: fourth powers of it must be floats.
 _FAR = 1e70
@@ -67,7 +68,7 @@ def read(endog: Any, exog: Any, missing: str = "none", weights: Any = None) -> S
         return hold(cell_system(endog, exog, missing, weights))
 
 
-class SystemModel(SystemAttributes, LikelihoodModel):
+class SystemModel(Listed, SystemAttributes, LikelihoodModel):
     """Labelled equations on rows, coefficients, and the law of the errors.
 
     A model adds how it is made and how it is fitted: `_problem` is what a maximiser takes, and
@@ -83,6 +84,14 @@ class SystemModel(SystemAttributes, LikelihoodModel):
     """
 
     _formula_max_endog = None
+    # What results, rules for the rank and statsmodels' tables look up.
+    _unlisted = frozenset(
+        (
+            "formula_system", "has_likelihood", "initialize", "k_constant", "labels", "law", "laws",
+            "parameters", "provenance", "raw_system", "results_class", "rows_are_units", "system",
+            "system_of_ranks", "unmade",
+        )
+    )  # fmt: skip
     #: Whether a likelihood is maximised, which some rules for the rank look at.
     has_likelihood = True
     #: Why new data do not become designs, where formulas made those of the model.

@@ -36,11 +36,14 @@ from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResults
 from sm_alsgls.results.mixed_covariance import build_mixed, choose_or_usual
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.progress import says
+from sm_alsgls.results.shown import Listed
 
 Array = np.ndarray
 
 
-class LowRankMixedLM(MixedConstruction, MixedAttributes, MixedRanks, MixedHabits, LikelihoodModel):
+class LowRankMixedLM(
+    Listed, MixedConstruction, MixedAttributes, MixedRanks, MixedHabits, LikelihoodModel
+):
     """A linear mixed model whose random effects have a covariance of low rank plus diagonal.
 
     Groups i = 1 .. m of T_i rows,
@@ -101,6 +104,12 @@ class LowRankMixedLM(MixedConstruction, MixedAttributes, MixedRanks, MixedHabits
         Rows T_i of each group.
     n_dropped : int
         Rows dropped for missing values, or for weights of zero.
+    ar : str or None
+        As it was given.
+    formula : str
+        Of a model made from one: the fixed effects'.
+    data : ModelData
+        What statsmodels looks names and rows up in; ``data.frame`` is what formulas were given.
 
     Raises
     ------
@@ -140,6 +149,11 @@ class LowRankMixedLM(MixedConstruction, MixedAttributes, MixedRanks, MixedHabits
     """
 
     _formula_max_endog = None
+
+    # What results and statsmodels' tables look up.
+    _unlisted = frozenset(
+        ("formula_system", "initialize", "k_constant", "law", "named", "products")
+    )
 
     def __init__(
         self,

@@ -117,6 +117,12 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         What is a row, an equation, an effect.
     equations, neqs, nobs, rank, rank_method, rank_selection, counts, n_cells, n_dropped
         As `LowRankSUR` has them.
+    df_model : float
+        Free parameters: coefficients and those of Sigma.
+    data : ModelData
+        What statsmodels looks names and rows up in; ``data.frame`` is what formulas were given.
+    formula : str
+        Of a model made from formulas: these.
 
     Raises
     ------

@@ -95,6 +95,12 @@ class LowRankSUR(Construction, MaximumLikelihood):
         Rows N_j that each equation has.
     n_cells : int
         Cells in use, N K where nothing is missing.
+    df_model : float
+        Free parameters: coefficients and those of Sigma.
+    data : ModelData
+        What statsmodels looks names and rows up in; ``data.frame`` is what formulas were given.
+    formula : str
+        Of a model made from formulas: these.
 
     Raises
     ------

@@ -89,8 +89,14 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
     instruments, endogenous, exogenous, excluded : dict {equation: list of str}
         Names of all instruments, of endogenous and exogenous regressors, and of instruments that
         are no regressors.
-    equations, neqs, nobs, rank, rank_method, rank_selection, n_dropped
+    equations, neqs, nobs, rank, rank_method, rank_selection, n_dropped, n_cells
         As `LowRankSUR` has them.
+    df_model : float
+        Free parameters: coefficients and those of Sigma.
+    data : ModelData
+        What statsmodels looks names and rows up in; ``data.frame`` is what formulas were given.
+    formula : str
+        Of a model made from formulas: these.
 
     Raises
     ------

@@ -41,6 +41,11 @@ class JointTest(ContrastResults):
     note : str
         What the test takes for granted, or why it is not another; may be empty.
     n_hypotheses : int
+    statistic, distribution : float and str
+        ``fvalue`` and "F"; ``dist`` is that of SciPy, and ``dist_args`` are its parameters.
+    dist, dist_args : scipy.stats.f and tuple
+    effect, c_names : None
+        What statsmodels has of t tests.
     """
 
     method: str

@@ -22,6 +22,20 @@ class MixedBootstrapResults(BootstrapResults):
 
     `BootstrapResults` of its coefficients, whose standard errors in replicates are roots of the
     diagonal of s2 H^-1, and of variances: `variances` and `variance_frame`.
+
+    Attributes
+    ----------
+    params, bse : DataFrame (reps, p)
+        Fixed effects of each replicate, and their standard errors.
+    estimate, estimate_bse : Series (p,)
+        Of the parent.
+    law_params, law_estimate : DataFrame (reps, m) and Series (m,)
+        Variances of each replicate, and of the parent.
+    converged : ndarray of bool (reps,)
+    method : str
+        "parametric".
+    statistics, failed : list and int
+        Empty, and 0.
     """
 
     @property

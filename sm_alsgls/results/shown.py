@@ -1,4 +1,4 @@
-"""``Shown``: what a prompt, a notebook and ``dir()`` show of results."""
+"""What a prompt, a notebook and ``dir()`` show of models and results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 from sm_alsgls.markup import html, scrolled
 
 
-class Shown:
-    """Mixin of results: their summary in a notebook, and names in ``dir()`` that work.
+class Listed:
+    """Mixin of models and results: names in ``dir()`` are for users, and work.
 
     A class says in ``_unlisted`` which names that it has are for the machinery (statsmodels'
     tables look some up), or always refuse; `_absent` says what this one fit has nothing for.
@@ -33,6 +33,10 @@ class Shown:
             for name in object.__dir__(self)
             if not name.startswith("_") and name not in left_out
         )
+
+
+class Shown(Listed):
+    """Mixin of results: their summary in a notebook."""
 
     def summary(self) -> Any:
         """Tables as text, HTML and LaTeX."""
