@@ -26,6 +26,7 @@ from sm_alsgls.exceptions import (
     SystemInputError,
     UnbalancedPanelError,
 )
+from sm_alsgls.progress import asking
 
 _DEMO = {"formula": ["invest ~ value + capital"], "groups": "firm", "time": "year", "rank": 2}
 
@@ -57,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 args = read_options(argv)
             except SystemExit as done:  # --help and --version
                 return int(done.code or 0)
-            _run(args)
+            with asking(False if args.quiet else None):
+                _run(args)
         return 0
     except SystemExit:
         # Formulas are code: one that ends the process is no success.

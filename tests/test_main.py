@@ -23,6 +23,7 @@ from sm_alsgls import (
     LowRankSUR,
     __main__,
     __version__,
+    progress,
 )
 from sm_alsgls.__main__ import main
 from sm_alsgls.command_line.reading import separator_of
@@ -96,6 +97,22 @@ def test_a_line_per_sweep_on_stderr(here, capsys, data):
     assert [int(line.split()[1]) for line in lines] == [s.sweep for s in seen]
     assert [int(line.split()[0]) for line in lines] == list(np.cumsum([s.sweep == 0 for s in seen]))
     np.testing.assert_allclose([float(x.split()[2]) for x in lines], [s.nll for s in seen], 1e-8)
+
+
+def test_lines_or_a_bar_and_quietly_neither(here, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    mixed = ["mixed", "g.csv", "--formula", "invest ~ value", "--groups", "firm", "--rank", "full"]
+    assert main(["g.csv", *PANEL]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("start sweep")
+    assert "starts: " not in said
+    assert main(mixed) == 0
+    assert capsys.readouterr().err.startswith("starts: ")
+    for quiet in (["g.csv", *PANEL], mixed):
+        assert main([*quiet, "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_quiet(here, capsys):

@@ -13,6 +13,7 @@ import pandas as pd
 from sm_alsgls import LowRank3SLS, LowRankMixedLM, LowRankPanel, LowRankSUR
 from sm_alsgls.command_line.writing import of_errors
 from sm_alsgls.exceptions import SystemInputError
+from sm_alsgls.progress import asking
 
 Tables = dict[str, pd.DataFrame]
 
@@ -75,15 +76,17 @@ def _sur(args: argparse.Namespace, data: pd.DataFrame) -> Any:
 
 
 def _maximum(args: argparse.Namespace, model: Any, callback: Any) -> Any:
-    return model.fit(
-        n_starts=args.n_starts,
-        rng=args.seed,
-        max_sweeps=args.max_sweeps,
-        gtol=args.gtol,
-        debiased=not args.plain_ml,
-        callback=callback,
-        **covariance(args),
-    )
+    # A line a sweep says more than a bar, and both are one too many.
+    with asking(False):
+        return model.fit(
+            n_starts=args.n_starts,
+            rng=args.seed,
+            max_sweeps=args.max_sweeps,
+            gtol=args.gtol,
+            debiased=not args.plain_ml,
+            callback=callback,
+            **covariance(args),
+        )
 
 
 def _system_tables(res: Any) -> Tables:

@@ -141,7 +141,7 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
     add("--decimal", metavar="C", default=".", help='decimal separator of text, as "," (.)')
     add("--out", metavar="DIR", type=Path, help="directory to write the results to")
     add("--force", action="store_true", help="replace files that --out has already")
-    add("--quiet", action="store_true", help="no line per sweep on stderr")
+    add("--quiet", action="store_true", help="nothing of how far it is on stderr")
     add("--version", action="version", version=f"sm_alsgls {__version__}")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
 
+from sm_alsgls.border.blame import caller
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import LastFactor
@@ -35,28 +35,25 @@ def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem
             f"of freedom an equation, which adds up to {more:.0f} % to standard deviations of "
             "coefficients; a low rank (rank='auto') or method='two-step' adds less",
             RankWarning,
-            stacklevel=3,
+            stacklevel=caller(),
         )
     if not best.converged:
         warnings.warn(
             f"{type(model).__name__} did not converge: {best.status} (gradient in log d "
             f"{best.gradient_d:.1e}, score of beta {best.score_beta:.1e})",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=caller(),
         )
     if best.at_bound.any():
         message = messages.heywood(model.equations, best.at_bound)
-        warnings.warn(message, HeywoodWarning, stacklevel=3)
+        warnings.warn(message, HeywoodWarning, stacklevel=caller())
     if not found.bounded:
-        warnings.warn(messages.unbounded(), RankWarning, stacklevel=3)
+        warnings.warn(messages.unbounded(), RankWarning, stacklevel=caller())
 
 
 def warn_of_spare(messages: Messages, last: LastFactor | None) -> bool:
     """Whether there was something to warn of; the line to blame is outside the package."""
     if last is None or not last.is_spare:
         return False
-    level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("sm_alsgls."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(messages.spare(last), RankWarning, stacklevel=level)
+    warnings.warn(messages.spare(last), RankWarning, stacklevel=caller())
     return True

@@ -104,7 +104,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
             self.df_model += float(self.laws.count(self.neqs))
 
     def _choose_rank(self, rule: str) -> None:
-        warn_if_no_factor(rule, self.system, stacklevel=5)
+        warn_if_no_factor(rule, self.system)
         self.rank_selection = choose_rank(
             self.system_of_ranks,
             self.parameters,

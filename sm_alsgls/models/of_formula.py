@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import came, count, is_label, mapping
+from sm_alsgls.border.blame import caller
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.system import System
@@ -118,4 +119,4 @@ def warn_of_one(
             )
         else:
             what += "; a system has several formulas, {name: formula}, or the groups= of a panel"
-    warnings.warn(what, OneEquationWarning, stacklevel=3)
+    warnings.warn(what, OneEquationWarning, stacklevel=caller())

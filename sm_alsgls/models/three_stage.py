@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from sm_alsgls.border.arguments import choice, count, flag, mapping, number, optional_flag
+from sm_alsgls.border.blame import caller
 from sm_alsgls.core.errors.law import FULL, law_of
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.three_stage import METHODS, Rows, Step, ThreeStage, three_stage
@@ -183,7 +184,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         self.exogenous: dict[str, list[str]] = system.exogenous_names
         self.excluded: dict[str, list[str]] = system.excluded_names
         if rule:
-            warn_if_no_factor(rule, system, stacklevel=4)
+            warn_if_no_factor(rule, system)
             self.rank_selection = named(
                 system,
                 lambda: choose_rank(
@@ -335,7 +336,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         )
         said = weak_instruments(estimate)
         if said:
-            warnings.warn(said, WeakInstrumentWarning, stacklevel=2)
+            warnings.warn(said, WeakInstrumentWarning, stacklevel=caller())
             doubts = (f"{said[0].upper()}{said[1:]}.",)
             header = ThreeStageHeader(self.rank_method, reason, doubts)
             estimate = replace(estimate, describe=header)
@@ -378,7 +379,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             warnings.warn(
                 f"LowRank3SLS did not converge: {found.status}",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=caller(),
             )
         if found.at_bound.any() and found.method != "2sls":
             named = [n for n, on in zip(self.equations, found.at_bound, strict=True) if on]
@@ -387,7 +388,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
                 "lower bound, so the factors fit it exactly; lower the rank"
                 + ("; with so few equations use rank='full'" if self.neqs <= 5 else ""),
                 HeywoodWarning,
-                stacklevel=3,
+                stacklevel=caller(),
             )
 
     # -- what only a likelihood has ------------------------------------------------------------

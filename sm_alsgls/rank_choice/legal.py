@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sm_alsgls.border.arguments import came, nearest
+from sm_alsgls.border.blame import caller
 from sm_alsgls.core.errors.law import FULL, Law, law_of
 from sm_alsgls.core.sigma.factor import auto_rank, largest_rank
 from sm_alsgls.data.system import System
@@ -81,7 +82,7 @@ def resolve_rank(
     N, p, whose = system.scarcest
     if isinstance(rank, str) and rank == "rule":
         chosen = auto_rank(K, N, p)
-        warn_if_no_factor(rank, system, stacklevel=6)
+        warn_if_no_factor(rank, system)
         return chosen
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
     if not whole or isinstance(rank, str) or rank < 0:
@@ -111,7 +112,7 @@ def resolve_rank(
     return int(rank)
 
 
-def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
+def warn_if_no_factor(rule: str, system: System) -> None:
     """Warn where no factor is identified, so that any rule chooses rank 0."""
     K = len(system.names)
     N, p, whose = system.scarcest
@@ -126,5 +127,5 @@ def warn_if_no_factor(rule: str, system: System, stacklevel: int) -> None:
         f"rank={rule!r} is 0, so errors are taken as uncorrelated and the fit is OLS "
         f"equation by equation: {why}",
         RankWarning,
-        stacklevel=stacklevel,
+        stacklevel=caller(),
     )

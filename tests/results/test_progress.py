@@ -443,3 +443,20 @@ def test_a_callback_beside_it_still_ends_a_fit(clock, monkeypatch):
         warnings.simplefilter("ignore")
         res = _mixed().fit(callback=lambda step: step.step >= 1)
     assert not res.converged
+
+
+def test_warnings_of_a_fit_are_about_the_line_that_called_it():
+    rng = np.random.default_rng(0)
+    x, e = rng.standard_normal((3, 12, 2)), rng.standard_normal((12, 3))
+    made = {
+        "no factor": lambda: LowRankSUR(e[:, :2], list(x[:2]), rank="auto").fit(),
+        "Heywood": lambda: LowRankSUR(e + e[:, :1] * [9, 9, 0], list(x), rank=1).fit(),
+        "unconverged": lambda: LowRankSUR(e, list(x), rank=1).fit(max_sweeps=1, n_starts=1),
+        "weak": lambda: LowRank3SLS(e, list(x), list(x[::-1]), rank=0).fit(),
+    }
+    for name, make in made.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            make()
+        assert caught, name
+        assert {one.filename for one in caught} == {__file__}, name
