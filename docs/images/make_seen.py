@@ -1,7 +1,8 @@
 """What one sees of a fit, as screenshots: python docs/images/make_seen.py, from the top.
 
 The notebook's representation (HTML in a browser, wide and at 400 pixels), the summary at 3, 48 and
-500 equations as text, HTML and LaTeX. Needs Pillow and chromium. All go into docs/images/seen.
+500 equations, and those of the other models, as text, HTML and LaTeX. Needs Pillow and chromium.
+All go into docs/images/seen.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import subprocess
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from PIL import Image, ImageChops
 
-from sm_alsgls import LowRankMixedLM, LowRankSUR, simulate_sur
-from sm_alsgls.datasets import load_grunfeld, load_sleepstudy
+from sm_alsgls import LowRank3SLS, LowRankMixedLM, LowRankPanel, LowRankSUR, simulate_sur
+from sm_alsgls.datasets import load_grunfeld, load_klein, load_sleepstudy
 
 HERE = Path(__file__).parent / "seen"
 SIZES = {3: (60, 1), 48: (120, 2), 500: (200, 3)}
@@ -54,23 +56,55 @@ def shoot(name: str, page: str, width: int, height: int = 2600) -> None:
     small.save(HERE / f"{name}.png", optimize=True)
 
 
+def mixed_model() -> LowRankMixedLM:
+    """Reaction times of eighteen drivers."""
+    return LowRankMixedLM.from_formula(
+        "Reaction ~ Days", load_sleepstudy(), groups="Subject", re_formula="~Days"
+    )
+
+
+def others() -> dict[str, Any]:
+    """A panel, a system with instruments and a mixed model, by the names of their pictures."""
+    klein = {
+        "consump": "consump ~ corpProf + corpProfLag + wages",
+        "invest": "invest ~ corpProf + corpProfLag + capitalLag",
+    }
+    listed = "~ govExp + taxes + govWage + trend + capitalLag + corpProfLag + gnpLag"
+    return {
+        "panel": LowRankPanel.from_formula(
+            "invest ~ value + capital",
+            load_grunfeld(),
+            1,
+            entity="firm",
+            time="year",
+            effects="entity",
+        ),
+        "3sls": LowRank3SLS.from_formula(klein, load_klein(), instruments=listed, rank="full"),
+        "mixed": mixed_model(),
+    }
+
+
+def three_ways(name: str, summary: Any) -> None:
+    """A summary as text, HTML and LaTeX."""
+    text, latex = html.escape(str(summary)), html.escape(summary.as_latex())
+    shoot(f"summary_{name}_text", f"<pre>{text}</pre>", 640)
+    shoot(f"summary_{name}_html", summary.as_html(), 640)
+    shoot(f"summary_{name}_latex", f"<pre>{latex}</pre>", 1100)
+
+
 def main() -> None:
     """All of them."""
     HERE.mkdir(exist_ok=True)
     warnings.simplefilter("ignore")
     for K in SIZES:
-        summary = system(K).fit().summary()
-        text, latex = html.escape(str(summary)), html.escape(summary.as_latex())
-        shoot(f"summary_{K}_text", f"<pre>{text}</pre>", 640)
-        shoot(f"summary_{K}_html", summary.as_html(), 640)
-        shoot(f"summary_{K}_latex", f"<pre>{latex}</pre>", 1100)
+        three_ways(str(K), system(K).fit().summary())
+    for name, other in others().items():
+        three_ways(name, other.fit().summary())
     model = LowRankSUR.from_formula(
         "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank=1
     )
     res = model.fit()
-    mixed = LowRankMixedLM.from_formula(
-        "Reaction ~ Days", load_sleepstudy(), groups="Subject", re_formula="~Days"
-    )
+    mixed = mixed_model()
     shown = {
         "model": model,
         "res.equations": res.equations,

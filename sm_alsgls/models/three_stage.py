@@ -342,6 +342,11 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             estimate = replace(estimate, describe=header)
         return LowRank3SLSResultsWrapper(LowRank3SLSResults(self, estimate))
 
+    @property
+    def endog_names(self) -> str:
+        """One name for tables that compare models; `equations` lists the responses."""
+        return f"{self.neqs} equations" if self.neqs > 3 else ", ".join(self.equations)
+
     def _facts(self) -> list[str]:
         total = len({name for names in self.instruments.values() for name in names})
         return [*super()._facts(), f"{total} instruments"]

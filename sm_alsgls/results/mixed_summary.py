@@ -238,7 +238,8 @@ def _about_starts(estimate: MixedEstimate) -> list[str]:
     if tried == 1:
         return ["One start: a better maximum elsewhere would not have been seen."]
     if reached == tried:
-        return [f"All {tried} starts reached this likelihood."]
+        every = "Both" if tried == 2 else f"All {tried}"
+        return [f"{every} starts reached this likelihood."]
     return [
         f"{reached} of {tried} starts reached this likelihood; the worst ended "
         f"{fit['worst_gap']:.4g} log-likelihood units below."
