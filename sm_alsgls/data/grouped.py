@@ -16,9 +16,12 @@ import pandas as pd
 
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.design.bases import DependentColumnsError
+from sm_alsgls.core.mixed.autoregression import AR1
+from sm_alsgls.core.mixed.autoregressive_levels import LevelsAR1
 from sm_alsgls.core.mixed.cross_products import CrossProducts
-from sm_alsgls.core.mixed.residual_laws import AR1, Common, ResidualLaw
+from sm_alsgls.core.mixed.residual_laws import Common, ResidualLaw
 from sm_alsgls.core.mixed.residual_laws import Levels as LevelsLaw
+from sm_alsgls.core.mixed.rows import MixedRows
 from sm_alsgls.data.columns import dependent
 
 Array = np.ndarray
@@ -177,11 +180,15 @@ class Grouped:
         """
         law: ResidualLaw = Common()
         index = None
+        leveled = self.levels if self.levels is not None and len(self.levels.names) > 1 else None
         if autoregressive:
-            index = self.times
-            law = AR1.of_times(self.codes, np.asarray(index))
-        elif self.levels is not None and len(self.levels.names) > 1:
-            index, law = self.levels.codes, LevelsLaw(tuple(self.levels.names))
+            times, index = np.asarray(self.times), self.mixed().index
+            law = AR1.of_times(self.codes, times)
+            if leveled is not None:
+                names = tuple(leveled.names)
+                law = LevelsAR1.of_rows(self.codes, times, leveled.codes, names)
+        elif leveled is not None:
+            index, law = leveled.codes, LevelsLaw(tuple(leveled.names))
         try:
             made = CrossProducts.of_rows(
                 self.Z, self.X, self.y, self.codes, self.m, law, index, self.weights
@@ -190,6 +197,18 @@ class Grouped:
             # Nearer to dependent than products can be made of, where bases of rows still can.
             raise dependent(error, self.names.response, self.names.columns) from None
         return made, law
+
+    def mixed(self) -> MixedRows:
+        """The rows, for what is not in products of groups."""
+        some = self.levels is not None and len(self.levels.names) > 1
+        return MixedRows(
+            self.Z,
+            self.X,
+            self.codes,
+            np.asarray(self.times),
+            self.weights,
+            self.levels.codes if some and self.levels is not None else None,
+        )
 
     def restored(self, values: Any) -> Array:
         """Values of rows (n, ...) in the order of groups, put into the caller's."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import count, generator
 from sm_alsgls.core.mixed.bootstrap import refits
-from sm_alsgls.core.mixed.simulation import MixedRows
+from sm_alsgls.core.mixed.rows import MixedRows
 from sm_alsgls.results.bootstrap import BootstrapResults
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_quantities import quantities
@@ -57,8 +57,7 @@ def rows_of(estimate: MixedEstimate) -> MixedRows:
     DataRemovedError
         There are none; of a stream there never were.
     """
-    rows = estimate.rows
-    return MixedRows(rows.Z, rows.X, rows.codes, np.asarray(rows.times), rows.weights)
+    return estimate.rows.mixed()
 
 
 @says

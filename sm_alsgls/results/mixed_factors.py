@@ -154,9 +154,7 @@ def moved_by(estimate: MixedEstimate) -> tuple[np.ndarray, np.ndarray]:
     fit = estimate.fit
     back = np.linalg.inv(fit.products.basis.z)
     E = relative(fit).E[:-1]
-    slopes = np.concatenate(
-        [back @ E @ back.T, np.zeros((fit.law.size, *fit.G.shape)), fit.G[None]]
-    )
+    slopes = np.concatenate([back @ E @ back.T, fit.G[None]])
     return slopes[free(fit)], inverse_information(fit)
 
 

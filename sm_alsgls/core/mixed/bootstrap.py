@@ -9,7 +9,8 @@ import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.maximise import mixed_fit
-from sm_alsgls.core.mixed.simulation import Draws, MixedRows
+from sm_alsgls.core.mixed.rows import MixedRows
+from sm_alsgls.core.mixed.simulation import Draws
 from sm_alsgls.progress import counted
 
 Array = np.ndarray

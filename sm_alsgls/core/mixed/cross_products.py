@@ -14,6 +14,7 @@ basis of the first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -335,21 +336,41 @@ def _sums(rows: Array, left: Array, right: Array, of: Array, pairs: Array) -> Ar
     m, c = len(pairs), rows.shape[1]
     out = np.zeros((m, c, c))
     order = np.argsort(of, kind="stable")
-    begins = np.cumsum(pairs) - pairs
-    for size in np.unique(pairs):
-        if size == 0:
-            continue
-        groups = np.flatnonzero(pairs == size)
-        step = max(1, _PIECE // (int(size) * c))
+    for some, at in _batches(pairs, c):
+        rows_of = order[at]
+        L = rows[left[rows_of]]
+        if right is left:
+            out[some] = np.matmul(L.transpose(0, 2, 1), L)
+        else:
+            product = np.matmul(L.transpose(0, 2, 1), rows[right[rows_of]])
+            out[some] = product + product.transpose(0, 2, 1)
+    return out
+
+
+def _batches(sizes: Array, columns: int) -> Iterator[tuple[Array, Array]]:
+    """Groups of one size, and the numbers (groups, size) of their rows in the order of groups."""
+    begins = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes[sizes > 0]):
+        groups = np.flatnonzero(sizes == size)
+        step = max(1, _PIECE // (int(size) * columns))
         for start in range(0, len(groups), step):
             some = groups[start : start + step]
-            at = order[begins[some][:, None] + np.arange(size)]
-            L = rows[left[at]]
-            if right is left:
-                out[some] = np.matmul(L.transpose(0, 2, 1), L)
-            else:
-                product = np.matmul(L.transpose(0, 2, 1), rows[right[at]])
-                out[some] = product + product.transpose(0, 2, 1)
+            yield some, begins[some][:, None] + np.arange(size)
+
+
+def summed_by_group(left: Array, right: Array, codes: Array, m: int) -> Array:
+    """Sums of l r' over the rows of each group, (m, a, b), of rows in the order of groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one, two = np.array([[1.0], [2.0], [3.0]]), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> summed_by_group(one, two, np.array([0, 0, 1]), 2).tolist()
+    [[[1.0, 2.0]], [[3.0, 3.0]]]
+    """
+    out = np.zeros((m, left.shape[1], right.shape[1]))
+    for some, at in _batches(np.bincount(codes, minlength=m), left.shape[1] + right.shape[1]):
+        out[some] = np.matmul(left[at].transpose(0, 2, 1), right[at])
     return out
 
 

@@ -1,11 +1,12 @@
 """Kenward and Roger's covariance of coefficients, their F and its degrees of freedom.
 
-With the P, Q, R of `information`, W the inverse of REML's expected information and C = s2 H^-1,
+With the P, Q, R of `sums`, W the inverse of REML's expected information and C = s2 H^-1,
 
     C_A = C + 2 C [ sum W_ab (Q_ab - P_a C P_b) - (R - R_t) / 4 ] C,      R = sum W_ab R_ab,
 
 R_ab = X'V^-1 d2V_ab V^-1 X. Kenward and Roger (1997, Biometrics 53) have R alone, and it is zero
-where V is linear in its parameters: where G is any or diagonal, and these are its elements and s2.
+where V is linear in its parameters: where G is any or diagonal, and these are its elements, s2 and
+the residual variances of levels. An autoregression is not linear in rho, and d2R has its part.
 G = Lambda Lambda' + Psi is quadratic in Lambda. There the estimates of Lambda have a bias of the
 same order (Kenward and Roger 2009, Computational Statistics and Data Analysis 53),
 
@@ -32,14 +33,17 @@ Satterthwaite's degrees of freedom with W in place of the observed information.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.information import LARGE, Coordinates, Sums, elements, work
-from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, inverse_on, inverses, matched
+from sm_alsgls.core.mixed.information import LARGE, absolute, elements, work
+from sm_alsgls.core.mixed.law_moves import LawMoves
+from sm_alsgls.core.mixed.rows import MixedRows
+from sm_alsgls.core.mixed.satterthwaite import FixedCovariance, inverses, matched
+from sm_alsgls.core.mixed.sums import Sums
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.progress import Progress
 
@@ -55,33 +59,39 @@ class KenwardRogerCovariance(FixedCovariance):
     Parameters
     ----------
     fit : MixedFit
-        By REML, of one residual variance.
+        By REML.
     variant : {"positive", "2009", "1997", "first-order"}
         Second derivatives of V less their tangent part, whole, or left out; "positive" is 2009's by
-        f. All are one where G may be any or is diagonal.
+        f. All are one where G may be any or is diagonal and rows are independent.
+    rows : callable, optional
+        Gives the `MixedRows`; asked where the law's rows are dependent.
 
     Raises
     ------
     NotApplicableError
     """
 
-    def __init__(self, fit: MixedFit, variant: str = "positive") -> None:
+    def __init__(
+        self,
+        fit: MixedFit,
+        variant: str = "positive",
+        rows: Callable[[], MixedRows] | None = None,
+    ) -> None:
         check_kenward_roger(fit)
-        any_G = is_any(fit)
+        any_G, dependent = is_any(fit), not fit.law.independent
         linear = any_G and fit.structure.size == fit.structure.n_free
+        given = rows() if dependent and rows is not None else None
         with Progress("Kenward and Roger's covariance", 3, "step") as told:
-            sums = Sums(fit, elements(fit) if linear else absolute(fit))
+            sums = Sums(fit, elements(fit) if linear else absolute(fit), LawMoves(fit, given))
             self._C, self._P = fit.cov_b, sums.P
             told.update()
             information = sums.expected(reml=True)
             told.update()
-            if linear:
-                known = self._W = inverse_on(information, np.eye(len(information)))
-            else:
-                known, self._W = inverses(fit, information)
+            known, self._W = inverses(fit, information, any_G=linear)
             second = self._correction(sums, known, variant)
             told.update()
-        bent = variant == "positive" and fit.structure.rank > 0 and not any_G
+        bent = dependent or (fit.structure.rank > 0 and not any_G)
+        bent = bent and variant == "positive"
         super().__init__(positive(self._C, second) if bent else self._C + second)
         self._b = fit.b
 
@@ -157,12 +167,6 @@ def check_kenward_roger(fit: MixedFit) -> None:
             "cov_type='kenward-roger' is a correction of REML estimates, and this fit is by "
             "maximum likelihood; fit with reml=True, or use 'satterthwaite'"
         )
-    if fit.law.size:
-        raise NotApplicableError(
-            "cov_type='kenward-roger' needs second products of the residual law's derivatives, "
-            "which products of the rows do not have; with residual variances of levels or "
-            "autoregressive residuals use 'satterthwaite' or 'cluster'"
-        )
 
 
 def is_quick(fit: MixedFit) -> bool:
@@ -199,29 +203,15 @@ def positive(C: Array, second: Array) -> Array:
     return np.asarray((turned * np.where(values >= 0.0, grown, 1.0 / grown)) @ turned.T)
 
 
-def absolute(fit: MixedFit) -> Coordinates:
-    """(phi, s2), with V = s2hat Z Gamma(phi) Z' + s2 R: s2 moves the residuals alone."""
-    structure, phi, s2 = fit.structure, fit.point.phi, fit.s2
-    E = fit.mix @ structure.directions(phi) @ fit.mix.T * s2
-    gamma = fit.profile.gamma(phi)
-    size = structure.size
-
-    def second(w: Array) -> tuple[float, Array]:
-        return 0.0, s2 * fit.mix @ structure.contracted(w[:size, :size]) @ fit.mix.T
-
-    names = (*(f"phi{a}" for a in range(size)), "s2")
-    E = np.concatenate([E, -gamma[None]])
-    return Coordinates(names, np.append(phi, s2), np.append(np.zeros(size), 1.0), E, second)
-
-
 def _bent(sums: Sums, W: Array, less_tangent: bool) -> Array:
     """R, or R - R_t, (p, p)."""
-    R = sums.contracted_R(W)
-    made = sums.coordinates
-    c, E = made.second(W)
-    if not less_tangent or not (c or E.any()):
-        return R
-    both = replace(made, c=np.append(made.c, c), E=np.concatenate([made.E, E[None]]))
-    along = W @ Sums(sums.fit, both).expected(reml=True)[-1, :-1]
+    c, E, t, bent = sums.coordinates.second(W)
+    if not (c or E.any() or t.any() or (bent is not None and bent.any())):
+        return np.zeros_like(sums.P[0])
+    both = sums.with_second(W)
     # X'V^-1 dV_a V^-1 X is -P_a.
+    R = -both.P[-1]
+    if not less_tangent:
+        return np.asarray(R)
+    along = W @ both.expected(reml=True)[-1, :-1]
     return np.asarray(R + np.tensordot(along, sums.P, 1))

@@ -135,7 +135,10 @@ class Profile:
         """[ZZ | ZX Zy] (m, q, c) and the sum of [X y]'[X y], (p+1, p+1), at theta."""
         if self._common is not None:
             return self._common
-        return self._split(np.einsum("k,mkab->mab", self.law.weights(theta), self.products.C))
+        C = self.products.C
+        flat = C.reshape(len(C), C.shape[1], -1)
+        made = np.matmul(self.law.weights(theta), flat)
+        return self._split(made.reshape(len(C), *C.shape[2:]))
 
     def pieces(self, k: int) -> list[slice]:
         """Groups a few at a time, for arrays of k columns."""
@@ -245,28 +248,21 @@ class Profile:
         self, A: Array, Zs: Array, v: Array, b: Array, s2: float, inverse_root: Array | None
     ) -> Array:
         """2 dNLL / dw_k (L,), but for log|R|."""
-        q, C, total = self.q, self.products.C, 0.0
+        q, C = self.q, self.products.C
+        total = np.zeros(C.shape[1])
         for at in self.pieces(A.shape[1]):
             shrunk = shrunken(A, Zs[at])
-            g = np.concatenate(
-                [
-                    -(v[at] @ A) @ A.T,
-                    np.broadcast_to(np.append(-b, 1.0), (len(shrunk), self.p + 1)),
-                ],
-                axis=1,
-            )
-            total = total + np.einsum("mab,mkab->k", shrunk, C[at, :, :q, :q])
-            total = total + np.einsum("ma,mkab,mb->k", g, C[at], g, optimize=True) / s2
+            ends = np.broadcast_to(np.append(-b, 1.0), (len(shrunk), self.p + 1))
+            g = np.concatenate([-(v[at] @ A) @ A.T, ends], axis=1)
+            # All that C_ik is multiplied with, so that it is read once.
+            M = g[:, :, None] * (g / s2)[:, None, :]
+            M[:, :q, :q] += shrunk
             if inverse_root is not None:
-                total = total + np.einsum(
-                    "mkab,mab->k", C[at, :, :-1, :-1], self._spread(shrunk, Zs[at], inverse_root)
-                )
-        return np.asarray(total)
-
-    def _spread(self, shrunk: Array, Zs: Array, inverse_root: Array) -> Array:
-        """E_i H^-1 E_i', (m, q+p, q+p)."""
-        E = estimated(shrunk, Zs, self.p) @ inverse_root
-        return np.matmul(E, E.transpose(0, 2, 1))
+                E = estimated(shrunk, Zs[at], self.p) @ inverse_root
+                M[:, :-1, :-1] += np.matmul(E, E.transpose(0, 2, 1))
+            flat = C[at].reshape(len(M), len(total), -1)
+            total += np.matmul(flat, M.reshape(len(M), -1, 1)).sum(axis=0)[:, 0]
+        return total
 
 
 def default_mix(structure: Structure, z: Array) -> Array:

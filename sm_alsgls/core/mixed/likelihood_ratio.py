@@ -27,7 +27,8 @@ from scipy import stats
 from sm_alsgls.core.mixed.fit import MixedFit
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.nested import without_effects
-from sm_alsgls.core.mixed.simulation import Draws, MixedRows
+from sm_alsgls.core.mixed.rows import MixedRows
+from sm_alsgls.core.mixed.simulation import Draws
 from sm_alsgls.core.mixed.structures import Structure
 from sm_alsgls.progress import counted
 

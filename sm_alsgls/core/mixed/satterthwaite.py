@@ -7,9 +7,8 @@ Of a combination l'b with variance v = l'C l, C = (X'V^-1X)^-1 at estimated para
 (Satterthwaite 1946; Giesbrecht and Burns 1985; Fai and Cornelius 1996). The parameters are phi of
 G / s2, theta of the residual law and log s2. The degrees of freedom do not depend on the choice
 of parameters, because the likelihood is stationary; lmerTest's (Kuznetsova, Brockhoff and
-Christensen 2017) are these with derivatives that are differences, here g is exact and A the
-inverse of central differences of the analytic gradient; of large problems the expected
-information stands for the observed, see `inverse_information`.
+Christensen 2017) are these with derivatives that are differences; here g is exact, and A but for
+autoregressive residuals, of which it is the inverse of differences of the analytic gradient.
 
 Rotations of loadings, Lambda K with K skew, change neither V nor C: A is the inverse on what is
 at right angles to them. A uniqueness that is zero with the likelihood falling beyond has no
@@ -28,16 +27,8 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.information import (
-    LARGE,
-    Sums,
-    expected,
-    free,
-    observed,
-    relative,
-    slopes_of_b,
-    work,
-)
+from sm_alsgls.core.mixed.information import free, observed, relative, slopes_of_b
+from sm_alsgls.core.mixed.sums import Sums
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
@@ -175,29 +166,48 @@ def inverse_on(information: Array, directions: Array) -> Array:
     return np.asarray(root @ root.T)
 
 
-def inverses(fit: MixedFit, information: Array) -> tuple[Array, Array]:
-    """Of an information (d, d) of (phi, s2), held elements known (zero there), and unknown."""
-    every = np.ones(len(information), dtype=bool)
-    moves = free(fit)[[*range(fit.structure.size), -1]]
-    whole = inverse_on(information, identified(fit, every))
-    if moves.all():
+def inverses(
+    fit: MixedFit, information: Array, any_G: bool = False, law: bool = True
+) -> tuple[Array, Array]:
+    """Of an information (d, d), held elements of phi known (zero there), and unknown.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    information : ndarray
+        Of parameters of G, of the residual law, and s2.
+    any_G : bool
+        Those of G are not phi, but elements of it that nothing holds.
+    law : bool
+        Whether those of the law are unknown.
+
+    Returns
+    -------
+    known, unknown : ndarray, shape (d, d)
+    """
+    moves, size = free(fit), fit.structure.size
+    moves[size:-1] &= law
+    of_law = moves[size:]
+    every = np.append(np.ones(len(information) - len(of_law), dtype=bool), of_law)
+    directions = np.eye(int(every.sum())) if any_G else identified(fit, every)
+    whole = _inverse_among(information, every, directions)
+    if any_G or (every == moves).all():
         return whole, whole
-    known = np.zeros_like(whole)
+    return _inverse_among(information, moves, identified(fit, moves)), whole
+
+
+def _inverse_among(information: Array, moves: Array, directions: Array) -> Array:
+    """`inverse_on` of the elements that move, zero of the others."""
+    out = np.zeros_like(information)
     at = np.ix_(moves, moves)
-    known[at] = inverse_on(information[at], identified(fit, moves))
-    return known, whole
+    out[at] = inverse_on(information[at], directions)
+    return out
 
 
 def inverse_information(fit: MixedFit) -> Array:
-    """The inverse of the information of the free (phi, theta, log s2), (free, free).
-
-    The observed one; of large problems with one residual variance the expected, which is one Gram
-    matrix in place of two evaluations a parameter: at 51 effects of 1,000 groups 408 of .35 s.
-    """
+    """The inverse of the observed information of the free (phi, theta, log s2), (free, free)."""
     moves = free(fit)
-    takes_expected = not fit.law.size and work(fit) > LARGE
-    made = expected(fit) if takes_expected else observed(fit)
-    return inverse_on(made[np.ix_(moves, moves)], identified(fit))
+    return inverse_on(observed(fit)[np.ix_(moves, moves)], identified(fit))
 
 
 def uncertainty(fit: MixedFit) -> Array:
@@ -205,8 +215,14 @@ def uncertainty(fit: MixedFit) -> Array:
     moves, size = free(fit), fit.structure.size
     A = np.zeros((len(moves), len(moves)))
     A[np.ix_(moves, moves)] = inverse_information(fit)
-    if not moves[:size].all():
-        known, whole = inverses(fit, Sums(fit, relative(fit)).expected())
-        kept = [*range(size), len(moves) - 1]
-        A[np.ix_(kept, kept)] += whole - known
-    return A
+    if moves[:size].all():
+        return A
+    made, whole = relative(fit), np.zeros_like(A)
+    if fit.law.independent:
+        whole = Sums(fit, made).expected()
+    else:
+        # What theta adds is of second products, for which there are no rows.
+        others = np.ix_([*range(size), -1], [*range(size), -1])
+        whole[others] = Sums(fit, made.without(slice(size, len(A) - 1))).expected()
+    known, unknown = inverses(fit, whole, law=fit.law.independent)
+    return A + unknown - known

@@ -14,37 +14,19 @@ terms; there rows are drawn, and their products made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.fit import MixedFit
+from sm_alsgls.core.mixed.rows import MixedRows
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
 
 # Share of the largest square of a direction of a group's rows that is rounding.
 _ROUNDING = 1e-11
-
-
-@dataclass(frozen=True, eq=False)
-class MixedRows:
-    """Rows of a fit with autoregressive residuals.
-
-    Attributes
-    ----------
-    Z, X : ndarray, shapes (n, q), (n, p)
-    codes : ndarray of int, shape (n,)
-    times : ndarray, shape (n,)
-    weights : ndarray, shape (n,), or None
-    """
-
-    Z: Array
-    X: Array
-    codes: Array
-    times: Array
-    weights: Array | None = None
 
 
 class Draws:
@@ -132,13 +114,14 @@ class Draws:
 
     def _of_rows(self, rows: MixedRows, effects: Array, rng: np.random.Generator) -> CrossProducts:
         fit, products = self._fit, self.products
-        u = autoregressive(rows.codes, rows.times, float(fit.point.theta[0]), rng)
-        u *= np.sqrt(fit.s2)
+        u = autoregressive(rows.codes, rows.times, float(fit.point.theta[-1]), rng)
+        sizes = np.sqrt(fit.s2 * fit.law.variances(fit.point.theta))
+        u *= sizes[0 if rows.levels is None else rows.levels]
         if rows.weights is not None:
             u /= np.sqrt(rows.weights)
         y = rows.X @ fit.b + np.einsum("nq,nq->n", rows.Z, effects[rows.codes]) + u
         return CrossProducts.of_rows(
-            rows.Z, rows.X, y, rows.codes, products.m, fit.law, rows.times, rows.weights,
+            rows.Z, rows.X, y, rows.codes, products.m, fit.law, rows.index, rows.weights,
             products.basis,
         )  # fmt: skip
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import block_diag
 
+from sm_alsgls.core.mixed.autoregression import AR1
+from sm_alsgls.core.mixed.autoregressive_levels import LevelsAR1
 from sm_alsgls.core.mixed.cross_products import CrossProducts
-from sm_alsgls.core.mixed.residual_laws import AR1, Common, Levels
+from sm_alsgls.core.mixed.residual_laws import Common, Levels
+from sm_alsgls.core.mixed.rows import MixedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +27,12 @@ class Data:
         return CrossProducts.of_rows(
             self.Z, self.X, self.y, self.codes, self.m, self.law, self.index, self.weights, basis
         )
+
+    def mixed_rows(self):
+        """What a law whose rows are dependent is asked about."""
+        both = self.index.ndim == 2
+        times, levels = self.index.T if both else (self.index, None)
+        return MixedRows(self.Z, self.X, self.codes, times, self.weights, levels)
 
     def rows(self, at):
         some = lambda a: None if a is None else a[at]  # noqa: E731
@@ -50,6 +59,11 @@ def data(seed=0, m=12, q=3, p=2, law="common", weights=False, sizes=(1, 9)):
     if law == "ar":
         index = np.concatenate([np.cumsum(rng.choice([1, 1, 2, 4], t)) for t in T])
         kind = AR1.of_times(codes, index)
+    if law == "levels ar":
+        times = np.concatenate([np.cumsum(rng.choice([1, 1, 2, 4], t)) for t in T])
+        levels = rng.integers(0, 3, n)
+        index = np.column_stack([times, levels])
+        kind = LevelsAR1.of_rows(codes, times, levels, ("a", "b", "c"))
     order = rng.permutation(n)
     drawn = rng.uniform(0.5, 2.0, n) if weights else None
     return Data(Z, X, y, codes, m, kind, index, drawn).rows(order)
@@ -62,6 +76,10 @@ def residual_covariance(d, theta, at):
     elif isinstance(d.law, AR1):
         t = d.index[at].astype(float)
         R = np.power(theta[0], np.abs(t[:, None] - t))
+    elif isinstance(d.law, LevelsAR1):
+        t, level = d.index[at].T
+        size = np.exp(0.5 * np.append(0.0, theta[:-1]))[level]
+        R = np.power(theta[-1], np.abs(t[:, None] - t)) * np.outer(size, size)
     else:
         R = np.eye(len(at))
     if d.weights is None:

@@ -8,7 +8,6 @@ from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.r_squared import shares
 from sm_alsgls.core.mixed.residual_laws import Common
-from sm_alsgls.core.mixed.simulation import MixedRows
 from sm_alsgls.core.mixed.structures import LowRank, Unstructured
 from tests.core.mixed import dense
 from tests.core.mixed.references import rows, values
@@ -16,11 +15,11 @@ from tests.core.mixed.references import rows, values
 LME4 = {name: fit for name, fit in values("lme4").items() if "r2" in fit}
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 def test_refits_vary_as_the_model_says(law):
     d = dense.data(seed=4, m=60, q=3, p=2, law=law, sizes=(5, 9))
     fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=2)
-    how = {"rows": lambda: MixedRows(d.Z, d.X, d.codes, d.index)} if law == "ar" else {}
+    how = {"rows": d.mixed_rows} if "ar" in law else {}
     made = refits(fit, 80, np.random.default_rng(0), **how)
     assert made.converged.mean() > 0.95
     error = np.sqrt(np.diagonal(fit.cov_b))

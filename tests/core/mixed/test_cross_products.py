@@ -5,18 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sm_alsgls.core.mixed.autoregression import AR1, MOST_GAPS
+from sm_alsgls.core.mixed.autoregressive_levels import LevelsAR1
 from sm_alsgls.core.mixed.cross_products import Basis, CrossProducts
-from sm_alsgls.core.mixed.residual_laws import AR1, MOST_GAPS, Levels
+from sm_alsgls.core.mixed.residual_laws import Levels
 from sm_alsgls.exceptions import OptionError, RankDeficientError, ShapeError
 from tests.core.mixed import dense
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 @pytest.mark.parametrize("weights", [False, True])
 def test_products_are_those_of_rows_in_the_users_units(law, weights):
     d = dense.data(law=law, weights=weights, m=15)
     products = d.products()
-    theta = {"common": [], "levels": [0.3, -0.2], "ar": [0.4]}[law]
+    theta = {"common": [], "levels": [0.3, -0.2], "ar": [0.4], "levels ar": [0.3, -0.2, 0.4]}
+    theta = theta[law]
     theta = np.array(theta)
     found = np.einsum("k,mkab->mab", d.law.weights(theta), products.in_user_units())
     logdet = d.law.logdet(theta, products.pairs.sum(axis=0)) - products.log_weights
@@ -30,7 +33,7 @@ def test_products_are_those_of_rows_in_the_users_units(law, weights):
     np.testing.assert_array_equal(products.rows, np.bincount(d.codes, minlength=15))
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 def test_the_order_of_rows_does_not_matter(law):
     d = dense.data(law=law, m=15)
     other = d.rows(np.random.default_rng(1).permutation(len(d.y)))
@@ -45,15 +48,55 @@ def test_the_order_of_rows_does_not_matter(law):
         (AR1((1.0, 2.0, 5.0)), [0.4]),
         (AR1((0.5, 1.7)), [0.3]),
         (Levels(("a", "b", "c")), [0.2, -1.0]),
+        (dense.data(law="levels ar").law, [0.2, -1.0, 0.4]),
     ],
 )
 def test_slopes_of_laws_are_differences(law, theta):
     theta, counts = np.array(theta), np.arange(3.0, 3.0 + law.terms)
+    at = law.at_pairs(theta)
     for a in range(law.size):
         slope = dense.derivative(law.weights, theta, a)
         np.testing.assert_allclose(law.slopes(theta)[a], slope, rtol=1e-8, atol=1e-9)
         step = dense.derivative(lambda t: np.array(law.logdet(t, counts)), theta, a)
         assert law.logdet_slope(theta, counts)[a] == pytest.approx(float(step), rel=1e-8)
+        curve = dense.derivative(law.slopes, theta, a)
+        np.testing.assert_allclose(law.curves(theta)[a], curve, rtol=1e-7, atol=1e-8)
+        slope = dense.derivative(lambda t: law.at_pairs(t).value, theta, a)
+        np.testing.assert_allclose(at.slopes[a], slope, rtol=1e-8, atol=1e-9)
+        curve = dense.derivative(lambda t: law.at_pairs(t).slopes, theta, a)
+        np.testing.assert_allclose(at.curves[a], curve, rtol=1e-7, atol=1e-8)
+        slope = dense.derivative(law.variances, theta, a)
+        np.testing.assert_allclose(law.variance_slopes(theta)[a], slope, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("law", ["levels", "ar", "levels ar"])
+def test_pairs_of_a_term_have_one_element_of_the_residual_covariance(law):
+    d = dense.data(law=law, m=15)
+    theta = np.linspace(0.3, 0.5, d.law.size)
+    R = dense.residual_covariance(d, theta, np.arange(len(d.y)))
+    value, sides = d.law.at_pairs(theta).value, d.law.sides
+    for k, (left, right) in enumerate(d.law.pairs(d.codes, d.index)):
+        np.testing.assert_allclose(R[left, right], value[k], rtol=1e-12)
+        assert sides[k] == (1.0 if left is right else 2.0)
+
+
+def test_a_law_of_levels_and_times_needs_both():
+    d = dense.data(law="levels ar", m=15)
+    with pytest.raises(OptionError, match="the time and the level"):
+        d.law.pairs(d.codes, None)
+    other = d.index.copy()
+    other[:, 1] = 0
+    one = LevelsAR1.of_rows(d.codes, other[:, 0], other[:, 1], ("a", "b", "c"))
+    with pytest.raises(OptionError, match="pair of levels"):
+        one.pairs(d.codes, d.index)
+    many = np.random.default_rng(0).integers(0, 16, 80)
+    codes, times, labels = (
+        np.repeat([0, 1], 40),
+        np.tile(np.arange(40), 2),
+        tuple("abcdefghijklmnop"),
+    )
+    with pytest.raises(OptionError, match="join levels"):
+        LevelsAR1.of_rows(codes, times, many, labels)
 
 
 def _parts(d, n=3):
@@ -61,7 +104,7 @@ def _parts(d, n=3):
     return [d.rows(np.flatnonzero(d.codes % n == part)) for part in range(n)]
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 def test_merging_is_associative_whatever_the_bases(law):
     d = dense.data(law=law, m=21, sizes=(4, 9))
     a, b, c = (part.products() for part in _parts(d))

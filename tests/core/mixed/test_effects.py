@@ -11,7 +11,7 @@ from sm_alsgls.core.mixed.structures import LowRank, Unstructured
 from tests.core.mixed import dense
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 @pytest.mark.parametrize("reml", [False, True])
 @pytest.mark.parametrize("kind", [lambda q: LowRank(q, 1), Unstructured])
 def test_effects_and_their_covariances_are_those_of_whole_matrices(law, reml, kind):

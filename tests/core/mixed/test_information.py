@@ -1,11 +1,14 @@
 """Information, and what small samples ask, against whole matrices and differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sm_alsgls.core.mixed import information as inf
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.structures import LowRank, Unstructured
+from sm_alsgls.exceptions import NotApplicableError
 from tests.core.mixed import dense
 
 KINDS = {"low rank": lambda q: LowRank(q, 1), "full": Unstructured}
@@ -51,8 +54,6 @@ def test_sums_are_those_of_whole_matrices(kind, coordinates):
     w = np.random.default_rng(0).standard_normal((len(x), len(x)))
     w = w + w.T
     Q = np.array([[X.T @ a @ b @ inverse @ X for b in left] for a in left])
-    for a, b in ((0, 1), (2, 2), (1, len(x) - 1)):
-        np.testing.assert_allclose(sums.Q(a, b), Q[a, b], rtol=1e-5, atol=1e-6 * abs(Q).max())
     total = np.einsum("ab,abjk->jk", w, Q)
     np.testing.assert_allclose(sums.contracted_Q(w), total, rtol=1e-5, atol=1e-6 * abs(Q).max())
     second = np.zeros_like(V)
@@ -63,7 +64,8 @@ def test_sums_are_those_of_whole_matrices(kind, coordinates):
             cross = of(x + ea + eb) - of(x + ea - eb) - of(x - ea + eb) + of(x - ea - eb)
             second += w[a, b] * cross / (4 * h * h)
     R = X.T @ inverse @ second @ inverse @ X
-    np.testing.assert_allclose(sums.contracted_R(w), R, rtol=1e-4, atol=1e-4 * abs(R).max() + 1e-6)
+    found = -sums.with_second(w).P[-1]
+    np.testing.assert_allclose(found, R, rtol=1e-4, atol=1e-4 * abs(R).max() + 1e-6)
     for reml in (False, True):
         M = inverse
         if reml:
@@ -74,7 +76,7 @@ def test_sums_are_those_of_whole_matrices(kind, coordinates):
         )
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_covariance_of_b_moves_as_differences_do(kind, law):
     d, fit = fitted(kind, law)
@@ -96,7 +98,7 @@ def test_the_covariance_of_b_moves_as_differences_do(kind, law):
 
 
 @pytest.mark.parametrize("reml", [False, True])
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 def test_the_observed_information_is_that_of_the_dense_likelihood(law, reml):
     d, fit = fitted("full", law, reml)
     size, z = fit.structure.size, fit.products.basis.z
@@ -117,7 +119,25 @@ def test_the_observed_information_is_that_of_the_dense_likelihood(law, reml):
             )
 
 
-def test_theta_has_no_expected_information():
+def test_expected_information_of_dependent_rows_is_of_the_rows():
     _, fit = fitted("full", "ar")
-    with pytest.raises(inf.OptionError, match="take the observed one"):
+    with pytest.raises(NotApplicableError, match="made of the rows"):
         inf.expected(fit)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("law", ["common", "levels"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_exact_observed_information_is_that_of_differences(kind, law, reml):
+    """Away from the maximum as well, where slopes are part of it."""
+    _, fit = fitted(kind, law, reml)
+    x = fit.point.x + 0.05 * np.sin(1.0 + np.arange(len(fit.point.x)))
+    x = np.clip(x, fit.profile.low, fit.profile.high)
+    elsewhere = replace(fit, point=fit.profile.at(x))
+    for one in (fit, elsewhere):
+        moves = inf.free(one)
+        at = np.ix_(moves, moves)
+        expected = inf.by_differences(one)[at]
+        np.testing.assert_allclose(
+            inf.observed(one)[at], expected, rtol=1e-5, atol=1e-5 * abs(expected).max()
+        )

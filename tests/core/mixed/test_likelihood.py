@@ -14,9 +14,9 @@ STRUCTURES = {
     "loadings": lambda q: LoadingsOnly(q, 2),
     "full": Unstructured,
 }
-THETA = {"common": [], "levels": [0.4, -0.3], "ar": [0.35]}
+THETA = {"common": [], "levels": [0.4, -0.3], "ar": [0.35], "levels ar": [0.4, -0.3, 0.35]}
 CASES = [
-    (s, law, w) for s in STRUCTURES for law in THETA for w in (False, True) if law == "ar" or not w
+    (s, law, w) for s in STRUCTURES for law in THETA for w in (False, True) if "ar" in law or not w
 ] + [("full", "common", True), ("low rank", "levels", True)]
 
 

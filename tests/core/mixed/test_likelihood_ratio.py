@@ -9,7 +9,7 @@ from sm_alsgls.core.mixed.likelihood_ratio import Mixture, drawn, mixture
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.nested import NoEffects, without_effects
 from sm_alsgls.core.mixed.residual_laws import Common
-from sm_alsgls.core.mixed.simulation import Draws, MixedRows, autoregressive
+from sm_alsgls.core.mixed.simulation import Draws, autoregressive
 from sm_alsgls.core.mixed.structures import Diagonal, LoadingsOnly, LowRank, Unstructured
 from sm_alsgls.exceptions import NotApplicableError
 from tests.core.mixed import dense
@@ -46,15 +46,15 @@ def of_draws(d, fit, reps, **how):
     return np.array([draws.one(rng).in_user_units() for _ in range(reps)])
 
 
-@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 def test_draws_of_products_have_the_moments_of_rows(law):
     """Means, variances and covariances of Z'y, X'y and y'y of groups, against rows drawn."""
     d = dense.data(seed=6, m=4, q=2, p=2, law=law, weights=law == "common", sizes=(2, 7))
     d = d.rows(np.argsort(d.codes, kind="stable"))
     fit = mixed_fit(d.products(), LowRank(2, 0), d.law, n_starts=1)
     how = {}
-    if law == "ar":
-        how["rows"] = lambda: MixedRows(d.Z, d.X, d.codes, d.index, None)
+    if "ar" in law:
+        how["rows"] = d.mixed_rows
     reps = 3000
     found = of_draws(d, fit, reps, **how)
     np.testing.assert_allclose(found[0][..., :-1, :-1], d.products().in_user_units()[..., :-1, :-1])
