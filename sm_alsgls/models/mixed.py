@@ -32,6 +32,7 @@ from sm_alsgls.models.mixed_ranks import MixedRanks
 from sm_alsgls.rank_choice.mixed import is_rule, structure_of, without_data
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.results.cov_types import CovarianceChoice
+from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
 from sm_alsgls.results.mixed_covariance import build_mixed, choose_or_usual
 from sm_alsgls.results.mixed_estimate import MixedEstimate
@@ -79,7 +80,8 @@ class LowRankMixedLM(
         Times of the rows, by which the rows of a group are sorted.
     ar : {"groups"}, optional
         Residuals are first-order autoregressive within groups, over the distances in time where
-        there is ``time``, else from row to row. Not with ``residual``.
+        there is ``time``, else from row to row; with ``residual`` those over their level's
+        standard deviation are.
     weights : array_like (n,) or Series, optional
         Analytic weights: the residual of a row has variance s2 / w. Only ratios matter: they are
         divided by their mean. 0 leaves the row out.
@@ -214,11 +216,6 @@ class LowRankMixedLM(
                 f"rank={rank!r} compares structures with uniquenesses; with uniquenesses=False "
                 "give the number of factors"
             )
-        if self.ar is not None and getattr(rows, "levels", None) is not None:
-            raise OptionError(
-                "ar= and residual= are two laws of the residuals, which this model does not have "
-                "together; leave one out"
-            )
         self.n_dropped, self.group_labels = rows.n_dropped, rows.labels
         self.formula_system = None if formula is None else formula.recipe()
         self.nobs, self.n_groups = rows.nobs, rows.m
@@ -290,11 +287,11 @@ class LowRankMixedLM(
             by default after two seconds, where standard error is a terminal or a notebook.
         cov_type : {"kenward-roger", "nonrobust", "cluster"}, optional
             Of the fixed effects: "kenward-roger" has what the estimation of G and s2 adds, which
-            few groups need, of REML fits with one residual variance; "nonrobust", also
-            "satterthwaite", has Satterthwaite's degrees of freedom; "cluster" is robust to any
-            covariance within groups. "CR0" to "CR3" are "cluster" with that correction. Default
-            "kenward-roger" where it is and s q^2 (m (q + p) + q^2), s parameters of G, is at most
-            5e9, a few seconds; else, and with ``use_t=False``, "nonrobust".
+            few groups need, of REML fits; "nonrobust", also "satterthwaite", has Satterthwaite's
+            degrees of freedom; "cluster" is robust to any covariance within groups. "CR0" to "CR3"
+            are "cluster" with that correction. Default "kenward-roger" of REML up to a size, which
+            is s q^2 (m (q + p) + q^2) of 5e9 without a law of the residuals, s parameters of G, a
+            few seconds; else, and with ``use_t=False``, "nonrobust".
         cov_kwds : mapping, optional
             Options of the type: ``correction`` of "cluster", ``variant`` of "kenward-roger".
         use_t : bool
@@ -362,6 +359,9 @@ class LowRankMixedLM(
             names_re=self.exog_re_names,
             progress=progress,
         )
+        if chosen.cov_type == "kenward-roger" and not found.law.independent:
+            # It is made of the rows, which whoever fits may let go of afterwards.
+            covariance(estimate)
         return LowRankMixedLMResultsWrapper(LowRankMixedLMResults(model, estimate))
 
 

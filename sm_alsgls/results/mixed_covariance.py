@@ -17,6 +17,7 @@ from sm_alsgls.core.mixed.kenward_roger import (
     is_quick,
 )
 from sm_alsgls.core.mixed.satterthwaite import SatterthwaiteCovariance
+from sm_alsgls.data.grouped import Grouped
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.parameter_covariance import ParameterCovariance
@@ -54,6 +55,11 @@ class HasFit(Protocol):
     @property
     def fit(self) -> MixedFit:
         """The maximum."""
+        ...
+
+    @property
+    def rows(self) -> Grouped:
+        """The rows; DataRemovedError where they are gone."""
         ...
 
 
@@ -111,8 +117,8 @@ def choose_or_usual(
     """As `choose_mixed`, and what a fit has where no type is asked for.
 
     Kenward and Roger's, whose intervals cover with few groups where Satterthwaite's do not, of REML
-    with one residual variance where it is quick (`core.mixed.kenward_roger.is_quick`); else
-    "nonrobust", and so with normal quantiles, which are MixedLM's.
+    where it is quick (`core.mixed.kenward_roger.is_quick`); else "nonrobust", and so with normal
+    quantiles, which are MixedLM's.
 
     Raises
     ------
@@ -124,7 +130,7 @@ def choose_or_usual(
         return choose_mixed(cov_type, cov_kwds, fit)
     if own(mapping(cov_kwds, "cov_kwds", "{'correction': 'CR1'}")):
         raise OptionError("cov_kwds are options of a cov_type: give cov_type= as well")
-    if not (use_t and fit.reml) or fit.law.size:
+    if not (use_t and fit.reml):
         return choose_mixed("nonrobust", None, fit)
     if is_quick(fit):
         return choose_mixed("kenward-roger", None, fit)
@@ -161,7 +167,8 @@ def _correction(kwds: dict[str, Any]) -> str:
 def build_mixed(estimate: HasFit, choice: CovarianceChoice) -> ParameterCovariance:
     """The covariance of the coefficients that a choice stands for."""
     if choice.cov_type == "kenward-roger":
-        return KenwardRogerCovariance(estimate.fit, choice.kwds["variant"])
+        variant = choice.kwds["variant"]
+        return KenwardRogerCovariance(estimate.fit, variant, lambda: estimate.rows.mixed())
     if choice.cov_type == "cluster":
         return ClusterCovariance(estimate.fit, choice.kwds["correction"])
     return SatterthwaiteCovariance(estimate.fit)

@@ -113,16 +113,21 @@ def _more_residual(full: MixedFit, small: MixedFit) -> int:
     """Parameters of the residuals that the restricted model has not."""
     if small.law == full.law:
         return 0
-    if small.law.size:
+    if small.law.size and small.law not in full.law.within:
         raise OptionError(
             "not nested: the residuals of the restricted model have a law that is not this model's"
         )
-    if full.law.size and (full.law.bounds[:, 0] == 0.0).any():
+    if _at_zero(full) > _at_zero(small):
         raise NotApplicableError(
             "an autoregression of residuals over uneven times is not negative, so that none at all "
             "is at the end of its range: the likelihood ratio has no known law here"
         )
-    return full.law.size
+    return full.law.size - small.law.size
+
+
+def _at_zero(fit: MixedFit) -> int:
+    """Parameters of the residuals' law whose range ends at zero."""
+    return int((fit.law.bounds[:, 0] == 0.0).sum())
 
 
 def _shape(structure: Structure) -> tuple[int, int, int, int]:

@@ -276,8 +276,8 @@ class MixedPrediction:
             outer = np.einsum("nq,nk->nqk", Z[piece], Z[piece])
         g += outer.reshape(len(outer), -1) @ slopes.reshape(len(slopes), -1).T
         g[:, -1] = v[piece]
-        if obs and fit.law.size and fit.law.independent and at.rows.levels is not None:
-            moved = -fit.law.slopes(fit.theta) / fit.law.weights(fit.theta) ** 2
+        moved = fit.law.variance_slopes(fit.theta)
+        if obs and moved.any() and at.rows.levels is not None:
             size = fit.structure.size
             where = np.cumsum(free(fit)) - 1
             for t in np.flatnonzero(free(fit)[size:-1]):

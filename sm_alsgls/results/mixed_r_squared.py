@@ -49,9 +49,8 @@ def variance_shares(estimate: MixedEstimate) -> Shares:
 def _relative(law: ResidualLaw, theta: np.ndarray, levels: object) -> np.ndarray:
     """Variances of rows over s2."""
     codes = getattr(levels, "codes", None)
-    if codes is None or law.terms == 1 or not law.independent:
-        return np.ones(1)
-    return np.asarray(1.0 / law.weights(theta)[codes])
+    ratios = law.variances(theta)
+    return ratios if codes is None or len(ratios) == 1 else ratios[codes]
 
 
 def r2(estimate: MixedEstimate) -> RSquared:

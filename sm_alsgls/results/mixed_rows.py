@@ -36,13 +36,12 @@ def resid(estimate: MixedEstimate) -> pd.Series:
 
 def level_ratios(estimate: MixedEstimate) -> np.ndarray:
     """Residual variance of each level over ``scale`` (L,); [1] where there is one."""
-    law = estimate.fit.law
-    return 1.0 / law.weights(estimate.theta) if law.independent else np.ones(1)
+    return estimate.fit.law.variances(estimate.theta)
 
 
 def variances(estimate: MixedEstimate) -> np.ndarray:
     """Residual variance of each row (n,), group by group: by level and weight."""
     rows, ratios = estimate.rows, level_ratios(estimate)
-    codes = 0 if rows.levels is None else rows.levels.codes
+    codes = 0 if rows.levels is None or len(ratios) == 1 else rows.levels.codes
     made = np.full(rows.nobs, estimate.scale) * ratios[codes]
     return made if rows.weights is None else made / rows.weights

@@ -185,7 +185,7 @@ def _shown(root: np.ndarray) -> np.ndarray:
 
 
 def _residual(estimate: MixedEstimate, width: int) -> SimpleTable:
-    """What residuals follow: a deviation a level, or the correlation of neighbours."""
+    """What residuals follow: a deviation a level, and the correlation of neighbours."""
     law = estimate.fit.law
     labels = getattr(law, "labels", None)
     if labels is None:
@@ -198,6 +198,10 @@ def _residual(estimate: MixedEstimate, width: int) -> SimpleTable:
             [cut(str(name), width).ljust(width) for name in labels],
             ["variance", "std. dev."],
         )
+        others = ~estimate.fit.law.variance_slopes(estimate.theta).any(axis=1)
+        for name, value in zip(np.array(law.names)[others], estimate.theta[others], strict=True):
+            rows.append([forg(value, prec=4), ""])
+            stubs.append(str(name).ljust(width))
     return SimpleTable(rows, header, stubs, title="Residuals", txt_fmt=fmt_params)
 
 
@@ -222,7 +226,7 @@ def _notes(estimate: MixedEstimate) -> list[str]:
         )
         if estimate.rank > _MOST_FACTORS and len(estimate.names_re) > MOST_CORRELATED:
             notes.append(f"{_MOST_FACTORS} of {estimate.rank} factors are shown; see loadings.")
-    if estimate.fit.law.size and estimate.fit.law.independent:
+    if len(estimate.fit.law.variances(estimate.theta)) > 1:
         notes.append("Scale is the residual variance of the first level.")
     if estimate.model.n_dropped:
         notes.append(

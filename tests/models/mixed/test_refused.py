@@ -110,9 +110,6 @@ class TestWhatItHasNot:
         with pytest.raises(OptionError, match="profiled out"):
             made(DATA).fit([1.0])
 
-    def test_two_laws(self):
-        refused(OptionError, "two laws", residual="kind", ar="groups")
-
     def test_an_error_of_the_callback(self):
         def fails(step):
             raise ZeroDivisionError
