@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from sm_alsgls.exceptions import (
     FewGroupsWarning,
     InsufficientRowsError,
     NonFiniteError,
+    ShapeError,
     SystemInputError,
 )
 
@@ -56,6 +58,26 @@ def check_finite(names: Names, y: Array, X: Array, Z: Array, index: pd.Index) ->
                 f"{where} has {bad.sum()} values beyond {LARGEST:g}, the first is {value:g} in row "
                 f"{first}; squares leave the range of floats: if it stands for a missing value, "
                 "make it NaN, else divide the column by a power of ten"
+            )
+
+
+def check_labels(labels: Any, what: str) -> None:
+    """Labels that are told apart by how they are spelt: 1 and "1" are a slip.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if getattr(labels, "dtype", None) != np.dtype(object):
+        return
+    spelt: dict[str, Any] = {}
+    for label in labels:
+        other = spelt.setdefault(str(label), label)
+        if other is not label and type(other) is not type(label):
+            raise ShapeError(
+                f"{what} {shown(label)} are {type(other).__name__} in some rows and "
+                f"{type(label).__name__} in others, which would be two; make them of one type, "
+                "as by data[column].astype(str)"
             )
 
 

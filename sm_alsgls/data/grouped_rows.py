@@ -28,6 +28,7 @@ from sm_alsgls.data.grouped import Grouped, Levels, Names
 from sm_alsgls.data.grouped_checks import (
     check_finite,
     check_groups,
+    check_labels,
     check_regressors,
     check_response,
 )
@@ -263,14 +264,17 @@ def grouped(read: Read, *, ordered: bool = False, missing: str = "none") -> Grou
     kept = complete_rows(read, missing)
     if not len(kept):
         worst = max(_gaps(read), key=lambda pair: int(pair[1].sum()))
-        raise InsufficientRowsError(
-            f"no row is left of {n}: every one misses something or has weight 0; {worst[0]} is "
-            f"missing in {int(worst[1].sum())} rows"
-        )
+        why = "every one has weight 0"
+        if worst[1].any():
+            why = (
+                f"every one misses something or has weight 0; {worst[0]} is missing in "
+                f"{int(worst[1].sum())} rows"
+            )
+        raise InsufficientRowsError(f"no row is left of {n}: {why}")
     y, X, Z = read.y[kept], read.X[kept], read.Z[kept]
     source = read.source if len(kept) == n else read.source.kept(kept)
     check_finite(names, y, X, Z, source.index)
-    codes, labels = by_value(read.groups.iloc[kept].reset_index(drop=True))
+    codes, labels = coded(read.groups.iloc[kept].reset_index(drop=True), "groups", names.group)
     check_groups(names, len(labels), len(kept))
     levels = None if read.levels is None else levels_of(read, kept)
     times = _times(read, kept, codes, labels, ordered)
@@ -321,11 +325,28 @@ def _gaps(read: Read) -> list[tuple[str, Array]]:
     return out
 
 
+def coded(column: pd.Series, argument: str, name: str = "") -> tuple[Array, Any]:
+    """Codes and labels of rows, see `by_value`.
+
+    Raises
+    ------
+    ShapeError
+        Labels that cannot be compared, or 1 beside "1".
+    """
+    called = f"{argument} ({name!r})" if name else argument
+    try:
+        codes, labels = by_value(column)
+    except TypeError as error:
+        raise ShapeError(f"{called}: labels are numbers, text, dates or tuples ({error})") from None
+    check_labels(labels, f"{called}: labels")
+    return codes, labels
+
+
 def levels_of(read: Read, kept: Array) -> Levels:
     """Levels of the residual variance that have rows."""
     column = read.levels.iloc[kept].reset_index(drop=True)  # type: ignore[union-attr]
     if read.level_names is None:
-        codes, found = by_value(column)
+        codes, found = coded(column, "residual")
         return Levels(codes, [str(label) for label in found])
     used, codes = np.unique(column.to_numpy(dtype=int), return_inverse=True)
     return Levels(codes, [read.level_names[i] for i in used])

@@ -28,10 +28,9 @@ from sm_alsgls.data.grouped_checks import (
     check_regressors,
     check_response,
 )
-from sm_alsgls.data.grouped_rows import Read, complete_rows
+from sm_alsgls.data.grouped_rows import Read, coded, complete_rows
 from sm_alsgls.data.removed import READ_AS_STREAM, gone
 from sm_alsgls.exceptions import InsufficientRowsError, RankDeficientError, ShapeError
-from sm_alsgls.formula.panel import by_value
 
 Array = np.ndarray
 
@@ -171,7 +170,7 @@ class _Stream:
         check_finite(names, y, X, Z, read.source.index[kept])
         self.first = y[0] if np.isnan(self.first) else self.first
         self.varies = self.varies or bool((y != self.first).any())
-        found, labels = by_value(read.groups.iloc[kept].reset_index(drop=True))
+        found, labels = coded(read.groups.iloc[kept].reset_index(drop=True), "groups", names.group)
         numbers = [self.numbers.setdefault(label, len(self.numbers)) for label in labels]
         codes = np.array(numbers)[found]
         level = np.zeros(len(kept), dtype=int)
@@ -193,7 +192,7 @@ class _Stream:
             for name in read.level_names:
                 self.levels.setdefault(name, len(self.levels))
             return column.to_numpy(dtype=int)
-        codes, found = by_value(column)
+        codes, found = coded(column, "residual")
         known = [self.levels.setdefault(label, len(self.levels)) for label in found]
         return np.array(known)[codes]
 
@@ -278,7 +277,7 @@ class _Stream:
         if mean != 1.0:
             shift = products.log_weights - counts.sum() * float(np.log(mean))
             products = replace(products, C=products.C / mean, log_weights=shift)
-        at, labels = _ordered(list(self.numbers))
+        at, labels = _ordered(list(self.numbers), names.group)
         products = products.taken(at).rebased(self._basis(int(counts.sum())))
         law: ResidualLaw = Common()
         if self.leveled:
@@ -307,7 +306,7 @@ class _Stream:
         labels = list(self.levels)
         at = np.arange(len(labels))
         if not self.in_order:
-            at = np.argsort(by_value(pd.Series(labels))[0], kind="stable")
+            at = np.argsort(coded(pd.Series(labels), "residual")[0], kind="stable")
         at = at[products.pairs.sum(axis=0)[at] > 0]
         products = replace(products, C=products.C[:, at], pairs=products.pairs[:, at])
         if len(at) == 1:  # one level is no level
@@ -320,7 +319,7 @@ def _triangle(R: Array, rows: Array) -> Array:
     return out
 
 
-def _ordered(labels: list[Any]) -> tuple[Array, Any]:
+def _ordered(labels: list[Any], name: str) -> tuple[Array, Any]:
     """Positions of the groups in the order that they have without a stream, and their labels."""
-    codes, found = by_value(pd.Series(labels))
+    codes, found = coded(pd.Series(labels), "groups", name)
     return np.argsort(codes, kind="stable"), found

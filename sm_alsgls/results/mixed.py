@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.contrast import MultiCompResult, t_test_multi
+from statsmodels.stats.multitest import multitest_alias, multitest_methods_names
 
+from sm_alsgls.border.arguments import choice, level
 from sm_alsgls.results import (
     mixed_augment,
     mixed_effects,
@@ -26,6 +29,7 @@ from sm_alsgls.results.labelled import CoefficientResultsWrapper, present
 from sm_alsgls.results.method import method as of_estimate
 from sm_alsgls.results.mixed_covariance import choose_mixed
 from sm_alsgls.results.mixed_estimate import MixedEstimate, MixedModel
+from sm_alsgls.results.mixed_pairwise import pairs_of
 from sm_alsgls.results.mixed_variances import MixedVariances
 
 
@@ -37,9 +41,6 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
     """
 
     estimate: MixedEstimate
-
-    # It looks for the factor in what patsy keeps of formulas.
-    _unlisted = frozenset(("t_test_pairwise",))
 
     def __init__(self, model: MixedModel, estimate: MixedEstimate) -> None:
         super().__init__(model, estimate)
@@ -89,6 +90,48 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
 
     def _chosen(self, cov_type: str, cov_kwds: dict[str, Any]) -> CovarianceChoice:
         return choose_mixed(cov_type, cov_kwds, self.estimate.fit)
+
+    def t_test_pairwise(
+        self,
+        term_name: str,
+        method: str = "hs",
+        alpha: float = 0.05,
+        factor_labels: list[str] | None = None,
+    ) -> MultiCompResult:
+        """t tests of all pairs of levels of a factor among the fixed effects.
+
+        Parameters
+        ----------
+        term_name : str
+            A term of the formula, "C(kind)", by either engine.
+        method : str
+            How p-values are corrected for their number: of statsmodels' ``multipletests``.
+        alpha : float
+        factor_labels : list of str, optional
+            Other names for the levels.
+
+        Returns
+        -------
+        MultiCompResult
+            ``result_frame``: a row a pair, "b-a" the mean of b less that of a.
+
+        Raises
+        ------
+        OptionError, NotApplicableError
+        """
+        method = choice(method, "method", (*multitest_methods_names, *multitest_alias))
+        pairs = pairs_of(self.estimate, term_name, factor_labels)
+        table = t_test_multi(
+            self, pairs.contrasts, method=method, alpha=level(alpha), ci_method=None,
+            contrast_names=pairs.labels,
+        )  # fmt: skip
+        return MultiCompResult(
+            result_frame=table,
+            contrasts=pairs.contrasts,
+            term=pairs.term,
+            contrast_labels=pairs.labels,
+            term_encoding_matrix=pairs.encoding,
+        )
 
     # -- variances -----------------------------------------------------------------------------
 

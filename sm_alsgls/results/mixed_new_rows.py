@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.alignment import check_rows
 from sm_alsgls.border.arguments import flag
 from sm_alsgls.border.frames import table, to_pandas, with_levels
 from sm_alsgls.border.labels import shown
 from sm_alsgls.border.names import listed
-from sm_alsgls.border.numbers import depth
+from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.data.grouped_rows import INTERCEPT, per_row
 from sm_alsgls.exceptions import FormulaError, OptionError, ShapeError, UnseenLevelError
@@ -59,6 +60,7 @@ def read_rows(
     residual: Any = None,
     random: bool = False,
     try_random: bool = False,
+    response: Any = None,
     argument: str = "exog",
 ) -> MixedRows:
     """New rows in any of the forms that `predict` takes.
@@ -69,6 +71,8 @@ def read_rows(
         Whether random effects are needed: their regressors, and whose the rows are.
     try_random : bool
         Whether their regressors are wanted where they can be made.
+    response : array_like (n,) or Series, optional
+        Of these rows, aligned by its labels.
 
     Raises
     ------
@@ -78,10 +82,12 @@ def read_rows(
     exog, transform = to_pandas(exog, argument), flag(transform, "transform")
     if formula is None or not transform:
         X, labels = new_design(exog, argument, estimate.labels.params, estimate.model.named[0])
-        index = pd.RangeIndex(len(X)) if labels is None else labels
         frame = exog if isinstance(exog, pd.DataFrame) else None
-        Z = _random_design(estimate, exog, exog_re, len(X), frame, random, try_random)
-        levels = None
+        Z, labels = _random_design(
+            estimate, exog, exog_re, len(X), labels, frame, random, try_random
+        )
+        index = pd.RangeIndex(len(X)) if labels is None else labels
+        levels, labelled = None, labels is not None
     else:
         frame = with_levels(table(exog, argument), (formula.groups, formula.time))
         if exog_re is not None:
@@ -89,11 +95,11 @@ def read_rows(
                 f"exog_re: formulas make the regressors of {listed(map(repr, names))} from the "
                 "data; leave it out, or pass transform=False with designs"
             )
-        design, design_re = new_designs(formula, frame, random=random or try_random)
-        X, index = design.to_numpy(dtype=float), design.index
+        design, design_re = _of_formula(estimate, frame, random, try_random)
+        X, index, labelled = design.to_numpy(dtype=float), design.index, True
         Z = None if design_re is None else design_re.to_numpy(dtype=float)
         levels = _levels_of_formula(estimate, frame)
-    source = Provenance(index, frame=frame)
+    source = Provenance(index, frame=frame, labelled=labelled)
     if groups is None and random:
         groups = _default_groups(estimate, frame)
     label = None
@@ -101,7 +107,26 @@ def read_rows(
         label = per_row(groups, "groups", source).to_numpy(dtype=object)
     if residual is not None:
         levels = _level_codes(estimate, per_row(residual, "residual", source))
-    return MixedRows(index, X, Z, label, levels)
+    y = None
+    if response is not None:
+        y = numbers(per_row(response, "observed: endog", source), "observed: endog", ShapeError)
+    return MixedRows(index, X, Z, label, levels, y)
+
+
+def _of_formula(
+    estimate: MixedEstimate, frame: pd.DataFrame, needed: bool, wanted: bool
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Designs of data; of random effects that are only wanted None where their columns lack."""
+    formula = estimate.model.formula_system
+    assert formula is not None
+    try:
+        return new_designs(formula, frame, random=needed or wanted)
+    except UnseenLevelError:
+        raise
+    except FormulaError:
+        if needed:
+            raise
+        return new_designs(formula, frame, random=False)
 
 
 def _random_design(
@@ -109,11 +134,14 @@ def _random_design(
     exog: Any,
     exog_re: Any,
     n: int,
+    labels: pd.Index | None,
     frame: pd.DataFrame | None,
     needed: bool,
     wanted: bool,
-) -> np.ndarray | None:
+) -> tuple[np.ndarray | None, pd.Index | None]:
     """Regressors of the random effects: given, else columns of the same names, else the constant.
+
+    With the labels of the rows, ``labels`` those of exog.
 
     Raises
     ------
@@ -121,23 +149,26 @@ def _random_design(
     """
     names = estimate.names_re
     if exog_re is None and not (needed or wanted):
-        return None
+        return None, labels
     if exog_re is None and names == [INTERCEPT]:
-        return np.ones((n, 1))
+        return np.ones((n, 1)), labels
     if exog_re is None:
         known = set(estimate.labels.params if frame is None else map(str, frame.columns))
         if not set(names) <= known and not needed:
-            return None
+            return None, labels
         if not set(names) <= known:
             raise ShapeError(
                 f"exog_re is missing: the random effects {listed(map(repr, names))} need their "
                 "regressors, (n, q) as the model's"
             )
         exog_re = exog
-    Z, _ = new_design(to_pandas(exog_re, "exog_re"), "exog_re", names, estimate.model.named[1])
+    named = estimate.model.named[1]
+    Z, other = new_design(to_pandas(exog_re, "exog_re"), "exog_re", names, named)
     if len(Z) != n:
         raise ShapeError(f"exog_re has {len(Z)} rows, exog has {n}")
-    return Z
+    if labels is not None and other is not None:
+        check_rows(other, labels, "exog_re", ShapeError)
+    return Z, other if labels is None else labels
 
 
 def _default_groups(estimate: MixedEstimate, frame: pd.DataFrame | None) -> Any:
@@ -265,14 +296,14 @@ def read_observed(estimate: MixedEstimate, observed: Any) -> MixedRows:
             exog_re=observed.get("exog_re"),
             residual=observed.get("residual"),
             random=True,
+            response=observed["endog"],
             argument="observed",
         )
-        y = np.asarray(observed["endog"], dtype=float).ravel()
-        if len(y) != len(rows.X):
-            raise ShapeError(f"observed: endog has {len(y)} rows, exog has {len(rows.X)}")
+        y = rows.y
     labels, Z = rows.groups, rows.Z
     assert labels is not None
     assert Z is not None
+    assert y is not None
     known_groups = group_codes(estimate, labels) >= 0
     if known_groups.any():
         raise OptionError(

@@ -230,7 +230,7 @@ class MixedPrediction:
         if self._at.rows.Z is None:
             raise OptionError(
                 "an observation of the population varies with its group: pass exog_re=, the "
-                "regressors of the random effects"
+                "regressors of the random effects, or data that have the columns of re_formula"
             )
         return self._variance + self._between + self._residual()
 
