@@ -9,7 +9,7 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import flag
 from sm_alsgls.core.mixed.cross_products import CrossProducts
-from sm_alsgls.core.mixed.effects import effects, left_of_change
+from sm_alsgls.core.mixed.effects import effects, left_of_change, moved_by_law
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.results.mixed_effects import effects_of_groups
 from sm_alsgls.results.mixed_estimate import MixedEstimate
@@ -22,7 +22,8 @@ Array = np.ndarray
 class Seen(NamedTuple):
     """Effects of some groups, the last of which nothing is known.
 
-    ``B`` (g, q, p) is zero for a group whose rows b was not estimated from; `left` is K_i.
+    ``B`` (g, q, p) and `cross` are zero for a group whose rows b was not estimated from; `left` is
+    K_i, `cross` and `own` are of `moved_by_law`.
     """
 
     mean: Array
@@ -30,6 +31,8 @@ class Seen(NamedTuple):
     with_b: Array
     B: Array
     left: Array
+    cross: Array
+    own: Array
 
 
 class Placed(NamedTuple):
@@ -122,32 +125,29 @@ def _seen(
 ) -> Seen:
     """Effects of the groups that are used, those of ``products`` numbered from m on."""
     fit, m = estimate.fit, len(estimate.groups)
-    q, p = len(estimate.names_re), estimate.labels.P
+    q, p, size = len(estimate.names_re), estimate.labels.P, fit.law.size
     own, new = used[used < m], used[used >= m] - m
-    empty = Seen(
-        np.zeros((1, q)), fit.G[None], np.zeros((1, p, q)), np.zeros((1, q, p)), np.eye(q)[None]
-    )
+
+    def none(g: int) -> tuple[Array, Array, Array, Array]:
+        return (
+            np.zeros((g, q, p)), np.zeros((g, q, q)), np.zeros((g, size, p, q)),
+            np.zeros((g, size, q, q)),
+        )  # fmt: skip
+
+    empty = Seen(np.zeros((1, q)), fit.G[None], np.zeros((1, p, q)), *none(1))
+    empty.left[:] = np.eye(q)
     parts = []
     if len(own):
         found = effects_of_groups(estimate)
-        parts.append(
-            Seen(
-                found.mean[own],
-                found.conditional[own],
-                found.with_b[own],
-                np.zeros((len(own), q, p)) if means else fit.B[own],
-                np.zeros((len(own), q, q)) if means else left_of_change(fit)[own],
-            )
-        )
+        slopes = none(len(own))
+        if not means:
+            slopes = fit.B[own], left_of_change(fit)[own], *moved_by_law(fit, own)
+        parts.append(Seen(found.mean[own], found.conditional[own], found.with_b[own], *slopes))
     if len(new) and products is not None:
         found = effects(fit, products)
-        parts.append(
-            Seen(
-                found.mean[new],
-                found.conditional[new],
-                found.with_b[new],
-                np.zeros((len(new), q, p)),
-                left_of_change(fit, products)[new],
-            )
-        )
+        slopes = none(len(new))
+        if not means:
+            of_law = moved_by_law(fit, new, products)[1]
+            slopes = slopes[0], left_of_change(fit, products)[new], slopes[2], of_law
+        parts.append(Seen(found.mean[new], found.conditional[new], found.with_b[new], *slopes))
     return Seen(*(np.concatenate(arrays) for arrays in zip(*parts, empty, strict=True)))

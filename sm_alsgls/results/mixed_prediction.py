@@ -20,7 +20,8 @@ are the best ones,
     dv/dG = C' dG C summed over groups = a' dC/dG a - 2 u'dG k + k'dG k,
     u = B_i C a / s2,  k = (I - W_i Gamma) z;      dv / dlog s2 = v
 
-as G / s2 is a parameter of its own. Parameters of the residual law move v through C only.
+as G / s2 is a parameter of its own. Parameters of the residual law move v through C and through the
+rows of the group (`core.mixed.effects.moved_by_law`).
 """
 
 from __future__ import annotations
@@ -276,12 +277,19 @@ class MixedPrediction:
             outer = np.einsum("nq,nk->nqk", Z[piece], Z[piece])
         g += outer.reshape(len(outer), -1) @ slopes.reshape(len(slopes), -1).T
         g[:, -1] = v[piece]
-        moved = fit.law.variance_slopes(fit.theta)
-        if obs and moved.any() and at.rows.levels is not None:
-            size = fit.structure.size
-            where = np.cumsum(free(fit)) - 1
-            for t in np.flatnonzero(free(fit)[size:-1]):
-                g[:, where[size + t]] += fit.s2 * moved[t, at.rows.levels[piece]]
+        moves, size = free(fit), fit.structure.size
+        where = np.cumsum(moves) - 1
+        if self.level == "group":
+            z = Z[piece]
+            for t in np.flatnonzero(moves[size:-1]):
+                cross, own = at.seen.cross[codes, t], at.seen.own[codes, t]
+                moved = 2.0 * np.einsum("np,npq,nq->n", A @ fit.cov_b, cross, z, optimize=True)
+                moved += fit.s2 * np.einsum("nq,nqk,nk->n", z, own, z, optimize=True)
+                g[:, where[size + t]] += moved
+        of_law = fit.law.variance_slopes(fit.theta)
+        if obs and of_law.any() and at.rows.levels is not None:
+            for t in np.flatnonzero(moves[size:-1]):
+                g[:, where[size + t]] += fit.s2 * of_law[t, at.rows.levels[piece]]
         return g
 
 

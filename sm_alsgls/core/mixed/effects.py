@@ -20,7 +20,7 @@ from scipy.linalg import solve_triangular
 
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.fit import MixedFit
-from sm_alsgls.core.mixed.likelihood import Profile, half_solved, shrunken
+from sm_alsgls.core.mixed.likelihood import Profile, estimated, half_solved, shrunken
 
 Array = np.ndarray
 
@@ -111,3 +111,51 @@ def left_of_change(fit: MixedFit, products: CrossProducts | None = None) -> Arra
         seen = np.matmul(Zs[at, :, :q], shrunken(A, Zs[at]))
         out[at] = np.eye(q) - z.T @ seen @ back.T
     return out
+
+
+def moved_by_law(
+    fit: MixedFit, groups: Array, products: CrossProducts | None = None
+) -> tuple[Array, Array]:
+    """How theta of the residual law moves the error of a predictor of z'b_i, by the group's rows.
+
+    With dR = -R (sum_k dw_k E_k) R the group's own part of the predictor's weights, held at the
+    best ones, V_i^-1 ( X_i C a + Z_i G z ), has
+
+        d mse = 2 a'C cross z + s2 z'own z,   cross = M_xz Gamma,  own = Gamma M_zz Gamma,
+        M = [Z X]'Vbar^-1 dR Vbar^-1 [Z X] = -sum_k dw_k E'C_ik E,
+        E = [I - Gamma* ZZ, -Gamma* ZX; 0, I]
+
+    beside a'dC a. Of a law whose rows are dependent as well.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    groups : ndarray of int, shape (g,)
+    products : CrossProducts, optional
+        Whose groups these are, as of `effects`.
+
+    Returns
+    -------
+    cross : ndarray, shape (g, size, p, q)
+    own : ndarray, shape (g, size, q, q)
+    """
+    made = (fit.products if products is None else products).taken(groups)
+    made = made.rebased(fit.products.basis)
+    profile = Profile(made, fit.structure, fit.law, fit.reml, fit.mix)
+    theta, q, p, size = fit.point.theta, profile.q, profile.p, fit.law.size
+    slopes = fit.law.slopes(theta)
+    A, basis = profile.root(fit.point.phi), made.basis
+    gamma = A @ A.T @ solve_triangular(basis.z, np.eye(q)).T
+    Zs, _ = profile.weighted(theta)
+    cross, own = np.empty((made.m, size, p, q)), np.empty((made.m, size, q, q))
+    for at in profile.pieces(max(1, size) * (q + p)):
+        shrunk = shrunken(A, Zs[at])
+        of_z = np.zeros((len(shrunk), q + p, q))
+        of_z[:, :q] = np.eye(q) - np.matmul(shrunk, Zs[at, :, :q])
+        of_z = of_z @ gamma
+        moved = -np.einsum("tk,mkab->mtab", slopes, made.C[at, :, :-1, :-1], optimize=True)
+        moved = np.matmul(moved, of_z[:, None])
+        of_x = estimated(shrunk, Zs[at], p) @ basis.x
+        cross[at] = np.matmul(of_x.transpose(0, 2, 1)[:, None], moved)
+        own[at] = np.matmul(of_z.transpose(0, 2, 1)[:, None], moved)
+    return cross, own

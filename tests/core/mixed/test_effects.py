@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sm_alsgls.core.mixed.effects import effects, left_of_change
+from sm_alsgls.core.mixed.effects import effects, left_of_change, moved_by_law
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.structures import LowRank, Unstructured
 from tests.core.mixed import dense
@@ -60,3 +60,34 @@ def test_what_a_group_leaves_of_a_change_of_g():
     np.testing.assert_allclose(left_of_change(fit, d.products()), expected, atol=1e-10)
     empty = left_of_change(fit, replace(d, m=21).products())[20]
     np.testing.assert_allclose(empty, np.eye(3), atol=1e-14)
+
+
+@pytest.mark.parametrize("law", ["common", "levels", "ar"])
+def test_the_residual_law_moves_a_groups_error_through_its_rows(law):
+    """d mse of the best predictor of x'b + z'b_i, its weights held: L'dV L."""
+    d = dense.data(seed=4, m=20, law=law, weights=law == "levels")
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1)
+    of_groups = np.array([2, 7, 11])
+    cross, own = moved_by_law(fit, of_groups)
+    assert cross.shape == (3, d.law.size, 2, 3)
+    assert own.shape == (3, d.law.size, 3, 3)
+    _, C, _, inverse, X, _, order = dense.gls(d, fit.G, fit.s2, fit.theta)
+    Z, codes = d.Z[order], d.codes[order]
+    x, z = np.array([1.0, 2.5]), np.array([1.0, -0.5, 0.8])
+    for t in range(d.law.size):
+        dV = dense.derivative(lambda theta: dense.whole(d, fit.G, fit.s2, theta)[0], fit.theta, t)
+        for k, i in enumerate(of_groups):
+            of_z = np.where(codes == i, Z @ fit.G @ z, 0.0)
+            a = x - X.T @ inverse @ of_z
+            L = inverse @ (X @ C @ a + of_z)
+            of_b = (X @ C @ a) @ inverse @ dV @ inverse @ (X @ C @ a)
+            found = 2.0 * a @ C @ cross[k, t] @ z + fit.s2 * z @ own[k, t] @ z
+            np.testing.assert_allclose(of_b + found, L @ dV @ L, rtol=1e-6, atol=1e-10)
+    if law != "ar":
+        # Groups of other products, in another basis.
+        again = replace(d, m=21).products(None)
+        moved = moved_by_law(fit, np.array([7, 20]), again)
+        np.testing.assert_allclose(moved[0][0], cross[1], atol=1e-10)
+        np.testing.assert_allclose(moved[1][0], own[1], atol=1e-10)
+        # One without rows is moved by none.
+        np.testing.assert_array_equal(moved[1][1], 0.0)
