@@ -177,3 +177,39 @@ def test_a_column_in_other_units_has_effects_in_those():
     np.testing.assert_allclose(two.loadings.div(ratio, axis=0), one.loadings, atol=1e-5)
     np.testing.assert_allclose(two.uniquenesses / ratio**2, one.uniquenesses, atol=1e-5)
     np.testing.assert_allclose(two.communalities, one.communalities, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [1, "full"])
+def test_which_level_is_first_changes_its_name_only(rank):
+    turned = DATA.assign(kind=DATA["kind"].map({"high": "z", "low": "a"}))
+    one, two = (fitted(d, rank, residual="~ 0 + kind") for d in (DATA, turned))
+    assert two.llf == pytest.approx(one.llf, abs=1e-7)
+    ratio = np.exp(one.residual_params.item())
+    assert two.scale == pytest.approx(one.scale * ratio, rel=1e-5)
+    assert two.residual_params.item() == pytest.approx(-one.residual_params.item(), abs=1e-5)
+    np.testing.assert_allclose(two.bse_re, one.bse_re, rtol=2e-3)
+    np.testing.assert_allclose(two.conf_int(), one.conf_int(), rtol=1e-3)
+    np.testing.assert_allclose(two.r2(), one.r2(), rtol=1e-5)
+    clusters = [res.get_robustcov_results("cluster").bse for res in (one, two)]
+    np.testing.assert_allclose(*clusters, rtol=1e-4)
+    resid = [res.augment()["std_resid"] for res in (one, two)]
+    np.testing.assert_allclose(*resid, atol=1e-4)
+    names = [f"sd {one.model.exog_re_names[1]}"]
+    limits = [res.conf_int_re(parameters=names).to_numpy() for res in (one, two)]
+    np.testing.assert_allclose(*limits, rtol=1e-3)
+    fixed = [
+        fitted(d, rank, False, residual="~ 0 + kind").conf_int_fe(parameters="x1").to_numpy()
+        for d in (DATA, turned)
+    ]
+    np.testing.assert_allclose(*fixed, rtol=1e-5)
+
+
+def test_time_that_runs_backwards_changes_no_autoregression():
+    how = {"ar": "groups", "time": "t"}
+    one, two = (fitted(d, "diagonal", **how) for d in (DATA, DATA.assign(t=-DATA["t"])))
+    assert two.llf == pytest.approx(one.llf, abs=1e-7)
+    np.testing.assert_allclose(two.residual_params, one.residual_params, atol=1e-5)
+    np.testing.assert_allclose(two.bse, one.bse, rtol=1e-5)
+    a, b = (r.get_prediction(DATA.iloc[:9], level="group") for r in (one, two))
+    np.testing.assert_allclose(b.summary_frame(), a.summary_frame(), rtol=1e-4)
+    np.testing.assert_allclose(b.df(obs=True), a.df(obs=True), rtol=1e-3)
