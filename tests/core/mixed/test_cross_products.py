@@ -209,3 +209,18 @@ def test_merging_adds_weights_pairs_and_rows():
     assert merged.log_weights == pytest.approx(whole.log_weights, rel=1e-12)
     np.testing.assert_array_equal(merged.pairs, whole.pairs)
     np.testing.assert_array_equal(merged.rows, whole.rows)
+
+
+def test_dependent_random_effects_are_scaled_and_not_turned():
+    """A triangle of dependent columns has no inverse."""
+    d = dense.data(seed=3)
+    Z = np.column_stack([d.Z, d.Z[:, 1] - 2.0 * d.Z[:, 2]])
+    for rows in (slice(None), slice(0, 3)):
+        X = d.X[rows, :1]
+        basis = Basis.by_qr(Z[rows], X, d.y[rows])
+        n = len(X)
+        size = np.linalg.norm(Z[rows], axis=0) / np.sqrt(n)
+        np.testing.assert_allclose(basis.z, np.diag(size), rtol=1e-12)
+    made = CrossProducts.of_rows(Z, d.X, d.y, d.codes, d.m)
+    one = np.column_stack([Z, d.X, d.y])[d.codes == 2]
+    np.testing.assert_allclose(made.in_user_units()[2, 0], one.T @ one, rtol=1e-9, atol=1e-8)

@@ -86,3 +86,32 @@ def test_the_information_of_levels_without_effects_is_that_of_their_variances():
         for one in eye
     ]
     np.testing.assert_allclose(law.information(theta, counts), H, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_w_is_that_of_the_point_that_is_asked_for(structure):
+    """Products of the last evaluation are kept for the next use: not for another point's."""
+    d, kind, x = _case(structure, "levels", False)
+    profile = Profile(d.products(), kind, d.law, True)
+    first = profile.at(x)
+    W = np.concatenate(list(profile.each_W(first)))
+    fresh = Profile(d.products(), kind, d.law, True)
+    expected = np.concatenate(list(fresh.each_W(first)))
+    np.testing.assert_allclose(W, expected, rtol=1e-9, atol=1e-10)
+    for other in (0.7 * x, np.append(x[: kind.size], [0.9, 0.1])):
+        profile.at(other)
+        np.testing.assert_allclose(
+            np.concatenate(list(profile.each_W(first))), expected, rtol=1e-9, atol=1e-10
+        )
+    np.testing.assert_allclose(W.sum(axis=0), first.total_W, rtol=1e-9, atol=1e-9)
+
+
+def test_points_are_the_same_in_gamma_and_theta():
+    d, kind, x = _case("loadings", "levels", False)
+    profile = Profile(d.products(), kind, d.law, True)
+    point, cut = profile.at(x), kind.size
+    angle = np.array([[np.cos(1.0), -np.sin(1.0)], [np.sin(1.0), np.cos(1.0)]])
+    turned = (x[:cut].reshape(3, 2) @ angle).ravel()
+    assert profile.same(point, profile.at(np.append(turned, x[cut:])))
+    assert not profile.same(point, profile.at(np.append(1.1 * x[:cut], x[cut:])))
+    assert not profile.same(point, profile.at(np.append(x[:cut], x[cut:] + 0.1)))

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from sm_alsgls.core.mixed import climb as climbing
+from sm_alsgls.core.mixed import maximise
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.likelihood import Profile
 from sm_alsgls.core.mixed.maximise import lowest_curvature_at, mixed_fit
@@ -302,3 +303,32 @@ def test_the_information_of_a_level_on_its_way_to_zero_is_no_negative_number():
         assert (np.diagonal(F) > 0.0).all()
         climb = climbing.climb(profile, point.x, "near zero", max_iter=20)
         assert np.isfinite(climb.point.nll)
+
+
+def test_of_climbs_that_tie_the_one_that_converged_is_the_fit():
+    d = dense.data(seed=2, m=40)
+    profile = Profile(d.products(), LowRank(3, 1), d.law, True)
+    x = mixed_fit(d.products(), LowRank(3, 1), d.law).point.x
+    good = climbing.climb(profile, x, "good")
+    assert good.converged
+    flat = replace(
+        good, label="flat", status=climbing.FLAT, point=replace(good.point, nll=good.nll - 1e-6)
+    )
+    far = replace(flat, label="far", point=replace(good.point, nll=good.nll - 1e-2))
+    assert maximise._best([flat, good]).label == "good"
+    assert maximise._best([good, far]).label == "far"
+    assert maximise._best([far]).label == "far"
+
+
+def test_large_problems_have_two_starts(monkeypatch):
+    d = dense.data(seed=2, m=40)
+    usual = mixed_fit(d.products(), LowRank(3, 1), d.law)
+    assert len(usual.runs) >= maximise.MOST_STARTS
+    for name in ("_LARGE", "_LONG", "_WIDE"):
+        with monkeypatch.context() as patched:
+            patched.setattr(maximise, name, 1.0)
+            found = mixed_fit(d.products(), LowRank(3, 1), d.law)
+            assert len(found.runs) == 2
+            assert (found.curvature is None) == (name == "_LARGE")
+            assert found.nll == pytest.approx(usual.nll, abs=1e-7)
+            assert len(mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=3).runs) == 3
