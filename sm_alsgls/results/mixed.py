@@ -59,7 +59,8 @@ class LowRankMixedLMResults(MixedVariances, FamiliarMixed, CoefficientResults):
         some = not self.estimate.unrestricted and self.estimate.rank > 0
         drawn = () if some else ("plot_loadings", "rotated_loadings")
         shares = ("communalities", "loadings", "uniquenesses")
-        return (*drawn, *(shares if self.estimate.unrestricted else ()))
+        pairs = () if self.estimate.model.formula_system else ("t_test_pairwise",)
+        return (*drawn, *pairs, *(shares if self.estimate.unrestricted else ()))
 
     # -- fixed effects -----------------------------------------------------------------------
 

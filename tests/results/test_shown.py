@@ -61,7 +61,7 @@ LISTED = {
        "fe_params", "icc", "k_fe", "k_re", "method", "n_groups", "plot_random_effects",
        "plot_slope_correlations", "r2", "random_effects", "random_effects_cov",
        "random_effects_frame", "re_table", "reml", "residual_params", "scale", "sd_re",
-       "variance_test"},
+       "t_test_pairwise", "variance_test"},
 }  # fmt: skip
 LINES = {
     "sur": "<LowRankSURResults: N=20, K=11, r=1, llf=-812.3012, converged>",
