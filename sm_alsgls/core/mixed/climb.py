@@ -38,6 +38,8 @@ _NEAR, _AGE = 0.05, 12
 # A residual variance this small a share of the effects' is on its way to zero: whatever the climb
 # does; and where it does not become stationary.
 _VANISHED, _VANISHING = 1e-13, 1e-4
+# Share of a step that takes what it brings to a bound there at once.
+_FIRST = 0.1
 # Of what a diagonal of F is the difference of.
 _ROUNDING = 1e-12
 CONVERGED = "converged"
@@ -220,6 +222,13 @@ def climb(
         if not float(direction @ gradient) < 0.0:
             memory.clear()
             direction = -factor(gradient)
+        close = _at_once(profile, point, direction)
+        if close.any():
+            free = free & ~close
+            gradient = np.where(free, gradient, 0.0)
+            factor = _Factor(factor.F, free)
+            bound = np.clip(point.x + direction, low, high)
+            direction = np.where(close, bound - point.x, -factor(gradient))
         trial, share = _searched(profile, point, direction, gradient)
         if trial is None:
             if age == 1 and not len(memory):
@@ -296,6 +305,19 @@ def _vanishing(profile: Profile, point: Point) -> str:
     if level:
         return LEVEL_SATURATED.format(level)
     return SATURATED if profile.residual_share(point) < _VANISHING else ""
+
+
+def _at_once(profile: Profile, point: Point, direction: Array) -> Array:
+    """What a step takes to its bound in the first tenth of its way, and the likelihood too.
+
+    The rest of a step makes up for what these do. Where they are clipped it climbs in vain, and
+    shares become so short that they are not: a step takes them a little nearer, for ever (Bertsekas
+    1982, SIAM Journal on Control and Optimization 20). So they go to their bounds, and the others
+    as if they were there.
+    """
+    x, to = point.x, point.x + _FIRST * direction
+    below = (to < profile.low) & (x > profile.low) & (point.gradient > 0.0)
+    return below | ((to > profile.high) & (x < profile.high) & (point.gradient < 0.0))
 
 
 def _searched(

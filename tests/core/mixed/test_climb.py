@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.mixed.climb import scoring
+from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.likelihood import Profile
+from sm_alsgls.core.mixed.maximise import mixed_fit
+from sm_alsgls.core.mixed.residual_laws import Common
 from sm_alsgls.core.mixed.structures import Diagonal, LowRank, Unstructured
 from tests.core.mixed import dense
 
@@ -33,3 +36,22 @@ def test_scoring_is_the_expected_information_with_s2_profiled(kind, law):
     positive = (vectors * np.maximum(values, 0.0)) @ vectors.T
     expected[: kind.size, : kind.size] += kind.second(positive)
     np.testing.assert_allclose(scoring(profile, point), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_uniqueness_on_its_way_to_zero_does_not_hold_up_the_others():
+    """Steps were shortened for it to a millionth, and ended by rounding .026 errors away."""
+    m, q = 40, 6
+    rng = np.random.default_rng([16, m, q, 3])
+    groups = np.repeat(np.arange(m), rng.integers(6, 19, m))
+    Z = np.column_stack([np.ones(len(groups)), rng.standard_normal((len(groups), q - 1))])
+    rank = rng.integers(1, 4)
+    size = np.sqrt(rng.choice([0.1, 1.0, 4.0]))
+    b = rng.standard_normal((m, rank)) @ rng.standard_normal((rank, q))
+    b += rng.standard_normal((m, q)) * np.sqrt(rng.choice([0.0, 0.1, 1.0], q))
+    y = size * (Z * b[groups]).sum(axis=1) + rng.standard_normal(len(groups))
+    products = CrossProducts.of_rows(Z, Z[:, :2], y, groups, m)
+    fit = mixed_fit(products, LowRank(q, 3), Common(), reml=False, n_starts=1)
+    assert fit.converged, fit.message
+    assert fit.uniquenesses[4] == 0.0
+    assert fit.at_bound[4]
+    assert len(fit.trace) < 45
