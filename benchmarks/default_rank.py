@@ -146,7 +146,7 @@ def ranks(sizes, reps: int, seed: int) -> None:
     heads = " | ".join(names) + " |\n" + "|---" * (len(names) + 2) + "|"
     for way in ("default", "bic_robust"):
         print(f"\n## The rank that {way} chooses: share right / too high\n")
-        print(f"| N, K | {'cap' if way == 'default' else 'largest candidate'} | " + heads)
+        print(f"| N, K | {'cap' if way == 'default' else 'most'} | " + heads)
         for (N, K), cells in zip(sizes, shares[WAYS.index(way)], strict=True):
             cap = supported_rank(N - P, K) if way == "default" else (N - P) // 3
             print(f"| {N}, {K} | {min(MOST, cap, largest_rank(K, N, P))} | {_row(cells)}")

@@ -61,8 +61,8 @@ def _copy_benchmarks() -> None:
     target.mkdir(exist_ok=True)
     for page in (HERE.parent / "benchmarks").glob("*.md"):
         text = page.read_text(encoding="utf-8").replace("](../docs/", "](../")
-        if not text.startswith("# "):
-            text = f"# Benchmarks: {page.stem}\n\n{text}"
+        if text.startswith("## "):  # a page here, a section of its script's output there
+            text = re.sub(r"^#(?=#+ )", "", text, flags=re.MULTILINE)
         copy = target / page.name
         if not copy.exists() or copy.read_text(encoding="utf-8") != text:
             copy.write_text(text, encoding="utf-8")
