@@ -1,7 +1,7 @@
 """Does every built page fit its window? python docs/widths.py docs/_build/html
 
-Needs a Chromium (`--browser`), which loads each page in a frame of each of `--widths` pixels. A page
-that can be scrolled sideways is a fault, and so is an element that sticks out of its column without
+Needs a Chromium (`--browser`), which loads each page in frames of `--widths` pixels. A page that
+can be scrolled sideways is a fault, and so is an element that sticks out of its column without
 a box of its own to scroll in. Tables that do scroll, at the widest, are listed: they may want fewer
 columns. The exit status is 1 if there is a fault.
 """
@@ -24,12 +24,14 @@ from typing import Any
 HARNESS = """<!doctype html><title>widths</title><body><script>
 const scrolls = e => ["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(e).overflowX);
 function boxed(element, top) {
-  for (let e = element.parentElement; e && e !== top; e = e.parentElement) if (scrolls(e)) return true;
+  for (let e = element.parentElement; e && e !== top; e = e.parentElement)
+    if (scrolls(e)) return true;
   return false;
 }
 function name(e) {
   const text = (e.textContent || "").trim().replace(/\\s+/g, " ").slice(0, 50);
-  return e.tagName.toLowerCase() + (e.className.split ? "." + e.className.split(" ")[0] : "") + ": " + text;
+  const kind = e.className.split ? "." + e.className.split(" ")[0] : "";
+  return e.tagName.toLowerCase() + kind + ": " + text;
 }
 async function measure(frame, page, width) {
   frame.style.width = width + "px";
@@ -40,24 +42,27 @@ async function measure(frame, page, width) {
   const right = Math.min(top.getBoundingClientRect().right, root.clientWidth) + 1;
   const out = [], wide = [];
   for (const e of top.querySelectorAll("*")) {
-    const box = e.getBoundingClientRect();
+    const box = e.getBoundingClientRect(), parent = e.parentElement;
     if (box.width && box.right > right && !boxed(e, top)) out.push(name(e));
     if (e.tagName === "TABLE") {
       const over = Math.max(e.scrollWidth - e.clientWidth,
-                            e.parentElement.scrollWidth - e.parentElement.clientWidth);
+                            parent.scrollWidth - parent.clientWidth);
       if (over > 1) wide.push(name(e));
     }
   }
   return {page, width, beyond: root.scrollWidth - root.clientWidth, out: out.slice(0, 3), wide};
 }
-(async () => {
+async function all() {
   const {pages, widths} = await (await fetch("/-/pages")).json();
   const frame = document.body.appendChild(document.createElement("iframe"));
   frame.style.height = "900px";
   const found = [];
-  for (const width of widths) for (const page of pages) found.push(await measure(frame, page, width));
-  await fetch("/-/found", {method: "POST", body: JSON.stringify(found)});
-})().catch(error => fetch("/-/found", {method: "POST", body: JSON.stringify(String(error))}));
+  for (const width of widths)
+    for (const page of pages) found.push(await measure(frame, page, width));
+  return found;
+}
+const tell = found => fetch("/-/found", {method: "POST", body: JSON.stringify(found)});
+all().then(tell).catch(error => tell(String(error)));
 </script>"""
 
 
@@ -68,7 +73,8 @@ class Pages(SimpleHTTPRequestHandler):
     found: list[Any]
     done: threading.Event
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
+        """A page, the harness, or what it is to measure."""
         if not self.path.startswith("/-/"):
             super().do_GET()
             return
@@ -79,7 +85,8 @@ class Pages(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
+        """What it found."""
         self.found.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(204)
         self.end_headers()

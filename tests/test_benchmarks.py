@@ -701,3 +701,12 @@ class TestMixedSpeed:
         script = load("mixed_speed")
         row = script.run([sys.executable, "-c", "print('2.5 -10.25 0.5 1 0.5 2.0 0.1')"], 5, 1)
         assert row == script.Row(2.5, -10.25, 0.5, True, (0.5, 2.0, 0.1))
+
+
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")  # main() does the same
+def test_choosing_knows_good_intervals_from_short_ones(load):
+    rows = {row["way"]: row for row in load("choosing").cell(30, 10, "r=2", 12)}
+    assert rows["textbook"]["coverage"] < 0.9 < rows["full, two"]["coverage"]
+    assert rows["textbook"]["rmse_over_ols"] == rows["full, two"]["rmse_over_ols"]
+    assert rows["default"]["rmse_over_ols"] < rows["full, two"]["rmse_over_ols"] < 1.0
+    assert rows["default"]["mean_rank"] > 1.0

@@ -263,3 +263,27 @@ def test_a_digit_without_braces_is_one_argument(short, braced, monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
     to_mathml = importlib.import_module("mathml").to_mathml
     assert to_mathml(short, None, False) == to_mathml(braced, None, False)
+
+
+# -- the guide -------------------------------------------------------------------------------------
+
+
+def test_every_page_of_the_guide_has_its_line_and_its_place():
+    index = (DOCS / "guide" / "index.md").read_text(encoding="utf-8")
+    words, _, _ = index.partition("```{toctree}")
+    blocks = re.findall(r"```\{toctree\}\n(.*?)```", index, re.DOTALL)
+    assert all(":caption: " in block for block in blocks)
+    entries = re.findall(r"^(?:.*<)?([\w./]+)>?$", "\n".join(blocks), re.MULTILINE)
+    pages = {page.stem for page in (DOCS / "guide").glob("*.md")} - {"index"}
+    assert sorted(entries) == sorted(pages)  # once each; what is measured is not among them
+    assert pages == set(re.findall(r"\]\((\w+)\.md\)", words))
+
+
+def test_what_was_measured_for_choosing_is_on_its_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    script = importlib.import_module("choosing")
+    found = pd.read_csv(DOCS / "images" / "choosing.csv")
+    page = (DOCS / "measured" / "choosing.md").read_text(encoding="utf-8")
+    assert set(found["errors"]) == set(script.KINDS.values())
+    for errors in script.KINDS.values():
+        assert script.table(found, errors) in page
