@@ -86,7 +86,7 @@ def _card(name: str, question: str) -> str:
 
 
 def _list_notebooks(app: Any, docname: str, source: list[str]) -> None:
-    """Make cards of the gallery's table, and a table of contents of the notebooks that there are."""
+    """Make cards of the gallery's table, and a table of contents of the notebooks."""
     if docname != "gallery":
         return
     there = {notebook.stem for notebook in (HERE / "gallery").glob("*.ipynb")}

@@ -43,9 +43,7 @@ def read_entries() -> list[Entry]:
         text = (API / f"{page}.rst").read_text(encoding="utf-8")
         title = text.split("\n", 1)[0]
         for block in _BLOCK.finditer(text):
-            found += [
-                Entry(block["kind"], name, page, title) for name in block["names"].split()
-            ]
+            found += [Entry(block["kind"], name, page, title) for name in block["names"].split()]
     return found
 
 

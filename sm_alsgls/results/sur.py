@@ -13,8 +13,8 @@ from sm_alsgls.results.method import method
 class LowRankSURResults(LawResults, FactorResults, LikelihoodResults):
     """Results of `LowRankSUR.fit`: estimates of a system by maximum likelihood.
 
-    Coefficients are named ``equation_variable``, in ``params`` and whatever has one number for each;
-    `equations` has the results of one equation.
+    Coefficients are named ``equation_variable``, in ``params`` and whatever has one number for
+    each; `equations` has the results of one equation.
     """
 
     @property

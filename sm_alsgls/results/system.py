@@ -143,8 +143,9 @@ class SystemResults(FamiliarSystem, CoefficientResults):
         ----------
         cov_type : str
             * "nonrobust": Sigma correctly specified; where the fit is debiased, at
-              ``sigma_inference``, whose loadings are drawn in at small N (`loading_prior`), and with
-              what the estimation of Sigma adds in closed form (`core.beta.estimated_sigma`);
+              ``sigma_inference``, whose loadings are drawn in at small N (`loading_prior`), and
+              with what the estimation of Sigma adds in closed form
+              (`core.beta.estimated_sigma`);
             * "KH": the same with that addition exactly (Kackar and Harville 1984), at the cost of
               P x P arrays;
             * "sandwich": Sigma as a working covariance;
