@@ -67,3 +67,27 @@ def test_every_page_of_the_reference_is_in_its_table_of_contents(topics):
         for path in (DOCS / "api").rglob("*.rst")
     }
     assert listed == pages - {"index"}
+
+
+def test_the_source_of_a_member_is_where_it_is_written(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
+    written = importlib.import_module("written_where").written
+    conf_int = written("sm_alsgls", "LowRankPanelResults.conf_int")
+    assert conf_int == ("sm_alsgls.results.coefficients", "conf_int")
+    nobs = written("sm_alsgls", "LowRankSURResults.nobs")
+    assert nobs == ("sm_alsgls.results.coefficient", "CoefficientResults.nobs")
+    assert written("sm_alsgls", "LowRankSUR.has_likelihood") is None
+
+
+def test_the_search_has_a_pages_words_by_its_anchors(monkeypatch):
+    pytest.importorskip("sphinx")
+    from docutils.core import publish_doctree
+
+    monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
+    text_of = importlib.import_module("search_texts").text_of
+    page = "One\n===\n\nA <b> *word*.\n\nTwo\n---\n\n.. raw:: html\n\n   <i>no</i>\n\n* x\n* y\n"
+    tree = publish_doctree(page, settings_overrides={"doctitle_xform": False})
+    assert text_of(tree) == (
+        '<div id="one">One A &lt;b&gt; word. <div id="two">Two x y</div></div>'
+    )

@@ -65,7 +65,10 @@ class Members(SphinxDirective):
         """Text of autodoc's directives, parsed."""
         kind, lines = self.arguments[0], []
         for name in " ".join(self.content).split():
-            lines += [f".. {_directive(kind, name)}:: {kind}.{name}", ""]
+            lines += [f".. {_directive(kind, name)}:: {kind}.{name}"]
+            if isinstance(member(class_of(kind), name), type):
+                lines += ["   :no-value:"]  # its own name, and longer than a phone is wide
+            lines += [""]
             also = ", ".join(f":class:`~{other}`" for other in _also(kind, name))
             if also:
                 lines += ["   .. container:: also", "", f"      Also of {also}.", ""]
