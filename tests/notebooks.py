@@ -33,6 +33,9 @@ _NUMBER = re.compile(r"(?<![\w.])([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?![\w]
 # When a fit was made: of statsmodels' summaries.
 _WHEN = re.compile(r"(Date: +)\w{3}, \d\d \w{3} \d{4}|(Time: +)\d\d:\d\d:\d\d")
 _PICTURE = "image/png"
+# In prose, what has decimals, and any number of what is printed or typed in code.
+_DECIMAL = re.compile(r"(?<![\w.])-?\d*\.\d+(?!\w)")
+_ANY = re.compile(r"\d*\.?\d+(?:e[-+]?\d+)?")
 
 
 def read(path):
@@ -196,6 +199,36 @@ def renewed(stored, now):
         for old, new in zip(stored["cells"], now["cells"], strict=True)
     ]
     return {**now, "cells": cells}
+
+
+def unprinted(book):
+    """Numbers with decimals in its prose that are no rounding of one that it prints, signs apart.
+
+    Many numbers are printed, and one may be near by chance; but when outputs change, prose that
+    was not read again is mostly found.
+    """
+    there = [
+        abs(float(number))
+        for cell in codes(book)
+        for text in (cell["source"], *texts(cell["outputs"]))
+        for number in _ANY.findall(text)
+    ]
+    found = []
+    for cell in book["cells"]:
+        if cell["cell_type"] != "markdown":
+            continue
+        for said in _DECIMAL.findall(cell["source"]):
+            half = 0.5 * 10.0 ** -len(said.partition(".")[2]) + 1e-9
+            if not np.any(np.abs(np.array(there) - abs(float(said))) <= half):
+                found.append(said)
+    return found
+
+
+def texts(outputs):
+    """Of any kind, HTML too."""
+    return [
+        text for out in outputs for kind, text in contents(out).items() if kind.startswith("text/")
+    ]
 
 
 def written(book):

@@ -17,13 +17,14 @@ from tests.notebooks import (
     METADATA,
     ROOT,
     codes,
-    contents,
     differences,
     read,
     renewed,
     same_picture,
     same_text,
     smaller,
+    texts,
+    unprinted,
 )
 
 BOOKS = sorted(HOME.glob("*.ipynb"))
@@ -45,12 +46,29 @@ def test_a_notebook_holds_what_it_printed(path):
     # Of whom executed it: nothing.
     assert book["metadata"] == METADATA
     assert all(set(cell["metadata"]) <= {"tags"} for cell in book["cells"])
-    texts = [
-        value for out in outputs for kind, value in contents(out).items() if kind[:5] == "text/"
-    ]
-    for text in texts:
+    for text in texts(outputs):
         assert not re.search(r"/(?:home|tmp|usr|root|work|Users)/|site-packages| at 0x", text), text
         assert len(text.splitlines()) < 120 or "<table" in text, text
+
+
+# Published by others, or computed in the sentence.
+SAID = {
+    "als_against_em": {"0.020", "1.4"},
+    "french": {".015", ".016", ".019"},
+    "klein": {"1.4", "1.6", "7.5"},
+    "wages": {".013", "2.3"},
+}
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_numbers_of_the_prose_are_those_that_are_printed(path):
+    assert set(unprinted(read(path))) == SAID.get(path.stem, set())
+
+
+def test_a_number_that_nothing_prints_is_told():
+    book = book_of("coverage 0.871")
+    book["cells"][0]["source"] = "They cover .87, or 87 %; before it was .950 (.871)."
+    assert unprinted(book) == [".950"]
 
 
 # -- what is the same, and what is not -------------------------------------------------------------
