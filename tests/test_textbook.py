@@ -200,9 +200,7 @@ def test_klein(page, shown, method):
 def test_berndt_and_wood(textbook, page):
     names = page("berndt_wood")
     theirs = stored("full_systemfit")["berndt_wood_materials", "ml"]
-    order = {
-        n.replace("(Intercept)", "const").replace("_p.", "_"): n for n in theirs["coef"].index
-    }
+    order = {n.replace("(Intercept)", "const").replace("_p.", "_"): n for n in theirs["coef"].index}
     res, table = names["res"], names["table"]
     assert set(order) == set(table.index)
     at = [order[n] for n in table.index]

@@ -19,9 +19,14 @@ depend on the parameters, so Lambda Lambda' of rank q has what any G has.
 C_A is an expansion in one over the number of groups. Its second term need not be small, and where G
 is bent need not leave C_A positive. There it is C^1/2 f(E) C^1/2, of C^1/2 E C^1/2 the second term,
 
-    f(e) = 1 + e + e^2 / 2  for e >= 0,    f(-e) = 1 / f(e),    of eigenvalues of E,
+    f(e) = (1 + x + x^2)^2, x = e / 2, for e >= 0,    f(-e) = 1 / f(e),    of eigenvalues of E,
 
-the exponential function to second order. Where V is linear it is 1 + e, which is 1997's.
+the square of 1 / (1 - x) to second order. A coefficient whose variance is that of an effect beside k
+others has e = 2 k / nu of nu degrees of freedom to first order, since GLS regresses the effect on
+those others: the variance that is left of it is estimated short by 1 - k / nu, as residuals'
+are, the coefficients of that regression cost 1 / (1 - k / nu) once more, and nu - k degrees of
+freedom are left, nu / (1 + x + x^2). Kenward and Roger's stay at nu. Where V is linear
+f is 1 + e, and degrees of freedom are nu, which is 1997's.
 
 A uniqueness that is zero with the likelihood falling beyond is a known number in C_A, whose
 expansion is not of such estimates, and an unknown one in degrees of freedom: see `satterthwaite`.
@@ -62,7 +67,8 @@ class KenwardRogerCovariance(FixedCovariance):
         By REML.
     variant : {"positive", "2009", "1997", "first-order"}
         Second derivatives of V less their tangent part, whole, or left out; "positive" is 2009's by
-        f. All are one where G may be any or is diagonal and rows are independent.
+        f, with the degrees of freedom that are left. All are one where G may be any or is diagonal
+        and rows are independent.
     rows : callable, optional
         Gives the `MixedRows`; asked where the law's rows are dependent.
 
@@ -91,8 +97,8 @@ class KenwardRogerCovariance(FixedCovariance):
             second = self._correction(sums, known, variant)
             told.update()
         bent = dependent or (fit.structure.rank > 0 and not any_G)
-        bent = bent and variant == "positive"
-        super().__init__(positive(self._C, second) if bent else self._C + second)
+        self._counts = bent and variant == "positive"
+        super().__init__(positive(self._C, second) if self._counts else self._C + second)
         self._b = fit.b
 
     def _correction(self, sums: Sums, W: Array, variant: str) -> Array:
@@ -115,7 +121,13 @@ class KenwardRogerCovariance(FixedCovariance):
 
     def df(self, R: Array) -> Array:
         """Of each of R b, (m,)."""
-        return matched(R, self._C, self._turned, self._W)
+        df = matched(R, self._C, self._turned, self._W)
+        if not self._counts:
+            return df
+        before = np.einsum("mj,jk,mk->m", R, self._C, R, optimize=True)
+        after = np.einsum("mj,jk,mk->m", R, self._V, R, optimize=True)
+        share = np.divide(before, after, out=np.ones(len(R)), where=after > before)
+        return np.asarray(df * np.sqrt(share))
 
     def joint(self, R: Array, gap: Array) -> tuple[float, float, float, str, str] | None:
         """Their scaled F of R b = q, gap = R b - q; None where so few groups leave it no variance.
@@ -128,6 +140,9 @@ class KenwardRogerCovariance(FixedCovariance):
         if found is None:
             return None
         df, scale = found
+        if self._counts:
+            grown = np.trace(np.linalg.solve(R @ self._C @ R.T, self.combinations(R))) / len(R)
+            df /= np.sqrt(max(1.0, grown))
         Q = float(gap @ np.linalg.solve(self.combinations(R), gap))
         m = len(R)
         return scale * Q / m, float(m), df, "F", f"Kenward and Roger's scaling: {scale:.4f}."
@@ -190,15 +205,15 @@ def positive(C: Array, second: Array) -> Array:
     --------
     >>> C, second = np.diag([1.0, 4.0]), np.diag([-2.0, 0.4])
     >>> positive(C, second).round(3)
-    array([[0.2 , 0.  ],
-           [0.  , 4.42]])
+    array([[0.111, 0.   ],
+           [0.   , 4.431]])
     """
     root = np.linalg.cholesky(C)
     half = np.linalg.solve(root, second)
     E = np.linalg.solve(root, half.T)
     values, vectors = np.linalg.eigh(0.5 * (E + E.T))
     size = np.abs(values)
-    grown = 1.0 + size + 0.5 * size**2
+    grown = (1.0 + 0.5 * size + 0.25 * size**2) ** 2
     turned = root @ vectors
     return np.asarray((turned * np.where(values >= 0.0, grown, 1.0 / grown)) @ turned.T)
 

@@ -243,3 +243,35 @@ def test_few_groups_have_an_f_or_none(m):
         Q = b @ np.linalg.solve(fit.cov_b, b)
         np.testing.assert_allclose(found[0], Q * (m - 2) / (2.0 * (m - 1)), rtol=1e-3)
         np.testing.assert_allclose(found[1:3], [2.0, m - 2.0], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("m", "q"), [(20, 3), (30, 3), (20, 5)])
+def test_what_regressions_of_effects_on_one_another_cost(m, q):
+    """e of an effect beside k = q - 1 others is 2 k / nu where rows tell effects exactly."""
+    rng = np.random.default_rng(m + q)
+    codes, n = np.repeat(np.arange(m), 12), 12 * m
+    Z = np.tile(np.column_stack([np.ones(12), rng.standard_normal((12, q - 1))]), (m, 1))
+    X = np.column_stack([Z, rng.standard_normal(m)[codes]])
+    b = rng.standard_normal((m, q)) @ rng.standard_normal((q, q))
+    y = (Z * b[codes]).sum(axis=1) + 1e-3 * rng.standard_normal(n)
+    fit = mixed_fit(CrossProducts.of_rows(Z, X, y, codes, m), Unstructured(q), Common())
+    V = KenwardRogerCovariance(fit)
+    e = V.dense()[q, q] / fit.cov_b[q, q] - 1.0
+    np.testing.assert_allclose(e, 2.0 * (q - 1) / (m - 2), rtol=1e-4)
+    np.testing.assert_allclose(V.coefficient_df()[q], m - 2.0, rtol=1e-4)
+
+
+def test_degrees_of_freedom_that_factors_use_are_counted():
+    """nu sqrt(C / V) of low rank; 1997's of the same point where G may be any."""
+    fit = of_low_rank(1, 3)[1]
+    V, before = KenwardRogerCovariance(fit), KenwardRogerCovariance(fit, "2009")
+    grown = np.diag(V.dense()) / np.diag(fit.cov_b)
+    assert grown.max() > 1.02
+    expected = before.coefficient_df() / np.sqrt(np.maximum(grown, 1.0))
+    np.testing.assert_allclose(V.coefficient_df(), expected, rtol=1e-10)
+    # One hypothesis is the square of its t, many have less than those that are not counted.
+    R = np.eye(len(fit.b))
+    F, _, df, *_ = V.joint(R[:1], fit.b[:1])
+    np.testing.assert_allclose(F, fit.b[0] ** 2 / V.dense()[0, 0], rtol=1e-8)
+    np.testing.assert_allclose(df, expected[0], rtol=1e-8)
+    assert V.joint(R, fit.b)[2] < before.joint(R, fit.b)[2]
