@@ -38,7 +38,7 @@ LONG = {
     "core/sigma/factor.py": 420,
     "covariance/low_rank_diag.py": 488,
     "models/maximum_likelihood.py": 434,
-    "models/three_stage.py": 411,
+    "models/three_stage.py": 405,
     "results/nlcom.py": 416,
 }
 

@@ -1,4 +1,4 @@
-"""The textbook chapter: what its pages show of books is what the reference values are, and ours are those too.
+"""The textbook chapter: its pages show books' numbers as the reference has them, and ours too.
 
 That a page prints what it shows is tests/test_docs.py's.
 """
@@ -106,7 +106,8 @@ def test_grunfelds_maximum_and_the_tests_of_sigma(textbook, page, frame, system)
 
     res = page("grunfeld")["ml"][frame]
     theirs = textbook[system, "ml"]
-    # The likelihood is flat along Westinghouse's small coefficients: 1e-5 of them, 1e-6 of a standard error.
+    # The likelihood is flat along Westinghouse's small coefficients: 1e-5 of them is 1e-6 of a
+    # standard error.
     names = list(theirs["coef"].index)
     gap = np.abs(res.params[names] - theirs["coef"].to_numpy()) / theirs["std_err"].to_numpy()
     assert gap.max() < 1e-6

@@ -38,11 +38,7 @@ class LowRankDiag(CovarianceValue):
     Attributes
     ----------
     loadings, uniquenesses : ndarray, shapes (K, r) and (K,)
-        Copies of F and d, read-only.
-    holes : bool
-        True: rows may lack some equations.
-    root : None
-        It is not kept by a triangle, as an `Unrestricted` is.
+        Copies of F and d, read-only. `holes` is True, rows may lack equations; `root` is None.
 
     Raises
     ------

@@ -44,11 +44,7 @@ class Unrestricted(CovarianceValue):
     Attributes
     ----------
     root : ndarray, shape (K, K)
-        R, a copy, read-only.
-    holes : bool
-        True: rows may lack some equations.
-    low_rank : None
-        It has no factors.
+        R, a copy, read-only. `holes` is True, rows may lack equations; `low_rank` is None.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from sm_alsgls.border.arguments import choice, count, flag, mapping, number, opt
 from sm_alsgls.border.blame import caller
 from sm_alsgls.core.errors.law import FULL, law_of
 from sm_alsgls.core.instruments.design import Instrumented
-from sm_alsgls.core.instruments.three_stage import METHODS, Rows, Step, ThreeStage, three_stage
+from sm_alsgls.core.instruments.three_stage import METHODS, Rows, Step, three_stage
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.data.identified import named
@@ -22,14 +22,13 @@ from sm_alsgls.data.instrumented import read_instrumented
 from sm_alsgls.data.keywords import guarded, refuse
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.exceptions import (
-    ConvergenceWarning,
-    HeywoodWarning,
     NoLikelihoodError,
     OptionError,
     WeakInstrumentWarning,
 )
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.models.base import SystemModel
+from sm_alsgls.models.doubts import warn_of_stages
 from sm_alsgls.models.instrumented_construction import InstrumentedConstruction
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RankSelection
@@ -299,7 +298,7 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
             correction=np.sqrt(self.nobs / (self.nobs - self.labels.p)) if debiased else None,
             callback=callback,
         )
-        self._warn(found)
+        warn_of_stages(self.equations, found)
         selection = self.rank_selection
         reason = None if selection is None else selection.reason
         system, labels = self.system, self.labels
@@ -378,23 +377,6 @@ class LowRank3SLS(InstrumentedConstruction, SystemModel):
         system = self.system
         whole = cast(Instrumented, system.whole_design(design))
         return Rows(whole, system.cells.used(system.Y))
-
-    def _warn(self, found: ThreeStage) -> None:
-        if not found.converged:
-            warnings.warn(
-                f"LowRank3SLS did not converge: {found.status}",
-                ConvergenceWarning,
-                stacklevel=caller(),
-            )
-        if found.at_bound.any() and found.method != "2sls":
-            named = [n for n, on in zip(self.equations, found.at_bound, strict=True) if on]
-            warnings.warn(
-                f"Heywood case: the uniqueness of {', '.join(map(repr, named[:8]))} is at its "
-                "lower bound, so the factors fit it exactly; lower the rank"
-                + ("; with so few equations use rank='full'" if self.neqs <= 5 else ""),
-                HeywoodWarning,
-                stacklevel=caller(),
-            )
 
     # -- what only a likelihood has ------------------------------------------------------------
 

@@ -19,14 +19,14 @@ depend on the parameters, so Lambda Lambda' of rank q has what any G has.
 C_A is an expansion in one over the number of groups. Its second term need not be small, and where G
 is bent need not leave C_A positive. There it is C^1/2 f(E) C^1/2, of C^1/2 E C^1/2 the second term,
 
-    f(e) = (1 + x + x^2)^2, x = e / 2, for e >= 0,    f(-e) = 1 / f(e),    of eigenvalues of E,
+    f(e) = (1 + x + x^2)^2, x = e / 2, where e >= 0,    f(-e) = 1 / f(e),    of eigenvalues of E,
 
-the square of 1 / (1 - x) to second order. A coefficient whose variance is that of an effect beside k
-others has e = 2 k / nu of nu degrees of freedom to first order, since GLS regresses the effect on
-those others: the variance that is left of it is estimated short by 1 - k / nu, as residuals'
-are, the coefficients of that regression cost 1 / (1 - k / nu) once more, and nu - k degrees of
-freedom are left, nu / (1 + x + x^2). Kenward and Roger's stay at nu. Where V is linear
-f is 1 + e, and degrees of freedom are nu, which is 1997's.
+the square of 1 / (1 - x) to second order. A coefficient of what differs between groups, beside k
+other effects, has e = 2 k / nu of nu degrees of freedom, since GLS regresses the effect on those:
+the variance that is left of it is estimated short by 1 - k / nu, as residuals' are, coefficients
+of that regression cost 1 / (1 - k / nu) once more, and nu - k degrees of freedom are left, here
+nu / (1 + x + x^2). Kenward and Roger's stay at nu. Where V is linear f is 1 + e, and degrees of
+freedom are nu, which is 1997's.
 
 A uniqueness that is zero with the likelihood falling beyond is a known number in C_A, whose
 expansion is not of such estimates, and an unknown one in degrees of freedom: see `satterthwaite`.
