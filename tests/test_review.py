@@ -149,7 +149,7 @@ def test_missing_values_of_every_kind_are_missing(system):
     model = LowRankSUR(Y, nullable, rank=1, missing="drop")
     assert model.nobs == 59
     assert model.n_dropped == 1
-    assert "1 rows with missing values" in str(model.fit(n_starts=1).summary())
+    assert "1 row with missing values was" in str(model.fit(n_starts=1).summary())
     masked = np.ma.masked_array(X[0], mask=np.zeros_like(X[0], dtype=bool))
     masked[5, 2] = np.ma.masked
     assert LowRankSUR(Y, masked, rank=1, missing="drop").nobs == 59

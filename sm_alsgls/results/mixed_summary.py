@@ -20,7 +20,7 @@ from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.mixed_factors import communalities, correlations, heywood, sd
 from sm_alsgls.results.mixed_rows import level_ratios
 from sm_alsgls.results.mixed_tables import aic, bic, retvals, structure_name
-from sm_alsgls.results.summary_parts import coefficient_table, numbered
+from sm_alsgls.results.summary_parts import coefficient_table, dropped_note, numbered
 from sm_alsgls.results.summary_text import SystemSummary
 from sm_alsgls.results.words import words_note
 
@@ -229,9 +229,8 @@ def _notes(estimate: MixedEstimate) -> list[str]:
     if len(estimate.fit.law.variances(estimate.theta)) > 1:
         notes.append("Scale is the residual variance of the first level.")
     if estimate.model.n_dropped:
-        notes.append(
-            f"{estimate.model.n_dropped} rows with missing values or weight 0 were dropped."
-        )
+        why = "with missing values or weight 0"
+        notes.append(dropped_note(estimate.model.n_dropped, why))
     notes += _about_starts(estimate)
     return [*notes, *warnings_of(estimate)]
 

@@ -23,7 +23,7 @@ from sm_alsgls.results.in_sample import rsquared, spans_constant
 from sm_alsgls.results.laws import law_params
 from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named
-from sm_alsgls.results.summary_parts import coefficient_table, numbered
+from sm_alsgls.results.summary_parts import coefficient_table, dropped_note, numbered
 from sm_alsgls.results.summary_text import SystemSummary
 from sm_alsgls.results.words import words_note
 
@@ -315,7 +315,7 @@ def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:
     if estimate.model.n_dropped:
         why = "without a cell" if not estimate.complete else "with missing values"
         why += " or weight 0" if estimate.usage.weighted else ""
-        notes.append(f"{estimate.model.n_dropped} rows {why} were dropped.")
+        notes.append(dropped_note(estimate.model.n_dropped, why))
     m = len(estimate.labels.common)
     if m:
         which = "1 coefficient is" if m == 1 else f"{m} coefficients are"

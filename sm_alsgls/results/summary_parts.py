@@ -44,6 +44,17 @@ def coefficient_table(
     return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
 
 
+def dropped_note(n: int, why: str) -> str:
+    """How many rows are not used.
+
+    Examples
+    --------
+    >>> dropped_note(1, "with missing values")
+    '1 row with missing values was dropped.'
+    """
+    return f"{n} rows {why} were dropped." if n > 1 else f"{n} row {why} was dropped."
+
+
 def numbered(notes: Iterable[str]) -> list[str]:
     """Lines of the notes under a summary."""
     lines = ["Notes:"]

@@ -84,7 +84,7 @@ def test_rows_that_were_dropped_are_said_with_their_reason():
     X, Y, _ = simulate(30, 4, 2, 1, seed=1)
     Y[3, 1] = np.nan
     some = notes(LowRankSUR(Y, X, rank=1, missing="drop").fit(n_starts=1))
-    assert "1 rows with missing values were dropped" in some
+    assert "1 row with missing values was dropped" in some
     weights = np.linspace(0.5, 1.5, 30)
     weights[[7, 9]] = 0.0
     none = notes(LowRankSUR(Y, X, rank=1, missing="drop", weights=weights).fit(n_starts=1))
