@@ -8,6 +8,9 @@ vary as much as residuals do, and G is what a coefficient's variance is of. "wea
 tenth of that, about what the rows of a group tell of its slopes, so that many variances are
 estimated to be zero. Models are of rank 1, 2 and 3, diagonal and full, by REML.
 
+With --laws residuals of odd rows of a group have twice the standard deviation ("levels"), follow on
+one another with .6 ("ar"), or both, in 24 rows a group, and models are told so.
+
 Coverage is of nominal 95 %, of the constant, of g and of the mean of five slopes; Monte Carlo
 standard errors in brackets are of draws. "length" is the mean length of intervals in those with
 everything known, "df" the median. "z" is Satterthwaite's with the normal law, as MixedLM has it.
@@ -19,6 +22,7 @@ import warnings
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 # isort: split
@@ -36,9 +40,12 @@ LOADINGS = np.array(
     [[0.8, 0.0], [0.7, 0.4], [0.6, -0.5], [0.7, 0.3], [-0.5, 0.6], [0.4, 0.6]]
 )  # fmt: skip
 UNIQUENESSES = np.array([0.3, 0.2, 0.3, 0.2, 0.3, 0.4])
+RHO = 0.6
 SIZES = {"strong": 1.0, "weak": 0.1}
 RANKS = {"rank 1": 1, "rank 2": 2, "rank 3": 3, "diagonal": 0, "full": "full"}
 KINDS = {"constant": [0], "g": [Q], "slopes": list(range(1, Q))}
+# What models are told of residuals, see `residuals`.
+LAWS = {"none": (), "levels": ("residual",), "ar": ("ar",), "both": ("residual", "ar")}
 COVS = {"Satterthwaite": "nonrobust", "Kenward-Roger": "kenward-roger", "CR2": "CR2"}
 
 
@@ -47,22 +54,34 @@ def truth(effects):
     return SIZES[effects] * (LOADINGS @ LOADINGS.T + np.diag(UNIQUENESSES))
 
 
-def draw(rng, m, effects):
+def residuals(n, law="none"):
+    """R, the covariance of the residuals of a group's n rows."""
+    t = np.arange(n)
+    R = RHO ** np.abs(t[:, None] - t) if "ar" in LAWS[law] else np.eye(n)
+    scale = 1.0 + t % 2 if "residual" in LAWS[law] else np.ones(n)
+    return R * scale[:, None] * scale
+
+
+def draw(rng, m, effects, law="none"):
     """y, X, Z and groups; all coefficients are zero."""
-    groups = np.repeat(np.arange(m), rng.integers(10, 21, m))
+    rows = rng.integers(10, 21, m) if law == "none" else np.full(m, 24)
+    groups = np.repeat(np.arange(m), rows)
     n = len(groups)
     Z = np.column_stack([np.ones(n), rng.standard_normal((n, Q - 1))])
     X = np.column_stack([Z, rng.standard_normal(m)[groups]])
     b = rng.multivariate_normal(np.zeros(Q), truth(effects), m)
-    return (Z * b[groups]).sum(axis=1) + rng.standard_normal(n), X, Z, groups
+    u = rng.standard_normal(n)
+    if law != "none":
+        u = (u.reshape(m, -1) @ np.linalg.cholesky(residuals(24, law)).T).ravel()
+    return (Z * b[groups]).sum(axis=1) + u, X, Z, groups
 
 
-def known(y, X, Z, groups, effects):
-    """GLS with G and s2 known: estimates and standard errors."""
+def known(y, X, Z, groups, effects, law="none"):
+    """GLS with G and the residuals' covariance known: estimates and standard errors."""
     H, h, G = 0.0, 0.0, truth(effects)
     for i in np.unique(groups):
         at = groups == i
-        WX = np.linalg.solve(np.eye(at.sum()) + Z[at] @ G @ Z[at].T, X[at])
+        WX = np.linalg.solve(residuals(at.sum(), law) + Z[at] @ G @ Z[at].T, X[at])
         H, h = H + WX.T @ X[at], h + WX.T @ y[at]
     V = np.linalg.inv(H)
     return V @ h, np.sqrt(np.diagonal(V))
@@ -86,15 +105,19 @@ def intervals(model):
     return out, failed
 
 
-def one(i, seed, m, effects, ranks):
+def one(i, seed, m, effects, ranks, law="none"):
     """Of a draw: (model, errors) to (covered, half length, df) of kinds of coefficients."""
     warnings.simplefilter("ignore")
-    y, X, Z, groups = draw(np.random.default_rng([seed, m, i]), m, effects)
-    b, se = known(y, X, Z, groups, effects)
+    y, X, Z, groups = draw(np.random.default_rng([seed, m, i]), m, effects, law)
+    b, se = known(y, X, Z, groups, effects, law)
+    told = {
+        name: "groups" if name == "ar" else np.where(np.arange(len(y)) % 2, "odd", "even")
+        for name in LAWS[law]
+    }
     base = stats.norm.ppf(0.975) * se
     found, failed = {("G known", "z"): (b, base, np.full(len(b), np.inf))}, {}
     for name in ranks:
-        made, said = intervals(LowRankMixedLM(y, X, groups, exog_re=Z, rank=RANKS[name]))
+        made, said = intervals(LowRankMixedLM(y, X, groups, exog_re=Z, rank=RANKS[name], **told))
         found |= {(name, errors): three for errors, three in made.items()}
         if said:
             failed[name] = said
@@ -146,9 +169,9 @@ def show(title, rows, draws):
         print(f"{name}: {len(texts)} without, {texts[:2]}")
 
 
-def run(m, effects, draws, seed=0, ranks=tuple(RANKS), processes=2):
+def run(m, effects, draws, seed=0, ranks=tuple(RANKS), processes=2, law="none"):
     """All draws."""
-    job = partial(one, seed=seed, m=m, effects=effects, ranks=ranks)
+    job = partial(one, seed=seed, m=m, effects=effects, ranks=ranks, law=law)
     if processes == 1:
         return [job(i) for i in range(draws)]
     with ProcessPoolExecutor(processes) as pool:
@@ -163,19 +186,20 @@ def main(argv=None):
     parser.add_argument("--groups", type=int, nargs="+", default=[10, 20, 50])
     parser.add_argument("--effects", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--ranks", nargs="+", choices=RANKS, default=list(RANKS))
+    parser.add_argument("--laws", nargs="+", choices=LAWS, default=["none"])
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
     made = {}
-    for effects in given.effects:
-        for m in given.groups:
-            draws = run(m, effects, given.draws, given.seed, given.ranks, given.processes)
-            made[f"{effects}, {m} groups"] = rows = table(draws)
-            show(f"{effects}, {m} groups", rows, draws)
-            if given.json is not None:
-                given.json.write_text(json.dumps(made, indent=1))
+    for law, effects, m in product(given.laws, given.effects, given.groups):
+        draws = run(m, effects, given.draws, given.seed, given.ranks, given.processes, law)
+        title = f"{effects}, {m} groups" + (f", residuals: {law}" if law != "none" else "")
+        made[title] = rows = table(draws)
+        show(title, rows, draws)
+        if given.json is not None:
+            given.json.write_text(json.dumps(made, indent=1))
     return made
 
 

@@ -590,16 +590,28 @@ class TestMixedCoverage:
         left = script.truth("weak") - 0.1 * np.diag(script.UNIQUENESSES)
         assert np.linalg.matrix_rank(left) == 2
 
-    def test_known_covariances_give_gls(self, load):
+    @pytest.mark.parametrize("law", ["none", "levels", "ar", "both"])
+    def test_known_covariances_give_gls(self, load, law):
         """Of one draw, by the whole matrix."""
         script = load("mixed_coverage")
-        y, X, Z, groups = script.draw(np.random.default_rng(0), 6, "strong")
-        b, se = script.known(y, X, Z, groups, "strong")
+        y, X, Z, groups = script.draw(np.random.default_rng(0), 6, "strong", law)
+        b, se = script.known(y, X, Z, groups, "strong", law)
         same = groups[:, None] == groups
-        V = np.where(same, Z @ script.truth("strong") @ Z.T, 0.0) + np.eye(len(y))
+        t = np.concatenate([np.arange(n) for n in np.bincount(groups)])
+        of = script.LAWS[law]
+        R = 0.6 ** np.abs(t[:, None] - t) if "ar" in of else np.eye(len(y))
+        scale = np.where(t % 2, 2.0, 1.0) if "residual" in of else np.ones(len(y))
+        R = R * np.outer(scale, scale)
+        V = np.where(same, Z @ script.truth("strong") @ Z.T + R, 0.0)
         cov = np.linalg.inv(X.T @ np.linalg.solve(V, X))
         np.testing.assert_allclose(b, cov @ X.T @ np.linalg.solve(V, y))
         np.testing.assert_allclose(se, np.sqrt(np.diagonal(cov)))
+
+    def test_models_are_told_the_law_of_residuals(self, load):
+        script = load("mixed_coverage")
+        rows, failed = script.one(0, 0, 20, "strong", ("rank 1",), "both")
+        assert rows["rank 1/Kenward-Roger"]["g"][2] < 25.0
+        assert not failed
 
     @pytest.mark.slow
     def test_sizes_of_variance_tests(self, load, capsys):
