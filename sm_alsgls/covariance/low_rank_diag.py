@@ -37,8 +37,8 @@ class LowRankDiag(CovarianceValue):
 
     Attributes
     ----------
-    loadings, uniquenesses : ndarray, shapes (K, r) and (K,)
-        Copies of F and d, read-only. `holes` is True, rows may lack equations; `root` is None.
+    loadings, uniquenesses, holes, root : ndarrays (K, r) and (K,), True, None
+        Copies of F and d, read-only; that rows may lack equations; that there is no triangle.
 
     Raises
     ------

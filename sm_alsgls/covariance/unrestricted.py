@@ -43,8 +43,8 @@ class Unrestricted(CovarianceValue):
 
     Attributes
     ----------
-    root : ndarray, shape (K, K)
-        R, a copy, read-only. `holes` is True, rows may lack equations; `low_rank` is None.
+    root, holes, low_rank : ndarray (K, K), True, None
+        R, a copy, read-only; that rows may lack equations; that there are no factors.
 
     Raises
     ------

@@ -119,10 +119,8 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         As `LowRankSUR` has them.
     df_model : float
         Free parameters: coefficients and those of Sigma.
-    data : ModelData
-        What statsmodels looks names and rows up in; ``data.frame`` is what formulas were given.
-    formula : str
-        Of a model made from formulas: these.
+    data, formula : ModelData, str
+        What statsmodels looks names and rows up in, and the formula, given ``data.frame``.
 
     Raises
     ------

@@ -85,7 +85,7 @@ def with_own(formula: str, named: list[str] | bool, data: pd.DataFrame) -> str:
         return formula
     right = formula.partition("~")[2]
     words = set(re.findall(r"[^\W\d][\w.]*", right))
-    added = [n for n in named if n.isidentifier() and n in data.columns and n not in words]
+    added = [n for n in named if str(n).isidentifier() and n in data.columns and n not in words]
     return " + ".join([formula, *added])
 
 

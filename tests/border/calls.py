@@ -85,7 +85,7 @@ def made() -> dict[str, Any]:
         effects="entity", heterogeneous=["capital"],
     )  # fmt: skip
     mixed = LowRankMixedLM.from_formula(
-        "Reaction ~ Days", load_sleepstudy(), "~ Days", groups="Subject"
+        "Reaction ~ Days + C(Days > 4)", load_sleepstudy(), "~ Days", groups="Subject"
     )
     rng = np.random.default_rng(2)
     Z = {name: pd.DataFrame(x).assign(z=rng.standard_normal(24), u=0.0) for name, x in X.items()}
@@ -158,6 +158,7 @@ def needed() -> dict[str, Any]:
         "MixedResults.cov_type": "cluster",
         "MixedResults.r_matrix": "Days = 0",
         "MixedResults.functions": "Days ** 2",
+        "MixedResults.term_name": "C(Days > 4)",
         "MixedResults.restricted": LowRankMixedLM.from_formula(
             "Reaction ~ Days", load_sleepstudy(), groups="Subject"
         ).fit(),

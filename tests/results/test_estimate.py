@@ -101,8 +101,11 @@ def test_methods_present_the_functions():
 
 
 def test_a_method_takes_the_estimate():
+    class Estimate(str):
+        progress = None
+
     class Results:
-        estimate = "the estimate"
+        estimate = Estimate("the estimate")
         shout = method(lambda estimate, word, *, times=1: f"{estimate}: {word * times}")
 
     assert Results().shout("a", times=2) == "the estimate: aa"

@@ -155,10 +155,10 @@ def test_a_draw_that_is_not_identified_is_nan():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["iv", "gmm"])
 def test_size_with_weak_instruments(method):
-    """150 draws at 5 %, a standard error of .018: t rejects .16 (first-stage F of 3)."""
+    """60 draws at 5 %, a standard error of .028: t rejects .16 (first-stage F of 3)."""
     N, K, told = 100, 4, [np.array([False, True])] * 4
     rejected = plain = 0
-    for seed in range(150):
+    for seed in range(60):
         rng = np.random.default_rng([9, seed])
         E = 0.8 * rng.standard_normal((N, 1)) + 0.6 * rng.standard_normal((N, K))
         Z = [np.column_stack([np.ones(N), rng.standard_normal((N, 3))]) for _ in range(K)]
@@ -175,9 +175,9 @@ def test_size_with_weak_instruments(method):
         made = whole(method, 1, (X, Z, Y), told)
         null = system_under_null(made, 1, 1.0)
         t = abs(made.estimated(X, Y).t(1, 1.0))
-        draws = np.abs(list(wild_draws(null, np.random.SeedSequence(seed).spawn(99))))
-        rejected += (1 + np.sum(draws >= t)) / 100 <= 0.05
+        draws = np.abs(list(wild_draws(null, np.random.SeedSequence(seed).spawn(59))))
+        rejected += (1 + np.sum(draws >= t)) / 60 <= 0.05
         plain += t > stats.t.ppf(0.975, N - 3)
-    assert rejected / 150 < 0.115
-    assert plain / 150 > 0.11
+    assert rejected / 60 < 0.14
+    assert plain / 60 > 0.1
     assert plain > rejected
