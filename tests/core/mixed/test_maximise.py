@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from sm_alsgls.core.mixed import climb as climbing
 from sm_alsgls.core.mixed import maximise
+from sm_alsgls.core.mixed.autoregressive_levels import LevelsAR1
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.likelihood import Profile
 from sm_alsgls.core.mixed.maximise import lowest_curvature_at, mixed_fit
@@ -63,6 +64,18 @@ def test_a_structure_that_says_everything_is_the_full_one():
     np.testing.assert_allclose(low.G, low.loadings @ low.loadings.T + np.diag(low.uniquenesses))
     np.testing.assert_allclose(full.G, full.loadings @ full.loadings.T)
     assert (low.loadings.sum(axis=0) >= 0.0).all()
+
+
+def test_loadings_are_turned_to_be_orthogonal_where_uniquenesses_are_one():
+    d = dense.data(seed=2, m=60, q=5, sizes=(8, 12))
+    for kind, zeros in ((LowRank(5, 2), False), (LoadingsOnly(5, 2), True)):
+        fit = mixed_fit(d.products(), kind, d.law, n_starts=1)
+        psi = fit.uniquenesses
+        assert (psi == 0.0).all() == zeros
+        scale = np.diagonal(fit.G) if zeros else np.maximum(psi, 1e-8 * np.diagonal(fit.G))
+        inner = fit.loadings.T @ (fit.loadings / scale[:, None])
+        assert inner[0, 0] > inner[1, 1] > 0.0
+        assert abs(inner[0, 1]) < 1e-9 * inner[0, 0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,6 +207,12 @@ def test_a_saddle_has_negative_curvature_and_is_left():
     best = mixed_fit(d.products(), kind, d.law)
     left = climbing.climb(profile, saddle + 0.1 * direction, "off")
     assert left.point.nll == pytest.approx(best.nll, abs=1e-7)
+    # A fit that begins there goes off to both sides, which need not end alike.
+    there = replace(best, point=profile.at(saddle))
+    found = mixed_fit(d.products(), kind, d.law, first=there, n_starts=1)
+    assert [run.start for run in found.runs] == ["given", "off a saddle", "off a saddle"]
+    assert found.converged
+    assert found.nll == pytest.approx(best.nll, abs=1e-7)
 
 
 def test_a_fit_may_begin_where_another_ended_and_be_stopped():
@@ -220,9 +239,24 @@ def test_a_fit_may_begin_where_another_ended_and_be_stopped():
 
 def test_too_few_steps_are_told():
     d = dense.data(seed=2, m=40)
-    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1, max_iter=1)
-    assert not fit.converged
-    assert "(maxiter)" in fit.message
+    for most in (1, 2):
+        fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1, max_iter=most)
+        assert not fit.converged
+        assert "(maxiter)" in fit.message
+        assert fit.runs[0].steps == most
+
+
+def test_where_no_step_lowers_the_likelihood_it_need_not_be_stationary(monkeypatch):
+    d = dense.data(seed=2, m=40)
+    profile = Profile(d.products(), LowRank(3, 1), d.law, True)
+    best = mixed_fit(d.products(), LowRank(3, 1), d.law)
+    monkeypatch.setattr(climbing, "_MOST_FLAT", 0)
+    far = climbing.climb(profile, best.point.x * 1.1, "far")
+    assert far.decrement > 1e-2
+    assert far.status == climbing.FLAT
+    # Within what rounding of products leaves of a gradient it is.
+    near = climbing.climb(profile, best.point.x, "near", tolerance=0.1 * best.decrement)
+    assert near.status == climbing.CONVERGED
 
 
 @pytest.mark.parametrize(("q", "rank"), [(1, 1), (2, 1), (3, 2), (6, 4)])
@@ -261,7 +295,7 @@ def test_starts_that_join_a_maximum_that_is_not_the_best_say_where_they_ended():
     assert joined.point.nll > fit.point.nll
 
 
-def fitted_level(seed=3):
+def fitted_level(seed=3, ar=False):
     """Rows of a level that effects of their own fit, beside one with rows enough."""
     rng = np.random.default_rng(seed)
     m = 40
@@ -272,13 +306,18 @@ def fitted_level(seed=3):
     effect = rng.standard_normal(m)
     y = np.where(level == 1, 2.0 * effect[codes], effect[codes] + rng.standard_normal(5 * m))
     y[level == 1] += 0.0
-    return CrossProducts.of_rows(Z, Z, y, codes, m, Levels(("many", "one")), level)
+    law, index = Levels(("many", "one")), level
+    if ar:
+        times = np.tile(np.arange(5), m)
+        law = LevelsAR1.of_rows(codes, times, level, law.labels)
+        index = np.column_stack([times, level])
+    return CrossProducts.of_rows(Z, Z, y, codes, m, law, index), law
 
 
-@pytest.mark.parametrize("reml", [False, True])
-def test_a_residual_variance_of_a_level_that_is_zero_is_told(reml):
-    law = Levels(("many", "one"))
-    fit = mixed_fit(fitted_level(), Unstructured(2), law, reml=reml)
+@pytest.mark.parametrize(("reml", "ar"), [(False, False), (True, False), (False, True)])
+def test_a_residual_variance_of_a_level_that_is_zero_is_told(reml, ar):
+    products, law = fitted_level(ar=ar)
+    fit = mixed_fit(products, Unstructured(2), law, reml=reml)
     assert not fit.converged
     assert "the residual variance of a level, 'one', goes to zero" in fit.message
     assert np.isfinite(fit.nll)
@@ -295,8 +334,8 @@ def test_levels_whose_units_differ_too_much_are_told():
 
 def test_the_information_of_a_level_on_its_way_to_zero_is_no_negative_number():
     """Its diagonal is a difference: -2e-8 once divided rows of F to infinity."""
-    products = fitted_level()
-    profile = Profile(products, Unstructured(2), Levels(("many", "one")), True)
+    products, law = fitted_level()
+    profile = Profile(products, Unstructured(2), law, True)
     for theta in (-20.0, -25.0, -30.0):
         point = profile.at(np.array([1.0, 2.0, 1e-3, theta]))
         F = climbing.scoring(profile, point)

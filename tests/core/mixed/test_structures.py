@@ -32,6 +32,30 @@ def test_second_is_the_derivative_of_pull(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_information_is_of_pairs_of_directions(kind):
+    """The sum over groups of tr(W dGamma_a W dGamma_b)."""
+    phi = point(kind)
+    W = np.random.default_rng(1).standard_normal((5, kind.q, kind.q))
+    W = W + W.transpose(0, 2, 1)
+    moved = np.einsum("ijk,akl->aijl", W, kind.directions(phi))
+    expected = np.einsum("aijk,bikj->ab", moved, moved)
+    found = kind.information(phi, W)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_contracted_is_the_derivative_of_directions(kind):
+    w = np.random.default_rng(2).standard_normal((kind.size, kind.size))
+    w = w + w.T
+    phi = point(kind)
+    by_step = np.array(
+        [kind.directions(phi + s) - kind.directions(phi - s) for s in 0.5 * np.eye(kind.size)]
+    )
+    expected = np.einsum("ab,abjk->jk", w, by_step)
+    np.testing.assert_allclose(kind.contracted(w), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_as_many_parameters_are_free_as_directions_of_gamma(kind):
     flat = kind.directions(point(kind)).reshape(kind.size, -1)
     assert np.linalg.matrix_rank(flat) == kind.n_free
