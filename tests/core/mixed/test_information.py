@@ -7,7 +7,7 @@ import pytest
 
 from sm_alsgls.core.mixed import information as inf
 from sm_alsgls.core.mixed.maximise import mixed_fit
-from sm_alsgls.core.mixed.structures import LowRank, Unstructured
+from sm_alsgls.core.mixed.structures import Diagonal, LowRank, Unstructured
 from sm_alsgls.exceptions import NotApplicableError
 from tests.core.mixed import dense
 
@@ -141,3 +141,31 @@ def test_the_exact_observed_information_is_that_of_differences(kind, law, reml):
         np.testing.assert_allclose(
             inf.observed(one)[at], expected, rtol=1e-5, atol=1e-5 * abs(expected).max()
         )
+
+
+def test_steps_of_differences_stay_within_bounds():
+    """A uniqueness that is not held, nearer to zero than a step is long."""
+    _, fit = fitted("low rank")
+    x = fit.point.x.copy()
+    x[3] = 1e-5
+    near = replace(fit, point=fit.profile.at(x))
+    assert inf.free(near)[3]
+    expected = inf.observed(near)
+    np.testing.assert_allclose(
+        inf.by_differences(near), expected, rtol=1e-4, atol=1e-4 * abs(expected).max()
+    )
+
+
+def test_sums_of_many_coefficients_are_those_of_few():
+    """So many that they go a direction at a time."""
+    d = dense.data(seed=3, m=60, q=2, p=201, sizes=(5, 9))
+    fit = mixed_fit(d.products(), Diagonal(2), d.law, n_starts=1)
+    *_, inverse, X, _, order = dense.gls(d, fit.G, fit.s2, [])
+    z = np.linalg.inv(fit.products.basis.z)
+    made = inf.absolute(fit)
+    same = d.codes[order][:, None] == d.codes[order]
+    for a in range(2):
+        E = z @ made.E[a] @ z.T
+        dV = np.where(same, d.Z[order] @ E @ d.Z[order].T, 0.0)
+        P = -X.T @ inverse @ dV @ inverse @ X
+        np.testing.assert_allclose(inf.Sums(fit, made).P[a], P, rtol=1e-6, atol=1e-7 * abs(P).max())
