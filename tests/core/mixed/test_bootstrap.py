@@ -8,6 +8,7 @@ from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.r_squared import shares
 from sm_alsgls.core.mixed.residual_laws import Common
+from sm_alsgls.core.mixed.simulation import Draws
 from sm_alsgls.core.mixed.structures import LowRank, Unstructured
 from tests.core.mixed import dense
 from tests.core.mixed.references import rows, values
@@ -38,6 +39,9 @@ def test_draws_are_those_of_the_seed_one_by_one():
     one = refits(fit, 4, np.random.default_rng(7))
     two = refits(fit, 2, np.random.default_rng(7))
     np.testing.assert_array_equal(one.b[:2], two.b)
+    last = Draws(fit).one(np.random.default_rng(7).spawn(4)[3])
+    alone = mixed_fit(last, fit.structure, fit.law, n_starts=1, first=fit)
+    np.testing.assert_array_equal(one.b[3], alone.b)
 
 
 @pytest.mark.parametrize("name", LME4)

@@ -1,5 +1,7 @@
 """Nested fits, draws of products, and the laws of likelihood ratios on a boundary."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -49,7 +51,7 @@ def of_draws(d, fit, reps, **how):
 @pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 def test_draws_of_products_have_the_moments_of_rows(law):
     """Means, variances and covariances of Z'y, X'y and y'y of groups, against rows drawn."""
-    d = dense.data(seed=6, m=4, q=2, p=2, law=law, weights=law == "common", sizes=(2, 7))
+    d = dense.data(seed=6, m=4, q=2, p=2, law=law, weights=law != "levels", sizes=(2, 7))
     d = d.rows(np.argsort(d.codes, kind="stable"))
     fit = mixed_fit(d.products(), LowRank(2, 0), d.law, n_starts=1)
     how = {}
@@ -139,6 +141,8 @@ def fits(q, small, full, kept=None, seed=8):
         (4, LowRank(4, 1), Unstructured(4), None, ((1.0,), (2,))),
         (4, LowRank(4, 0), LowRank(4, 1), None, None),
         (4, LoadingsOnly(4, 1), Unstructured(4), None, None),
+        (4, LowRank(3, 0), LowRank(4, 1), [0, 1, 2], None),
+        (4, LoadingsOnly(3, 1), LoadingsOnly(4, 2), [0, 1, 2], None),
     ],
 )
 def test_which_law(q, small, full, kept, law):
@@ -147,6 +151,28 @@ def test_which_law(q, small, full, kept, law):
         assert not null.at_bound.any()
     found = mixture(null, full)
     assert found == (None if law is None else Mixture(*law))
+
+
+def test_a_null_on_the_edge_of_what_it_may_be_has_no_law_that_is_known():
+    null, _ = fits(3, Unstructured(2), Unstructured(3), [0, 1])
+    assert mixture(null, Unstructured(3)) is not None
+    for phi in ([1.0, 0.5, 0.0], [0.0, 0.0, 1.0]):
+        edge = replace(null, point=null.profile.at(np.array(phi)))
+        assert mixture(edge, Unstructured(3)) is None
+
+
+def test_the_pvalue_of_draws_counts_those_as_large_and_the_data_themselves():
+    """A ratio of nothing is as large as that of every draw, many of which are nothing."""
+    rng = np.random.default_rng(0)
+    codes, one, reps = np.repeat(np.arange(12), 4), np.ones((48, 1)), 9
+    y = rng.standard_normal(48)
+    for effect, pvalue in ((0.0, 1.0), (50.0, 1.0 / (1.0 + reps))):
+        made = y - np.bincount(codes, y)[codes] / 4 + effect * np.arange(12.0)[codes]
+        full = mixed_fit(CrossProducts.of_rows(one, one, made, codes, 12), Diagonal(1), Common())
+        null = mixed_fit(full.products, NoEffects(1), Common())
+        found = drawn(null, full, [0], reps, np.random.default_rng(1))
+        assert (found.statistics == 0.0).any()
+        assert found.pvalue == pytest.approx(pvalue)
 
 
 def test_mixtures():
