@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from sm_alsgls.core.mixed import profile_coefficients
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.nested import NoEffects, with_coefficient
@@ -107,3 +108,45 @@ def test_a_fit_that_is_no_maximum_is_told():
     made = coefficient_interval(worse, 1, Z95)
     assert np.isnan(made.low)
     assert "no maximum" in made.note
+
+
+def test_a_mean_of_few_groups_has_the_ends_that_are_known():
+    """Of m means with squares S about theirs, m log(1 + m (c - b)^2 / S) = z^2: far from Wald's."""
+    m, z = 4, 3.0
+    rng = np.random.default_rng(0)
+    codes, one = np.repeat(np.arange(m), 6), np.ones((6 * m, 1))
+    y = 5.0 * rng.standard_normal(m)[codes] + rng.standard_normal(6 * m)
+    products = CrossProducts.of_rows(one, one, y, codes, m)
+    found = mixed_fit(products, Diagonal(1), Common(), reml=False)
+    means = np.bincount(codes, y) / 6
+    half = np.sqrt(means.var() * np.expm1(z**2 / m))
+    made = coefficient_interval(found, 0, z)
+    np.testing.assert_allclose(made[:2], means.mean() + np.array([-half, half]), rtol=1e-6)
+    assert half > 1.9 * z * np.sqrt(found.cov_b[0, 0])
+    assert not made.note
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_fit_on_the_way_that_fails_is_told_of_the_end_it_is_of(side, monkeypatch):
+    d = dense.data(seed=11, m=25, sizes=(3, 9))
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, reml=False)
+    values = []
+
+    def watched(products, j, value):
+        values.append(value)
+        return with_coefficient(products, j, value)
+
+    def failing(*args, **how):
+        made = mixed_fit(*args, **how)
+        fails = side * (values[-1] - fit.b[1]) > 0.0
+        return replace(made, converged=False, message="no step") if fails else made
+
+    expected = coefficient_interval(fit, 1, Z95)
+    monkeypatch.setattr(profile_coefficients, "with_coefficient", watched)
+    monkeypatch.setattr(profile_coefficients, "mixed_fit", failing)
+    made = coefficient_interval(fit, 1, Z95)
+    failed, other = (0, 1) if side < 0.0 else (1, 0)
+    assert np.isnan(made[failed])
+    assert made[other] == expected[other]
+    assert made.note.endswith("no step")
+    assert "a fit with the coefficient at" in made.note
