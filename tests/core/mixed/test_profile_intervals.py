@@ -137,3 +137,32 @@ def test_a_variance_that_is_zero_has_no_interval_of_wald():
     low, high, _ = profile_interval(Opened(fit), Quantity("sd", 0), Z95)
     assert low == 0.0
     assert 0.0 < high < 1.0
+
+
+def test_limits_of_a_singular_covariance_are_the_farthest():
+    """There ends are found from several sides; the first is 1.07 here, and the farthest 1.12."""
+    rng, m, T = np.random.default_rng(0), 12, 5
+    codes, z = np.repeat(np.arange(m), T), np.column_stack([np.ones(T), np.arange(T)])
+    Z = np.tile(z, (m, 1))
+    y = rng.standard_normal(m)[codes] * (1.0 + 0.3 * Z[:, 1]) + 1.5 * rng.standard_normal(m * T)
+    fit = mixed_fit(CrossProducts.of_rows(Z, Z, y, codes, m), Unstructured(2), Common(), reml=False)
+    made = Opened(fit)
+    assert made.singular
+    # Groups are of the same rows: GLS is least squares.
+    gap = (y - Z @ np.linalg.lstsq(Z, y, rcond=None)[0]).reshape(m, T)
+
+    def nll(x, sd):
+        r, other = np.tanh(x[0]), np.exp(x[1])
+        G = np.array([[sd**2, r * sd * other], [r * sd * other, other**2]])
+        V = z @ G @ z.T + np.exp(x[2]) * np.eye(T)
+        log = np.log(2.0 * np.pi) * T + np.linalg.slogdet(V)[1]
+        return 0.5 * (m * log + np.sum(gap @ np.linalg.inv(V) * gap))
+
+    def lowest(sd):
+        starts = [[r, -1.0, np.log(fit.s2)] for r in (-1.5, 0.0, 1.5)]
+        return min(minimize(nll, x, (sd,), "BFGS").fun for x in starts)
+
+    high = profile_interval(made, Quantity("sd", 0), Z95).high
+    assert lowest(np.sqrt(fit.G[0, 0])) == pytest.approx(fit.nll, abs=1e-4)
+    assert lowest(high) - fit.nll == pytest.approx(0.5 * Z95**2, abs=1e-3)
+    assert lowest(high + 0.02) - fit.nll > 0.5 * Z95**2 + 1e-3
