@@ -44,6 +44,8 @@ KINDS = ("CR0", "CR1", "CR2", "CR3")
 _ROUNDING = 1e-11
 # What a group that determines a coefficient leaves of its own variance.
 _ALONE = 1e-9
+# Of degrees of freedom, and of eigenvalues of correlations of hypotheses, what is rounding.
+_NOTHING = 1e-9
 
 
 class ClusterCovariance(FixedCovariance):
@@ -103,13 +105,15 @@ class ClusterCovariance(FixedCovariance):
         """
         q, eta = len(R), self.eta(R)
         left = eta - q + 1.0
-        if left <= 0.0 or q >= self._m:
+        V = self.combinations(R)
+        # As many groups as tell of them leave a singular V, and of degrees of freedom 1e-15.
+        if left <= _NOTHING * eta or q >= self._m or _singular(V):
             raise InsufficientRowsError(
                 f"{q} hypotheses cannot be tested together with {self._m} groups, whose covariance "
                 f"is as good as one with {eta:.1f} degrees of freedom; test fewer, one at a time "
                 "with t_test, or with cov_type='satterthwaite'"
             )
-        Q = float(gap @ np.linalg.solve(self.combinations(R), gap))
+        Q = float(gap @ np.linalg.solve(V, gap))
         return left * Q / (eta * q), float(q), left, "approximate Hotelling", ""
 
     def eta(self, R: Array) -> float:
@@ -128,6 +132,12 @@ class ClusterCovariance(FixedCovariance):
             trace = np.einsum("iaa->i", part)
             total += sign * float(trace @ trace + np.einsum("iab,iba->", part, part))
         return q * (q + 1.0) / total
+
+
+def _singular(V: Array) -> bool:
+    """Whether some combination has no variance but rounding."""
+    size = np.sqrt(np.maximum(np.diagonal(V), 1e-300))
+    return bool(np.linalg.eigvalsh(V / np.outer(size, size))[0] < _NOTHING)
 
 
 def _influences(fit: MixedFit, kind: str) -> tuple[Array, Array, Array]:

@@ -7,7 +7,7 @@ from sm_alsgls.core.mixed.cluster import KINDS, ClusterCovariance
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.residual_laws import Common
-from sm_alsgls.core.mixed.structures import LowRank, Unstructured
+from sm_alsgls.core.mixed.structures import Diagonal, LowRank, Unstructured
 from sm_alsgls.exceptions import InsufficientRowsError
 from tests.core.mixed import dense, dense_mixed
 from tests.core.mixed.references import rows, values
@@ -71,3 +71,35 @@ def test_more_hypotheses_than_groups_tell_of():
     V = ClusterCovariance(mixed_fit(d.products(), Unstructured(2), d.law, n_starts=1))
     with pytest.raises(InsufficientRowsError, match="test fewer"):
         V.joint(np.eye(5), np.ones(5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_as_many_hypotheses_as_groups_are_refused_whatever_rounding_leaves(kind, seed):
+    """Of groups of the same rows degrees of freedom less q - 1 are zero, computed 1e-15 or so."""
+    m, rng = 3, np.random.default_rng(seed)
+    X, one = np.tile(rng.standard_normal((10, 4)), (m, 1)), np.ones((10 * m, 1))
+    y, codes = rng.standard_normal(10 * m), np.repeat(np.arange(m), 10)
+    fit = mixed_fit(CrossProducts.of_rows(one, X, y, codes, m), Diagonal(1), Common(), n_starts=1)
+    V = ClusterCovariance(fit, kind)
+    for q in (3, 4):
+        with pytest.raises(InsufficientRowsError, match="test fewer"):
+            V.joint(np.eye(4)[:q], np.ones(q))
+    assert np.isfinite(V.joint(np.eye(4)[:1], np.ones(1))[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_that_tell_of_hypotheses_may_be_fewer_than_there_are(kind, seed):
+    """Two of ten: F was as rounding has it, -490 once, with 1e-15 degrees of freedom."""
+    rng, codes = np.random.default_rng(seed), np.repeat(np.arange(10), 8)
+    one = np.ones((80, 1))
+    x = rng.standard_normal((8, 3))
+    x = np.tile(np.linalg.qr(x - x.mean(axis=0))[0], (10, 1))
+    X = np.column_stack([one, x[:, 0], x[:, 1:] * (codes < 2)[:, None]])
+    y = rng.standard_normal(10)[codes] + rng.standard_normal(80)
+    fit = mixed_fit(CrossProducts.of_rows(one, X, y, codes, 10), Diagonal(1), Common(), n_starts=1)
+    V, R = ClusterCovariance(fit, kind), np.eye(4)
+    with pytest.raises(InsufficientRowsError, match="2 hypotheses cannot be tested together"):
+        V.joint(R[2:], R[2:] @ fit.b)
+    assert V.joint(R[:2], R[:2] @ fit.b)[0] > 0.0
