@@ -192,6 +192,16 @@ def test_autoregression_wants_times_that_it_can_use():
     assert AR1((2.0,)).bounds[0, 0] < -0.99
 
 
+def test_distances_that_rounding_keeps_from_whole_numbers_are_whole():
+    """Of 0.3, 1.3, 2.3, ... some are 1 - 1e-16: a negative correlation has a power of 1 alone."""
+    codes, times = np.repeat([0, 1], 6), np.tile(0.3 + np.arange(6.0), 2)
+    assert len(np.unique(np.diff(times[:6]))) > 1
+    law = AR1.of_times(codes, times)
+    assert law.gaps == (1.0,)
+    assert law.bounds[0, 0] < -0.9
+    assert AR1.of_times(codes, 0.5 * times).bounds[0, 0] == 0.0
+
+
 def test_products_of_groups_drawn_twice():
     d = dense.data(m=6)
     products = d.products()

@@ -149,11 +149,20 @@ def test_steps_of_differences_stay_within_bounds():
     x = fit.point.x.copy()
     x[3] = 1e-5
     near = replace(fit, point=fit.profile.at(x))
-    assert inf.free(near)[3]
+    assert inf.free(near).all()
     expected = inf.observed(near)
     np.testing.assert_allclose(
         inf.by_differences(near), expected, rtol=1e-4, atol=1e-4 * abs(expected).max()
     )
+    # On the bound with the likelihood falling beyond there is none, and a number would say other.
+    x[0], x[3] = 3.0, 0.0
+    held = replace(fit, point=fit.profile.at(x))
+    moves = inf.free(held)
+    found = inf.by_differences(held)
+    assert np.isnan(found[~moves]).all()
+    assert np.isnan(found[:, ~moves]).all()
+    assert np.isfinite(found[np.ix_(moves, moves)]).all()
+    assert not moves.all()
 
 
 def test_sums_of_many_coefficients_are_those_of_few():

@@ -1,5 +1,7 @@
 """Satterthwaite and Kenward-Roger against lmerTest, pbkrtest and whole matrices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -217,6 +219,17 @@ def test_a_variance_of_zero_is_not_known():
     fit = mixed_fit(products, Diagonal(1), Common())
     assert fit.at_bound.all()
     np.testing.assert_allclose(degrees(fit), 9.0)
+
+
+def test_of_a_saddle_there_is_no_information():
+    d = dense.data(seed=2, m=40)
+    fit = mixed_fit(d.products(), LowRank(3, 1), d.law)
+    diagonal = mixed_fit(d.products(), Diagonal(3), d.law)
+    saddle = np.concatenate([np.zeros(3), diagonal.point.phi])
+    there = replace(fit, point=fit.profile.at(saddle))
+    with pytest.raises(NotApplicableError, match="n_starts="):
+        SatterthwaiteCovariance(there).coefficient_df()
+    assert np.isfinite(SatterthwaiteCovariance(fit).coefficient_df()).all()
 
 
 def test_what_kenward_roger_is_not_of():
