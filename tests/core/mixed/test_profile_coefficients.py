@@ -150,3 +150,16 @@ def test_a_fit_on_the_way_that_fails_is_told_of_the_end_it_is_of(side, monkeypat
     assert made[other] == expected[other]
     assert made.note.endswith("no step")
     assert "a fit with the coefficient at" in made.note
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1e7])
+def test_ends_are_in_the_units_of_the_response(unit):
+    d = dense.data(seed=11, m=25, sizes=(3, 9))
+    one, other = (
+        coefficient_interval(
+            mixed_fit(made.products(), Diagonal(3), d.law, reml=False, n_starts=1), 1, Z95
+        )
+        for made in (d, replace(d, y=unit * d.y))
+    )
+    np.testing.assert_allclose(np.array(other[:2]) / unit, one[:2], rtol=1e-5)
+    assert not other.note
