@@ -167,3 +167,15 @@ def test_limits_of_a_singular_covariance_are_the_farthest(seed):
     assert lowest(np.sqrt(fit.G[0, 0])) == pytest.approx(fit.nll, abs=1e-4)
     assert lowest(high) - fit.nll == pytest.approx(0.5 * Z95**2, abs=1e-3)
     assert lowest(high + 0.02) - fit.nll > 0.5 * Z95**2 + 1e-3
+
+
+@pytest.mark.parametrize("kind", [Unstructured(3), LowRank(3, 1)])
+def test_near_the_estimate_ends_of_wald_are_those_of_the_profile(kind):
+    _, made = opened(kind, "levels", m=60)
+    z = 0.05
+    for quantity in (
+        Quantity("sd", 0), Quantity("correlation", 0, 1), Quantity("sigma"), Quantity("theta", 0),
+    ):  # fmt: skip
+        at = estimate_of(made, quantity)
+        wald, found = wald_interval(made, quantity, z), profile_interval(made, quantity, z)
+        np.testing.assert_allclose(np.array(wald[:2]) - at, np.array(found[:2]) - at, rtol=0.03)
