@@ -1,5 +1,7 @@
 """Profile and Wald intervals against lme4, other parameters of the same G, and a penalty."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -171,7 +173,10 @@ def test_limits_of_a_singular_covariance_are_the_farthest(seed):
 
 @pytest.mark.parametrize("kind", [Unstructured(3), LowRank(3, 1)])
 def test_near_the_estimate_ends_of_wald_are_those_of_the_profile(kind):
-    _, made = opened(kind, "levels", m=60)
+    d = dense.data(seed=11, m=60, law="levels", sizes=(3, 9))
+    both = 1.5 * np.random.default_rng(0).standard_normal(60)[d.codes] * d.Z[:, :2].sum(axis=1)
+    made = Opened(mixed_fit(replace(d, y=d.y + both).products(), kind, d.law, n_starts=2))
+    assert estimate_of(made, Quantity("correlation", 0, 1)) > 0.5
     z = 0.05
     for quantity in (
         Quantity("sd", 0), Quantity("correlation", 0, 1), Quantity("sigma"), Quantity("theta", 0),
