@@ -179,10 +179,10 @@ def test_everything_of_results_is_there(case):
     ratio = tests.set_index("law")["statistic"]["spatial_lag" if lag else "spatial_error"]
     assert ratio == pytest.approx(2.0 * (res.llf - small.llf) * (T - 1) / T, abs=1e-5)
     assert "spatial" in str(res.summary())
-    drawn = res.bootstrap(6, rng=0)
+    drawn = res.bootstrap(2, rng=0)
     assert np.isfinite(drawn.params.to_numpy()).all()
     assert drawn.law_frame().shape[0] == len(laws)
-    assert np.isfinite(res.bootstrap(6, "wild", rng=0).params.to_numpy()).all()
+    assert np.isfinite(res.bootstrap(2, "wild", rng=0).params.to_numpy()).all()
     table = res.diagnostics().table
     assert "cells are missing" in str(table.loc["residual correlation", "found"])
     assert 0.0 < table.loc["outlying rows", "p"] <= 1.0 if "p" in table else True

@@ -148,8 +148,8 @@ def label(case):
     return f"{'+'.join(names)}-{'time' if by_time else 'entity'}-{rank}"
 
 
-# Each combination of laws with one or two of the ranks, each rank with a third of the combinations.
-@pytest.mark.parametrize("case", CASES[::3], ids=label)
+# A combination of laws with a rank or with none here; each rank with a sixth of the combinations.
+@pytest.mark.parametrize("case", CASES[::6], ids=label)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_likelihood_is_that_of_the_observed_cells(case):
     names, by_time, rank = case
@@ -263,8 +263,8 @@ def test_results_of_them(names):
     both = (res.resid + res.fittedvalues).to_numpy()[mask]
     np.testing.assert_allclose(both, frame["y"].to_numpy().reshape(24, 4)[mask])
     assert len(res.law_tests()) >= 2
-    assert np.isfinite(res.bootstrap(3, rng=0).params.to_numpy()).all()
-    assert np.isfinite(res.bootstrap(3, "wild", rng=0).params.to_numpy()).all()
+    assert np.isfinite(res.bootstrap(2, rng=0).params.to_numpy()).all()
+    assert np.isfinite(res.bootstrap(2, "wild", rng=0).params.to_numpy()).all()
     assert not res.impute().values.isna().any(axis=None)
     robust = fitted(frame, names, True, 1, cov_type="HC0")
     assert np.isfinite(robust.bse).all()

@@ -73,7 +73,7 @@ def test_draws_against_whole_matrices(method):
     made = whole(method, "full", data)
     j, value = 2, 0.8
     at = int(np.flatnonzero(made.places() == j)[-1])
-    code = np.arange(60) // 4
+    code = np.arange(40) // 4
     for groups in (None, code):
         null = system_under_null(made, at, value, groups)
         signs = rademacher(np.random.default_rng(0), 4, null.units)
@@ -155,7 +155,7 @@ def test_a_draw_that_is_not_identified_is_nan():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["iv", "gmm"])
 def test_size_with_weak_instruments(method):
-    """60 draws at 5 %, a standard error of .028: t rejects .16 (first-stage F of 3)."""
+    """40 draws at 5 %, a standard error of .034: t rejects .16 (first-stage F of 3)."""
     N, K, told = 100, 4, [np.array([False, True])] * 4
     rejected = plain = 0
     for seed in range(60):
@@ -175,9 +175,9 @@ def test_size_with_weak_instruments(method):
         made = whole(method, 1, (X, Z, Y), told)
         null = system_under_null(made, 1, 1.0)
         t = abs(made.estimated(X, Y).t(1, 1.0))
-        draws = np.abs(list(wild_draws(null, np.random.SeedSequence(seed).spawn(59))))
-        rejected += (1 + np.sum(draws >= t)) / 60 <= 0.05
+        draws = np.abs(list(wild_draws(null, np.random.SeedSequence(seed).spawn(39))))
+        rejected += (1 + np.sum(draws >= t)) / 40 <= 0.05
         plain += t > stats.t.ppf(0.975, N - 3)
-    assert rejected / 60 < 0.14
-    assert plain / 60 > 0.1
+    assert rejected / 40 < 0.16
+    assert plain / 40 > 0.1
     assert plain > rejected

@@ -89,9 +89,9 @@ def test_own_constants_count_one():
 
 @pytest.mark.slow
 def test_intervals_cover_where_those_of_gls_do_not():
-    """80 panels of T = 15, 10 units with constants of their own: GLS .80 or so."""
+    """40 panels of T = 15, 10 units with constants of their own: GLS .80 or so."""
     covered = []
-    for seed in range(80):
+    for seed in range(40):
         rng = np.random.default_rng([7, seed])
         rho = rng.uniform(0.5, 0.9, 10)
         raw = panel(rng, AR.of(15, np.zeros(10), 10), 15, 10, rho, own_constants=True)
@@ -100,8 +100,8 @@ def test_intervals_cover_where_those_of_gls_do_not():
         error = abs(fit.problem.design.to_params(fit.found.best.gamma)[0] - 1.0)
         covered.append([error < 1.96 * V.cov[0, 0] ** 0.5, error < 1.96 / V.expected[0, 0] ** 0.5])
     mine, plain = np.mean(covered, axis=0)
-    # The Monte Carlo standard error at .95 is .024.
-    assert mine > 0.88
+    # The Monte Carlo standard error at .95 is .034.
+    assert mine > 0.85
     assert plain < mine - 0.04
 
 

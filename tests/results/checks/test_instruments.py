@@ -100,7 +100,7 @@ def test_equations_are_counted_by_holm():
     assert "rejects in 0 of 6" in res.diagnostics().table.found[OVER]
 
 
-DRAWS = 50
+DRAWS = 25
 
 
 @pytest.mark.slow

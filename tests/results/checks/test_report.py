@@ -249,7 +249,7 @@ def test_too_many_factors_and_no_convergence_are_doubts():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("N", "K", "draws"), [(60, 6, 60), (40, 50, 40)])
+@pytest.mark.parametrize(("N", "K", "draws"), [(60, 6, 40), (40, 50, 40)])
 def test_size_on_clean_systems(N, K, draws):
     """Each test with a p-value looks in 5 % of clean draws; three standard errors above that."""
     looks = []

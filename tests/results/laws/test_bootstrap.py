@@ -100,11 +100,11 @@ def test_laws_have_draws(name, method):
 
 def test_standard_errors_agree_with_theory():
     res = fitted("ar")
-    boot = res.bootstrap(150, rng=2)
-    # The standard deviation of 150 draws has a relative standard error of 6 %.
-    assert abs(np.log(boot.std_errors / res.bse)).median() < 0.12
+    boot = res.bootstrap(70, rng=2)
+    # The standard deviation of 70 draws has a relative standard error of 8 %.
+    assert abs(np.log(boot.std_errors / res.bse)).median() < 0.16
     ratio = boot.law_frame()["boot std err"] / res.law_params()["std err"]
-    assert abs(np.log(ratio)).max() < 0.25
+    assert abs(np.log(ratio)).max() < 0.32
 
 
 def test_processes_and_statistics():
