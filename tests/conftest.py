@@ -1,7 +1,21 @@
-"""What tests of several folders ask for."""
+"""What tests of several folders ask for, on one BLAS thread.
 
+Two processes of two threads each take three times as long on two cores. xdist's inherit this
+environment; a process that has NumPy already is told by threadpoolctl.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+# isort: split
 import pytest
+import scipy.linalg  # noqa: F401  its BLAS is another than NumPy's
 import statsmodels.formula
+from threadpoolctl import threadpool_limits
+
+ONE_THREAD = threadpool_limits(1, user_api="blas")
 
 
 @pytest.fixture(params=["patsy", "formulaic"])
