@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sm_alsgls.border.chunks import in_chunk
+from sm_alsgls.border.names import listed
 from sm_alsgls.core.rows.compress import RowStream
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.read import numbered, read_system
@@ -158,5 +159,4 @@ class _Labels:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(map(repr, names[:8])) + more
+    return listed(map(repr, names))

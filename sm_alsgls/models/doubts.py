@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 
 from sm_alsgls.border.blame import caller
+from sm_alsgls.border.names import listed
 from sm_alsgls.core.instruments.three_stage import ThreeStage
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.problem import Problem
@@ -61,7 +61,7 @@ def warn_of_spare(messages: Messages, last: LastFactor | None) -> bool:
     return True
 
 
-def warn_of_stages(equations: Sequence[str], found: ThreeStage) -> None:
+def warn_of_stages(equations: list[str], found: ThreeStage) -> None:
     """Say what is doubtful about estimates by 3SLS or GMM.
 
     Warns
@@ -75,10 +75,10 @@ def warn_of_stages(equations: Sequence[str], found: ThreeStage) -> None:
             stacklevel=caller(),
         )
     if found.at_bound.any() and found.method != "2sls":
-        named = [name for name, on in zip(equations, found.at_bound, strict=True) if on]
+        named = listed(repr(equations[j]) for j in np.flatnonzero(found.at_bound))
         warnings.warn(
-            f"Heywood case: the uniqueness of {', '.join(map(repr, named[:8]))} is at its "
-            "lower bound, so the factors fit it exactly; lower the rank"
+            f"Heywood case: the uniqueness of {named} is at its lower bound, "
+            "so the factors fit it exactly; lower the rank"
             + ("; with so few equations use rank='full'" if len(equations) <= 5 else ""),
             HeywoodWarning,
             stacklevel=caller(),

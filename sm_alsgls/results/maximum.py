@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.names import listed
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.maximise.search import SAME
 from sm_alsgls.core.maximise.solution import Sweep
@@ -136,13 +137,11 @@ class Messages(NamedTuple):
 
     def heywood(self, equations: list[str], at_bound: np.ndarray) -> str:
         """Which equations have a variance on its bound, and what to do."""
-        named = [equations[j] for j in np.flatnonzero(at_bound)]
-        listed = ", ".join(repr(name) for name in named[:8])
-        more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+        named = listed(repr(equations[j]) for j in np.flatnonzero(at_bound))
         if not self.has_factors:
             return (
-                f"Sigma is singular: the equations before it determine the errors of {listed}"
-                f"{more}, so the likelihood has no maximum; fit with method='two-step' or a low "
+                f"Sigma is singular: the equations before it determine the errors of {named}, "
+                "so the likelihood has no maximum; fit with method='two-step' or a low "
                 "rank, or leave the equation out"
             )
         unrestricted = (
@@ -151,7 +150,7 @@ class Messages(NamedTuple):
             else ""
         )
         return (
-            f"Heywood case: the uniqueness of {listed}{more} is at its lower bound, so the factors "
+            f"Heywood case: the uniqueness of {named} is at its lower bound, so the factors "
             f"fit it exactly; lower the rank, or raise d_floor{unrestricted}"
         )
 

@@ -102,8 +102,13 @@ def conf_int_re(
     return _framed(rows, lost)
 
 
+@says
 def conf_int_fe(
-    estimate: MixedEstimate, alpha: float = 0.05, parameters: Any = None
+    estimate: MixedEstimate,
+    alpha: float = 0.05,
+    parameters: Any = None,
+    *,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Intervals of fixed effects by the profile likelihood; `conf_int` has those of t.
 
@@ -112,6 +117,8 @@ def conf_int_fe(
     alpha : float
     parameters : str or list of str, optional
         Names of fixed effects. Default all.
+    progress : bool, optional
+        As of `conf_int_re`.
 
     Returns
     -------
@@ -152,7 +159,7 @@ def conf_int_fe(
     if fit.reml:
         fit = mixed_fit(fit.products, fit.structure, fit.law, reml=False, first=fit)
     rows, lost = {}, {}
-    for name in asked:
+    for name in counted(asked, "intervals", unit="coefficient"):
         j = names.index(name)
         limits = (
             coefficient_interval(fit, j, z)

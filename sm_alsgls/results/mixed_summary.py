@@ -11,6 +11,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.border.arguments import names as names_of
+from sm_alsgls.border.names import listed
 from sm_alsgls.core.mixed.climb import SATURATED
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.markup import cut
@@ -256,7 +257,7 @@ def warnings_of(estimate: MixedEstimate) -> list[str]:
         notes.append(f"NOT CONVERGED: {fit.message}.")
     zero = heywood(estimate)
     if zero:
-        named = ", ".join(map(repr, zero[:8])) + (f" and {len(zero) - 8} more" * (len(zero) > 8))
+        named = listed(map(repr, zero))
         if estimate.rank:
             notes.append(
                 f"Heywood case (*): the uniqueness of {named} is zero, so that factors alone make "

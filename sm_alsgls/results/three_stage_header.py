@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from sm_alsgls.border.names import listed
 from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.factors import heywood
 from sm_alsgls.results.header import Header
@@ -60,10 +61,9 @@ class ThreeStageHeader:
         doubts = [] if found.converged else [f"NOT CONVERGED: {found.status}."]
         at_bound = heywood(estimate)
         if at_bound and found.method != "2sls":
-            listed = ", ".join(repr(name) for name in at_bound[:8])
             doubts.append(
-                f"The uniqueness of {listed} is on its lower bound (*): the factors fit it "
-                "exactly; lower the rank, or with few equations use rank='full'."
+                f"The uniqueness of {listed(map(repr, at_bound))} is on its lower bound (*): the "
+                "factors fit it exactly; lower the rank, or with few equations use rank='full'."
             )
         return Header(
             "LowRank3SLS",

@@ -225,6 +225,11 @@ LONG = {
         "intervals",
         4,
     ),
+    "LowRankMixedLMResults.conf_int_fe": (
+        lambda **o: _mixed().fit().conf_int_fe(**o),
+        "intervals",
+        2,
+    ),
     "LowRankSURResults.law_intervals": (
         lambda **o: _of_laws().law_intervals(**o),
         "profile intervals",

@@ -73,7 +73,7 @@ def test_draws_against_whole_matrices(method):
     made = whole(method, "full", data)
     j, value = 2, 0.8
     at = int(np.flatnonzero(made.places() == j)[-1])
-    code = np.arange(40) // 4
+    code = np.arange(60) // 4
     for groups in (None, code):
         null = system_under_null(made, at, value, groups)
         signs = rademacher(np.random.default_rng(0), 4, null.units)
@@ -158,7 +158,7 @@ def test_size_with_weak_instruments(method):
     """40 draws at 5 %, a standard error of .034: t rejects .16 (first-stage F of 3)."""
     N, K, told = 100, 4, [np.array([False, True])] * 4
     rejected = plain = 0
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng([9, seed])
         E = 0.8 * rng.standard_normal((N, 1)) + 0.6 * rng.standard_normal((N, K))
         Z = [np.column_stack([np.ones(N), rng.standard_normal((N, 3))]) for _ in range(K)]
