@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sm_alsgls.core.across import ALONE, Across
+from sm_alsgls.core.beta.gls import CGSolution, conjugate_gradients
 from sm_alsgls.core.design.base import Binding, Bread, Linear, Normal, PerEquation, Unbound
 from sm_alsgls.core.design.per_equation import of_rows
 from sm_alsgls.core.design.ridge import Ridge
@@ -247,6 +249,11 @@ class Problem:
         fitted = self.design.fitted(gamma)
         return np.subtract(self.Y, fitted, out=fitted)
 
+    def moved(self, E: Array, direction: Array) -> Array:
+        """Residuals after a step in gamma, (n, K)."""
+        step = self.design.fitted(direction)
+        return np.subtract(E, step, out=step)
+
     @property
     def E_ols(self) -> Array:
         """OLS residuals (n, K); worked out again where they are too many to keep."""
@@ -290,6 +297,20 @@ class Problem:
     def normal(self, cov: Covariance) -> Normal:
         """The normal equations of the beta-step."""
         return self.design.normal(self.errors.seen(cov), self.n_obs, self.ridge)
+
+    #: Nothing of the system is elsewhere.
+    across: Across = ALONE
+
+    @property
+    def n_coefficients(self) -> int:
+        """P."""
+        return self.design.P
+
+    def solve(self, normal: Normal, b: Array, *, tol: float) -> CGSolution:
+        """H x = b by conjugate gradients; see `conjugate_gradients`."""
+        return conjugate_gradients(
+            normal.apply, b, normal.diagonal, tol=tol, max_iter=self.options.cg_maxit
+        )
 
     def nll(self, E: Array, cov: Covariance) -> float:
         """Negative log-likelihood per row, constant included, ridges not."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sm_alsgls.core.beta.gls import CGSolution, conjugate_gradients
+from sm_alsgls.core.beta.gls import CGSolution
 from sm_alsgls.core.design.base import Normal
 from sm_alsgls.core.errors.base import SigmaStep
 from sm_alsgls.core.maximise.loop import iterate
@@ -116,7 +116,7 @@ class ALS:
 
     def __init__(self, problem: Problem, rank: int, start: Start) -> None:
         self._problem, self._rank, self._start = problem, rank, start
-        self._memory = SecantMemory(20)
+        self._memory = SecantMemory(20, problem.across)
         self._nearby = _near_enough(problem.n_obs)
         self._settled: Solution | None = None
 
@@ -142,14 +142,10 @@ class ALS:
             gamma, E = start.gamma, problem.residuals(start.gamma)
         if start.cov is not None:
             normal = problem.normal(start.cov)
-            cg = conjugate_gradients(
-                normal.apply,
-                normal.score(E, gamma),
-                normal.diagonal,
-                tol=1e-2 * problem.design.P**0.5,
-                max_iter=problem.options.cg_maxit,
+            cg = problem.solve(
+                normal, normal.score(E, gamma), tol=1e-2 * problem.n_coefficients**0.5
             )
-            gamma, E, iterations = gamma + cg.x, E - problem.design.fitted(cg.x), cg.iterations
+            gamma, E, iterations = gamma + cg.x, problem.moved(E, cg.x), cg.iterations
             low = start.cov.low_rank
             d = low.uniquenesses if d is None and low is not None else d
         return gamma, E, d, iterations
@@ -190,8 +186,7 @@ class ALS:
             d = None
         else:
             direction, d, iterations = newton.gamma, newton.d, 0
-        moved = problem.design.fitted(direction)
-        E = np.subtract(point.E, moved, out=moved)
+        E = problem.moved(point.E, direction)
         gamma = point.gamma + direction
         nll_beta = problem.objective(gamma, E, point.cov)
         # 2. Sigma-step
@@ -206,13 +201,15 @@ class ALS:
         trial = self._point(gamma, E, factor)
         # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
-        rounding = _ROUNDING[bool(point.factor.at_bound.any())] * max(1.0, abs(point.nll))
+        held = problem.across.largest(float(point.factor.at_bound.any()))
+        rounding = _ROUNDING[bool(held)] * max(1.0, abs(point.nll))
         plain = len(memory) == 0
         flat = 0 if trial.nll < point.nll - rounding else state.flat + 1
         accepted = trial.nll <= point.nll + rounding
         if accepted:
             drop = point.nll - trial.nll
-            memory.push(direction, point.score - trial.score, float(point.score @ direction))
+            slope = problem.across.total(float(point.score @ direction))
+            memory.push(direction, point.score - trial.score, slope)
         else:
             drop = math.inf
             # Of a Newton step that fails the pairs are not to blame.
@@ -270,13 +267,7 @@ class ALS:
         # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
         settled = max(_GLS_SCORE, options.gtol**2)
         if status == "stationary" and point.score_beta > settled:
-            cg = conjugate_gradients(
-                point.normal.apply,
-                point.score,
-                point.normal.diagonal,
-                tol=settled,
-                max_iter=options.cg_maxit,
-            )
+            cg = problem.solve(point.normal, point.score, tol=settled)
             gamma = gamma + cg.x
             E = problem.residuals(gamma)
             nll = problem.objective(gamma, E, point.cov)
@@ -308,20 +299,13 @@ class ALS:
 
     def _direction(self, point: _Point) -> tuple[Array, int]:
         """The (accelerated) beta-step and its CG iterations."""
-        options = self._problem.options
+        problem, options = self._problem, self._problem.options
         solved: list[CGSolution] = []
 
         def solve(q: Array) -> Array:
-            size = math.sqrt(float(q @ (q / point.normal.diagonal)))
-            solved.append(
-                conjugate_gradients(
-                    point.normal.apply,
-                    q,
-                    point.normal.diagonal,
-                    tol=max(options.cg_tol * size, 0.05 * options.gtol),
-                    max_iter=options.cg_maxit,
-                )
-            )
+            size = math.sqrt(problem.across.total(float(q @ (q / point.normal.diagonal))))
+            tol = max(options.cg_tol * size, 0.05 * options.gtol)
+            solved.append(problem.solve(point.normal, q, tol=tol))
             return solved[0].x
 
         direction = self._memory.direction(-point.score, solve)

@@ -28,13 +28,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dposv
 
+from sm_alsgls.core.across import ALONE, Across
 from sm_alsgls.core.sigma.secant import SecantMemory
-from sm_alsgls.core.sigma.spectrum import BlockSpectrum, DenseSpectrum, spectrum
+from sm_alsgls.core.sigma.spectrum import Spectrum, spectrum
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.low_rank_diag import adopted
 from sm_alsgls.exceptions import IllegalRankError
 
 Array = np.ndarray
+Sums = Callable[[Array, Array, Array, Array | None], tuple[Array, float]]
 
 
 def largest_rank(K: int, n_obs: int | None = None, p: int = 0) -> int:
@@ -89,6 +91,8 @@ class FactorSolution(NamedTuple):
     converged : bool
     block : ndarray or None
         Basis to start the next eigen-iteration from.
+    scores : ndarray or None, shape (r, n)
+        F'D^-1 E', where the eigen-iteration knows it.
     """
 
     F: Array
@@ -99,6 +103,7 @@ class FactorSolution(NamedTuple):
     evaluations: int
     converged: bool
     block: Array | None = None
+    scores: Array | None = None
 
     @property
     def cov(self) -> LowRankDiag:
@@ -116,6 +121,7 @@ class _Point(NamedTuple):
     residual: float
     rounding: float
     near_heywood: bool
+    seen: Array | None
 
 
 def fit_factor(
@@ -195,23 +201,68 @@ def fit_factor(
         d = np.maximum(s, floor)
         nll = 0.5 * float(np.sum(np.log(d)) + np.sum(s / d))
         return FactorSolution(np.empty((K, 0)), d, nll, 0.0, s < floor, 1, True)
-    source = spectrum(E, N, rank, block)
-    start = _irregular(K) * s if d is None else d
-    evaluate = _objective(E, source, s, lam_F, N)
+    return climb(
+        spectrum(E, N, rank, block),
+        lambda d, V, lam, seen: _without_cancellation(E, d, V, lam, N),
+        _irregular(K) * s if d is None else d,
+        floor,
+        s,
+        lam_F=lam_F,
+        gtol=gtol,
+        max_iter=max_iter,
+    )
+
+
+def climb(
+    source: Spectrum,
+    sums: Sums,
+    d: Array,
+    floor: Array,
+    s: Array,
+    *,
+    lam_F: float,
+    gtol: float,
+    max_iter: int = 500,
+    across: Across = ALONE,
+) -> FactorSolution:
+    """The maximum over d, from where eigenpairs come from.
+
+    Parameters
+    ----------
+    source : Spectrum
+        Eigenpairs of D^-1/2 S D^-1/2 at any d.
+    sums : callable
+        Of d, V, lambda and V'D^-1/2 E' where it is known: gradient and trace without cancellation.
+    d, floor, s : ndarray, shape (K,)
+        Uniquenesses to start from, their bounds, and residual variances.
+    across : Across, optional
+        Sums over equations of which these are a part.
+    """
     point, evaluations, converged, at_bound = _minimise(
-        evaluate,
+        _objective(source, sums, s, lam_F, across),
         source.hessian if lam_F == 0.0 else lambda d: None,
-        np.log(np.maximum(start, floor)),
+        np.log(np.maximum(d, floor)),
         np.log(floor),
         s,
         gtol,
         max_iter,
+        across,
     )
     F = np.sqrt(point.d)[:, None] * point.V * np.sqrt(point.lam - 1.0)
     size = np.abs(np.where(at_bound, 0.0, point.gradient))
-    gradient = max(float(size.max()), point.residual)
-    kept = source.block
-    return FactorSolution(F, point.d, point.nll, gradient, at_bound, evaluations, converged, kept)
+    gradient = max(across.largest(float(size.max())), point.residual)
+    root = np.sqrt(point.lam - 1.0)
+    return FactorSolution(
+        F,
+        point.d,
+        point.nll,
+        gradient,
+        at_bound,
+        evaluations,
+        converged,
+        source.block,
+        None if point.seen is None else root[:, None] * point.seen,
+    )
 
 
 def _irregular(K: int) -> Array:
@@ -233,9 +284,15 @@ _sum = np.add.reduce
 
 
 def _objective(
-    E: Array, source: DenseSpectrum | BlockSpectrum, s: Array, lam_F: float, N: int
+    source: Spectrum,
+    sums: Sums,
+    s: Array,
+    lam_F: float,
+    across: Across,
 ) -> Callable[[Array, float], _Point]:
     """f and its gradient as a function of x = log d and the eigenpairs' tolerance."""
+    summed = across.total
+    K = summed(float(len(s)))
 
     def evaluate(x: Array, tol: float) -> _Point:
         d = np.exp(x)
@@ -245,20 +302,20 @@ def _objective(
             lam = 2.0 * theta / (1.0 + np.sqrt(1.0 + 4.0 * lam_F * theta))
         lam = np.maximum(lam, 1.0)
         ratio = s / d
-        total = float(_sum(ratio))
-        near_heywood = bool(np.maximum.reduce(ratio) >= _NEAR_HEYWOOD)
+        total = summed(float(_sum(ratio)))
+        near_heywood = across.largest(float(np.maximum.reduce(ratio))) >= _NEAR_HEYWOOD
         if near_heywood:
-            gradient, quadratic = _without_cancellation(E, d, V, lam, N)
+            gradient, quadratic = sums(d, V, lam, source.seen)
             gradient -= 0.5 * lam_F * (np.square(V) @ (lam - 1.0))
-            total = float(np.minimum(ratio, _NEAR_HEYWOOD).sum())
+            total = summed(float(np.minimum(ratio, _NEAR_HEYWOOD).sum()))
         else:
             explained = theta - theta / lam
             gradient = 0.5 - 0.5 * ratio + np.square(V) @ (0.5 * explained)
             quadratic = total - float(_sum(explained))
         penalty = lam_F * float((lam - 1.0).sum()) if lam_F > 0.0 else 0.0
-        nll = 0.5 * (float(_sum(x)) + float(_sum(np.log(lam))) + quadratic + penalty)
-        rounding = 1e-15 * (len(x) + abs(nll) + total)
-        return _Point(x, d, nll, gradient, lam, V, residual, rounding, near_heywood)
+        nll = 0.5 * (summed(float(_sum(x))) + float(_sum(np.log(lam))) + quadratic + penalty)
+        rounding = 1e-15 * (K + abs(nll) + total)
+        return _Point(x, d, nll, gradient, lam, V, residual, rounding, near_heywood, source.seen)
 
     return evaluate
 
@@ -287,9 +344,10 @@ def _minimise(
     s: Array,
     gtol: float,
     max_iter: int,
+    across: Across,
 ) -> tuple[_Point, int, bool, Array]:
     """Projected Newton on x = log d where the Hessian is cheap, else limited-memory BFGS."""
-    memory = SecantMemory(12)
+    memory = SecantMemory(12, across)
     # d_j <= s_j at a maximum; a little more leaves room, and keeps far starts from overflowing.
     high = np.maximum(low, np.log(np.maximum(s, 1e-300))) + 1.0
     # A first gradient that is mostly its own error would be followed, and cost several steps.
@@ -300,11 +358,11 @@ def _minimise(
     while True:
         at_bound = point.x <= low
         gradient, free = point.gradient, None
-        if at_bound.any():
+        if across.largest(float(at_bound.any())):
             at_bound &= gradient > 0.0
             free = ~at_bound
             gradient = np.where(free, gradient, 0.0)
-        size = float(np.maximum.reduce(np.abs(gradient)))
+        size = across.largest(float(np.maximum.reduce(np.abs(gradient))))
         tol = max(0.1 * gtol, 0.1 * size)
         done = size <= gtol
         if done and point.residual > gtol:
@@ -314,10 +372,10 @@ def _minimise(
                 return point, evaluations, False, at_bound
             continue
         if point.near_heywood:
-            trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol, done)
+            trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol, done, across)
             evaluations += spent
             if trial is None and done:
-                trial, spent = _off_bounds(evaluate, point, low, s, tol)
+                trial, spent = _off_bounds(evaluate, point, low, s, tol, across)
                 evaluations += spent
             if trial is not None:
                 point = trial
@@ -327,8 +385,8 @@ def _minimise(
             return point, evaluations, done, at_bound
         direction = _newton(hessian(point.d), gradient, free)
         if direction is None:
-            direction = _direction(memory, gradient, free)
-        slope = float(direction @ gradient)
+            direction = _direction(memory, gradient, free, across)
+        slope = across.total(float(direction @ gradient))
         step = 1.0
         while True:
             trial = evaluate(np.minimum(np.maximum(point.x + step * direction, low), high), tol)
@@ -367,18 +425,18 @@ def _newton(H: Array | None, gradient: Array, free: Array | None) -> Array | Non
     return direction if largest <= 3.0 else None
 
 
-def _direction(memory: SecantMemory, gradient: Array, free: Array | None) -> Array:
+def _direction(memory: SecantMemory, gradient: Array, free: Array | None, across: Across) -> Array:
     """A descent direction of at most 3 units of log d."""
     direction = gradient
     if len(memory):
         direction = memory.direction(gradient, lambda q: 2.0 * q, free)
         if free is not None:
             direction = np.where(free, direction, 0.0)
-    if not float(direction @ gradient) < 0.0:
+    if not across.total(float(direction @ gradient)) < 0.0:
         memory.clear()
         # The classical fixed point, kept from leaping where s_j - |f_j|^2 is near or below 0.
         direction = np.log(np.maximum(1.0 - 2.0 * gradient, 0.1))
-    largest = float(np.abs(direction).max())
+    largest = across.largest(float(np.abs(direction).max()))
     return direction * (3.0 / largest) if largest > 3.0 else direction
 
 
@@ -390,6 +448,7 @@ def _towards_bounds(
     snapped_at: Array,
     tol: float,
     last: bool,
+    across: Across,
 ) -> tuple[_Point | None, int]:
     """Put every d_j below 1 % of s_j that is still falling on its bound, if that lowers f.
 
@@ -399,7 +458,7 @@ def _towards_bounds(
     """
     falling = (point.gradient > 0.0) & (point.x > low) & (point.d < 1e-2 * s)
     falling &= last | (point.d < 0.1 * snapped_at)
-    if not falling.any():
+    if not across.largest(float(falling.any())):
         return None, 0
     snapped_at[falling] = point.d[falling]
     trial = evaluate(np.where(falling, low, point.x), tol)
@@ -407,11 +466,16 @@ def _towards_bounds(
 
 
 def _off_bounds(
-    evaluate: Callable[[Array, float], _Point], point: _Point, low: Array, s: Array, tol: float
+    evaluate: Callable[[Array, float], _Point],
+    point: _Point,
+    low: Array,
+    s: Array,
+    tol: float,
+    across: Across,
 ) -> tuple[_Point | None, int]:
     """Lift every d_j whose bound is not a minimum off it, to where f is lower."""
     inward = (point.gradient < -1e-3 * point.d / s) & (point.d < 1e-5 * s)
-    if not inward.any():
+    if not across.largest(float(inward.any())):
         return None, 0
     for spent, share in enumerate((0.1, 0.01, 1e-3, 1e-4), start=1):
         trial = evaluate(np.where(inward, np.log(share * s), point.x), tol)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sm_alsgls.core.across import ALONE, Across
+
 Array = np.ndarray
 
 
@@ -17,6 +19,8 @@ class SecantMemory:
     ----------
     size : int
         Pairs kept. 0 turns `direction` into the plain preconditioned step.
+    across : Across, optional
+        Adds up products of vectors of which this process has a part.
 
     Notes
     -----
@@ -25,7 +29,8 @@ class SecantMemory:
     the implied inverse Hessian is positive definite and the direction is one of descent.
     """
 
-    def __init__(self, size: int = 10) -> None:
+    def __init__(self, size: int = 10, across: Across = ALONE) -> None:
+        self._across = across
         self._pairs: deque[tuple[Array, Array, float]] = deque(maxlen=size)
 
     def __len__(self) -> int:
@@ -37,7 +42,7 @@ class SecantMemory:
         ``slope`` is gradient'step where the step began. It and s'y are free of the units of the
         coordinates, which |s| |y| is not.
         """
-        curvature = float(step @ change)
+        curvature = self._across.total(float(step @ change))
         if not curvature > 1e-10 * abs(slope):
             return False
         self._pairs.append((step, change, 1.0 / curvature))
@@ -45,7 +50,7 @@ class SecantMemory:
 
     def copy(self) -> SecantMemory:
         """Another memory of the same pairs."""
-        again = SecantMemory(self._pairs.maxlen or 0)
+        again = SecantMemory(self._pairs.maxlen or 0, self._across)
         again._pairs.extend(self._pairs)
         return again
 
@@ -68,19 +73,20 @@ class SecantMemory:
         """
         if not self._pairs:
             return -inverse(gradient)
+        total = self._across.total
         q = gradient.copy()
         used = []
         for step, change, rho in reversed(self._pairs):
             if free is not None:
                 step, change = step * free, change * free
-                curvature = float(step @ change)
+                curvature = total(float(step @ change))
                 if not curvature > 0.0:
                     continue
                 rho = 1.0 / curvature
-            alpha = rho * float(step @ q)
+            alpha = rho * total(float(step @ q))
             q -= alpha * change
             used.append((step, change, rho, alpha))
         z = -inverse(q)
         for step, change, rho, alpha in reversed(used):
-            z -= (alpha + rho * float(change @ z)) * step
+            z -= (alpha + rho * total(float(change @ z))) * step
         return z

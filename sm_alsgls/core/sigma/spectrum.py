@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dsyevd, dsyevr
 
+from sm_alsgls.core.across import ALONE, Across
 from sm_alsgls.core.sigma.followed import followed, orthonormal
 
 Array = np.ndarray
@@ -17,8 +19,77 @@ DENSE_LIMIT = 150
 # From here eigenvectors of the last matrix are worth using: fits of K equations take 12 % less at
 # 120, 8 % at 100, and 3 to 4 % more at 80 and 60.
 FOLLOWED_FROM = 90
+# Rows of random numbers that are passed over at a time.
+_DRAWN = 100_000
 # Up to here a Newton step costs what a quasi-Newton step does, 0.1 ms, and takes fewer.
 NEWTON_LIMIT = 30
+
+
+class Spectrum(Protocol):
+    """Where the r leading eigenpairs of D^-1/2 S D^-1/2 come from, at one d after another.
+
+    Attributes
+    ----------
+    block : ndarray or None
+        A basis to start the next from, (K, few).
+    seen : ndarray or None, shape (r, n)
+        V'D^-1/2 E' of the pairs that came last, summed over all equations, where it is known.
+    """
+
+    block: Array | None
+    seen: Array | None
+
+    def pairs(self, d: Array, tol: float) -> tuple[Array, Array, float]:
+        """Eigenvalues (r,), descending, eigenvectors (K, r), and the gradient of F they leave."""
+        ...
+
+    def hessian(self, d: Array) -> Array | None:
+        """Second derivative of the profile likelihood in log d, where it is cheap."""
+        ...
+
+
+class Products(Protocol):
+    """What an eigen-iteration asks of residuals E (n, K), of which these may be some equations.
+
+    Attributes
+    ----------
+    n : int
+    first, K : int
+        The number of the first equation here, and how many are here.
+    """
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def first(self) -> int: ...  # noqa: D102
+    @property
+    def K(self) -> int: ...  # noqa: D102
+
+    def image(self, W: Array) -> tuple[Array, Array]:
+        """W' E' (m, n), summed over all equations, and E' E W (K, m), for W (K, m)."""
+        ...
+
+    def squares(self) -> Array:
+        """|e_j|^2, (K,)."""
+        ...
+
+
+class _InMemory:
+    """Residuals that are an array."""
+
+    first = 0
+
+    def __init__(self, E: Array) -> None:
+        self._Et = E.T
+        self.n, self.K = E.shape
+
+    def image(self, W: Array) -> tuple[Array, Array]:
+        # The thin factor contiguous: 3 % of a fit at K = 1000.
+        Z = np.ascontiguousarray(W.T) @ self._Et
+        return Z, np.asarray(self._Et @ Z.T)
+
+    def squares(self) -> Array:
+        return np.asarray(np.einsum("kn,kn->k", self._Et, self._Et))
 
 
 class DenseSpectrum:
@@ -36,6 +107,7 @@ class DenseSpectrum:
 
     #: Nothing is iterated, so there is no basis to start the next from.
     block: Array | None = None
+    seen: Array | None = None
 
     def __init__(self, E: Array, n_obs: int, rank: int, start: Array | None = None) -> None:
         self._rank = rank
@@ -130,27 +202,40 @@ class BlockSpectrum:
 
     Parameters
     ----------
-    E : ndarray, shape (n, K)
+    E : ndarray, shape (n, K), or Products
         Fortran-ordered.
     n_obs : int
     rank : int
     start : ndarray, shape (K, 2 r + 2), optional
         ``block`` of an earlier instance.
+    across : Across, optional
+        Sums over equations of which E has a part.
     """
 
-    def __init__(self, E: Array, n_obs: int, rank: int, start: Array | None = None) -> None:
-        self._Et = E.T
+    def __init__(
+        self,
+        E: Array | Products,
+        n_obs: int,
+        rank: int,
+        start: Array | None = None,
+        across: Across = ALONE,
+    ) -> None:
+        self._E: Products = _InMemory(E) if isinstance(E, np.ndarray) else E
+        self._across = across
         self._scale = 1.0 / n_obs
         self._rank = rank
-        n, K = E.shape
-        self._width = min(2 * rank + 2, n, K)
-        self._most = min(4 * self._width, K)
+        n, K = self._E.n, self._E.K
+        whole = int(across.total(float(K)))
+        self._width = min(2 * rank + 2, n, whole)
+        self._most = min(4 * self._width, whole)
         if start is None or start.shape != (K, self._width):
             # Reproducible, in the units of the equations; nobody else's generator is touched.
-            start = np.random.default_rng(0).standard_normal((K, self._width))
-            start /= np.sqrt(np.maximum(np.einsum("kn,kn->k", E.T, E.T), 1e-300))[:, None]
-        self.block: Array = start
+            start = _drawn(self._E.first, K, self._width)
+            start /= np.sqrt(np.maximum(self._E.squares(), 1e-300))[:, None]
+        self.block: Array | None = start
+        self.seen: Array | None = None
         self.products = 0
+        self._Z = np.empty((0, n))
         self._W = self._SW = np.empty((K, 0))
         self._gram = np.empty((0, 0))
 
@@ -162,26 +247,29 @@ class BlockSpectrum:
         root = np.sqrt(d)[:, None]
         r = self._rank
         if not self._W.shape[1]:
-            self._extend(_orthonormal(self.block * root) / root)
+            self._extend(_orthonormal(np.asarray(self.block) * root, self._across) / root)
         for step in range(31):
             theta, C = self._ritz(d, root)
             vectors = (self._W @ C) * root
             gap = (self._SW @ C) / root - vectors * theta
             # An eigenvalue lies within |gap| of theta: below 1 for sure, the pair is no factor.
-            length = np.sqrt(np.einsum("kr,kr->r", gap[:, :r], gap[:, :r]))
+            length = np.sqrt(self._across.total(np.einsum("kr,kr->r", gap[:, :r], gap[:, :r])))
             active = np.flatnonzero(theta[:r] + length > 1.0)
             above = theta[active] - 1.0
             gain = np.where(above > 0.0, np.sqrt(np.maximum(above, 0.0)) / theta[active], 1.0)
-            residual = float(np.max(np.abs(gap[:, active] * gain), initial=0.0))
+            residual = self._across.largest(
+                float(np.max(np.abs(gap[:, active] * gain), initial=0.0))
+            )
             if residual <= tol or step == 30:
                 break
             if self._W.shape[1] + self._width > self._most:
                 self._W, self._SW, self._gram = self._W @ C, self._SW @ C, np.diag(theta)
-            fresh = _complement(self._W * root, gap)
+                self._Z = C.T @ self._Z
+            fresh = _complement(self._W * root, gap, self._across)
             if not fresh.shape[1]:
                 break
             self._extend(fresh / root)
-        self.block = vectors / root
+        self.block, self.seen = vectors / root, C[:, :r].T @ self._Z
         return theta[:r], vectors[:, :r], residual
 
     def hessian(self, d: Array) -> None:
@@ -190,28 +278,27 @@ class BlockSpectrum:
     def _extend(self, W: Array) -> None:
         """Add columns W to the space, with their product S W."""
         self.products += 1
-        # The thin factor contiguous: 3 % of a fit at K = 1000.
-        SW = self._Et @ (np.ascontiguousarray(W.T) @ self._Et).T
+        Z, SW = self._E.image(W)
         SW *= self._scale
         old = self._W.shape[1]
         self._W = np.concatenate([self._W, W], axis=1)
         self._SW = np.concatenate([self._SW, SW], axis=1)
-        cross = self._W.T @ SW
+        self._Z = np.concatenate([self._Z, Z])
+        cross = self._across.total(self._W.T @ SW)
         gram = np.empty((len(cross), len(cross)))
         gram[:old, :old], gram[:, old:], gram[old:, :old] = self._gram, cross, cross[:old].T
         self._gram = gram
 
     def _ritz(self, d: Array, root: Array) -> tuple[Array, Array]:
         """Ritz values, descending, and their combinations of W, for 2 r + 2 pairs at most."""
-        L = _cholesky((self._W * d[:, None]).T @ self._W)
+        total = self._across.total
+        L = _cholesky(total((self._W * d[:, None]).T @ self._W))
         if L is None:
             # d has moved far: W is no longer near orthonormal in its metric.
-            left, size, right = np.linalg.svd(self._W * root, full_matrices=False)
-            kept = size > 1e-10 * size[0]
-            back = right[kept].T / size[kept]
-            self._W, self._SW = left[:, kept] / root, self._SW @ back
-            self._gram = self._W.T @ self._SW
-            L = np.linalg.cholesky((self._W * d[:, None]).T @ self._W)
+            left, back = _conditioned(self._W * root, self._across)
+            self._W, self._SW, self._Z = left / root, self._SW @ back, back.T @ self._Z
+            self._gram = total(self._W.T @ self._SW)
+            L = np.linalg.cholesky(total((self._W * d[:, None]).T @ self._W))
         inverse = np.linalg.inv(L)
         theta, vectors = _leading(inverse @ self._gram @ inverse.T, self._width)
         return np.maximum(theta, 0.0), inverse.T @ vectors
@@ -237,22 +324,62 @@ def _leading(A: Array, r: int) -> tuple[Array, Array]:
     return values[:found][::-1], vectors[:, :found][:, ::-1]
 
 
-def _orthonormal(V: Array) -> Array:
+def _drawn(first: int, K: int, width: int) -> Array:
+    """Rows ``first`` to ``first`` + K of the normal draws (.., width) that a whole system has."""
+    rng = np.random.default_rng(0)
+    for start in range(0, first, _DRAWN):
+        rng.standard_normal((min(_DRAWN, first - start), width))
+    return rng.standard_normal((K, width))
+
+
+def _orthonormal(V: Array, across: Across) -> Array:
     """An orthonormal basis of the columns of V."""
-    length = np.sqrt(np.einsum("ij,ij->j", V, V))
-    return np.linalg.qr(V / np.maximum(length, 1e-300))[0]
+    length = np.sqrt(across.total(np.einsum("ij,ij->j", V, V)))
+    return _qr(V / np.maximum(length, 1e-300), across)[0]
 
 
-def _complement(V: Array, M: Array) -> Array:
+def _complement(V: Array, M: Array, across: Across) -> Array:
     """An orthonormal basis of what M's columns add to those of V, which are nearly orthonormal."""
-    length = np.sqrt(np.einsum("ij,ij->j", M, M))
+    length = np.sqrt(across.total(np.einsum("ij,ij->j", M, M)))
     M = M[:, length > 1e-15] / length[length > 1e-15]
-    L = np.linalg.cholesky(V.T @ V)
+    L = np.linalg.cholesky(across.total(V.T @ V))
     for _ in range(2):
-        M = M - V @ np.linalg.solve(L.T, np.linalg.solve(L, V.T @ M))
-        M, R = np.linalg.qr(M)
+        M = M - V @ np.linalg.solve(L.T, np.linalg.solve(L, across.total(V.T @ M)))
+        M, R = _qr(M, across)
         M = M[:, np.abs(np.diagonal(R)) > 1e-8]
     return M
+
+
+def _qr(M: Array, across: Across) -> tuple[Array, Array]:
+    """Q and R of M, of which rows may be elsewhere: then by Cholesky, three times.
+
+    A Gram matrix has lost what is below 1e-8 of its largest; a multiple of rounding is added first
+    (Fukaya, Kannan, Nakatsukasa, Yamamoto and Yanagisawa 2020, SIAM J. Sci. Comput. 42).
+    """
+    if across.alone:
+        Q, R = np.linalg.qr(M)
+        return Q, R
+    m = M.shape[1]
+    R, Q = np.eye(m), M
+    for step in range(3):
+        gram = across.total(Q.T @ Q)
+        if step == 0:
+            gram = gram + 1e-14 * np.trace(gram) * np.eye(m)
+        factor = np.linalg.cholesky(gram).T
+        Q, R = Q @ np.linalg.inv(factor), factor @ R
+    return Q, R
+
+
+def _conditioned(M: Array, across: Across) -> tuple[Array, Array]:
+    """An orthonormal basis of the columns of M that are independent, and B with M B = it."""
+    if across.alone:
+        left, size, right = np.linalg.svd(M, full_matrices=False)
+    else:
+        left, R = _qr(M, across)
+        turn, size, right = np.linalg.svd(R)
+        left = left @ turn
+    kept = size > 1e-10 * size[0]
+    return left[:, kept], right[kept].T / size[kept]
 
 
 def _cholesky(A: Array) -> Array | None:

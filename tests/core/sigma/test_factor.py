@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from sm_alsgls.core.across import ALONE
 from sm_alsgls.core.sigma import factor, spectrum
 from sm_alsgls.core.sigma.factor import auto_rank, fit_factor, largest_rank
 from sm_alsgls.exceptions import IllegalRankError
@@ -19,7 +20,10 @@ def evaluate(E, x, r, lam_F=0.0, n_obs=None):
     N = n_obs or len(E)
     S = covariance(E, N)
     source = spectrum.DenseSpectrum(E, N, r)
-    return factor._objective(E, source, np.diag(S).copy(), lam_F, N)(x, 1e-12)
+    def sums(d, V, lam, seen):
+        return factor._without_cancellation(E, d, V, lam, N)
+
+    return factor._objective(source, sums, np.diag(S).copy(), lam_F, ALONE)(x, 1e-12)
 
 
 def nll_at(fit, S):
