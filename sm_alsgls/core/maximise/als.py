@@ -21,12 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from sm_alsgls.core.beta.gls import CGSolution
-from sm_alsgls.core.design.base import Normal
 from sm_alsgls.core.errors.base import SigmaStep
+from sm_alsgls.core.maximise.alternating import Alternating, Scored
 from sm_alsgls.core.maximise.loop import iterate
 from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.problem import ALSOptions, Problem
@@ -56,10 +57,10 @@ class _Point:
     """One (gamma, Sigma) with everything the next sweep needs."""
 
     gamma: Array
-    E: Array
+    E: Any
     factor: SigmaStep
     cov: Covariance
-    normal: Normal
+    normal: Scored
     score: Array
     score_beta: float
     nll: float
@@ -80,7 +81,7 @@ class _State:
 
 
 def als(
-    problem: Problem,
+    problem: Alternating,
     rank: int,
     start: Start | None = None,
     *,
@@ -92,6 +93,7 @@ def als(
     Parameters
     ----------
     problem : Problem
+        Or any other `Alternating`.
     rank : int
         Number of factors r.
     start : Start, optional
@@ -114,7 +116,7 @@ def als(
 class ALS:
     """The method of the module, for `iterate`."""
 
-    def __init__(self, problem: Problem, rank: int, start: Start) -> None:
+    def __init__(self, problem: Alternating, rank: int, start: Start) -> None:
         self._problem, self._rank, self._start = problem, rank, start
         self._memory = SecantMemory(20, problem.across)
         self._nearby = _near_enough(problem.n_obs)
@@ -132,7 +134,7 @@ class ALS:
         )
         return _State(self._point(gamma, E, factor), iterations)
 
-    def _open(self) -> tuple[Array, Array, Array | None, int]:
+    def _open(self) -> tuple[Array, Any, Array | None, int]:
         """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
         problem, start = self._problem, self._start
         d, iterations = start.d, 0
@@ -150,7 +152,7 @@ class ALS:
             d = low.uniquenesses if d is None and low is not None else d
         return gamma, E, d, iterations
 
-    def _point(self, gamma: Array, E: Array, factor: SigmaStep) -> _Point:
+    def _point(self, gamma: Array, E: Any, factor: SigmaStep) -> _Point:
         problem, cov = self._problem, factor.cov
         normal = problem.normal(cov)
         score = normal.score(E, gamma)

@@ -1,6 +1,7 @@
 """Bases of designs that are read a tile at a time: R_j is kept, Q_j is made as it is used.
 
-With X_j = Q_j R_j, Q_j'Q_j = I and gamma_j = R_j beta_j as in `core.design.per_equation`, a pass needs
+With X_j = Q_j R_j, Q_j'Q_j = I and gamma_j = R_j beta_j as in `core.design.per_equation`, a pass
+needs
 
     fitted values    Q_j g_j = X_j (R_j^-1 g_j),        products    Q_j' M = R_j^-T (X_j' M),
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sm_alsgls.core.design.bases import bases, least_eigenvalues
+from sm_alsgls.core.design.bases import bases
 from sm_alsgls.core.tiles.passes import over_tiles
 from sm_alsgls.core.tiles.source import Tile, TileSource
 
@@ -115,11 +116,11 @@ class TiledDesign:
     def _ols(self, t: int, tile: Tile) -> tuple[Array, Array, Array, Array, Array]:
         numbers = self.source.first + np.arange(*self.source.bounds[t].indices(self.K))
         basis, to_beta = bases([X.T for X in tile.Xt], numbers)
-        # Lengths of columns are those of R_j's; a product of X and its map loses what X'X does.
+        # The squared norm of R_j^-1, columns of X_j of unit length, is one over the least
+        # eigenvalue of their Gram matrix, at least.
         size = np.sqrt(np.einsum("mpn,mpn->mp", tile.Xt, tile.Xt))
         unit = to_beta * size[:, :, None]
-        gram = np.linalg.inv(np.matmul(unit, unit.transpose(0, 2, 1)))
-        poor = np.flatnonzero(~(least_eigenvalues(gram, _PLAIN) >= _PLAIN))
+        poor = np.flatnonzero(np.einsum("mpq,mpq->m", unit, unit) > 1.0 / _PLAIN)
         gamma = np.matmul(basis, tile.Yt[:, :, None])[:, :, 0]
         E = tile.Yt - np.matmul(gamma[:, None, :], basis)[:, 0, :]
         squares = np.einsum("mn,mn->m", E, E)

@@ -13,6 +13,7 @@ from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.core.tiles.problem import TiledProblem
 from sm_alsgls.core.tiles.source import TileSource
+from sm_alsgls.covariance.base import factors_of
 
 Array = np.ndarray
 
@@ -76,10 +77,11 @@ def fit_tiles(
     """
     problem = TiledProblem(source, options or ALSOptions(), across)
     found = als(problem, rank)
+    cov = factors_of(found.cov)
     return PartialFit(
         problem.design.to_beta(found.gamma),
-        found.cov.loadings,
-        found.cov.uniquenesses,
+        cov.loadings,
+        cov.uniquenesses,
         found.at_bound,
         problem.s_ols,
         problem.design.lengths,

@@ -43,7 +43,7 @@ def _read(part: Array) -> Array:
         return np.asarray(part)
     start = part.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
     out = np.empty(there.shape, part.dtype)
-    with open(owner.filename, "rb", buffering=0) as file:
+    with open(str(owner.filename), "rb", buffering=0) as file:
         got = _fill(file.fileno(), owner.offset + start, out)
     if got != out.nbytes:
         raise OSError(f"{owner.filename} ended after {got} of {out.nbytes} bytes of a tile")
@@ -52,7 +52,7 @@ def _read(part: Array) -> Array:
 
 def _fill(descriptor: int, place: int, out: Array) -> int:
     """Read into ``out`` from a place in a file; how many bytes there were."""
-    view, got = memoryview(out).cast("B"), 0
+    view, got = out.reshape(-1).view(np.uint8).data, 0
     while got < out.nbytes:
         more = os.preadv(descriptor, [view[got:]], place + got)
         if not more:

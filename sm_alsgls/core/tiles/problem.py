@@ -15,6 +15,7 @@ from scipy.linalg.blas import dtrsm
 
 from sm_alsgls.core.across import ALONE, Across
 from sm_alsgls.core.beta.gls import CGSolution
+from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.second_order.stationarity import Stationarity
@@ -33,9 +34,9 @@ Array = np.ndarray
 
 
 class TiledStep(NamedTuple):
-    """A `SigmaStep` of equations in tiles."""
+    """A `SigmaStep` of equations in tiles, whose Sigma is a `PartOfLowRank`."""
 
-    cov: PartOfLowRank
+    cov: Any
     nll: float
     gradient: float
     at_bound: Array
@@ -71,7 +72,7 @@ class TiledProblem:
     s_ols, floor : ndarray, shape (K,)
     """
 
-    ridge = None
+    ridge: Ridge | None = None
 
     def __init__(self, source: TileSource, options: ALSOptions, across: Across = ALONE) -> None:
         self.options, self.across = options, across

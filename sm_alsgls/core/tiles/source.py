@@ -11,7 +11,7 @@ Array = np.ndarray
 
 # Bytes of regressors in a tile that is cut from arrays: it stays in the cache between the products
 # that a pass makes of it.
-_TILE_BYTES = 2**23
+_TILE_BYTES = 2**21
 
 
 class Tile(NamedTuple):
@@ -70,7 +70,7 @@ class ArraySource:
     endog : ndarray, shape (n, K)
         Responses. The transposed view of a C-ordered (K, n) is read without being copied.
     size : int, optional
-        Equations of a tile. Default: as many as have 8 MB of regressors.
+        Equations of a tile. Default: as many as have 2 MB of regressors.
     first, stop : int, optional
         The equations that are taken. Default: all.
 

@@ -20,6 +20,7 @@ def evaluate(E, x, r, lam_F=0.0, n_obs=None):
     N = n_obs or len(E)
     S = covariance(E, N)
     source = spectrum.DenseSpectrum(E, N, r)
+
     def sums(d, V, lam, seen):
         return factor._without_cancellation(E, d, V, lam, N)
 
