@@ -7,34 +7,14 @@ went away.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-import warnings
 from collections.abc import Sequence
 
-from sm_alsgls.command_line.commands import COMMANDS, chosen
+import sm_alsgls
 from sm_alsgls.command_line.options import read_options
-from sm_alsgls.command_line.reading import read
-from sm_alsgls.command_line.showing import Progress, mute, say, trace_text
-from sm_alsgls.command_line.writing import check_new, files, reachable, write
-from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import (
-    AlsglsError,
-    AlsglsWarning,
-    NumberTextError,
-    SystemInputError,
-    UnbalancedPanelError,
-)
-from sm_alsgls.progress import asking
+from sm_alsgls.command_line.showing import mute, say
 
-_DEMO = {"formula": ["invest ~ value + capital"], "groups": "firm", "time": "year", "rank": 2}
-
-# What the remedies of an error are, where there is no Python.
-_HERE = {
-    UnbalancedPanelError: " On the command line, DATA must hold only the rows to use.",
-    NumberTextError: " On the command line, mend DATA: an empty field is missing.",
-}
+_DEMO = "A demo, of 11 US firms, 1935-1954 (Grunfeld 1958): invest ~ value + capital\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,15 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", AlsglsWarning)
-            warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
-            try:
-                args = read_options(argv)
-            except SystemExit as done:  # --help and --version
-                return int(done.code or 0)
-            with asking(False if args.quiet else None):
-                _run(args)
+        try:
+            args = read_options(argv)
+        except SystemExit as done:  # --help and --version, which need neither models nor pandas
+            return int(done.code or 0)
+        if args.data is None:  # at once: statsmodels takes a second to load
+            print(_DEMO, flush=True)
+        from sm_alsgls.command_line.fitting import fit
+
+        fit(args)
         return 0
     except SystemExit:
         # Formulas are code: one that ends the process is no success.
@@ -70,43 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         mute()
         return 141
-    except AlsglsError as problem:
-        say(f"error: {problem}{_HERE.get(type(problem), '')}")
     except MemoryError:
         say("error: not enough memory for this system; use fewer rows or equations")
     except OSError as problem:  # only printing is left: reading and writing have their own words
         say(f"error: cannot print the results: {problem.strerror or problem}")
         mute()
+    except sm_alsgls.exceptions.AlsglsError as problem:  # loaded when something was raised
+        from sm_alsgls.command_line.fitting import told
+
+        say(told(problem))
     return 2
-
-
-def _run(args: argparse.Namespace) -> None:
-    demo, command = args.data is None, COMMANDS[args.command]
-    told = (lambda text: None) if args.quiet else say
-    if len(args.decimal) != 1:
-        raise SystemInputError(f"--decimal must be one character, got {args.decimal!r}")
-    data = load_grunfeld() if demo else read(args.data, args.sheet, args.decimal, told)
-    if demo:
-        vars(args).update(_DEMO, rank=2 if args.rank is None else args.rank)
-    model = command.model(args, data)
-    shown = chosen(getattr(args, "equations", None), model)
-    if args.out is not None:
-        reachable(args.out)
-        check_new(
-            args.out, ("params.csv", *command.files, "summary.txt", "summary.html"), args.force
-        )
-    res = command.fit(args, model, None if demo or args.quiet else Progress())
-    summary = res.summary(**shown)
-    if args.out is not None:
-        made = files(res, summary, command.tables(res))
-        write(args.out, made)
-        told(f"wrote {', '.join(made)} to {args.out}{os.sep}")
-    print(summary)
-    if demo:
-        print(trace_text(res))
-        print("\nData: 11 US firms, 1935-1954 (Grunfeld 1958); invest ~ value + capital")
-        print("For your own data: python -m sm_alsgls --help")
-    print(end="", flush=True)
 
 
 def program() -> None:

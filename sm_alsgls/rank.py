@@ -10,8 +10,9 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.base import SystemModel
+from sm_alsgls.rank_choice.rules import METHODS
 from sm_alsgls.rank_choice.selection import RankSelection
-from sm_alsgls.rank_choice.selector import METHODS, check_residual_rule, select
+from sm_alsgls.rank_choice.selector import check_residual_rule, select
 from sm_alsgls.results.progress import says
 
 __all__ = ["METHODS", "RankSelection", "select_rank"]

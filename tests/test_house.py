@@ -39,7 +39,7 @@ LONG = {
     "core/sigma/spectrum.py": 401,
     "covariance/low_rank_diag.py": 488,
     "models/maximum_likelihood.py": 434,
-    "models/three_stage.py": 405,
+    "models/three_stage.py": 403,
     "results/nlcom.py": 416,
 }
 

@@ -74,6 +74,8 @@ def test_the_demo_prints_summary_and_trace(capsys):
     assert main([]) == 0
     out, err = capsys.readouterr()
     full = LowRankSUR.from_formula(FORMULA, load_grunfeld(), 2, groups="firm", time="year").fit()
+    opening, out = out.split("\n", 1)
+    assert opening.startswith("A demo, of 11 US firms")
     summary, trace = out.split(" " * 10 + "Trace of the winning start")
     assert without_clock(str(full.summary())).split() == without_clock(summary).split()
     rows = [line.split() for line in trace.splitlines() if re.match(r" +\d+ ", line)]

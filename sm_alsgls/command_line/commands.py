@@ -21,7 +21,6 @@ Tables = dict[str, pd.DataFrame]
 class Command(NamedTuple):
     """A model on the command line."""
 
-    title: str
     model: Callable[[argparse.Namespace, pd.DataFrame], Any]
     fit: Callable[[argparse.Namespace, Any, Any], Any]
     tables: Callable[[Any], Tables]
@@ -165,17 +164,15 @@ def _mixed_tables(res: Any) -> Tables:
 
 _OF_SYSTEMS = ("loadings.csv", "sigma.csv", "trace.csv")
 COMMANDS = {
-    "sur": Command("Seemingly unrelated regressions", _sur, _maximum, _system_tables, _OF_SYSTEMS),
-    "panel": Command("A panel of pooled slopes", _panel, _maximum, _system_tables, _OF_SYSTEMS),
+    "sur": Command(_sur, _maximum, _system_tables, _OF_SYSTEMS),
+    "panel": Command(_panel, _maximum, _system_tables, _OF_SYSTEMS),
     "3sls": Command(
-        "A system with instruments",
         _three,
         _solve,
         _three_tables,
         ("loadings.csv", "sigma.csv", "iterations.csv", "first_stage.csv"),
     ),
     "mixed": Command(
-        "A mixed model",
         _mixed,
         _restricted,
         _mixed_tables,

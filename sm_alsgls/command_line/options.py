@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from sm_alsgls import __version__
-from sm_alsgls.command_line.commands import COMMANDS
-from sm_alsgls.command_line.reading import KINDS
-from sm_alsgls.core.errors.law import FULL
-from sm_alsgls.exceptions import SystemInputError
-from sm_alsgls.rank import METHODS
+from sm_alsgls.command_line.kinds import KINDS
+from sm_alsgls.core.errors.words import FULL
+from sm_alsgls.rank_choice.rules import METHODS
 
 _EPILOG = """\
 examples:
@@ -38,8 +36,20 @@ summary.html: all or none.
 Exit status: 0 fitted (a fit that has not converged warns), 2 unusable input."""
 
 
+# Of each command; what each fits is in commands.py.
+_TITLES = {
+    "sur": "Seemingly unrelated regressions with Sigma = F F' + D by maximum likelihood.",
+    "panel": "A panel of pooled slopes",
+    "3sls": "A system with instruments",
+    "mixed": "A mixed model",
+}
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        # It loads statsmodels, which --help and --version do without.
+        from sm_alsgls.exceptions import SystemInputError
+
         raise SystemInputError(f"{message} (python -m sm_alsgls --help lists the options)")
 
 
@@ -53,12 +63,11 @@ def read_options(argv: Sequence[str] | None) -> argparse.Namespace:
         After --help and --version.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    named = bool(given) and given[0] in COMMANDS
+    named = bool(given) and given[0] in _TITLES
     command = given.pop(0) if named else "sur"
     parser = _Parser(
         prog=f"python -m sm_alsgls{f' {command}' if named else ''}",
-        description=f"{COMMANDS[command].title}"
-        " with Sigma = F F' + D by maximum likelihood." * (command == "sur"),
+        description=_TITLES[command],
         epilog=_EPILOG if command == "sur" else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

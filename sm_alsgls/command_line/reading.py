@@ -12,12 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from sm_alsgls.command_line.kinds import EXCEL, KINDS, TEXT
 from sm_alsgls.exceptions import SystemInputError
-
-#: Where a file of text ends in one of these, its separator is looked for.
-TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-EXCEL = (".xlsx", ".xlsm")
-KINDS = (*TEXT, *EXCEL, ".parquet", ".feather", ".dta")
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 # Bytes looked at, of which the last line is left out where there are more.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.exceptions import SystemInputError
 
 # What tidy() calls columns of params.csv.

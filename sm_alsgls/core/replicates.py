@@ -7,7 +7,6 @@ they come in the order of the seeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,6 +31,9 @@ def replicates(
     if n_jobs == 1:
         yield from told.through(one(parent, seed) for seed in seeds)
         return
+    # Eleven modules that only this needs.
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(n_jobs, initializer=_adopt, initargs=((one, parent),)) as pool:
         yield from told.through(pool.map(_of_adopted, seeds, chunksize=8))
 

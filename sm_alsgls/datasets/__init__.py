@@ -6,7 +6,6 @@ import importlib
 from importlib import resources
 
 import pandas as pd
-import statsmodels.api as sm
 
 
 def load_grunfeld() -> pd.DataFrame:
@@ -27,7 +26,10 @@ def load_grunfeld() -> pd.DataFrame:
     >>> load_grunfeld().shape
     (220, 5)
     """
-    data = sm.datasets.grunfeld.load_pandas().data.copy()
+    # With it come all data of statsmodels, but not statsmodels.api.
+    from statsmodels.datasets import grunfeld
+
+    data = grunfeld.load_pandas().data.copy()
     data["year"] = data["year"].astype(int)
     return data
 

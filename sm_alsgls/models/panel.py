@@ -13,7 +13,7 @@ import pandas as pd
 from sm_alsgls.border.arguments import choice, flag
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import Provenance, snapshot
-from sm_alsgls.core.errors.law import EXCHANGEABLE, FULL, SPHERICAL
+from sm_alsgls.core.errors.words import EXCHANGEABLE, FULL, SPHERICAL
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.panel_layout import PanelLayout, lay_out
 from sm_alsgls.data.parameters import Parameters

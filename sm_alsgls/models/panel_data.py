@@ -13,7 +13,8 @@ from sm_alsgls.border.arguments import choice
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.border.frames import level_names, to_pandas
 from sm_alsgls.border.provenance import Provenance
-from sm_alsgls.core.errors.law import EXCHANGEABLE, SPHERICAL, WITHIN, Law, law_of
+from sm_alsgls.core.errors.law import Law, law_of
+from sm_alsgls.core.errors.words import EXCHANGEABLE, SPHERICAL, WITHIN
 from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.panel_layout import PanelLayout, default_independent
 from sm_alsgls.data.system import System

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.formula.build import FormulaSystem

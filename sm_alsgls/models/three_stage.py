@@ -12,7 +12,8 @@ import numpy as np
 
 from sm_alsgls.border.arguments import choice, count, flag, mapping, number, optional_flag
 from sm_alsgls.border.blame import caller
-from sm_alsgls.core.errors.law import FULL, law_of
+from sm_alsgls.core.errors.law import law_of
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.instruments.design import Instrumented
 from sm_alsgls.core.instruments.three_stage import METHODS, Rows, Step, three_stage
 from sm_alsgls.core.options import ALSOptions
@@ -21,17 +22,14 @@ from sm_alsgls.data.identified import named
 from sm_alsgls.data.instrumented import read_instrumented
 from sm_alsgls.data.keywords import guarded, refuse
 from sm_alsgls.data.parameters import Parameters
-from sm_alsgls.exceptions import (
-    NoLikelihoodError,
-    OptionError,
-    WeakInstrumentWarning,
-)
+from sm_alsgls.exceptions import NoLikelihoodError, OptionError, WeakInstrumentWarning
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.models.doubts import warn_of_stages
 from sm_alsgls.models.instrumented_construction import InstrumentedConstruction
 from sm_alsgls.rank_choice.legal import resolve_law, warn_if_no_factor
-from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RankSelection
+from sm_alsgls.rank_choice.rules import RESIDUAL_RULES
+from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.selector import check_residual_rule, choose_rank, is_rule
 from sm_alsgls.results.cov_types import check_instrumented, choose
 from sm_alsgls.results.degrees import Degrees

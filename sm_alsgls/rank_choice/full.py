@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.core.errors.law import FULL, law_of
+from sm_alsgls.core.errors.law import law_of
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.sigma.unrestricted import on_floor

@@ -9,11 +9,12 @@ import numpy as np
 
 from sm_alsgls.border.arguments import came, nearest
 from sm_alsgls.border.blame import caller
-from sm_alsgls.core.errors.law import FULL, Law, law_of
+from sm_alsgls.core.errors.law import Law, law_of
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.sigma.factor import auto_rank, largest_rank
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import IllegalRankError, RankWarning
-from sm_alsgls.rank_choice.selection import RULES
+from sm_alsgls.rank_choice.rules import RULES
 
 
 def resolve_law(

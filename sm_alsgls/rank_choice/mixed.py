@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import came, choice, flag, nearest
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.mixed.structures import (
     Diagonal,
     LoadingsOnly,

@@ -13,24 +13,11 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.border.arguments import choice
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.plotting.canvas import BLUE, VERMILION, axes, plain
 from sm_alsgls.plotting.lines import whole_numbers
+from sm_alsgls.rank_choice.rules import RULES
 from sm_alsgls.results.summary_text import SystemSummary
-
-# Which end of a criterion is its choice; the order is that of the methods in messages.
-RULES = {
-    **dict.fromkeys(
-        ("bic_ols", "bic_robust", "aic_ols", "bic", "aic", "ebic", "ic1", "ic2", "ic3"), "least"
-    ),
-    **dict.fromkeys(("er", "gr"), "most"),
-    "ed": "last above 1",
-    "lr": "first accepted",
-    "cv": "least",
-}
-
-# These look at OLS residuals only: no candidate is fitted.
-RESIDUAL_RULES = ("bic_ols", "aic_ols", "ic1", "ic2", "ic3", "er", "gr", "ed")
 
 _NAMES = {
     "auto": "BIC of the factor structure of OLS residuals, among the ranks that N supports",

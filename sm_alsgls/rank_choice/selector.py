@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, count, generator, level, starts
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.sigma.factor import auto_rank
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.rank_choice.folds import cross_validate, fold_labels
 from sm_alsgls.rank_choice.full import with_full, without_full
-from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RULES, RankSelection, choose
+from sm_alsgls.rank_choice.rules import METHODS, RESIDUAL_RULES, RULES
+from sm_alsgls.rank_choice.selection import RankSelection, choose
 from sm_alsgls.rank_choice.table import (
     candidate_ranks,
     criteria_table,
@@ -30,7 +31,6 @@ from sm_alsgls.rank_choice.table import (
 )
 from sm_alsgls.results.row_order import ordered
 
-METHODS = ("auto", "rule", *RULES)
 # These take the fit for the maximum of the likelihood, which a ridge moves.
 _LIKELIHOOD = ("bic", "aic", "ebic", "lr")
 # These need each row, and why.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, flag
-from sm_alsgls.core.errors.law import FULL
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
 from sm_alsgls.core.residuals.factors_left import FactorsLeft
 from sm_alsgls.core.residuals.factors_left import factors_left as left_by_factors

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sm_alsgls.core.errors.law import EXCHANGEABLE, law_of
+from sm_alsgls.core.errors.law import law_of
+from sm_alsgls.core.errors.words import EXCHANGEABLE
 from sm_alsgls.core.laws.estimated import BAYES
 from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.likelihood_ratio import maximum

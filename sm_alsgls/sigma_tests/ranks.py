@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 
 from sm_alsgls.border.arguments import choice, flag, generator, optional_count, starts
-from sm_alsgls.core.errors.law import FULL, law_of
+from sm_alsgls.core.errors.law import law_of
+from sm_alsgls.core.errors.words import FULL
 from sm_alsgls.core.laws.estimated import BAYES
 from sm_alsgls.core.laws.likelihood_ratio import LawRatio, maximum
 from sm_alsgls.core.laws.maximise import maximise

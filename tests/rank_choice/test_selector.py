@@ -13,8 +13,8 @@ from sm_alsgls.__main__ import main
 from sm_alsgls.datasets import load_grunfeld
 from sm_alsgls.exceptions import IllegalRankError, OptionError, RankWarning
 from sm_alsgls.rank_choice import selector as rank_selector
-from sm_alsgls.rank_choice.selection import RESIDUAL_RULES, RULES
-from sm_alsgls.rank_choice.selector import METHODS, is_rule
+from sm_alsgls.rank_choice.rules import METHODS, RESIDUAL_RULES, RULES
+from sm_alsgls.rank_choice.selector import is_rule
 from tests.systems import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")

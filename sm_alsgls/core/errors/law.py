@@ -13,18 +13,10 @@ from sm_alsgls.core.errors.exchangeable_observed import ObservedExchangeable
 from sm_alsgls.core.errors.low_rank import low_rank
 from sm_alsgls.core.errors.unrestricted import unrestricted
 from sm_alsgls.core.errors.within_rows import WithinRows
+from sm_alsgls.core.errors.words import EXCHANGEABLE, FULL, SPHERICAL, WITHIN
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.sigma.factor import sigma_parameters
 from sm_alsgls.exceptions import OptionError
-
-#: What a law of an unrestricted Sigma is called.
-FULL = "full"
-#: What that of one variance and one covariance is called.
-EXCHANGEABLE = "exchangeable"
-#: What that of one variance alone is called.
-SPHERICAL = "spherical"
-#: What that of one variance within rows is called, whose levels are swept out.
-WITHIN = "within"
 
 
 class Law(NamedTuple):
