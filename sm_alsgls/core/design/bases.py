@@ -77,13 +77,31 @@ def bases(blocks: Sequence[Array], equations: Array) -> tuple[Array, Array]:
     m = len(blocks)
     basis = np.empty((m, p, n))
     to_beta = np.empty((m, p, p))
-    chunk = max(1, _CHUNK_BYTES // (8 * n * p))
+    chunk = _chunk(n, p)
     for start in range(0, m, chunk):
         stop = min(m, start + chunk)
         for i in range(start, stop):
             basis[i] = blocks[i].T
         _orthonormalise(basis[start:stop], to_beta[start:stop], equations[start:stop])
     return basis, to_beta
+
+
+def bases_of_rows(Xt: Array, equations: Array) -> tuple[Array, Array]:
+    """The same of regressors that are rows already, Xt (m, p, n)."""
+    m, p, n = Xt.shape
+    basis = np.empty((m, p, n))
+    to_beta = np.empty((m, p, p))
+    chunk = _chunk(n, p)
+    for start in range(0, m, chunk):
+        at = slice(start, start + chunk)
+        basis[at] = Xt[at]
+        _orthonormalise(basis[at], to_beta[at], equations[at])
+    return basis, to_beta
+
+
+def _chunk(n: int, p: int) -> int:
+    """Equations whose bases are made together."""
+    return max(1, _CHUNK_BYTES // (8 * n * p))
 
 
 def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:

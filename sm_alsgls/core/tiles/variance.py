@@ -1,0 +1,157 @@
+"""Model-based covariances of the coefficients of a system in tiles: (H^-1)_jj of every equation.
+
+gamma_j are coordinates in which the design is orthonormal, those of the common directions C first
+and B_j beside them (`sm_alsgls.core.tiles.beside`), and beta_j = M_j gamma_j. Then
+
+    V_jj = M_j A_j diag(sigma_jj I, (H^-1)_jj) A_j' M_j',
+
+with (H^-1)_jj from the dual system (`sm_alsgls.core.tiles.dual`) and A_j = I, or, where Sigma's
+estimation counts, the stretch of `sm_alsgls.core.beta.estimated_sigma`,
+
+    A_j = I + omega_j / (2 N) (I - Q_j'phi(S) Q_j),
+
+whose S = sum_j w_j Q_j Q_j' is at hand: its weights |h_j|^2 make it the trace of I - T. phi(1) = 1,
+so A_j = I in the common directions. For standard errors of small samples (the default of `fit`)
+F and d are those of `sm_alsgls.core.errors.loading_prior`, times the roots of N / (N - p_j - r).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+
+from sm_alsgls.core.across import ALONE, Across
+from sm_alsgls.core.tiles.beside import Chunk, chunks
+from sm_alsgls.core.tiles.dual import Quadratic, TileDual
+from sm_alsgls.core.tiles.factors import Factors
+from sm_alsgls.core.tiles.lanes import in_lanes
+from sm_alsgls.core.tiles.source import Tile, TileSource
+
+Array = np.ndarray
+
+
+class TileVariance:
+    """Blocks V_jj of the coefficients' covariance, of a shard's equations.
+
+    Parameters
+    ----------
+    source : TileSource
+    F : ndarray, shape (K, r)
+        Loadings of the shard's equations.
+    d : ndarray, shape (K,)
+        Uniquenesses.
+    across : Across
+        Default: there is one shard.
+    estimated : bool
+        Whether Sigma is an estimate from the rows of the source, and standard errors say so.
+    threads : int
+        Tiles that are worked on at once.
+
+    Attributes
+    ----------
+    factors : Factors
+    dual : TileDual
+
+    Notes
+    -----
+    Two passes over the regressors; 1.6 n^2 P r (r + 1) flops, P without common directions: at
+    K=1,000,000, n=500, p=3, r=5 2.4e13, or 3.6e13 without a constant. Memory: 2 (n r)^2 numbers a
+    lane, the results, and tiles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.linalg import block_diag
+    >>> from sm_alsgls.core.tiles.source import ArraySource
+    >>> rng = np.random.default_rng(0)
+    >>> X, F, d = rng.standard_normal((5, 30, 2)), rng.standard_normal((5, 1)), np.ones(5)
+    >>> source = ArraySource(X, np.zeros((30, 5)), size=2)
+    >>> Z, precision = block_diag(*X), np.linalg.inv(F @ F.T + np.diag(d))
+    >>> V = np.linalg.inv(Z.T @ np.kron(precision, np.eye(30)) @ Z)
+    >>> bool(np.allclose(TileVariance(source, F, d).variances(), np.diagonal(V)))
+    True
+    """
+
+    def __init__(
+        self,
+        source: TileSource,
+        F: Array,
+        d: Array,
+        across: Across = ALONE,
+        *,
+        estimated: bool = False,
+        threads: int = 2,
+    ) -> None:
+        self.source, self.factors = source, Factors(F, d, across)
+        self.dual = TileDual(source, self.factors, across, threads)
+        self._estimated, self._threads = estimated, threads
+
+    def variances(self) -> Array:
+        """Diagonals of the V_jj, equation by equation, (P,)."""
+        out = np.empty(int(self.source.p.sum()))
+        stop = np.cumsum(self.source.p)
+
+        def put(equations: slice, blocks: Array) -> None:
+            p = blocks.shape[1]
+            first = stop[equations.start] - p
+            out[first : first + len(blocks) * p] = np.diagonal(blocks, axis1=1, axis2=2).ravel()
+
+        self._each(put)
+        return out
+
+    def blocks(self) -> list[Array]:
+        """The V_jj of each tile, (m, p, p)."""
+        bounds = self.source.bounds
+        out = [np.empty((at.stop - at.start, *(self.source.p[at.start],) * 2)) for at in bounds]
+        starts = np.array([at.start for at in bounds])
+
+        def put(equations: slice, blocks: Array) -> None:
+            t = int(np.searchsorted(starts, equations.start, side="right")) - 1
+            first = equations.start - starts[t]
+            out[t][first : first + len(blocks)] = blocks
+
+        self._each(put)
+        return out
+
+    def _each(self, put: Callable[[slice, Array], None]) -> None:
+        """Hand the blocks of all equations, some at a time and in any order, to ``put``."""
+        r = self.factors.r
+        common = self.dual.common if r else np.empty((self.source.n, 0))
+        quadratic, omega = None, np.empty(0)
+        if r:
+            shrunk = self._estimated and bool(len(self.factors.left))
+            quadratic = self.dual.quadratic(self._phi() if shrunk else None)
+            if shrunk:
+                omega = self.factors.inflation(self.source.n)
+
+        def work(state: None, t: int, tile: Tile) -> None:
+            for chunk in chunks(self.source, t, tile.Xt, common):
+                put(chunk.equations, self._made(chunk, quadratic, omega))
+
+        in_lanes(self.source, work, lambda: None, "standard errors", self._threads)
+
+    def _made(self, chunk: Chunk, quadratic: Quadratic | None, omega: Array) -> Array:
+        k, q, _ = chunk.rest.shape
+        m, at = chunk.to_beta.shape[1] - q, chunk.equations
+        own, common = np.zeros((k, q, q)), np.sqrt(self.factors.variances()[at])
+        apart = None
+        if quadratic is not None and q:
+            own, apart = quadratic.of(chunk.rest, self.factors.H[at])
+        own[:, np.arange(q), np.arange(q)] += 1.0
+        own *= self.factors.d[at, None, None]
+        if apart is not None:
+            half = 0.5 * omega[at, None, None]
+            stretch = (1.0 + half) * np.eye(q) - half * apart
+            own = np.matmul(np.matmul(stretch, own), stretch)
+        shared, rest = chunk.to_beta[:, :, :m] * common[:, None, None], chunk.to_beta[:, :, m:]
+        made = np.matmul(shared, shared.transpose(0, 2, 1))
+        return np.asarray(made + np.matmul(np.matmul(rest, own), rest.transpose(0, 2, 1)))
+
+    def _phi(self) -> Array:
+        """phi(S) on what is beside the common directions, (n, n)."""
+        share, V = scipy.linalg.eigh(self.dual.mean_projection, check_finite=False)
+        share, iota = np.clip(share, 0.0, 1.0), self.factors.left[:, None]
+        phi = np.mean(iota * share / (1.0 - (1.0 - iota) * share), axis=0)
+        return np.asarray((V * phi) @ V.T)
