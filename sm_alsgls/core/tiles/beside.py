@@ -24,7 +24,7 @@ Array = np.ndarray
 #: What may be left of a direction of length 1 that a design contains, squared.
 CONTAINED = 1e-24
 # Rows of bases that are worked on together, while they are in cache.
-_ROWS = 768
+_ROWS = 1024
 
 
 class Chunk(NamedTuple):

@@ -22,12 +22,10 @@ With P coefficients beside common directions, r = 5, n = 500: n^2 P flops for ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
-from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotri
 
 from sm_alsgls.core.across import Across
@@ -43,9 +41,8 @@ Array = np.ndarray
 _SLICE = 64
 
 
-@dataclass
-class _Sums:
-    """A lane's share of the blocks of T, and the worst that an equation leaves of C."""
+class _Sums(NamedTuple):
+    """A lane's share of the blocks of T, and the worst that an equation leaves of C: added to."""
 
     parts: Array
     left: Array
@@ -63,6 +60,21 @@ class TileDual:
     across : Across
     threads : int
         Lanes of a pass.
+
+    Attributes
+    ----------
+    common : ndarray, shape (n, m)
+        C, orthonormal directions that all designs of all shards contain.
+    factor : ndarray, shape (n r, n r)
+        Lower Cholesky factor of T, Fortran-ordered.
+    mean_projection : ndarray, shape (n, n)
+        sum_j w_j B_j B_j' / sum_j w_j, w_j = |h_j|^2.
+
+    Notes
+    -----
+    Made at once, by a pass over the regressors (two where a direction that a few tiles share is
+    not common to all). Not when it is asked for: properties that are cached hold a lock of their
+    class while they are made (Python 3.11), and two shards of a process would wait for ever.
     """
 
     def __init__(
@@ -70,19 +82,19 @@ class TileDual:
     ) -> None:
         self.source, self.factors = source, factors
         self._across, self._threads = across, threads
-
-    @cached_property
-    def _made(self) -> tuple[Array, Array]:
-        """C (n, m), and the lower halves of the blocks (a, b <= a) of I - T, (pairs, n, n)."""
-        common = likely_common(self.source, self._across)
+        self.common = likely_common(source, across)
         while True:
-            sums, left = self._sums(common)
+            parts, left = self._sums(self.common)
             contained = left <= CONTAINED
             if contained.all():
-                return common, sums
-            common = common[:, contained]
+                break
+            self.common = self.common[:, contained]
+        total = np.sum([parts[k] for k, (a, b) in enumerate(_pairs(factors.r)) if a == b], axis=0)
+        self.mean_projection = total / across.total(float(factors.leverage.sum()))
+        self.factor = self._factorised(parts)
 
     def _sums(self, common: Array) -> tuple[Array, Array]:
+        """The blocks (a, b <= a) of I - T, (pairs, n, n), and what is left of each direction."""
         n, r, m = self.source.n, self.factors.r, common.shape[1]
         pairs = _pairs(r)
 
@@ -104,7 +116,10 @@ class TileDual:
         parts = states[0].parts
         for state in states[1:]:
             parts += state.parts
-        parts = self._across.total(parts)
+        if not self._across.alone:
+            # Half of a symmetric matrix travels.
+            i, j = np.tril_indices(n)
+            parts[:, i, j] = parts[:, j, i] = self._across.total(parts[:, i, j])
         own = {a: parts[k] for k, (a, b) in enumerate(pairs) if a == b}
         for k, (a, b) in enumerate(pairs):
             if a != b:
@@ -117,33 +132,20 @@ class TileDual:
             return
         H = self.factors.H[chunk.equations]
         rows = chunk.rest.reshape(k * q, n)
-        weighted = np.empty_like(rows)
+        weighted, product = np.empty_like(rows), np.empty((n, n))
         for part, (a, b) in zip(parts, _pairs(self.factors.r), strict=True):
             w = H[:, a] if a == b else H[:, a] + H[:, b]
             np.multiply(rows, np.repeat(w, q)[:, None], out=weighted)
-            # The upper half of the transpose, which is what BLAS sees.
-            dsyrk(1.0, weighted.T, 1.0, part.T, lower=0, overwrite_c=1)
+            # A rank-k update (NumPy sees that both are one array) that lets go of the interpreter,
+            # which SciPy's dsyrk does not.
+            part += np.matmul(weighted.T, weighted, out=product)
 
-    @property
-    def common(self) -> Array:
-        """C, orthonormal directions (n, m) that all designs of all shards contain."""
-        return self._made[0]
-
-    @cached_property
-    def mean_projection(self) -> Array:
-        """sum_j w_j B_j B_j' / sum_j w_j, w_j = |h_j|^2, (n, n)."""
-        pairs, parts = _pairs(self.factors.r), self._made[1]
-        total = np.sum([parts[k] for k, (a, b) in enumerate(pairs) if a == b], axis=0)
-        return _whole(total) / self._across.total(float(self.factors.leverage.sum()))
-
-    @cached_property
     @on_one_thread
-    def factor(self) -> Array:
-        """Lower Cholesky factor of T, (n r, n r), Fortran-ordered."""
-        n, r, parts = self.source.n, self.factors.r, self._made[1]
+    def _factorised(self, parts: Array) -> Array:
+        n, r = self.source.n, self.factors.r
         T = np.empty((n * r, n * r), order="F")
         for k, (a, b) in enumerate(_pairs(r)):
-            T[a * n : (a + 1) * n, b * n : (b + 1) * n] = -_whole(parts[k])
+            T[a * n : (a + 1) * n, b * n : (b + 1) * n] = -parts[k]
         T.ravel(order="K")[:: n * r + 1] += 1.0
         return scipy.linalg.cholesky(T, lower=True, overwrite_a=True, check_finite=False)
 
@@ -208,8 +210,3 @@ def _symmetric(rest: Array, half: Array) -> Array:
 
 def _pairs(r: int) -> list[tuple[int, int]]:
     return [(a, b) for a in range(r) for b in range(a + 1)]
-
-
-def _whole(lower: Array) -> Array:
-    """The symmetric matrix of a lower half; what is above the diagonal is not looked at."""
-    return np.asarray(np.tril(lower) + np.tril(lower, -1).T)

@@ -52,11 +52,12 @@ class TileVariance:
     Attributes
     ----------
     factors : Factors
-    dual : TileDual
+    dual : TileDual or None
+        None without factors.
 
     Notes
     -----
-    Two passes over the regressors; 1.6 n^2 P r (r + 1) flops, P without common directions: at
+    One pass over the regressors when it is made, and another for what is asked; 1.6 n^2 P r (r + 1) flops, P without common directions: at
     K=1,000,000, n=500, p=3, r=5 2.4e13, or 3.6e13 without a constant. Memory: 2 (n r)^2 numbers a
     lane, the results, and tiles.
 
@@ -85,7 +86,8 @@ class TileVariance:
         threads: int = 2,
     ) -> None:
         self.source, self.factors = source, Factors(F, d, across)
-        self.dual = TileDual(source, self.factors, across, threads)
+        # Uncorrelated equations have nothing to do with each other.
+        self.dual = TileDual(source, self.factors, across, threads) if self.factors.r else None
         self._estimated, self._threads = estimated, threads
 
     def variances(self) -> Array:
@@ -117,12 +119,10 @@ class TileVariance:
 
     def _each(self, put: Callable[[slice, Array], None]) -> None:
         """Hand the blocks of all equations, some at a time and in any order, to ``put``."""
-        r = self.factors.r
-        common = self.dual.common if r else np.empty((self.source.n, 0))
-        quadratic, omega = None, np.empty(0)
-        if r:
-            shrunk = self._estimated and bool(len(self.factors.left))
-            quadratic = self.dual.quadratic(self._phi() if shrunk else None)
+        common, quadratic, omega = np.empty((self.source.n, 0)), None, np.empty(0)
+        if self.dual is not None:
+            common, shrunk = self.dual.common, self._estimated and bool(len(self.factors.left))
+            quadratic = self.dual.quadratic(self._phi(self.dual) if shrunk else None)
             if shrunk:
                 omega = self.factors.inflation(self.source.n)
 
@@ -149,9 +149,9 @@ class TileVariance:
         made = np.matmul(shared, shared.transpose(0, 2, 1))
         return np.asarray(made + np.matmul(np.matmul(rest, own), rest.transpose(0, 2, 1)))
 
-    def _phi(self) -> Array:
+    def _phi(self, dual: TileDual) -> Array:
         """phi(S) on what is beside the common directions, (n, n)."""
-        share, V = scipy.linalg.eigh(self.dual.mean_projection, check_finite=False)
+        share, V = scipy.linalg.eigh(dual.mean_projection, check_finite=False)
         share, iota = np.clip(share, 0.0, 1.0), self.factors.left[:, None]
         phi = np.mean(iota * share / (1.0 - (1.0 - iota) * share), axis=0)
         return np.asarray((V * phi) @ V.T)

@@ -1,0 +1,120 @@
+"""Systems in tiles of several sizes, their dense twins, and shards as threads."""
+
+import threading
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from sm_alsgls.core.tiles.source import Tile
+
+
+class Listed:
+    """Tiles of equations that are lists: each tile has as many as it is told."""
+
+    def __init__(self, blocks, Y, sizes, first=0):
+        self.n, self.K = Y.shape
+        self.first, self.p = first, np.array([x.shape[1] for x in blocks])
+        stops = np.cumsum(sizes)
+        assert stops[-1] == self.K
+        self.bounds = [slice(int(b - a), int(b)) for a, b in zip(sizes, stops, strict=True)]
+        self._blocks, self._Y = blocks, Y
+        self.reads = 0
+
+    def read(self, t):
+        self.reads += 1
+        at = self.bounds[t]
+        Xt = np.stack([x.T for x in self._blocks[at]])
+        Yt = np.ascontiguousarray(self._Y[:, at].T)
+        Xt.setflags(write=False)
+        Yt.setflags(write=False)
+        return Tile(Xt, Yt)
+
+    def part(self, tiles):
+        """The shard of some consecutive tiles."""
+        bounds = self.bounds[tiles]
+        at = slice(bounds[0].start, bounds[-1].stop)
+        sizes = [b.stop - b.start for b in bounds]
+        return Listed(self._blocks[at], self._Y[:, at], sizes, self.first + at.start), at
+
+
+def system(seed=0, n=40, p=(3, 3, 2, 4), sizes=(5, 1, 4, 6), r=2, constant=True, strength=1.0):
+    """Blocks, Y, F, d, and the source, of tiles with ``sizes`` equations of ``p`` regressors."""
+    rng = np.random.default_rng(seed)
+    blocks = [
+        rng.standard_normal((n, q)) * 10.0 ** rng.integers(-3, 4, q) for q in np.repeat(p, sizes)
+    ]
+    if constant:
+        for x in blocks:
+            x[:, -1] = rng.uniform(1.0, 3.0)
+    K = len(blocks)
+    F, d = strength * rng.standard_normal((K, r)), rng.uniform(0.5, 1.5, K)
+    E = rng.standard_normal((n, r)) @ F.T + rng.standard_normal((n, K)) * np.sqrt(d)
+    Y = np.column_stack([x @ rng.standard_normal(x.shape[1]) for x in blocks]) + E
+    return blocks, Y, F, d, Listed(blocks, Y, sizes)
+
+
+def dense(blocks, F, d):
+    """H^-1 (P, P) of the coefficients, and the design (n K, P), by Kronecker products."""
+    n, K = len(blocks[0]), len(blocks)
+    Z = block_diag(*blocks)
+    precision = np.kron(np.linalg.inv(F @ F.T + np.diag(d)), np.eye(n))
+    # Columns of any scale: that of the inverse is taken out.
+    scale = 1.0 / np.linalg.norm(Z, axis=0)
+    H = (Z * scale).T @ precision @ (Z * scale)
+    assert len(Z) == n * K
+    return np.linalg.inv(H) * np.outer(scale, scale), Z
+
+
+class _Shard:
+    alone = False
+
+    def __init__(self, together, i):
+        self._together, self._i = together, i
+
+    def total(self, part):
+        return self._together.meet(self._i, part, lambda parts: sum(parts[1:], parts[0]))
+
+    def largest(self, part):
+        return self._together.meet(self._i, part, max)
+
+
+class Together:
+    """Runs one program in several shards, as threads that wait for each other at every sum."""
+
+    def __init__(self, count):
+        self._parts, self._made = [None] * count, None
+        self._barrier = threading.Barrier(count)
+        self.bytes = 0
+
+    def meet(self, i, part, made):
+        self._parts[i] = part
+        if self._barrier.wait(10) == 0:
+            shapes = {np.shape(p) for p in self._parts}
+            assert len(shapes) == 1, "shards are out of step"
+            self._made = made(self._parts)
+            self.bytes += np.asarray(self._made).nbytes
+        self._barrier.wait(10)
+        out = self._made
+        self._barrier.wait(10)
+        return out.copy() if isinstance(out, np.ndarray) else out
+
+    def run(self, program):
+        """Values of ``program(i, across)``."""
+        out, errors = [None] * len(self._parts), []
+
+        def one(i):
+            try:
+                out[i] = program(i, _Shard(self, i))
+            except BaseException as error:
+                errors.append(error)
+                self._barrier.abort()
+
+        threads = [threading.Thread(target=one, args=(i,)) for i in range(len(out))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        errors.sort(key=lambda e: isinstance(e, threading.BrokenBarrierError))
+        if errors:
+            raise errors[0]
+        return out
