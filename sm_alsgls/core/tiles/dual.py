@@ -187,7 +187,7 @@ class Quadratic:
         ]
 
     def of(self, rest: Array, H: Array) -> tuple[Array, Array | None]:
-        """The weighted sum and the form apart, (k, q, q) each, of bases (k, q, n), rows H (k, r)."""
+        """The weighted sum and the form apart, (k, q, q) each; bases (k, q, n), H (k, r)."""
         k, q, n = rest.shape
         rows = rest.reshape(k * q, n)
         weights = np.stack([H[:, a] * H[:, b] for a, b in self._pairs], axis=1).repeat(q, axis=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -52,6 +53,7 @@ def in_lanes(
     stop = threading.Event()
 
     def lane(i: int) -> None:
+        # What it raises is raised again by who started it.
         try:
             state = states[i] = start()
             for t in range(i, count, lanes):
@@ -59,7 +61,7 @@ def in_lanes(
                     return
                 work(state, t, source.read(t))
                 said.put(None)
-        except BaseException as error:  # noqa: BLE001  raised again by who started the lane
+        except BaseException as error:
             said.put(error)
 
     with Progress(what, count, "tile") as told:
@@ -69,7 +71,11 @@ def in_lanes(
                 work(state, t, source.read(t))
                 told.update()
             return [state]
-        running = [threading.Thread(target=lane, args=(i,), daemon=True) for i in range(lanes)]
+        # In the caller's context, so that nobody within says what he says.
+        running = [
+            threading.Thread(target=copy_context().run, args=(lane, i), daemon=True)
+            for i in range(lanes)
+        ]
         for thread in running:
             thread.start()
         try:

@@ -57,9 +57,9 @@ class TileVariance:
 
     Notes
     -----
-    One pass over the regressors when it is made, and another for what is asked; 1.6 n^2 P r (r + 1) flops, P without common directions: at
-    K=1,000,000, n=500, p=3, r=5 2.4e13, or 3.6e13 without a constant. Memory: 2 (n r)^2 numbers a
-    lane, the results, and tiles.
+    One pass over the regressors when it is made, and another for what is asked: 1.6 n^2 P r (r + 1)
+    flops, P without common directions. At K=1,000,000, n=500, p=3, r=5 that is 2.4e13, or 3.6e13
+    without a constant. Memory: r (r + 1) / 2 n^2 numbers a lane, 3 (n r)^2, tiles, the results.
 
     Examples
     --------

@@ -3,7 +3,6 @@
 import threading
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from sm_alsgls.core.tiles.source import Tile
 
@@ -53,16 +52,27 @@ def system(seed=0, n=40, p=(3, 3, 2, 4), sizes=(5, 1, 4, 6), r=2, constant=True,
     return blocks, Y, F, d, Listed(blocks, Y, sizes)
 
 
+def _inverse(A):
+    """In extended precision: Newton's steps from that in doubles, of a unit diagonal."""
+    scale = 1.0 / np.sqrt(np.diagonal(A))
+    B = A * np.outer(scale, scale)
+    X = np.linalg.inv(B.astype(float)).astype(A.dtype)
+    for _ in range(4):
+        X = X @ (2.0 * np.eye(len(A), dtype=A.dtype) - B @ X)
+    return X * np.outer(scale, scale)
+
+
 def dense(blocks, F, d):
-    """H^-1 (P, P) of the coefficients, and the design (n K, P), by Kronecker products."""
-    n, K = len(blocks[0]), len(blocks)
-    Z = block_diag(*blocks)
-    precision = np.kron(np.linalg.inv(F @ F.T + np.diag(d)), np.eye(n))
-    # Columns of any scale: that of the inverse is taken out.
-    scale = 1.0 / np.linalg.norm(Z, axis=0)
-    H = (Z * scale).T @ precision @ (Z * scale)
-    assert len(Z) == n * K
-    return np.linalg.inv(H) * np.outer(scale, scale), Z
+    """H^-1 (P, P) of the coefficients and Sigma^-1 (K, K), in extended precision.
+
+    In doubles a sandwich of strong factors has lost eight digits.
+    """
+    X = [x.astype(np.longdouble) for x in blocks]
+    F, d = F.astype(np.longdouble), d.astype(np.longdouble)
+    precision = _inverse(F @ F.T + np.diag(d))
+    rows = [np.concatenate([p * x.T @ z for p, z in zip(w, X, strict=True)], axis=1)
+            for w, x in zip(precision, X, strict=True)]  # fmt: skip
+    return _inverse(np.concatenate(rows)), precision
 
 
 class _Shard:

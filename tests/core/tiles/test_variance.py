@@ -145,7 +145,7 @@ def test_standard_errors_are_those_of_the_fit(K, n, p, r, constant):
 
 
 def test_dependent_columns_say_which_equation_of_the_whole_system():
-    blocks, Y, F, d, source = system()
+    blocks, Y, F, d, _ = system()
     blocks[12] = np.column_stack([blocks[12][:, :2], blocks[12][:, :2]])
     part, at = Listed(blocks, Y, (5, 1, 4, 6)).part(slice(2, 4))
     with pytest.raises(DependentColumnsError) as told:
@@ -156,16 +156,16 @@ def test_dependent_columns_say_which_equation_of_the_whole_system():
 def test_what_a_source_raises_ends_the_pass():
     *_, F, d, source = system()
 
-    class Lost(Exception):
+    class LostError(Exception):
         pass
 
     class Failing(Listed):
         def read(self, t):
             if t == 2:
-                raise Lost
+                raise LostError
             return source.read(t)
 
     failing = Failing(source._blocks, source._Y, (5, 1, 4, 6))
     for threads in (1, 2, 4):
-        with pytest.raises(Lost):
+        with pytest.raises(LostError):
             TileVariance(failing, F, d, threads=threads).variances()
