@@ -29,6 +29,7 @@ estimate of Sigma stay those of the maximum. The prior is of order 1/N beside th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +46,21 @@ _MOST = 2.0
 _LEAST = 1e-8
 # Of the Sigma-step; standard errors have twice as many digits as its gradient, being even in it.
 _GTOL = 1e-8
+
+
+def _median(values: Array) -> float:
+    return float(np.median(values))
+
+
+class Factored(Protocol):
+    """Factors of Sigma, of all equations or of those that are here."""
+
+    @property
+    def rank(self) -> int: ...  # noqa: D102
+    @property
+    def loadings(self) -> Array: ...  # noqa: D102
+    @property
+    def uniquenesses(self) -> Array: ...  # noqa: D102
 
 
 class Stepping(Protocol):
@@ -71,8 +87,10 @@ class Stepping(Protocol):
         ...
 
 
-def loading_precision(cov: LowRank) -> float:
+def loading_precision(cov: Factored, median: Callable[[Array], float] = _median) -> float:
     """lambda, the prior precision of D^-1/2 F that the loadings show; 0 where there are none.
+
+    ``median`` is that over all equations, of the values of those that are here.
 
     Examples
     --------
@@ -85,8 +103,50 @@ def loading_precision(cov: LowRank) -> float:
     if cov.rank == 0:
         return 0.0
     common, d = _sizes(cov)
-    typical = float(np.median(common / np.maximum(d, _LEAST * (d + common))))
+    typical = median(common / np.maximum(d, _LEAST * (d + common)))
     return _MOST if cov.rank >= _MOST * typical else cov.rank / typical
+
+
+def prior_ridge(
+    cov: Factored,
+    n_obs: int,
+    counts: Array,
+    p: Array,
+    median: Callable[[Array], float] = _median,
+) -> float:
+    """lam_F of the prior that loadings show: step 2's.
+
+    Parameters
+    ----------
+    cov : Factored
+    n_obs : int
+        N.
+    counts, p : ndarray of int, shape (K,)
+        Rows N_j and regressors p_j.
+    median : callable
+        As in `loading_precision`.
+    """
+    left = np.maximum(counts - p - cov.rank, 1)
+    return loading_precision(cov, median) / n_obs * median(counts / left)
+
+
+def drawn_in(cov: Factored, prior: float) -> tuple[Array, Array]:
+    """F (K, r) and d (K,) under a ridge, to first order: where step 2 begins."""
+    common, d = _sizes(cov)
+    return cov.loadings / np.sqrt(1.0 + prior), d + prior / (1.0 + prior) * common
+
+
+def stretched(
+    cov: Factored, prior: float, total: Callable[[Array], Array] = np.asarray
+) -> tuple[Array, Array]:
+    """F (K, r) and d (K,) that give complete rows their variances again: step 3.
+
+    ``total`` is the sum over all equations, of that over those that are here.
+    """
+    A = cov.loadings / np.sqrt(cov.uniquenesses)[:, None]
+    size, V = np.linalg.eigh(total(A.T @ A))
+    factor = np.sqrt(1.0 + prior * (1.0 + np.maximum(size, 0.0)))
+    return cov.loadings @ (V * factor), cov.uniquenesses
 
 
 def with_loading_prior(
@@ -129,14 +189,10 @@ def with_loading_prior(
     >>> bool(np.allclose(fit.cov.diag(), made.diag()))
     True
     """
-    left = np.maximum(errors.counts - p - cov.rank, 1)
-    prior = loading_precision(cov) / errors.n_obs * float(np.median(errors.counts / left))
+    prior = prior_ridge(cov, errors.n_obs, errors.counts, p)
     if prior <= lam_F:
         return cov
-    common, d = _sizes(cov)
-    start = LowRankDiag.from_factors(
-        cov.loadings / np.sqrt(1.0 + prior), d + prior / (1.0 + prior) * common
-    )
+    start = LowRankDiag.from_factors(*drawn_in(cov, prior))
     made = errors.sigma(
         E,
         cov.rank,
@@ -149,12 +205,9 @@ def with_loading_prior(
     ).cov.low_rank
     if made is None:
         raise TypeError("a prior of loadings is of a law with factors")
-    root = np.sqrt(made.uniquenesses)[:, None]
-    U, size, _ = np.linalg.svd(made.loadings / root, full_matrices=False)
-    stretched = size * np.sqrt(1.0 + prior * (1.0 + np.square(size)))
-    return LowRankDiag.from_factors(U * stretched * root, made.uniquenesses)
+    return LowRankDiag.from_factors(*stretched(made, prior))
 
 
-def _sizes(cov: LowRank) -> tuple[Array, Array]:
+def _sizes(cov: Factored) -> tuple[Array, Array]:
     """|f_j|^2 and d_j, both (K,)."""
     return np.einsum("kr,kr->k", cov.loadings, cov.loadings), cov.uniquenesses

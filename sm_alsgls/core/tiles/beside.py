@@ -23,8 +23,8 @@ Array = np.ndarray
 
 #: What may be left of a direction of length 1 that a design contains, squared.
 CONTAINED = 1e-24
-# Rows of bases that are worked on together, while they are in cache.
-_ROWS = 1024
+#: Rows of bases that are worked on together, while they are in cache.
+ROWS = 1024
 
 
 class Chunk(NamedTuple):
@@ -60,7 +60,7 @@ def chunks(source: TileSource, t: int, Xt: Array, common: Array) -> Iterator[Chu
         With the equation's number in the whole system.
     """
     first, count = source.bounds[t].start, len(Xt)
-    step = max(1, _ROWS // max(1, Xt.shape[1]))
+    step = max(1, ROWS // max(1, Xt.shape[1]))
     for start in range(0, count, step):
         stop = min(count, start + step)
         equations = slice(first + start, first + stop)

@@ -22,15 +22,13 @@ With P coefficients beside common directions, r = 5, n = 500: n^2 P flops for ea
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import scipy.linalg
 from scipy.linalg.lapack import dpotri
 
 from sm_alsgls.core.across import Across
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.core.tiles.beside import CONTAINED, Chunk, chunks, likely_common
+from sm_alsgls.core.tiles.beside import CONTAINED, ROWS, Chunk, chunks, likely_common
 from sm_alsgls.core.tiles.factors import Factors
 from sm_alsgls.core.tiles.lanes import in_lanes
 from sm_alsgls.core.tiles.source import Tile, TileSource
@@ -41,11 +39,38 @@ Array = np.ndarray
 _SLICE = 64
 
 
-class _Sums(NamedTuple):
-    """A lane's share of the blocks of T, and the worst that an equation leaves of C: added to."""
+class _Sums:
+    """A lane's share of the blocks of I - T, and the worst that an equation leaves of C.
 
-    parts: Array
-    left: Array
+    Bases are gathered until they are as many rows as a product is worth: tiles may be small.
+    """
+
+    def __init__(self, n: int, r: int, m: int) -> None:
+        self.parts = np.zeros((r * (r + 1) // 2, n, n))
+        self.left = np.zeros(m)
+        self._waiting: list[tuple[Array, Array]] = []
+
+    def add(self, chunk: Chunk, H: Array) -> None:
+        """Take in a chunk, whose equations have the rows H (k, r)."""
+        np.maximum(self.left, chunk.left.max(axis=0), out=self.left)
+        k, q, n = chunk.rest.shape
+        self._waiting.append((chunk.rest.reshape(k * q, n), H.repeat(q, axis=0)))
+        if sum(len(rows) for rows, _ in self._waiting) >= ROWS:
+            self.close()
+
+    def close(self) -> None:
+        """Add up what is waiting."""
+        if not self._waiting:
+            return
+        rows, H = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
+        self._waiting = []
+        weighted, product = np.empty_like(rows), np.empty((rows.shape[1],) * 2)
+        for part, (a, b) in zip(self.parts, _pairs(H.shape[1]), strict=True):
+            w = H[:, a] if a == b else H[:, a] + H[:, b]
+            np.multiply(rows, w[:, None], out=weighted)
+            # A rank-k update (NumPy sees that both are one array) that lets go of the interpreter,
+            # which SciPy's dsyrk does not.
+            part += np.matmul(weighted.T, weighted, out=product)
 
 
 class TileDual:
@@ -98,17 +123,15 @@ class TileDual:
         n, r, m = self.source.n, self.factors.r, common.shape[1]
         pairs = _pairs(r)
 
-        def start() -> _Sums:
-            return _Sums(np.zeros((len(pairs), n, n)), np.zeros(m))
-
         def work(state: _Sums, t: int, tile: Tile) -> None:
             if (state.left > CONTAINED).any():
                 return  # all of it will be done again
             for chunk in chunks(self.source, t, tile.Xt, common):
-                np.maximum(state.left, chunk.left.max(axis=0), out=state.left)
-                self._add(state.parts, chunk)
+                state.add(chunk, self.factors.H[chunk.equations])
 
-        states = in_lanes(self.source, work, start, "dual system", self._threads)
+        states = in_lanes(self.source, work, lambda: _Sums(n, r, m), "dual system", self._threads)
+        for state in states:
+            state.close()
         left = np.max([state.left for state in states], axis=0)
         left = np.array([self._across.largest(float(one)) for one in left])
         if (left > CONTAINED).any():
@@ -125,20 +148,6 @@ class TileDual:
             if a != b:
                 parts[k] = 0.5 * (parts[k] - own[a] - own[b])
         return parts, left
-
-    def _add(self, parts: Array, chunk: Chunk) -> None:
-        k, q, n = chunk.rest.shape
-        if not q:
-            return
-        H = self.factors.H[chunk.equations]
-        rows = chunk.rest.reshape(k * q, n)
-        weighted, product = np.empty_like(rows), np.empty((n, n))
-        for part, (a, b) in zip(parts, _pairs(self.factors.r), strict=True):
-            w = H[:, a] if a == b else H[:, a] + H[:, b]
-            np.multiply(rows, np.repeat(w, q)[:, None], out=weighted)
-            # A rank-k update (NumPy sees that both are one array) that lets go of the interpreter,
-            # which SciPy's dsyrk does not.
-            part += np.matmul(weighted.T, weighted, out=product)
 
     @on_one_thread
     def _factorised(self, parts: Array) -> Array:

@@ -1,6 +1,4 @@
-"""Systems in tiles of several sizes, their dense twins, and shards as threads."""
-
-import threading
+"""Systems in tiles of several sizes, and their dense twins."""
 
 import numpy as np
 
@@ -75,56 +73,18 @@ def dense(blocks, F, d):
     return _inverse(np.concatenate(rows)), precision
 
 
-class _Shard:
+class Counting:
+    """An `Across` that counts the bytes of its sums."""
+
     alone = False
 
-    def __init__(self, together, i):
-        self._together, self._i = together, i
+    def __init__(self, across):
+        self._across, self.bytes = across, 0
 
     def total(self, part):
-        return self._together.meet(self._i, part, lambda parts: sum(parts[1:], parts[0]))
+        self.bytes += np.asarray(part).nbytes
+        return self._across.total(part)
 
     def largest(self, part):
-        return self._together.meet(self._i, part, max)
-
-
-class Together:
-    """Runs one program in several shards, as threads that wait for each other at every sum."""
-
-    def __init__(self, count):
-        self._parts, self._made = [None] * count, None
-        self._barrier = threading.Barrier(count)
-        self.bytes = 0
-
-    def meet(self, i, part, made):
-        self._parts[i] = part
-        if self._barrier.wait(10) == 0:
-            shapes = {np.shape(p) for p in self._parts}
-            assert len(shapes) == 1, "shards are out of step"
-            self._made = made(self._parts)
-            self.bytes += np.asarray(self._made).nbytes
-        self._barrier.wait(10)
-        out = self._made
-        self._barrier.wait(10)
-        return out.copy() if isinstance(out, np.ndarray) else out
-
-    def run(self, program):
-        """Values of ``program(i, across)``."""
-        out, errors = [None] * len(self._parts), []
-
-        def one(i):
-            try:
-                out[i] = program(i, _Shard(self, i))
-            except BaseException as error:
-                errors.append(error)
-                self._barrier.abort()
-
-        threads = [threading.Thread(target=one, args=(i,)) for i in range(len(out))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        errors.sort(key=lambda e: isinstance(e, threading.BrokenBarrierError))
-        if errors:
-            raise errors[0]
-        return out
+        self.bytes += 8
+        return self._across.largest(part)

@@ -8,7 +8,8 @@ from sm_alsgls.core.beta.robust import Clusters, Kernel, White, kernel_weights
 from sm_alsgls.core.tiles.robust import TileSandwich
 from sm_alsgls.core.tiles.source import ArraySource
 from sm_alsgls.core.tiles.variance import TileVariance
-from tests.core.tiles.systems import Together, dense, system
+from tests.core.tiles.shards import in_shards
+from tests.core.tiles.systems import dense, system
 from tests.core.tiles.test_variance import SHAPES, _relative
 
 
@@ -84,12 +85,13 @@ def test_shards_have_what_one_has(kind, constant):
     whole = TileSandwich(source, beta, F, d, weights).variances()
     stop = np.concatenate([[0], np.cumsum(source.p)])
 
-    def program(i, across):
-        part, at = source.part(slice(2 * i, 2 * i + 2))
+    def program(tiles, across):
+        part, at = source.part(tiles)
         own = beta[stop[at.start] : stop[at.stop]]
         return TileSandwich(part, own, F[at], d[at], weights, across).variances()
 
-    assert _relative(np.concatenate(Together(2).run(program)), whole) < 1e-11
+    found = in_shards(program, [slice(0, 2), slice(2, 4)])
+    assert _relative(np.concatenate(found), whole) < 1e-11
 
 
 @pytest.mark.parametrize("rank", [0, 2])

@@ -1,5 +1,7 @@
 """Blocks of H^-1 over tiles and shards, beside dense twins and `LowRankSUR`."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,8 @@ from sm_alsgls.core.design.bases import DependentColumnsError
 from sm_alsgls.core.tiles.source import ArraySource
 from sm_alsgls.core.tiles.variance import TileVariance
 from sm_alsgls.results.covariance import sigma_inference
-from tests.core.tiles.systems import Listed, Together, dense, system
+from tests.core.tiles.shards import in_shards
+from tests.core.tiles.systems import Counting, Listed, dense, system
 
 SHAPES = [
     {},
@@ -56,11 +59,11 @@ def test_shards_have_what_one_has(cuts, constant):
     whole = TileVariance(source, F, d, estimated=True).variances()
     edges = [0, *cuts, len(source.bounds)]
 
-    def program(i, across):
-        part, at = source.part(slice(edges[i], edges[i + 1]))
+    def program(tiles, across):
+        part, at = source.part(tiles)
         return TileVariance(part, F[at], d[at], across, estimated=True).variances()
 
-    found = Together(len(edges) - 1).run(program)
+    found = in_shards(program, [slice(*cut) for cut in itertools.pairwise(edges)])
     assert _relative(np.concatenate(found), whole) < 1e-12
 
 
@@ -68,14 +71,16 @@ def test_half_of_a_symmetric_matrix_travels():
     n, r = 40, 2
     *_, F, d, source = system(n=n, r=r, constant=False)
 
-    def program(i, across):
-        part, at = source.part(slice(2 * i, 2 * i + 2))
-        return TileVariance(part, F[at], d[at], across).variances()
+    def program(tiles, across):
+        part, at = source.part(tiles)
+        counting = Counting(across)
+        TileVariance(part, F[at], d[at], counting).variances()
+        return counting.bytes
 
-    together = Together(2)
-    together.run(program)
+    sent, same = in_shards(program, [slice(0, 2), slice(2, 4)])
+    assert sent == same
     blocks = 8 * (r * (r + 1) // 2) * (n * (n + 1) // 2)
-    assert blocks < together.bytes < blocks + 8 * (n * n + 50)
+    assert blocks < sent < blocks + 8 * (n * n + 50)
 
 
 def test_a_direction_that_one_later_design_lacks_is_not_common():
@@ -100,12 +105,12 @@ def test_shards_agree_on_what_is_common():
     F, d = rng.standard_normal((12, 2)), rng.uniform(0.5, 1.5, 12)
     source = Listed(blocks, np.zeros((n, 12)), (3, 3, 4, 2))
 
-    def program(i, across):
-        part, at = source.part(slice(2 * i, 2 * i + 2))
+    def program(tiles, across):
+        part, at = source.part(tiles)
         made = TileVariance(part, F[at], d[at], across)
         return made.variances(), made.dual.common
 
-    (a, common), (b, same) = Together(2).run(program)
+    (a, common), (b, same) = in_shards(program, [slice(0, 2), slice(2, 4)])
     assert np.array_equal(common, same)
     assert common.shape == (n, 1)
     assert np.abs(np.abs(common) - n**-0.5).max() < 1e-12
