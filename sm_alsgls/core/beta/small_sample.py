@@ -99,7 +99,36 @@ def own_moments(Q: Array, weights: Array, units: Units, power: float) -> Moments
     length = np.sqrt(np.square(weights).sum(axis=0))
     a = Q @ (weights / np.where(length > 0.0, length, 1.0))
     S = units.sum(a[:, :, None] * Q[:, None, :])
-    gamma = units.sum(a * a)
+    return _moments(S, units.sum(a * a), power)
+
+
+def stacked_moments(Q: Array, weights: Array, units: Units, power: float) -> Moments:
+    """The same of the coefficients of k equations with p regressors each, equation by equation.
+
+    Parameters
+    ----------
+    Q : ndarray, shape (N, k, p)
+        Orthonormal bases of the designs.
+    weights : ndarray, shape (k, m, p)
+        The columns w of each equation, as rows.
+    units : Units
+    power : float
+
+    Returns
+    -------
+    Moments
+        Of k m coefficients; N k m p numbers are made on the way.
+    """
+    k, m, p = weights.shape
+    length = np.sqrt(np.square(weights).sum(axis=2, keepdims=True))
+    unit = weights / np.where(length > 0.0, length, 1.0)
+    a = np.matmul(unit, Q.transpose(1, 2, 0)).transpose(2, 0, 1)
+    S = units.sum((a[:, :, :, None] * Q[:, :, None, :]).reshape(len(Q), k * m, p))
+    return _moments(S, units.sum(np.square(a).reshape(len(Q), k * m)), power)
+
+
+def _moments(S: Array, gamma: Array, power: float) -> Moments:
+    """Of S_g (G, m, p) and gamma_g (G, m)."""
     size = np.einsum("gmp,gmp->gm", S, S)
     share = np.divide(size, gamma, out=np.zeros_like(size), where=gamma > 0.0)
     A = multiplier(share, power)

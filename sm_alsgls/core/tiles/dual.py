@@ -199,7 +199,10 @@ class Quadratic:
         """The weighted sum and the form apart, (k, q, q) each; bases (k, q, n), H (k, r)."""
         k, q, n = rest.shape
         rows = rest.reshape(k * q, n)
-        weights = np.stack([H[:, a] * H[:, b] for a, b in self._pairs], axis=1).repeat(q, axis=0)
+        weights = np.empty((k, len(self._pairs)))
+        for i, (a, b) in enumerate(self._pairs):
+            np.multiply(H[:, a], H[:, b], out=weights[:, i])
+        weights = weights.repeat(q, axis=0)
         half = np.empty((k * q, n))
         apart = np.empty((k * q, n)) if self._apart else None
         for at, stacked in self._slices:

@@ -29,6 +29,7 @@ import numpy as np
 
 from sm_alsgls.core.across import ALONE, Across
 from sm_alsgls.core.beta.robust import RowWeights
+from sm_alsgls.core.beta.small_sample import Moments, Units, stacked_moments
 from sm_alsgls.core.tiles.beside import Chunk, chunks
 from sm_alsgls.core.tiles.dual import TileDual
 from sm_alsgls.core.tiles.factors import Factors
@@ -51,6 +52,11 @@ class TileSandwich:
     weights : RowWeights
         Of the meat: `White`, `Clusters` or `Kernel` of `sm_alsgls.core.beta.robust`.
     across : Across
+    units : Units, optional
+        What is independent, of multipliers and degrees of freedom. Default: rows.
+    power : float
+        0, 1/2 or 1: HC0, HC2, HC3 of rows; CR0, CR2, CR3 of clusters
+        (`sm_alsgls.core.beta.small_sample`).
     threads : int
     dual : TileDual, optional
         Of the same source and Sigma, where it was made already.
@@ -84,10 +90,13 @@ class TileSandwich:
         weights: RowWeights,
         across: Across = ALONE,
         *,
+        units: Units | None = None,
+        power: float = 0.0,
         threads: int = 2,
         dual: TileDual | None = None,
     ) -> None:
-        self.source, self.weights = source, weights
+        self.source, self.weights, self.power = source, weights, power
+        self.units = Units(source.n) if units is None else units
         self.factors = Factors(F, d, across) if dual is None else dual.factors
         self._beta, self._stop = beta, np.cumsum(source.p)
         self._across, self._threads = across, threads
@@ -109,12 +118,32 @@ class TileSandwich:
         out = np.empty(len(self._beta))
 
         def put(equations: slice, influences: Array) -> None:
-            k, p, c = influences.shape
-            first = self._stop[equations.start] - p
-            out[first : first + k * p] = self.weights.diagonal(influences.reshape(k * p, c))
+            out[self._places(equations)] = self.weights.diagonal(_flat(influences))
 
         self.each(put)
         return out
+
+    def coefficient_df(self) -> Array:
+        """Satterthwaite's degrees of freedom of each coefficient, (P,); a pass of its own."""
+        out = np.empty(len(self._beta))
+
+        def work(state: None, t: int, tile: Tile) -> None:
+            for chunk in chunks(self.source, t, tile.Xt, self._common):
+                out[self._places(chunk.equations)] = self._moments(chunk).df
+
+        in_lanes(self.source, work, lambda: None, "degrees of freedom", self._threads)
+        return out
+
+    def _places(self, equations: slice) -> slice:
+        first = self._stop[equations.start] - self.source.p[equations.start]
+        return slice(int(first), int(self._stop[equations.stop - 1]))
+
+    def _moments(self, chunk: Chunk) -> Moments:
+        (k, q, n), m = chunk.rest.shape, self._common.shape[1]
+        Q = np.empty((n, k, m + q))
+        Q[:, :, :m] = self._common[:, None, :]
+        Q[:, :, m:] = chunk.rest.transpose(2, 0, 1)
+        return stacked_moments(Q, chunk.to_beta, self.units, self.power)
 
     def each(self, put: Callable[[slice, Array], None]) -> None:
         """Hand the influences (k, p, c) of all equations to ``put``, some at a time.
@@ -125,7 +154,11 @@ class TileSandwich:
 
         def work(state: None, t: int, tile: Tile) -> None:
             for chunk in chunks(self.source, t, tile.Xt, self._common):
-                put(chunk.equations, self._influences(chunk, tile))
+                influences = self._influences(chunk, tile)
+                if self.power:
+                    multipliers = self._moments(chunk).multipliers
+                    influences *= multipliers.T.reshape(influences.shape)
+                put(chunk.equations, influences)
 
         in_lanes(self.source, work, lambda: None, "standard errors", self._threads)
 
@@ -133,8 +166,7 @@ class TileSandwich:
         """e_j as rows, (k, n)."""
         Xt = tile.Xt[at]
         k, p, _ = Xt.shape
-        first = self._stop[equations.start] - p
-        beta = self._beta[first : first + k * p].reshape(k, 1, p)
+        beta = self._beta[self._places(equations)].reshape(k, 1, p)
         return np.asarray(tile.Yt[at] - np.matmul(beta, Xt)[:, 0])
 
     def _factor_sums(self) -> Array:
@@ -195,3 +227,7 @@ class TileSandwich:
         parts = [shared.reshape(k, m, self._c), own.reshape(k, q, self._c)]
         gamma = np.concatenate(parts, axis=1)
         return np.matmul(chunk.to_beta, gamma)
+
+
+def _flat(influences: Array) -> Array:
+    return influences.reshape(-1, influences.shape[2])

@@ -117,6 +117,35 @@ class TileVariance:
         self._each(put)
         return out
 
+    def stretches(self) -> Array:
+        """By what A_j makes standard errors longer where Q_j'Q_j = I is their only part, (P,).
+
+        The roots of |M_j A_j|^2 / |M_j|^2, rows: what robust standard errors with multipliers of
+        the leverage are multiplied with (beside (N - p_j)^1/2 / (N - p_j - r)^1/2). A pass.
+        """
+        out = np.ones(int(self.source.p.sum()))
+        if self.dual is None or not (self._estimated and len(self.factors.left)):
+            return out
+        form, omega = Quadratic([self._phi(self.dual)], 0), self.factors.inflation(self.source.n)
+        common, stop = self.dual.common, np.cumsum(self.source.p)
+
+        def work(state: None, t: int, tile: Tile) -> None:
+            for chunk in chunks(self.source, t, tile.Xt, common):
+                k, p, _ = chunk.to_beta.shape
+                m = p - chunk.rest.shape[1]
+                before = np.square(chunk.to_beta).sum(axis=2)
+                apart = form.of(chunk.rest, self.factors.H[chunk.equations])[1]
+                made = np.array(chunk.to_beta)
+                if apart is not None:
+                    A = _stretch(apart, omega[chunk.equations])
+                    made[:, :, m:] = np.matmul(made[:, :, m:], A)
+                first = stop[chunk.equations.start] - p
+                after = np.square(made).sum(axis=2)
+                out[first : first + k * p] = np.sqrt(after / before).ravel()
+
+        in_lanes(self.source, work, lambda: None, "stretches", self._threads)
+        return out
+
     def _each(self, put: Callable[[slice, Array], None]) -> None:
         """Hand the blocks of all equations, some at a time and in any order, to ``put``."""
         common, quadratic, omega = np.empty((self.source.n, 0)), None, np.empty(0)
@@ -142,8 +171,7 @@ class TileVariance:
         own[:, np.arange(q), np.arange(q)] += 1.0
         own *= self.factors.d[at, None, None]
         if apart is not None:
-            half = 0.5 * omega[at, None, None]
-            stretch = (1.0 + half) * np.eye(q) - half * apart
+            stretch = _stretch(apart, omega[at])
             own = np.matmul(np.matmul(stretch, own), stretch)
         shared, rest = chunk.to_beta[:, :, :m] * common[:, None, None], chunk.to_beta[:, :, m:]
         made = np.matmul(shared, shared.transpose(0, 2, 1))
@@ -155,3 +183,9 @@ class TileVariance:
         share, iota = np.clip(share, 0.0, 1.0), self.factors.left[:, None]
         phi = np.mean(iota * share / (1.0 - (1.0 - iota) * share), axis=0)
         return np.asarray((V * phi) @ V.T)
+
+
+def _stretch(apart: Array, omega: Array) -> Array:
+    """I + omega / 2 (I - B'phi(S) B), (k, q, q)."""
+    half = 0.5 * omega[:, None, None]
+    return np.asarray((1.0 + half) * np.eye(apart.shape[1]) - half * apart)

@@ -1,5 +1,7 @@
 """The Sigma of small-sample standard errors over tiles and shards, and what `fit` prints of it."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from sm_alsgls.core.tiles.fit import fit_tiles
 from sm_alsgls.core.tiles.interval import interval_factors
 from sm_alsgls.core.tiles.problem import TiledProblem
 from sm_alsgls.core.tiles.source import ArraySource
+from sm_alsgls.core.tiles.standard_errors import standard_errors
 from sm_alsgls.core.tiles.variance import TileVariance
 from sm_alsgls.results.covariance import sigma_inference
 from tests.core.tiles.shards import in_shards
@@ -52,14 +55,21 @@ def test_standard_errors_are_those_of_the_fit(K, n, p, r, strength):
         assert _relative(np.sqrt(v), np.ravel(fit.bse)) < 1e-7
 
 
-def test_from_data_to_standard_errors():
+@pytest.mark.parametrize("debiased", [True, False])
+def test_from_data_to_standard_errors(debiased):
     """Fit, Sigma of the intervals and standard errors, all over tiles, beside the model's."""
     X, Y = _data(30, 50, 3, 2)
-    source = ArraySource(X, Y, size=8)
-    fit = fit_tiles(source, rank=2)
-    program = _program(X, Y, fit.beta.reshape(30, 3), fit.F, fit.d)
-    v = in_shards(program, [slice(0, 30)])[0][2]
-    right = LowRankSUR(Y, list(X), rank=2).fit()
-    gap = (fit.beta - np.ravel(right.params)) / np.ravel(right.bse)
-    assert np.abs(gap).max() < 1e-6
-    assert _relative(np.sqrt(v), np.ravel(right.bse)) < 1e-6
+    right = LowRankSUR(Y, list(X), rank=2).fit(debiased=debiased)
+
+    def program(source, across):
+        fit = fit_tiles(source, across, rank=2)
+        bse = standard_errors(source, fit.beta, fit.F, fit.d, across, debiased=debiased)
+        return fit.beta, bse
+
+    for cuts in ([0, 30], [0, 11, 30]):
+        sources = [ArraySource(X, Y, 8, *cut) for cut in itertools.pairwise(cuts)]
+        parts = zip(*in_shards(program, sources), strict=True)
+        beta, bse = (np.concatenate(part) for part in parts)
+        # Fits end at a score of 1e-6 standard errors, along paths of their own.
+        assert np.abs((beta - np.ravel(right.params)) / bse).max() < 1e-5
+        assert _relative(bse, np.ravel(right.bse)) < 1e-6

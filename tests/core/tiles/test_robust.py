@@ -5,9 +5,12 @@ import pytest
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core.beta.robust import Clusters, Kernel, White, kernel_weights
+from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.core.tiles.robust import TileSandwich
 from sm_alsgls.core.tiles.source import ArraySource
 from sm_alsgls.core.tiles.variance import TileVariance
+from sm_alsgls.results.coefficients import df_coefficients
+from sm_alsgls.results.covariance import sigma_inference
 from tests.core.tiles.shards import in_shards
 from tests.core.tiles.systems import dense, system
 from tests.core.tiles.test_variance import SHAPES, _relative
@@ -120,3 +123,33 @@ def test_standard_errors_are_those_of_the_fit(constant, rank):
         beta = np.ravel(fit.params)
         made = TileSandwich(source, beta, F, d, weights)
         assert _relative(factor * np.sqrt(made.variances()), right) < 1e-10
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("constant", [True, False])
+def test_multipliers_and_degrees_of_freedom_are_those_of_the_fit(constant, rank):
+    rng = np.random.default_rng(8)
+    K, n, p, r = 15, 50, 3, rank
+    X = rng.standard_normal((K, n, p))
+    if constant:
+        X[:, :, 0] = 1.0
+    Y = rng.standard_normal((n, 2)) @ rng.standard_normal((2, K)) + rng.standard_normal((n, K))
+    code = rng.permutation(np.arange(n) % 9)
+    fit = LowRankSUR(Y, list(X), rank=r).fit()
+    source, F, d = ArraySource(X, Y, size=4), fit.sigma.loadings, fit.sigma.uniquenesses
+    sigma = sigma_inference(fit.estimate)
+    made = TileVariance(source, sigma.loadings, sigma.uniquenesses, estimated=True)
+    factor = made.stretches() * np.sqrt((n - p) / (n - p - r))
+    rows, groups = (White(), Units(n)), (Clusters(code), Units(n, code))
+    for cov_type, kwds, (weights, units), power, small in [
+        ("HC0", {}, rows, 0.0, 1.0),
+        ("HC2", {}, rows, 0.5, factor),
+        ("HC3", {}, rows, 1.0, factor),
+        ("cluster", {"groups": code}, groups, 0.5, factor),
+        ("cluster", {"groups": code, "correction": "CR3"}, groups, 1.0, factor),
+    ]:
+        right = fit.get_robustcov_results(cov_type, **kwds)
+        found = TileSandwich(source, np.ravel(fit.params), F, d, weights, units=units, power=power)
+        assert _relative(small * np.sqrt(found.variances()), np.ravel(right.bse)) < 1e-10
+        df = df_coefficients(right.estimate)
+        assert _relative(found.coefficient_df(), df) < 1e-10
