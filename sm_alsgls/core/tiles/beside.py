@@ -23,6 +23,8 @@ Array = np.ndarray
 
 #: What may be left of a direction of length 1 that a design contains, squared.
 CONTAINED = 1e-24
+# And for a sum of many, at first.
+_NEAR = 1e-10
 #: Rows of bases that are worked on together, while they are in cache.
 ROWS = 1024
 
@@ -40,8 +42,8 @@ class Chunk(NamedTuple):
         B_j' as rows.
     to_beta : ndarray, shape (k, p, p)
         beta_j of the coordinates [C'.; B_j'.], those of C first.
-    left : ndarray, shape (k, m)
-        |Q_j Q_j'c - c|^2 of each column c of C.
+    left : ndarray, shape (k, m, m)
+        Inner products of what is left of the columns of C, Q_j Q_j'c - c.
     """
 
     at: slice
@@ -72,13 +74,13 @@ def chunks(source: TileSource, t: int, Xt: Array, common: Array) -> Iterator[Chu
 def _beside(basis: Array, to_beta: Array, common: Array) -> tuple[Array, Array, Array]:
     m = common.shape[1]
     if not m:
-        return basis, to_beta, np.empty((len(basis), 0))
+        return basis, to_beta, np.empty((len(basis), 0, 0))
     inside = np.matmul(basis, common)
     lost = np.matmul(inside.transpose(0, 2, 1), basis) - common.T
     turn = np.linalg.qr(inside, mode="complete")[0]
     turn[:, :, :m] = inside
     rest = np.matmul(turn[:, :, m:].transpose(0, 2, 1), basis)
-    return rest, np.matmul(to_beta, turn), np.einsum("kan,kan->ka", lost, lost)
+    return rest, np.matmul(to_beta, turn), np.matmul(lost, lost.transpose(0, 2, 1))
 
 
 def likely_common(source: TileSource, across: Across) -> Array:
@@ -97,3 +99,18 @@ def likely_common(source: TileSource, across: Across) -> Array:
     mean = across.total(own @ own.T) / across.total(1.0)
     share, vectors = np.linalg.eigh(mean)
     return vectors[:, share > 1.0 - 1e-10]
+
+
+def contained(common: Array, left: Array, worst: Array) -> Array:
+    """Columns, or combinations, of ``common`` (n, m) that more designs contain.
+
+    Parameters
+    ----------
+    left : ndarray, shape (m, m)
+        Sum of `Chunk.left` over designs, some of which lack a column.
+    worst : ndarray, shape (m,)
+        The largest of its diagonals.
+    """
+    values, turn = np.linalg.eigh(left)
+    kept = values < _NEAR
+    return common[:, worst <= CONTAINED] if kept.all() else common @ turn[:, kept]

@@ -17,7 +17,8 @@ while the coordinates of the common directions have (H^-1)_jl = sigma_jl I: ther
    120 small ones.
 
 With P coefficients beside common directions, r = 5, n = 500: n^2 P flops for each of 15 blocks in
-1 and 1.13 times as many in 3, 1.6 n^2 P r (r + 1) altogether, in 2 r^2 n^2 doubles a lane.
+1 and 1.13 times as many (two each) in 3, 1.6 n^2 P r (r + 1) altogether; r (r + 1) / 2 n^2 numbers
+a lane, and three times T. Measured on one core: 36e9 of the n^2 P a second in either pass.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from scipy.linalg.lapack import dpotri
 
 from sm_alsgls.core.across import Across
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.core.tiles.beside import CONTAINED, ROWS, Chunk, chunks, likely_common
+from sm_alsgls.core.tiles.beside import CONTAINED, ROWS, Chunk, chunks, contained, likely_common
 from sm_alsgls.core.tiles.factors import Factors
 from sm_alsgls.core.tiles.lanes import in_lanes
+from sm_alsgls.core.tiles.passes import THREADS
 from sm_alsgls.core.tiles.source import Tile, TileSource
 
 Array = np.ndarray
@@ -47,12 +49,14 @@ class _Sums:
 
     def __init__(self, n: int, r: int, m: int) -> None:
         self.parts = np.zeros((r * (r + 1) // 2, n, n))
-        self.left = np.zeros(m)
+        self.left, self.worst = np.zeros((m, m)), np.zeros(m)
         self._waiting: list[tuple[Array, Array]] = []
 
     def add(self, chunk: Chunk, H: Array) -> None:
         """Take in a chunk, whose equations have the rows H (k, r)."""
-        np.maximum(self.left, chunk.left.max(axis=0), out=self.left)
+        self.left += chunk.left.sum(axis=0)
+        own = np.diagonal(chunk.left, axis1=1, axis2=2).max(axis=0)
+        np.maximum(self.worst, own, out=self.worst)
         k, q, n = chunk.rest.shape
         self._waiting.append((chunk.rest.reshape(k * q, n), H.repeat(q, axis=0)))
         if sum(len(rows) for rows, _ in self._waiting) >= ROWS:
@@ -103,39 +107,41 @@ class TileDual:
     """
 
     def __init__(
-        self, source: TileSource, factors: Factors, across: Across, threads: int = 2
+        self, source: TileSource, factors: Factors, across: Across, threads: int = THREADS
     ) -> None:
         self.source, self.factors = source, factors
         self._across, self._threads = across, threads
-        self.common = likely_common(source, across)
-        while True:
-            parts, left = self._sums(self.common)
-            contained = left <= CONTAINED
-            if contained.all():
-                break
-            self.common = self.common[:, contained]
+        self.common, parts = likely_common(source, across), None
+        while parts is None:
+            parts = self._sums()
         total = np.sum([parts[k] for k, (a, b) in enumerate(_pairs(factors.r)) if a == b], axis=0)
         self.mean_projection = total / across.total(float(factors.leverage.sum()))
         self.factor = self._factorised(parts)
 
-    def _sums(self, common: Array) -> tuple[Array, Array]:
-        """The blocks (a, b <= a) of I - T, (pairs, n, n), and what is left of each direction."""
-        n, r, m = self.source.n, self.factors.r, common.shape[1]
+    def _sums(self) -> Array | None:
+        """The blocks (a, b <= a) of I - T, (pairs, n, n).
+
+        None, and fewer common directions, where a design lacks one of them.
+        """
+        common, n, r = self.common, self.source.n, self.factors.r
         pairs = _pairs(r)
 
         def work(state: _Sums, t: int, tile: Tile) -> None:
-            if (state.left > CONTAINED).any():
+            if (state.worst > CONTAINED).any():
                 return  # all of it will be done again
             for chunk in chunks(self.source, t, tile.Xt, common):
                 state.add(chunk, self.factors.H[chunk.equations])
 
+        m = common.shape[1]
         states = in_lanes(self.source, work, lambda: _Sums(n, r, m), "dual system", self._threads)
+        worst = np.max([state.worst for state in states], axis=0)
+        worst = np.array([self._across.largest(float(one)) for one in worst])
+        if (worst > CONTAINED).any():
+            left = self._across.total(np.sum([state.left for state in states], axis=0))
+            self.common = contained(common, left, worst)
+            return None
         for state in states:
             state.close()
-        left = np.max([state.left for state in states], axis=0)
-        left = np.array([self._across.largest(float(one)) for one in left])
-        if (left > CONTAINED).any():
-            return np.empty(0), left
         parts = states[0].parts
         for state in states[1:]:
             parts += state.parts
@@ -147,7 +153,7 @@ class TileDual:
         for k, (a, b) in enumerate(pairs):
             if a != b:
                 parts[k] = 0.5 * (parts[k] - own[a] - own[b])
-        return parts, left
+        return parts
 
     @on_one_thread
     def _factorised(self, parts: Array) -> Array:

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.core.tiles.passes import THREADS
 from sm_alsgls.core.tiles.source import Tile, TileSource
 from sm_alsgls.progress import Progress
 
@@ -26,7 +27,7 @@ def in_lanes(
     work: Callable[[S, int, Tile], None],
     start: Callable[[], S],
     what: str,
-    threads: int = 2,
+    threads: int = THREADS,
 ) -> list[S]:
     """The states of the lanes after ``work(state, t, tile)`` of every tile t.
 

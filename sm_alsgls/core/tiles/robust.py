@@ -34,6 +34,7 @@ from sm_alsgls.core.tiles.beside import Chunk, chunks
 from sm_alsgls.core.tiles.dual import TileDual
 from sm_alsgls.core.tiles.factors import Factors
 from sm_alsgls.core.tiles.lanes import in_lanes
+from sm_alsgls.core.tiles.passes import THREADS
 from sm_alsgls.core.tiles.source import Tile, TileSource
 
 Array = np.ndarray
@@ -92,7 +93,7 @@ class TileSandwich:
         *,
         units: Units | None = None,
         power: float = 0.0,
-        threads: int = 2,
+        threads: int = THREADS,
         dual: TileDual | None = None,
     ) -> None:
         self.source, self.weights, self.power = source, weights, power

@@ -7,6 +7,7 @@ import numpy as np
 from sm_alsgls.core.across import ALONE, Across
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.tiles.interval import interval_factors
+from sm_alsgls.core.tiles.passes import THREADS
 from sm_alsgls.core.tiles.problem import TiledProblem
 from sm_alsgls.core.tiles.source import TileSource
 from sm_alsgls.core.tiles.variance import TileVariance
@@ -23,7 +24,7 @@ def standard_errors(
     *,
     debiased: bool = True,
     options: ALSOptions | None = None,
-    threads: int = 2,
+    threads: int = THREADS,
 ) -> Array:
     """Model-based standard errors (P,) of coefficients, as ``fit().bse`` has them.
 

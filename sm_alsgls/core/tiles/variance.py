@@ -27,6 +27,7 @@ from sm_alsgls.core.tiles.beside import Chunk, chunks
 from sm_alsgls.core.tiles.dual import Quadratic, TileDual
 from sm_alsgls.core.tiles.factors import Factors
 from sm_alsgls.core.tiles.lanes import in_lanes
+from sm_alsgls.core.tiles.passes import THREADS
 from sm_alsgls.core.tiles.source import Tile, TileSource
 
 Array = np.ndarray
@@ -83,7 +84,7 @@ class TileVariance:
         across: Across = ALONE,
         *,
         estimated: bool = False,
-        threads: int = 2,
+        threads: int = THREADS,
     ) -> None:
         self.source, self.factors = source, Factors(F, d, across)
         # Uncorrelated equations have nothing to do with each other.

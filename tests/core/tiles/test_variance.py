@@ -96,6 +96,19 @@ def test_a_direction_that_one_later_design_lacks_is_not_common():
     assert _relative(found.variances(), np.diagonal(dense(blocks, F, d)[0])) < 1e-9
 
 
+def test_of_two_directions_one_stays_common():
+    """Whatever basis of the two a pass began with: constant and trend, and a tile without trend."""
+    rng = np.random.default_rng(7)
+    n, trend = 40, np.linspace(-1.0, 1.0, 40)
+    blocks = [np.column_stack([trend, np.ones(n), rng.standard_normal(n)]) for _ in range(20)]
+    blocks[6:9] = [np.column_stack([np.ones(n), rng.standard_normal((n, 2))]) for _ in range(3)]
+    F, d = rng.standard_normal((20, 2)), rng.uniform(0.5, 1.5, 20)
+    found = TileVariance(Listed(blocks, np.zeros((n, 20)), (4,) * 5), F, d)
+    assert found.dual.common.shape == (n, 1)
+    assert np.abs(np.abs(found.dual.common) - n**-0.5).max() < 1e-9
+    assert _relative(found.variances(), np.diagonal(dense(blocks, F, d)[0])) < 1e-10
+
+
 def test_shards_agree_on_what_is_common():
     """A shard that has more in common than the others keeps what all have."""
     rng = np.random.default_rng(3)
