@@ -133,6 +133,14 @@ class IterationError(AlsglsError, RuntimeError):
     """An iteration that must end in a number did not; the message says what to look at."""
 
 
+class ClusterError(AlsglsError, RuntimeError):
+    """A cluster has no workers, loses them again and again, or was closed in the middle."""
+
+
+class OutOfStepError(AlsglsError, RuntimeError):
+    """Shards of one computation asked for different sums: a fault of the program they run."""
+
+
 class AlsglsWarning(ModelWarning):
     """Root of every warning of this package."""
 

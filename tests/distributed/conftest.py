@@ -19,7 +19,7 @@ def cluster():
             n_workers=WORKERS,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",  # 8787 may be taken, which is a warning
             memory_limit=0,
         ) as local,
         # Not the default client: what is not handed it runs where it says.

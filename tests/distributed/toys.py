@@ -1,0 +1,99 @@
+"""Programs that are short enough to be seen to be right, run by the engine in its tests."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sm_alsgls.exceptions import NonFiniteError
+
+
+def power(E, across, sweeps):
+    """The largest eigenvalue of E E', of which a shard has some columns E (N, K_t)."""
+    n = len(E)
+    v = np.ones(n) / np.sqrt(n)
+    value = 0.0
+    for _ in range(sweeps):
+        w = across.total(E @ (E.T @ v))
+        value = float(v @ w)
+        v = w / np.linalg.norm(w)
+    return value, E.T @ v
+
+
+def conjugate_gradients(A, across, b, tol=1e-12):
+    """x of (I + A A')x = b; a shard has some columns A (N, K_t), and all have x."""
+    x = np.zeros_like(b)
+    r, p = b.copy(), b.copy()
+    rr = r @ r
+    while across.largest(float(np.sqrt(rr))) > tol:
+        q = across.total(A @ (A.T @ p)) + p
+        step = rr / (p @ q)
+        x += step * p
+        r -= step * q
+        before, rr = rr, r @ r
+        p = r + rr / before * p
+    return x
+
+
+def killed_once(E, across, sweeps, at, flag):
+    """`power`, of which one worker dies by its own hand in sweep ``at``; never again."""
+    n = len(E)
+    v = np.ones(n) / np.sqrt(n)
+    for sweep in range(sweeps):
+        if sweep == at and across.total(1.0) and flag is not None and not Path(flag).exists():
+            Path(flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        w = across.total(E @ (E.T @ v))
+        v = w / np.linalg.norm(w)
+    return v
+
+
+def breaks(E, across, at):
+    """One shard cannot go on; the others would."""
+    for sweep in range(10**6):
+        across.total(E)
+        if sweep == at and not np.isfinite(E).all():
+            raise NonFiniteError("equation 'y3': NaN in row 5")
+        time.sleep(0.01)
+
+
+def out_of_step(E, across):
+    return across.total(E) if E.size > 2 else across.largest(1.0)
+
+
+def early(E, across):
+    return None if E.size > 2 else across.total(1.0)
+
+
+def writes(E, across):
+    """A program may write into its totals."""
+    first = across.total(E)
+    first[:] = 0.0
+    return across.total(E)
+
+
+def bug(E, across):
+    return {}["nothing"]
+
+
+def threads_here():
+    import threading
+
+    return [t.name for t in threading.enumerate() if t.name.startswith("sm_alsgls shard")]
+
+
+def dies(E, across):
+    across.total(1.0)
+    time.sleep(0.5)  # a nanny gives up a worker that dies while it is starting
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CannotTravelError(Exception):
+    def __reduce__(self):
+        raise TypeError("no way")
+
+
+def unpicklable(E, across):
+    raise CannotTravelError("stays here")
