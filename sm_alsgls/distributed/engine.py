@@ -105,7 +105,7 @@ def run(
             replies = crew.replies(log)
             for shard, reply in zip(shards, replies, strict=True):
                 if isinstance(reply, Failed):
-                    raise _named(reply.error, shard)
+                    raise _named(reply, shard)
             done = [reply for reply in replies if isinstance(reply, Done)]
             if len(done) == len(replies):
                 break
@@ -126,14 +126,12 @@ def _with(so_far: SumsOf, asks: Sequence[Ask], answer: Answer) -> SumsOf:
     )
 
 
-def _named(error: BaseException, shard: Shard) -> BaseException:
-    """The same error with the shard's equations in its message."""
-    if not isinstance(error, AlsglsError):
-        error.add_note(f"in {shard.words}")
-        return error
-    named = type(error)(f"{shard.words}: {error}")
-    named.__cause__ = error
-    return named
+def _named(failed: Failed, shard: Shard) -> BaseException:
+    """The error with the shard's equations: in the message of ours, beside that of another."""
+    if isinstance(failed.error, AlsglsError):
+        return failed.named(shard.words)
+    failed.error.add_note(f"in {shard.words}")
+    return failed.error
 
 
 def _check(client: Any) -> None:

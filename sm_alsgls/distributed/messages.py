@@ -46,9 +46,40 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """What a program raised."""
+    """What a program raised.
+
+    Exceptions may be made of other arguments than they keep, so that they cannot be pickled; this
+    can, and brings one of the same class that says the same.
+    """
 
     error: BaseException
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _failed, (type(self.error), self.error.args, self.error.__dict__)
+
+    def named(self, words: str) -> BaseException:
+        """The same error, whose message begins with words.
+
+        >>> Failed(ValueError("no")).named("equations 0 to 9")
+        ValueError('equations 0 to 9: no')
+        """
+        named = _again(type(self.error), (f"{words}: {self.error}",), self.error.__dict__)
+        named.__cause__ = self.error
+        return named
+
+
+def _failed(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failed:
+    return Failed(_again(kind, args, state))
+
+
+def _again(
+    kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]
+) -> BaseException:
+    """An exception as it is, whatever it takes to make one."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,14 @@ import io
 import mmap
 import pickle
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from sm_alsgls.exceptions import SystemInputError
+
+# Files of arrays that came in parcels.
+_maps: WeakSet[Any] = WeakSet()
 
 
 def packed(value: Any) -> bytes:
@@ -65,7 +69,7 @@ def _place(array: np.memmap) -> tuple[Any, ...] | None:
 
 def _mapped(
     name: str, offset: int, dtype: np.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> np.ndarray:
+) -> np.memmap:
     try:
         whole = np.memmap(name, np.uint8, "r")
     except (OSError, ValueError) as error:
@@ -74,4 +78,16 @@ def _mapped(
             "sent to workers by the name of their file: put it where all of them see it, or "
             "persist() the arrays on the cluster"
         ) from error
-    return np.ndarray(shape, dtype, buffer=whole, offset=offset, strides=strides)
+    _maps.add(whole.base)
+    # A memmap like the one that was sent: who reads the file itself asks it where.
+    return np.ndarray.__new__(np.memmap, shape, dtype, buffer=whole, offset=offset, strides=strides)
+
+
+def let_go() -> None:
+    """Give back the memory of files that came in parcels; what reads them again finds it.
+
+    Pages that were read count as this process's, and a nanny ends a process that has too many.
+    """
+    for one in list(_maps):
+        if not one.closed:
+            one.madvise(mmap.MADV_DONTNEED)

@@ -97,3 +97,11 @@ class CannotTravelError(Exception):
 
 def unpicklable(E, across):
     raise CannotTravelError("stays here")
+
+
+def moments(source, across):
+    """Y Y' of all equations, and OLS of a shard's own."""
+    tiles = [source.read(t) for t in range(len(source.bounds))]
+    every = [pair for one in tiles for pair in zip(one.Xt, one.Yt, strict=True)]
+    beta = [np.linalg.lstsq(X.T, y, rcond=None)[0] for X, y in every]
+    return across.total(sum(one.Yt.T @ one.Yt for one in tiles)), np.array(beta)
