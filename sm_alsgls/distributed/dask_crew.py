@@ -1,22 +1,22 @@
 """Programs on the workers of a dask cluster.
 
-Every shard has a worker. A round is one short task a shard, restricted to that worker: a task that
-may run anywhere is stolen by an idle worker, where its program is not. So the scheduler does not
-move a shard whose worker is lost; this side sees that the worker is gone, begins the program on
-another, and leads it through the log of answers. What it computes is the same, since all that it
-ever got from outside is in the log.
+Every shard has a worker. A round is one call to all workers that have shards: each gives its
+programs the answer, waits for what they ask next and brings it back. A worker that is lost is seen
+by this side, which begins its programs on another and leads them through the log of answers. What
+they compute is the same, since all that they ever got from outside is in the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 from uuid import uuid4
 
 from sm_alsgls.distributed import tasks
 from sm_alsgls.distributed.crew import Carried
-from sm_alsgls.distributed.messages import Answer, Behind, Done, Reply, payload
+from sm_alsgls.distributed.messages import Answer, Ask, Behind, Done, Reply, payload
 from sm_alsgls.distributed.parcels import packed, unpacked
 from sm_alsgls.distributed.shard import Program, Shard
 from sm_alsgls.distributed.workers import Workers
@@ -24,8 +24,6 @@ from sm_alsgls.exceptions import CallableError, ClusterError
 
 # Seconds after which somebody looks whether the workers are still there.
 _LOOK = 0.5
-# Seconds for results that are ready; a worker may go while they are fetched.
-_FETCH = 60.0
 # Bytes of answers that a replay sends at once.
 _BATCH = 2**22
 # How often a shard may lose its worker.
@@ -72,12 +70,10 @@ class DaskCrew:
         self._workers = Workers(client, shards, patience)
         self._begun = [0] * len(shards)
         self._leases: list[Any] = [None] * len(shards)
-        self._tasks = 0
         self.carried = Carried()
 
     def __enter__(self) -> Self:
-        for i in range(len(self._shards)):
-            self._start(i)
+        self._start(*range(len(self._shards)))
         return self
 
     def __exit__(self, *raised: Any) -> None:
@@ -88,102 +84,122 @@ class DaskCrew:
 
     def replies(self, log: Sequence[Answer]) -> list[Reply]:
         """What each shard says once it has had all answers of the log."""
-        at = dict.fromkeys(range(len(self._shards)), max(len(log) - 1, 0))
+        first = max(len(log) - 1, 0)
         said: dict[int, Reply] = {}
-        ends: dict[int, int] = {}
-        pending: dict[int, Any] = {}
-        while len(said) < len(self._shards):
-            for i, first in at.items():
-                if i not in said and i not in pending:
-                    ends[i] = _end_of_batch(log, first)
-                    pending[i] = self._advance(i, first, log[first : ends[i]], len(log))
-            for i, reply in self._finished(pending):
-                del pending[i]
-                if isinstance(reply, Behind):
-                    at[i] = self._again(i) if reply.position is None else reply.position
-                elif ends[i] < len(log):
-                    at[i] = ends[i]
+        while missing := [i for i in range(len(self._shards)) if i not in said]:
+            for i, reply in self._round(missing, first, log[first:]).items():
+                if reply is None:
+                    self._again(i)
+                elif isinstance(reply, Behind):
+                    self._replay(i, reply.position, log[:first])
                 else:
                     said[i] = reply
         return [said[i] for i in range(len(self._shards))]
 
-    def _start(self, i: int) -> None:
-        self._begun[i] += 1
-        key: tasks.Key = (self._run, i, self._begun[i])
-        self._leases[i] = self._submit(
-            i, tasks.start, key, self._parcels[i], *self._shards[i].pieces
-        )
-        self._count(begun=len(self._parcels[i]), restarts=int(self._begun[i] > 1))
+    def _start(self, *which: int) -> None:
+        """Begin programs, and wait until they are."""
+        for i in which:
+            self._begun[i] += 1
+            self._count(begun=len(self._parcels[i]), restarts=int(self._begun[i] > 1))
+            key = self._key(i)
+            self._leases[i] = self._client.submit(
+                tasks.start,
+                key,
+                self._parcels[i],
+                *self._shards[i].pieces,
+                key="-".join(map(str, key)),
+                # What may run elsewhere is stolen by a worker that is idle.
+                workers=[self._workers.of[i]],
+                pure=False,
+            )
+        for i in which:
+            self._wait_for(i)
 
-    def _again(self, i: int) -> int:
-        """Begin a shard anew; 0, which is the first answer that it needs."""
+    def _wait_for(self, i: int) -> None:
+        """Until a program is begun, or its worker is gone: it is missed when it is asked."""
+        lease, words = self._leases[i], self._shards[i].words
+        error: BaseException | None = None
+        while True:
+            try:
+                error = lease.exception(timeout=_LOOK)
+                break
+            except TimeoutError:
+                if self._workers.of[i] not in self._workers.there():
+                    return
+        if lease.status == "cancelled":
+            raise ClusterError(f"{words}: the cluster was closed or restarted") from error
+        if error is not None:
+            raise CallableError(
+                f"{words}: computing a persisted chunk raised {type(error).__name__}: {error}"
+            ) from error
+
+    def _key(self, i: int) -> tasks.Key:
+        return self._run, i, self._begun[i]
+
+    def _again(self, i: int) -> None:
+        """Begin a shard anew, elsewhere where its worker is lost."""
         if self._begun[i] >= _LOSSES:
             often = "once" if self._begun[i] == 1 else f"{self._begun[i]} times"
             raise ClusterError(
                 f"{self._shards[i].words}: the worker that had them was lost {often}; it probably "
                 "needs more memory: see its log, use smaller chunks or more workers"
             )
-        self._workers.move(i)
+        self._workers.settle(i)
         self._start(i)
-        return 0
 
-    def _advance(self, i: int, first: int, answers: Sequence[Answer], due: int) -> Any:
+    def _replay(self, i: int, position: int, log: Sequence[Answer]) -> None:
+        """Give a shard the answers of the log from a position on, a batch at a time."""
+        while position < len(log):
+            end = _end_of_batch(log, position)
+            reply = self._round([i], position, log[position:end], replayed=True).get(i)
+            if not isinstance(reply, Ask | Behind):
+                return  # what it says is heard when it is asked again
+            position = reply.position if isinstance(reply, Behind) else end
+
+    def _round(
+        self, which: Sequence[int], first: int, answers: Sequence[Answer], replayed: bool = False
+    ) -> dict[int, Reply | Behind | None]:
+        """What shards say; None of those that have no program, none of those not heard yet."""
         parcel = packed(list(answers))
-        new = first >= due - 1
-        self._count(**{"to_workers" if new else "replayed": len(parcel)})
-        return self._submit(i, tasks.advance, self._leases[i], first, parcel)
-
-    def _submit(self, i: int, task: Any, *args: Any) -> Any:
-        self._tasks += 1
-        key = f"{self._run}-{task.__name__}-{i}-{self._tasks}"
-        return self._client.submit(task, *args, key=key, workers=[self._workers.of[i]], pure=False)
-
-    def _finished(self, pending: dict[int, Any]) -> Iterator[tuple[int, Reply | Behind]]:
-        """Shards that have said something, or whose worker is gone; waits until there is one."""
-        from distributed import wait
-
-        try:
-            with self._client.as_current():
-                done = wait(list(pending.values()), timeout=_LOOK).done
-        except TimeoutError:
-            there = self._workers.there()
-            gone = [i for i in pending if self._workers.of[i] not in there]
-            self._client.cancel([pending[i] for i in gone], force=True)
-            yield from ((i, Behind(None)) for i in gone)
-            done = {f for i, f in pending.items() if i not in gone and f.done()}
-        ready = [(i, f) for i, f in pending.items() if f in done]
-        for i, future in ready:
-            if future.status != "finished":
-                self._raise(i, future)
-        if ready:
-            parcels = self._fetched([future for _, future in ready])
-            for (i, _), parcel in zip(ready, parcels, strict=True):
-                reply = unpacked(parcel)
+        asked = sorted({self._workers.of[i] for i in which})
+        if answers:
+            self._count(**{"replayed" if replayed else "to_workers": len(parcel) * len(asked)})
+        found = self._client.sync(self._call, asked, first, parcel)
+        said: dict[int, Reply | Behind | None] = {}
+        for i in which:
+            at = found.get(self._workers.of[i])
+            if at is None:
+                continue
+            reply = said[i] = unpacked(at[self._key(i)]) if self._key(i) in at else None
+            if reply is not None and not replayed:
                 returned = isinstance(reply, Done)
-                self._count(**{"returned" if returned else "from_workers": len(parcel)})
-                yield i, reply
+                size = len(at[self._key(i)])
+                self._count(**{"returned" if returned else "from_workers": size})
+        return said
 
-    def _fetched(self, futures: Sequence[Any]) -> list[bytes]:
-        """Results that are ready; none where a worker goes while they are fetched."""
-
-        async def fetch() -> Any:
-            return await self._client.gather(futures, asynchronous=True)
-
-        try:
-            return list(self._client.sync(fetch, callback_timeout=_FETCH))
-        except TimeoutError:
-            return []
-
-    def _raise(self, i: int, future: Any) -> None:
-        words = self._shards[i].words
-        if future.status == "error":
-            error = future.exception()
-            raise CallableError(
-                f"{words}: what computes a persisted chunk raised {type(error).__name__}: {error}"
-            ) from error
-        raise ClusterError(
-            f"{words}: a task is {future.status}: the cluster was closed or restarted"
+    async def _call(
+        self, asked: Sequence[str], first: int, parcel: bytes
+    ) -> dict[str, Mapping[tasks.Key, bytes]]:
+        """Replies by worker; none of those that are lost."""
+        call = asyncio.ensure_future(
+            self._client.run(
+                tasks.advance, self._run, first, parcel, workers=list(asked), on_error="return"
+            )
         )
+        try:
+            while not (await asyncio.wait({call}, timeout=_LOOK))[0]:
+                gone = set(asked) - set(await self._client.nthreads())
+                if gone:
+                    # It would be called for another 30 s. What others have to say, they say again.
+                    return {one: {} for one in gone}
+        finally:
+            call.cancel()
+        replies: dict[str, Mapping[tasks.Key, bytes]] = {}
+        for worker, said in call.result().items():
+            if isinstance(said, Exception) and not isinstance(said, OSError):
+                raise said
+            replies[worker] = {} if isinstance(said, OSError) else said
+        return replies
 
     def _count(self, **more: int) -> None:
         now = self.carried

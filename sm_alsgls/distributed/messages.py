@@ -84,9 +84,9 @@ def _again(
 
 @dataclass(frozen=True)
 class Behind:
-    """A program that has had fewer answers than it should; None where there is none at all."""
+    """A program that has had fewer answers than it should."""
 
-    position: int | None
+    position: int
 
 
 Reply: TypeAlias = Ask | Done | Failed

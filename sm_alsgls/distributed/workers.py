@@ -10,7 +10,8 @@ from typing import Any
 from sm_alsgls.distributed.shard import Shard
 from sm_alsgls.exceptions import ClusterError
 
-_LOOK = 0.2
+# Seconds between two looks, and within which a scheduler sees that a worker is gone.
+_LOOK, _SEEN = 0.2, 2.0
 
 
 class Workers:
@@ -45,14 +46,23 @@ class Workers:
         """Addresses of the workers that there are now."""
         return sorted(self._client.nthreads())
 
-    def move(self, shard: int) -> str:
-        """Another worker for a shard whose own is lost.
+    def settle(self, shard: int) -> None:
+        """A worker for a shard whose program is lost: its own if that is there, else another.
 
         Raises
         ------
         ClusterError
             There is none.
         """
+        # A process that died is one of the workers until the scheduler has seen it.
+        end = time.monotonic() + _SEEN
+        while (here := self.of[shard] in self.there()) and time.monotonic() < end:
+            time.sleep(_LOOK)
+        if not here:
+            self._move(shard)
+
+    def _move(self, shard: int) -> None:
+        """Another worker for a shard, which is waited for."""
         self.of[shard] = ""
         end = time.monotonic() + self._patience
         while True:
@@ -62,7 +72,7 @@ class Workers:
             late = time.monotonic() > end
             if least is not None and (load[least] < self._most or late):
                 self.of[shard] = least
-                return least
+                return
             if late:
                 raise ClusterError(
                     f"all workers of the cluster are gone, and none came within "

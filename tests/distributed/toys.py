@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -79,8 +80,6 @@ def bug(E, across):
 
 
 def threads_here():
-    import threading
-
     return [t.name for t in threading.enumerate() if t.name.startswith("sm_alsgls shard")]
 
 
@@ -91,8 +90,9 @@ def dies(E, across):
 
 
 class CannotTravelError(Exception):
-    def __reduce__(self):
-        raise TypeError("no way")
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
 
 
 def unpicklable(E, across):
