@@ -55,7 +55,7 @@ class Failed:
     error: BaseException
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _failed, (type(self.error), self.error.args, self.error.__dict__)
+        return _failed, (type(self.error), self.error.args, vars(self.error))
 
     def named(self, words: str) -> BaseException:
         """The same error, whose message begins with words.
@@ -63,7 +63,7 @@ class Failed:
         >>> Failed(ValueError("no")).named("equations 0 to 9")
         ValueError('equations 0 to 9: no')
         """
-        named = _again(type(self.error), (f"{words}: {self.error}",), self.error.__dict__)
+        named = _again(type(self.error), (f"{words}: {self.error}",), vars(self.error))
         named.__cause__ = self.error
         return named
 
@@ -78,7 +78,7 @@ def _again(
     """An exception as it is, whatever it takes to make one."""
     error = kind.__new__(kind)
     error.args = args
-    error.__dict__.update(state)
+    vars(error).update(state)
     return error
 
 

@@ -138,6 +138,11 @@ def test_a_pass_computes_each_chunk_once_on_any_threads(arrays, monkeypatch):
     source = equation_shards(lazy_Y, lazy_X, 1)[0].make()
     assert len(source.bounds) == sum(-(-m // 3) for m in CHUNKS)
     made.clear()
+    for t in (2, 3, 1):  # the last of a chunk, the first of the next, and one that is late
+        source.read(t)
+    assert made == {0: 1, 1: 1}
+    source.read(len(source.bounds) - 1)
+    made.clear()
     for _ in range(2):
         seen = list(over_tiles(source, lambda t, tile: tile.Xt.copy(), threads=2))
         np.testing.assert_array_equal(np.concatenate(seen), X.transpose(0, 2, 1))
