@@ -1,4 +1,4 @@
-"""Errors about one chunk of a stream."""
+"""Errors about one chunk of a stream, or another part of the data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ def in_chunk(number: int) -> Iterator[None]:
         ...
     sm_alsgls.exceptions.ShapeError: chunk 3: exog has 2 columns
     """
+    with in_part(f"chunk {number}"):
+        yield
+
+
+@contextmanager
+def in_part(called: str) -> Iterator[None]:
+    """Begin the message of an input error with what the part that it is about is called."""
     try:
         yield
     except SystemInputError as error:
-        raise type(error)(f"chunk {number}: {error}") from error
+        raise type(error)(f"{called}: {error}") from error

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sm_alsgls.core.rows.reduced import ReducedRows
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.core.rows.triangle import Triangle
-from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
@@ -109,6 +109,9 @@ class RowStream:
 
     def __init__(self, limit: int | None = None, n_rows: int | None = None) -> None:
         self._limit, self._n_rows = limit, n_rows
+        self._empty()
+
+    def _empty(self) -> None:
         self.n_obs = 0
         self._filled = 0
         # Places (equation, column) of the regressors in each column of the buffer; those of a
@@ -142,35 +145,27 @@ class RowStream:
             if self._filled == len(self._buffer):
                 self._flush()
 
-    @property
-    def responses_vary(self) -> Array:
-        """Which responses are not constant (K,); known after `finish`."""
-        return self._varies[self._y]
-
-    @property
-    def ones(self) -> list[Array]:
-        """K arrays (p_j,): which columns have held nothing but ones."""
-        return [index == 0 for index in self._index]
+    def reduced(self) -> ReducedRows:
+        """What was read, to be merged with what others have read; the stream begins anew."""
+        if self.n_obs == 0:
+            return ReducedRows.empty()
+        self._flush()
+        made = ReducedRows(
+            self.n_obs,
+            np.concatenate(self._index),
+            np.array([len(index) for index in self._index]),
+            np.arange(self._y.start, self._y.stop),
+            self._triangle.R,
+            self._shift,
+            self._first,
+            self._varies,
+        )
+        self._empty()
+        return made
 
     def finish(self) -> Rows:
         """What was read, compressed."""
-        if self.n_obs == 0:
-            raise ShapeError("no rows were read")
-        self._flush()
-        R = self._triangle.R.copy(order="F")
-        R[0] += R[0, 0] * self._shift
-        known: dict[bytes, tuple[Array, Array]] = {}
-        for index in self._index:
-            if index.tobytes() not in known:
-                known[index.tobytes()] = R[:, index], self._varies[index]
-        pairs = [known[index.tobytes()] for index in self._index]
-        return Rows(
-            [X for X, _ in pairs],
-            R[:, self._y].copy(order="F"),
-            self.n_obs,
-            R[:, 0].copy(),
-            [varies for _, varies in pairs],
-        )
+        return self.reduced().rows()
 
     # -- which columns there are -----------------------------------------------------------
 
