@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls import exceptions as exc
+from sm_alsgls.border.dask_inputs import is_dask
 from sm_alsgls.border.dtypes import plain
 from sm_alsgls.border.numbers import depth
 
@@ -80,6 +81,8 @@ def to_pandas(value: Any, argument: str = "data") -> Any:
 def _converted(value: Any, library: str) -> Any:
     if library == "xarray":
         return value.to_dataframe() if hasattr(value, "data_vars") else value.to_pandas()
+    if is_dask(value):
+        return value.compute()
     # Of a frame that has the exchange protocol only, narwhals 1.40 reads no more than names.
     more = any(hasattr(value, sign) for sign in _SIGNS if sign != "__dataframe__")
     if more and library != "pyarrow" and find_spec("narwhals") is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -169,20 +170,30 @@ class Part:
         )
 
 
-def read_part(endog: Any, exog: Any, missing: str, called: str, start: int = 0) -> Part:
+def read_part(
+    made: Callable[[], tuple[Any, Any, int]], missing: str, called: str, start: int = 0
+) -> Part:
     """What one part of the rows leaves; errors about it begin with what it is called.
 
-    ``start`` is the number of its first row, by which errors call rows that have no labels.
+    Parameters
+    ----------
+    made : callable () -> (endog, exog, n_dropped)
+        In any of the forms `LowRankSUR` documents, and the number of rows dropped on the way.
+    missing : {"none", "drop", "raise"}
+    called : str
+    start : int
+        Number of its first row, by which errors call rows that have no labels.
 
     Raises
     ------
     ShapeError, NonFiniteError, SystemInputError
     """
     with in_part(called):
+        endog, exog, dropped = made()
         read = read_system(endog, exog, missing == "drop")
         if start and not read.provenance.labelled:
             read = replace(read, index=read.index + start)
-        check_finite(read)
+        check_finite(read, cells=False)
     stream = RowStream()
     stream.update(read.blocks, read.Y)
-    return Part(PartLabels.of(read, called), read.n_dropped, stream.reduced())
+    return Part(PartLabels.of(read, called), dropped + read.n_dropped, stream.reduced())

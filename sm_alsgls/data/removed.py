@@ -23,6 +23,11 @@ READ_AS_STREAM = Reason(
     "the data were read as a stream, of which cross-products are kept and no rows; make the "
     "model from arrays (memory-mapped ones will do) or a DataFrame",
 )
+READ_BY_DASK = Reason(
+    "not kept of dask's partitions",
+    "the data were read partition by partition, of which cross-products are kept and no rows; make "
+    "the model from what .compute() returns where one memory has enough for it",
+)
 
 
 def gone(what: str, reason: Reason = BY_THE_USER) -> NoReturn:

@@ -274,13 +274,18 @@ def _own_response(spec: EquationSpec) -> Any:
     return left.subset([term] if spec.engine == "patsy" else f"0 + {term}")
 
 
-def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:
+def levels_of(spec: EquationSpec) -> dict[str, Any]:
+    """Of each categorical expression on the right-hand side, by its code, the levels it has."""
     if spec.engine == "patsy":
         levels = {f.name(): info.categories for f, info in spec.rhs.factor_infos.items()}
     else:
         levels = {str(f): s.get("categories") for f, (_, s) in spec.rhs.encoder_state.items()}
-    for code, known in levels.items():
-        for column in mentioned(code, frame) if known is not None else ():
+    return {code: known for code, known in levels.items() if known is not None}
+
+
+def _unseen(spec: EquationSpec, frame: pd.DataFrame) -> Iterator[str]:
+    for code, known in levels_of(spec).items():
+        for column in mentioned(code, frame):
             new = [value for value in frame[column].dropna().unique() if value not in known]
             if new:
                 yield f"{column!r} {listed(map(shown, new))} (known: {listed(map(shown, known))})"

@@ -95,38 +95,58 @@ class FormulaStream:
         return built.endog, list(built.exog)
 
     def _next(self, data: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-        specs = self.recipe().specs
-        new = read_data(data, " ".join({spec.formula for spec in specs}), self._scope)
-        left: dict[int, pd.DataFrame] = {}
-        right: dict[int, pd.DataFrame] = {}
-        for spec in specs:
-            if id(spec.lhs) not in left:
-                left[id(spec.lhs)] = of_chunk(replace(spec, rhs=spec.lhs), new)
-            if id(spec.rhs) not in right:
-                right[id(spec.rhs)] = of_chunk(spec, new)
-        complete = np.ones(len(data), dtype=bool)
-        for frame in (*left.values(), *right.values()):
-            complete &= ~np.isnan(frame.to_numpy()).any(axis=1)
-        if not complete.all():
-            if self._missing != "drop":
-                raise NonFiniteError(
-                    f"{(~complete).sum()} rows have missing values, first rows "
-                    f"{listed(new.labels[~complete])}; fill them, or use missing='drop'."
-                )
-            self.n_dropped += int((~complete).sum())
-            left = {key: frame.loc[complete] for key, frame in left.items()}
-            right = {key: frame.loc[complete] for key, frame in right.items()}
-        endog = {
-            # "y1 + y2 ~ x": equations are named by their responses.
-            spec.name: y[spec.name] if (y := left[id(spec.lhs)]).shape[1] > 1 else y.iloc[:, 0]
-            for spec in specs
-        }
-        columns = [values.to_numpy() for values in endog.values()]
-        index = new.labels[complete]
-        return (
-            pd.DataFrame(np.column_stack(columns), index, list(endog)),
-            [right[id(spec.rhs)] for spec in specs],
-        )
+        endog, exog, dropped = rows_of(self.recipe().specs, data, self._scope, self._missing)
+        self.n_dropped += dropped
+        return endog, exog
+
+
+def rows_of(
+    specs: Sequence[EquationSpec], data: pd.DataFrame, scope: dict[str, Any], missing: str
+) -> tuple[pd.DataFrame, list[pd.DataFrame], int]:
+    """Responses (n, K), K designs (n, p_j), and how many rows were dropped, of later rows.
+
+    Parameters
+    ----------
+    specs : sequence of EquationSpec
+        What formulas mean, from other rows.
+    data : DataFrame
+    scope : dict
+    missing : {"drop", "raise", "none"}
+
+    Raises
+    ------
+    UnseenLevelError, FormulaError, NonFiniteError
+    """
+    new = read_data(data, " ".join({spec.formula for spec in specs}), scope)
+    left: dict[int, pd.DataFrame] = {}
+    right: dict[int, pd.DataFrame] = {}
+    for spec in specs:
+        if id(spec.lhs) not in left:
+            left[id(spec.lhs)] = of_chunk(replace(spec, rhs=spec.lhs), new)
+        if id(spec.rhs) not in right:
+            right[id(spec.rhs)] = of_chunk(spec, new)
+    complete = np.ones(len(data), dtype=bool)
+    for frame in (*left.values(), *right.values()):
+        complete &= ~np.isnan(frame.to_numpy()).any(axis=1)
+    if not complete.all():
+        if missing != "drop":
+            raise NonFiniteError(
+                f"{(~complete).sum()} rows have missing values, first rows "
+                f"{listed(new.labels[~complete])}; fill them, or use missing='drop'."
+            )
+        left = {key: frame.loc[complete] for key, frame in left.items()}
+        right = {key: frame.loc[complete] for key, frame in right.items()}
+    endog = {
+        # "y1 + y2 ~ x": equations are named by their responses.
+        spec.name: y[spec.name] if (y := left[id(spec.lhs)]).shape[1] > 1 else y.iloc[:, 0]
+        for spec in specs
+    }
+    columns = [values.to_numpy() for values in endog.values()]
+    return (
+        pd.DataFrame(np.column_stack(columns), new.labels[complete], list(endog)),
+        [right[id(spec.rhs)] for spec in specs],
+        int((~complete).sum()),
+    )
 
 
 def of_chunk(spec: EquationSpec, new: Data) -> pd.DataFrame:
@@ -164,6 +184,6 @@ def refuse_memories(specs: Sequence[EquationSpec]) -> None:
             if found:
                 raise FormulaError(
                     f"Equation {spec.name!r}: {listed(found)} of {spec.formula!r} learns from the "
-                    "data, and a stream would show it the first chunk only; compute such columns "
-                    "before, or pass one DataFrame."
+                    "data, and rows that are read in parts would show it the first part only; "
+                    "compute such columns before, or pass one DataFrame."
                 )

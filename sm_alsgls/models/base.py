@@ -11,6 +11,7 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
 from sm_alsgls.border.arguments import choice
+from sm_alsgls.border.dask_inputs import chunked_along, partitions_of
 from sm_alsgls.core.errors.law import Law
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.maximise.solution import Start
@@ -23,6 +24,7 @@ from sm_alsgls.data.held_system import hold
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.parameters import Parameters
+from sm_alsgls.data.partitions import read_partitions
 from sm_alsgls.data.problem import build_problem
 from sm_alsgls.data.read import build_system
 from sm_alsgls.data.restrictions import Restrictions
@@ -62,10 +64,17 @@ def read(endog: Any, exog: Any, missing: str = "none", weights: Any = None) -> S
                 "endog is an iterator, whose chunks are pairs (endog, exog); give no exog beside it"
             )
         return read_stream(endog, missing)
-    elif weights is None and missing != "fiml":
+    axis = chunked_along(endog, exog)
+    if axis == "rows":
+        return read_partitions(partitions_of(endog, exog), missing, weights)
+    if axis == "equations":
+        raise ShapeError(
+            "endog is chunked along equations; rechunk it along rows, with "
+            'endog.rechunk({0: "auto", 1: -1})'
+        )
+    if weights is None and missing != "fiml":
         return hold(build_system(endog, exog, missing))
-    else:
-        return hold(cell_system(endog, exog, missing, weights))
+    return hold(cell_system(endog, exog, missing, weights))
 
 
 class SystemModel(Listed, SystemAttributes, LikelihoodModel):

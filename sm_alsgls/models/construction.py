@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.arguments import choice, iterator
+from sm_alsgls.border.dask_inputs import is_dask_frame
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import snapshot
 from sm_alsgls.data.keywords import refuse
-from sm_alsgls.data.removed import READ_AS_STREAM, Removed
+from sm_alsgls.data.removed import READ_AS_STREAM, READ_BY_DASK, Removed
 from sm_alsgls.data.validity import MISSING
 from sm_alsgls.data.weights import weights_of_data
 from sm_alsgls.exceptions import FormulaError, OptionError, ShapeError
+from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.build import build_system as build_formula
+from sm_alsgls.formula.partitions import formula_partitions
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.laws import AskedLaws
 from sm_alsgls.models.of_formula import (
@@ -234,22 +237,20 @@ class Construction(OfFormula):
         missing = None if missing is None else choice(missing, "missing", MISSING)
         check_columns(groups=groups, time=time)
         source = scale = None
-        if isinstance(data, Iterator):
-            for name, value in (("groups", groups), ("time", time), ("subset", subset)):
-                if value is not None:
-                    raise FormulaError(
-                        f"{name}= does not go with an iterator of chunks: "
-                        + (
-                            "select the rows of each chunk before"
-                            if name == "subset"
-                            else "the rows of a long panel belong together across chunks; pass "
-                            "wide chunks, one column a response, or one DataFrame"
-                        )
-                    )
+        by_dask = is_dask_frame(data) and groups is None and time is None
+        if by_dask or isinstance(data, Iterator):
+            _refuse_with_parts(by_dask, groups=groups, time=time, subset=subset)
             how = "drop" if missing is None else missing
-            stream = FormulaStream(formula, data, missing=how, scope=scope)
+            rows: Any
+            stream: FormulaStream | FormulaSystem
+            if by_dask:
+                made = formula_partitions(formula, data, missing=how, scope=scope)
+                rows, stream = made.partitions, made.recipe
+            else:
+                stream = FormulaStream(formula, data, missing=how, scope=scope)
+                rows = iter(stream)
             model = cls(
-                iter(stream),
+                rows,
                 None,
                 rank,
                 missing="fiml" if how == "fiml" else "none",
@@ -258,7 +259,7 @@ class Construction(OfFormula):
                 _formula=stream,
                 **asked._asdict(),
             )
-            frame: Any = Removed("data", READ_AS_STREAM)
+            frame: Any = Removed("data", READ_BY_DASK if by_dask else READ_AS_STREAM)
         else:
             data = table(data)
             built = build_formula(
@@ -286,6 +287,27 @@ class Construction(OfFormula):
         if len(model.equations) == 1:
             warn_of_one(model.equations[0], data, groups, rows=model.nobs)
         return cls._of(model, formula, frame, source, scale)
+
+
+def _refuse_with_parts(by_dask: bool, **given: Any) -> None:
+    """What needs all rows at once, or goes before.
+
+    Raises
+    ------
+    FormulaError
+    """
+    whole, part = ("a frame of dask", "frame") if by_dask else ("an iterator of chunks", "chunk")
+    for name, value in given.items():
+        if value is not None:
+            raise FormulaError(
+                f"{name}= does not go with {whole}: "
+                + (
+                    f"select the rows of {'the' if by_dask else 'each'} {part} before"
+                    if name == "subset"
+                    else "the rows of a long panel belong together across chunks; pass "
+                    "wide chunks, one column a response, or one DataFrame"
+                )
+            )
 
 
 _PARTS = ("dependent", "exog", "weights")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sm_alsgls.border.alignment import by_name
+from sm_alsgls.border.dask_inputs import is_dask
 from sm_alsgls.border.frames import to_pandas
 from sm_alsgls.border.labels import shown
 from sm_alsgls.exceptions import ShapeError
@@ -58,4 +59,6 @@ def parts_of(
     lacking = [part for part in needed if part not in found]
     if lacking and isinstance(one, Mapping):
         raise ShapeError(f"{what} lacks part {lacking[0]!r}")
-    return {part: to_pandas(value, part) for part, value in found.items()}
+    return {
+        part: value if is_dask(value) else to_pandas(value, part) for part, value in found.items()
+    }
