@@ -33,6 +33,7 @@ N, K = 420, 5
 def small_blocks(monkeypatch):
     """Blocks of 60 rows, so that a few hundred rows are many."""
     monkeypatch.setattr(compress, "_BLOCK", 60)
+    monkeypatch.setattr(compress, "_NARROW", 0)
     monkeypatch.setattr(compress, "_FIRST", 20)
 
 

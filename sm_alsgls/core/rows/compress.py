@@ -12,8 +12,9 @@ from sm_alsgls.core.rows.triangle import Triangle
 
 Array = np.ndarray
 
-# Rows that are factorised at a time: a block of 120 columns stays in the second-level cache.
-_BLOCK = 2_000
+# Rows that are factorised at a time, a block of 120 columns stays in the second-level cache; and
+# columns up to which it is a multiple of these, so that calls on small matrices are fewer.
+_BLOCK, _NARROW = 2_000, 60
 # Designs of which a few rows are looked at together.
 _PROBED = 64
 # Rows that the first guesses look at: which columns are distinct, and where they lie.
@@ -195,7 +196,7 @@ class RowStream:
         q, K = len(self._members), Y.shape[1]
         c = q + K
         self._y = slice(q, c)
-        depth = max(_BLOCK, 2 * c)
+        depth = max(_BLOCK * max(1, _NARROW // c), 2 * c)
         self._buffer = np.empty((min(depth, self._n_rows or depth), c), order="F")
         self._buffer[:, 0] = 1.0
         self._shift, self._varies = np.zeros(c), np.zeros(c, dtype=bool)

@@ -28,6 +28,7 @@ def rng():
 def small_blocks(monkeypatch):
     """Blocks of 40 rows, so that a few hundred rows are many."""
     monkeypatch.setattr(compress, "_BLOCK", 40)
+    monkeypatch.setattr(compress, "_NARROW", 0)
     monkeypatch.setattr(compress, "_FIRST", 10)
 
 

@@ -1,0 +1,31 @@
+"""A slice of benchmarks/dask_rows.py: a million rows in partitions, and the fit of their stream."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from sm_alsgls import LowRankSUR
+from tests.distributed.test_rows import same_fit
+
+dask = pytest.importorskip("dask")
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_a_million_rows(whole, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    script = importlib.import_module("dask_rows")
+    # Workers do not have the folder on their path: the script goes by value.
+    importlib.import_module("cloudpickle").register_pickle_by_value(script)
+    partitions, size = 8, 125_000
+    with dask.config.set(scheduler=whole):
+        seconds, passed, res, before, after = script.measured(whole, tmp_path, partitions, size)
+    assert res.nobs == 1_000_000
+    assert script.errors(res) < 5.0
+    assert 0.0 < passed < seconds["fit"][0]
+    assert seconds["read"][0] > 0.0
+    # A partition is 25 MB; what a worker has at a time are two and a block of 4,000 rows.
+    assert after - before < 400
+    chunks = ((data[:, 5:], data[:, :5]) for data in (script.made(i, size) for i in range(8)))
+    same_fit(res, LowRankSUR.from_chunks(chunks, rank=2).fit())
