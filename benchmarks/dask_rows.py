@@ -87,12 +87,22 @@ def resident():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def processor():
+    """Seconds of processor time of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def total(block):
     return np.array([[block.sum()]])
 
 
 def measured(client, folder, partitions, rows, rounds=1):
-    """Seconds of reading and of fitting, in turns; the results; resident memory of workers, MB."""
+    """Seconds of reading and of fitting, in turns; those of the last pass alone; the results; and
+    the resident memory of a worker before and after, MB.
+
+    Beside seconds of the clock, those of the workers' processors.
+    """
     import dask.array as da
 
     from sm_alsgls import LowRankSUR
@@ -104,16 +114,23 @@ def measured(client, folder, partitions, rows, rounds=1):
         meta=np.empty((0, 0)),
     )
     before = max(client.run(resident).values())
-    seconds = {"read": [], "fit": []}
-    for _ in range(rounds):
-        start = time.perf_counter()
-        client.compute(data.map_blocks(total, chunks=(1, 1)).sum()).result()
-        seconds["read"].append(time.perf_counter() - start)
+    seconds = {"read": [], "fit": [], "read, processors": [], "fit, processors": []}
+
+    def timed(what, work):
+        used, start = sum(client.run(processor).values()), time.perf_counter()
+        done = work()
+        seconds[what].append(time.perf_counter() - start)
+        seconds[f"{what}, processors"].append(sum(client.run(processor).values()) - used)
+        return done
+
+    def fitted():
         start = time.perf_counter()
         model = LowRankSUR(data[:, P:], data[:, :P], rank=RANK)
-        passed = time.perf_counter() - start
-        results = model.fit()
-        seconds["fit"].append(time.perf_counter() - start)
+        return time.perf_counter() - start, model.fit()
+
+    for _ in range(rounds):
+        timed("read", lambda: client.compute(data.map_blocks(total, chunks=(1, 1)).sum()).result())
+        passed, results = timed("fit", fitted)
     return seconds, passed, results, before, max(client.run(resident).values())
 
 
@@ -158,6 +175,8 @@ def main(arguments=None):
     print(f"{n / min(seconds['read']):.3g} rows a second")
     print(f"model and fit: {', '.join(f'{s:.1f}' for s in seconds['fit'])} s, ", end="")
     print(f"{n / min(seconds['fit']):.3g} rows a second; of the last, the pass {passed:.1f} s")
+    spent = [min(seconds[f"{what}, processors"]) / n * 1e9 for what in ("read", "fit")]
+    print("processor time of a row: {:.0f} ns to read, {:.0f} ns to fit".format(*spent))
     print(f"rate over that of reading: {ratio:.2f} (pairs {', '.join(f'{p:.2f}' for p in pairs)})")
     print(f"largest resident memory of a worker: {before:.0f} MB before, {after:.0f} MB after")
     print(f"largest of {len(results.bse)} errors of coefficients: {errors(results):.1f} bse")

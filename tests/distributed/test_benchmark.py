@@ -10,14 +10,13 @@ from tests.distributed.test_rows import same_fit
 
 dask = pytest.importorskip("dask")
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_million_rows(whole, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    script = importlib.import_module("dask_rows")
-    # Workers do not have the folder on their path: the script goes by value.
-    importlib.import_module("cloudpickle").register_pickle_by_value(script)
+    # As workers, whose path begins with the top of the repository, can import it.
+    monkeypatch.syspath_prepend(str(ROOT))
+    script = importlib.import_module("benchmarks.dask_rows")
     partitions, size = 8, 125_000
     with dask.config.set(scheduler=whole):
         seconds, passed, res, before, after = script.measured(whole, tmp_path, partitions, size)
