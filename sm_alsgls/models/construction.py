@@ -98,8 +98,8 @@ class Construction(OfFormula):
 
         The likelihood sees rows only through cross-products: of N rows with q distinct columns
         of regressors and K responses a triangular factor of q + K + 1 columns is kept (QR, which
-        an offset of 1e8 does not hurt). Memory is that, one chunk and two blocks of 2,000 rows,
-        whatever N; fits do not depend on N, and are those of all rows in memory to rounding.
+        an offset of 1e8 does not hurt). Memory is that, one chunk and two blocks of 2,000 rows (of
+        4,000 or more where there are fewer than 30 columns), whatever N; fits do not depend on N, and are those of all rows in memory to rounding.
 
         Parameters
         ----------
@@ -188,7 +188,8 @@ class Construction(OfFormula):
             An iterator yields chunks of rows, for example ``pd.read_csv(..., chunksize=100_000)``.
             They are read once and not kept, see `from_chunks`; levels of categorical variables
             are those of the first chunk, or those that its dtype declares. Not for long panels,
-            nor for transforms that learn from the data (``center``, splines).
+            nor for transforms that learn from the data (``center``, splines). A dask DataFrame
+            without ``groups`` is read in partitions likewise, its levels those of all of them.
         rank : int, "auto" or the name of a criterion
             See the constructor; the criterion sees the rows that are left after ``subset`` and
             ``missing``.

@@ -35,6 +35,8 @@ class LowRankSUR(Construction, MaximumLikelihood):
     endog : array_like (N, K), DataFrame, mapping {equation: vector}, or iterator
         Responses. Equations are named by the columns or the keys, else y1, y2, ... An iterator
         yields chunks of rows, pairs (endog, exog), see `from_chunks`; ``exog`` is then not given.
+        dask arrays chunked along rows, and dask DataFrames, are read in partitions, of which no
+        rows are kept (docs/guide/dask.md).
     exog : array_like (N, p), list of K designs, or mapping {equation: design}
         Regressors. A single array is shared by all equations; designs may differ in their number
         of columns. No constant is added.

@@ -234,8 +234,8 @@ def test_bounded_memory(monkeypatch):
     high = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert model.nobs == 200_000
-    # One chunk, not two, and two blocks of 2,000 rows and 25 columns.
-    assert high < 8 * 10_000 * 24 + 1.5e6
+    # One chunk, not two, and two blocks of 4,000 rows and 25 columns.
+    assert high < 8 * 10_000 * 24 + 1.9e6
 
 
 # -- what works without rows, and what does not -------------------------------------------------
