@@ -99,7 +99,8 @@ class Construction(OfFormula):
         The likelihood sees rows only through cross-products: of N rows with q distinct columns
         of regressors and K responses a triangular factor of q + K + 1 columns is kept (QR, which
         an offset of 1e8 does not hurt). Memory is that, one chunk and two blocks of 2,000 rows (of
-        4,000 or more where there are fewer than 30 columns), whatever N; fits do not depend on N, and are those of all rows in memory to rounding.
+        4,000 or more where there are fewer than 30 columns), whatever N;
+        fits do not depend on N, and are those of all rows in memory to rounding.
 
         Parameters
         ----------
