@@ -48,6 +48,8 @@ _ROUNDING = {False: 1e-12, True: 2e-11}
 _MOST_FLAT = 40
 # The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
 _GLS_SCORE = 1e-11
+# What a sweep must be expected to leave to be the last, in units of what the last may leave.
+_LAST = 10.0
 # And below which Newton is tried.
 _NEAR = 0.5
 
@@ -121,6 +123,8 @@ class ALS:
         self._memory = SecantMemory(20, problem.across)
         self._nearby = _near_enough(problem.n_obs)
         self._settled: Solution | None = None
+        # The score of the sweep before, which tells what the next will leave.
+        self._score = 0.0
 
     def init(self) -> _State:
         """Coefficients of the start, and a first Sigma-step, which need not be exact."""
@@ -164,33 +168,37 @@ class ALS:
     def done(self, state: _State) -> str:
         """Whether both measures are at rest, and still are after the last beta-step."""
         options, point = self._problem.options, state.point
-        while state.drop <= options.rel_tol * max(1.0, abs(point.nll)):
-            # Half: the last beta-step moves the gradient in d a little.
-            at_rest = max(point.score_beta / self._nearby, 2.0 * point.factor.gradient)
-            if at_rest > options.gtol:
-                return ""
-            settled = self._settle(point, "stationary")
-            if settled.converged or self._nearby == 1.0:
-                self._settled = settled
-                return "stationary"
-            self._nearby = 1.0
+        if state.drop > options.rel_tol * max(1.0, abs(point.nll)):
+            return ""
+        # Half: the last beta-step moves the gradient in d a little.
+        if max(point.score_beta / self._nearby, 2.0 * point.factor.gradient) > options.gtol:
+            return ""
+        self._settled = self._settle(point, "stationary")
+        if self._settled.converged or self._nearby == 1.0:
+            return "stationary"
+        self._nearby = max(1.0, 0.1 * self._nearby)
         return ""
 
     def step(self, state: _State) -> _State:
         """One sweep; numbers as in the module's docstring."""
         problem, point, memory = self._problem, state.point, self._memory
         # 1. beta-step
-        newton = None
-        if state.newton and len(memory) and point.score_beta <= _NEAR:
-            newton = problem.newton(point.E, point.cov, point.score, point.factor.at_bound)
-        if newton is None:
-            direction, iterations = self._direction(point)
-            d = None
+        newton, d = None, None
+        tried, self._settled = self._settled, None
+        if tried is not None:
+            # That of the attempt to settle here, which was not yet the last.
+            gamma, E, nll_beta = tried.gamma, tried.E, tried.nll
+            direction, iterations = gamma - point.gamma, 0
         else:
-            direction, d, iterations = newton.gamma, newton.d, 0
-        E = problem.moved(point.E, direction)
-        gamma = point.gamma + direction
-        nll_beta = problem.objective(gamma, E, point.cov)
+            if state.newton and len(memory) and point.score_beta <= _NEAR:
+                newton = problem.newton(point.E, point.cov, point.score, point.factor.at_bound)
+            if newton is None:
+                direction, iterations = self._direction(point)
+            else:
+                direction, d, iterations = newton.gamma, newton.d, 0
+            E = problem.moved(point.E, direction)
+            gamma = point.gamma + direction
+            nll_beta = problem.objective(gamma, E, point.cov)
         # 2. Sigma-step
         factor = problem.sigma_step(
             E,
@@ -200,6 +208,7 @@ class ALS:
             block=point.factor.block,
             gtol=self._sigma_tol(point),
         )
+        self._score = point.score_beta
         trial = self._point(gamma, E, factor)
         # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
@@ -294,10 +303,11 @@ class ALS:
         """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and
         so sqrt(2 / N) in a row's log d.
         """
-        return max(
-            0.25 * self._problem.options.gtol,
-            min(1e-2, 0.05 * point.score_beta / math.sqrt(2.0 * self._problem.n_obs)),
-        )
+        gtol, score = self._problem.options.gtol, point.score_beta
+        # Sweeps shrink the score by about as much as the one before did.
+        if score * score <= _LAST * self._nearby * gtol * self._score:
+            return 0.25 * gtol
+        return max(0.25 * gtol, min(1e-2, 0.05 * score / math.sqrt(2.0 * self._problem.n_obs)))
 
     def _direction(self, point: _Point) -> tuple[Array, int]:
         """The (accelerated) beta-step and its CG iterations."""
@@ -317,7 +327,8 @@ class ALS:
 def _near_enough(n_obs: int) -> float:
     """The score, in units of gtol, from which the beta-step of `_settle` is the last.
 
-    It moves beta by that many standard errors and a row's gradient in log d by sqrt(2 / N) of
-    that; a third of gtol leaves room.
+    It moves beta by that many standard errors, and a row's gradient in log d by far less: own
+    residuals are orthogonal to the regressors by then, and factors average over equations. Where
+    it moves more, what was spent is the beta-step of the next sweep.
     """
-    return max(1.0, min(10.0, 0.3 * math.sqrt(n_obs / 2.0)))
+    return max(1.0, min(300.0, 0.3 * n_obs))
