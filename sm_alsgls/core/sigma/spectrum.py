@@ -84,9 +84,9 @@ class _InMemory:
         self.n, self.K = E.shape
 
     def image(self, W: Array) -> tuple[Array, Array]:
-        # The thin factor contiguous: 3 % of a fit at K = 1000.
+        # Thin factors first and contiguous, as BLAS has them fastest.
         Z = np.ascontiguousarray(W.T) @ self._Et
-        return Z, np.asarray(self._Et @ Z.T)
+        return Z, np.asarray((Z @ self._Et.T).T)
 
     def squares(self) -> Array:
         return np.asarray(np.einsum("kn,kn->k", self._Et, self._Et))
