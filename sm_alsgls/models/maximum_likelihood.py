@@ -328,6 +328,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
         )
         results = self.results_class(self, estimate)
         if not warned:
+            # Of the data as they were compared when the fit began: once is enough.
+            last_factor.give(estimate, spare_factor(problem, found.best, order))
             warn_of_spare(messages, last_factor(estimate))
         if disp:
             print(

@@ -50,6 +50,9 @@ _MOST_FLAT = 40
 _GLS_SCORE = 1e-11
 # What a sweep must be expected to leave to be the last, in units of what the last may leave.
 _LAST = 10.0
+# Where a sweep leaves more of the score than this, beta and Sigma hang together, and what a last
+# beta-step may find is at most so many gtol.
+_QUICK, _SLOWLY = 0.1, 5.0
 # And below which Newton is tried.
 _NEAR = 0.5
 
@@ -121,7 +124,7 @@ class ALS:
     def __init__(self, problem: Alternating, rank: int, start: Start) -> None:
         self._problem, self._rank, self._start = problem, rank, start
         self._memory = SecantMemory(20, problem.across)
-        self._nearby = _near_enough(problem.n_obs)
+        self._nearby = _near_enough(problem.n_obs, problem.K)
         self._settled: Solution | None = None
         # The score of the sweep before, which tells what the next will leave.
         self._score = 0.0
@@ -170,8 +173,11 @@ class ALS:
         options, point = self._problem.options, state.point
         if state.drop > options.rel_tol * max(1.0, abs(point.nll)):
             return ""
+        near = self._nearby
+        if point.score_beta > _QUICK * self._score:
+            near = min(near, _SLOWLY)
         # Half: the last beta-step moves the gradient in d a little.
-        if max(point.score_beta / self._nearby, 2.0 * point.factor.gradient) > options.gtol:
+        if max(point.score_beta / near, 2.0 * point.factor.gradient) > options.gtol:
             return ""
         self._settled = self._settle(point, "stationary")
         if self._settled.converged or self._nearby == 1.0:
@@ -305,7 +311,8 @@ class ALS:
         """
         gtol, score = self._problem.options.gtol, point.score_beta
         # Sweeps shrink the score by about as much as the one before did.
-        if score * score <= _LAST * self._nearby * gtol * self._score:
+        expected = score * score / self._score if score <= _QUICK * self._score else math.inf
+        if expected <= _LAST * self._nearby * gtol:
             return 0.25 * gtol
         return max(0.25 * gtol, min(1e-2, 0.05 * score / math.sqrt(2.0 * self._problem.n_obs)))
 
@@ -324,11 +331,12 @@ class ALS:
         return direction, solved[0].iterations
 
 
-def _near_enough(n_obs: int) -> float:
-    """The score, in units of gtol, from which the beta-step of `_settle` is the last.
+def _near_enough(n_obs: int, K: int) -> float:
+    """The score, in units of gtol, from which the beta-step of `_settle` is tried as the last.
 
-    It moves beta by that many standard errors, and a row's gradient in log d by far less: own
-    residuals are orthogonal to the regressors by then, and factors average over equations. Where
-    it moves more, what was spent is the beta-step of the next sweep.
+    It moves beta by that many standard errors, and a row's gradient in log d by sqrt(2 / N) of
+    that at most, but by 1 / sqrt(K) of it as a rule: an equation's own residuals are orthogonal to
+    its regressors by then, and what others do to the factors averages out. A third of gtol leaves
+    room. Where it moves more, what was spent is the beta-step of the next sweep.
     """
-    return max(1.0, min(300.0, 0.3 * n_obs))
+    return max(1.0, min(300.0, 0.25 * math.sqrt(n_obs * K / 2.0)))

@@ -55,13 +55,15 @@ class Alternating(Protocol):
     errors : Constant
     ridge : Ridge or None
         On slopes.
-    n_obs : int
+    n_obs, K : int
+        Rows, and equations of the whole system.
     gamma_ols : ndarray, shape (P,)
     """
 
     options: ALSOptions
     ridge: Ridge | None
     n_obs: int
+    K: int
     gamma_ols: Array
 
     @property

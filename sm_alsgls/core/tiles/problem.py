@@ -64,7 +64,7 @@ class TiledProblem:
     Attributes
     ----------
     design : TiledDesign
-    K, whole : int
+    here, K : int
         Equations here, and of the system.
     n_obs : int
     n_coefficients : int
@@ -77,10 +77,10 @@ class TiledProblem:
     def __init__(self, source: TileSource, options: ALSOptions, across: Across = ALONE) -> None:
         self.options, self.across = options, across
         self.design = TiledDesign(source)
-        self.K, self.n_obs = source.K, source.n
-        self.whole = int(across.total(float(source.K)))
+        self.here, self.n_obs = source.K, source.n
+        self.K = int(across.total(float(source.K)))
         self.n_coefficients = int(across.total(float(self.design.P)))
-        self.errors = _Law(0.5 * self.whole * math.log(2.0 * math.pi))
+        self.errors = _Law(0.5 * self.K * math.log(2.0 * math.pi))
         self.gamma_ols = self.design.gamma_ols
         self.s_ols = self.design.squares_ols / self.n_obs
         self.floor = options.d_floor * self.s_ols
@@ -123,10 +123,10 @@ class TiledProblem:
     ) -> TiledStep:
         """Maximum-likelihood factor analysis of E, begun at ``near``, d and ``block``."""
         tick()
-        if not 0 <= rank <= largest_rank(self.whole):
+        if not 0 <= rank <= largest_rank(self.K):
             raise IllegalRankError(
-                f"rank={rank} is not identified with {self.whole} equations; the largest legal "
-                f"rank is {largest_rank(self.whole)}"
+                f"rank={rank} is not identified with {self.K} equations; the largest legal "
+                f"rank is {largest_rank(self.K)}"
             )
         s = E.squares() / self.n_obs
         if d is None:
@@ -154,7 +154,7 @@ class TiledProblem:
     def _diagonal(self, s: Array) -> TiledStep:
         d = np.maximum(s, self.floor)
         parts = float(np.log(d).sum() + (s / d).sum())
-        cov = PartOfLowRank(np.empty((self.K, 0)), d, self.across)
+        cov = PartOfLowRank(np.empty((self.here, 0)), d, self.across)
         return TiledStep(cov, 0.5 * self.across.total(parts), 0.0, s < self.floor, 1, None)
 
     def _without_cancellation(
@@ -190,7 +190,7 @@ class TiledProblem:
         Z = E.times(G)
         WF = np.linalg.solve(R, Z) if cov.rank else Z
         PF = G @ np.linalg.inv(R).T if cov.rank else G
-        score, squares, in_F = np.empty(design.P), np.empty(self.K), np.empty_like(PF)
+        score, squares, in_F = np.empty(design.P), np.empty(self.here), np.empty_like(PF)
 
         def work(t: int, tile: Tile) -> None:
             at = bounds[t]
