@@ -311,7 +311,7 @@ class ALS:
         """
         gtol, score = self._problem.options.gtol, point.score_beta
         # Sweeps shrink the score by about as much as the one before did.
-        expected = score * score / self._score if score <= _QUICK * self._score else math.inf
+        expected = score * score / self._score if 0.0 < score <= _QUICK * self._score else math.inf
         if expected <= _LAST * self._nearby * gtol:
             return 0.25 * gtol
         return max(0.25 * gtol, min(1e-2, 0.05 * score / math.sqrt(2.0 * self._problem.n_obs)))

@@ -249,9 +249,11 @@ class BlockSpectrum:
         if not self._W.shape[1]:
             self._extend(_orthonormal(np.asarray(self.block) * root, self._across) / root)
         for step in range(31):
-            theta, C = self._ritz(d, root)
-            vectors = (self._W @ C) * root
-            gap = (self._SW @ C) / root - vectors * theta
+            theta, C, V, inverse = self._ritz(d, root)
+            vectors = V @ C
+            gap = self._SW @ C
+            gap /= root
+            gap -= vectors * theta
             # An eigenvalue lies within |gap| of theta: below 1 for sure, the pair is no factor.
             length = np.sqrt(self._across.total(np.einsum("kr,kr->r", gap[:, :r], gap[:, :r])))
             active = np.flatnonzero(theta[:r] + length > 1.0)
@@ -265,7 +267,8 @@ class BlockSpectrum:
             if self._W.shape[1] + self._width > self._most:
                 self._W, self._SW, self._gram = self._W @ C, self._SW @ C, np.diag(theta)
                 self._Z = C.T @ self._Z
-            fresh = _complement(self._W * root, gap, self._across)
+                V, inverse = vectors, np.eye(len(theta))
+            fresh = _complement(V, inverse, gap, self._across)
             if not fresh.shape[1]:
                 break
             self._extend(fresh / root)
@@ -289,19 +292,23 @@ class BlockSpectrum:
         gram[:old, :old], gram[:, old:], gram[old:, :old] = self._gram, cross, cross[:old].T
         self._gram = gram
 
-    def _ritz(self, d: Array, root: Array) -> tuple[Array, Array]:
-        """Ritz values, descending, and their combinations of W, for 2 r + 2 pairs at most."""
+    def _ritz(self, d: Array, root: Array) -> tuple[Array, Array, Array, Array]:
+        """Ritz values, descending, and their combinations C of W, for 2 r + 2 pairs at most.
+
+        And V = D^1/2 W, with the inverse of the Cholesky factor of V'V.
+        """
         total = self._across.total
-        L = _cholesky(total((self._W * d[:, None]).T @ self._W))
+        V = self._W * root
+        L = _cholesky(total(V.T @ V))
         if L is None:
             # d has moved far: W is no longer near orthonormal in its metric.
-            left, back = _conditioned(self._W * root, self._across)
-            self._W, self._SW, self._Z = left / root, self._SW @ back, back.T @ self._Z
+            V, back = _conditioned(V, self._across)
+            self._W, self._SW, self._Z = V / root, self._SW @ back, back.T @ self._Z
             self._gram = total(self._W.T @ self._SW)
-            L = np.linalg.cholesky(total((self._W * d[:, None]).T @ self._W))
+            L = np.linalg.cholesky(total(V.T @ V))
         inverse = np.linalg.inv(L)
         theta, vectors = _leading(inverse @ self._gram @ inverse.T, self._width)
-        return np.maximum(theta, 0.0), inverse.T @ vectors
+        return np.maximum(theta, 0.0), inverse.T @ vectors, V, inverse
 
 
 def _leading(A: Array, r: int) -> tuple[Array, Array]:
@@ -335,19 +342,39 @@ def _drawn(first: int, K: int, width: int) -> Array:
 def _orthonormal(V: Array, across: Across) -> Array:
     """An orthonormal basis of the columns of V."""
     length = np.sqrt(across.total(np.einsum("ij,ij->j", V, V)))
-    return _qr(V / np.maximum(length, 1e-300), across)[0]
+    V = V / np.maximum(length, 1e-300)
+    for _ in range(2):
+        found = _by_cholesky(V, across)
+        if found is None:
+            return _qr(V, across)[0]
+        V = found
+    return V
 
 
-def _complement(V: Array, M: Array, across: Across) -> Array:
-    """An orthonormal basis of what M's columns add to those of V, which are nearly orthonormal."""
+def _complement(V: Array, inverse: Array, M: Array, across: Across) -> Array:
+    """An orthonormal basis of what M's columns add to those of V.
+
+    These are nearly orthonormal: ``inverse`` is that of the Cholesky factor of V'V.
+    """
     length = np.sqrt(across.total(np.einsum("ij,ij->j", M, M)))
     M = M[:, length > 1e-15] / length[length > 1e-15]
-    L = np.linalg.cholesky(across.total(V.T @ V))
     for _ in range(2):
-        M = M - V @ np.linalg.solve(L.T, np.linalg.solve(L, across.total(V.T @ M)))
-        M, R = _qr(M, across)
-        M = M[:, np.abs(np.diagonal(R)) > 1e-8]
+        M = M - V @ (inverse.T @ (inverse @ across.total(V.T @ M)))
+        found = _by_cholesky(M, across)
+        if found is None:
+            M, R = _qr(M, across)
+            found = M[:, np.abs(np.diagonal(R)) > 1e-8]
+        M = found
     return M
+
+
+def _by_cholesky(M: Array, across: Across) -> Array | None:
+    """M R^-1 of M'M = R'R, orthonormal to 1e-8, to rounding at the second time.
+
+    None where M has not full rank, or nearly: pivots below 1e-4 leave no digits.
+    """
+    L = _cholesky(across.total(M.T @ M), 1e-4)
+    return None if L is None else M @ np.linalg.inv(L).T
 
 
 def _qr(M: Array, across: Across) -> tuple[Array, Array]:
@@ -382,14 +409,14 @@ def _conditioned(M: Array, across: Across) -> tuple[Array, Array]:
     return left[:, kept], right[kept].T / size[kept]
 
 
-def _cholesky(A: Array) -> Array | None:
-    """Lower factor of A, or None where its pivots say that A is far from the identity."""
+def _cholesky(A: Array, least: float = 1e-3) -> Array | None:
+    """Lower factor of A, or None where a pivot is below a share of the largest."""
     try:
         L: Array = np.linalg.cholesky(A)
     except np.linalg.LinAlgError:
         return None
     pivots = np.diagonal(L)
-    return L if pivots.min() > 1e-3 * pivots.max() else None
+    return L if pivots.min() > least * pivots.max() else None
 
 
 def spectrum(
