@@ -12,8 +12,8 @@ from sm_alsgls.exceptions import RankDeficientError, SystemInputError
 Array = np.ndarray
 
 # Bytes of one chunk of equations while bases are made: copy, Gram matrix, Cholesky and
-# multiplication then all run in cache.
-_CHUNK_BYTES = 2**21
+# multiplication then all run in the second-level cache, with room for what they make.
+_CHUNK_BYTES = 2**19
 # Columns below it everywhere have coefficients whose squares are no doubles.
 _TINY = 1e-152
 # Smallest eigenvalue of the Gram matrix of unit columns from which one Cholesky-QR pass leaves
@@ -77,12 +77,14 @@ def bases(blocks: Sequence[Array], equations: Array) -> tuple[Array, Array]:
     m = len(blocks)
     basis = np.empty((m, p, n))
     to_beta = np.empty((m, p, p))
-    chunk = _chunk(n, p)
+    chunk = min(m, _chunk(n, p))
+    copies = np.empty((chunk, p, n))
     for start in range(0, m, chunk):
-        stop = min(m, start + chunk)
-        for i in range(start, stop):
-            basis[i] = blocks[i].T
-        _orthonormalise(basis[start:stop], to_beta[start:stop], equations[start:stop])
+        at = slice(start, min(m, start + chunk))
+        Xt = copies[: at.stop - start]
+        for copy, X in zip(Xt, blocks[at], strict=True):
+            copy[...] = X.T
+        _orthonormalise(Xt, basis[at], to_beta[at], equations[at])
     return basis, to_beta
 
 
@@ -94,8 +96,7 @@ def bases_of_rows(Xt: Array, equations: Array) -> tuple[Array, Array]:
     chunk = _chunk(n, p)
     for start in range(0, m, chunk):
         at = slice(start, start + chunk)
-        basis[at] = Xt[at]
-        _orthonormalise(basis[at], to_beta[at], equations[at])
+        _orthonormalise(Xt[at], basis[at], to_beta[at], equations[at])
     return basis, to_beta
 
 
@@ -104,8 +105,8 @@ def _chunk(n: int, p: int) -> int:
     return max(1, _CHUNK_BYTES // (8 * n * p))
 
 
-def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:
-    """Turn the rows of each Xt_j (p, n) into an orthonormal basis, in place."""
+def _orthonormalise(Xt: Array, basis: Array, to_beta: Array, equations: Array) -> None:
+    """Make an orthonormal ``basis`` (m, p, n) of the rows of each Xt_j (p, n)."""
     with np.errstate(over="ignore", invalid="ignore"):  # found out two lines on
         gram = np.matmul(Xt, Xt.transpose(0, 2, 1))
     norm = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
@@ -121,17 +122,19 @@ def _orthonormalise(Xt: Array, to_beta: Array, equations: Array) -> None:
     else:
         chosen = np.flatnonzero(good)
         for i in np.flatnonzero(~good):
-            Xt[i], to_beta[i] = _householder(Xt[i], int(equations[i]))
+            basis[i], to_beta[i] = _householder(Xt[i], int(equations[i]))
         if not good.any():
             return
     T = np.linalg.inv(np.linalg.cholesky(gram[chosen])) / norm[chosen][:, None, :]
-    Q = np.matmul(T, Xt[chosen])
+    every = isinstance(chosen, slice)
+    Q = np.matmul(T, Xt[chosen], out=basis if every else None)
     poor = np.flatnonzero(smallest[chosen] < _ONE_PASS)
     if len(poor):
         again = np.linalg.inv(np.linalg.cholesky(np.matmul(Q[poor], Q[poor].transpose(0, 2, 1))))
         Q[poor] = np.matmul(again, Q[poor])
         T[poor] = np.matmul(again, T[poor])
-    Xt[chosen] = Q
+    if not every:
+        basis[chosen] = Q
     to_beta[chosen] = T.transpose(0, 2, 1)
 
 
