@@ -34,7 +34,7 @@ from scipy.linalg import solve_triangular
 from scipy.linalg.blas import dgemm, dtrsm
 from scipy.linalg.lapack import dgeqp3, dpotrf
 
-from sm_alsgls.covariance.arrays import Array
+from sm_alsgls.covariance.arrays import Array, run
 
 # Above this leverage an equation is eliminated last; below it 1 - h loses at most two digits.
 _LEVERAGE = 0.99
@@ -163,12 +163,12 @@ class PiecewiseSolve:
 
     def scale(self, equations: npt.NDArray[np.intp]) -> Array:
         """What multiplies the equations' own columns, (jb,)."""
-        return self._f.scale[equations]
+        return self._f.scale[run(equations)]
 
     def read(self, equations: npt.NDArray[np.intp], Mt: Array) -> None:
         """Take in the columns Mt (jb, n) of some equations."""
         if self._T.size:
-            dgemm(1.0, Mt.T, self._f.Gt[:, equations], 1.0, self._T.T, trans_b=1, overwrite_c=1)
+            dgemm(1.0, Mt.T, self._f.Gt[:, run(equations)], 1.0, self._T.T, trans_b=1, overwrite_c=1)
         if self._last:
             for i, j in enumerate(equations):
                 if int(j) in self._last:
@@ -181,7 +181,7 @@ class PiecewiseSolve:
             if self._last:
                 T, x_J = border(self._T.T, self._rows_J.T, self._f)
                 self._T, self._rows_J = T.T, x_J.T
-        np.matmul(self._f.Gt[:, equations].T, self._T, out=out)
+        np.matmul(self._f.Gt[:, run(equations)].T, self._T, out=out)
         if self._last:
             for i, j in enumerate(equations):
                 if int(j) in self._last:

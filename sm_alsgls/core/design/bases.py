@@ -20,6 +20,9 @@ _TINY = 1e-152
 # Q'Q = I to about 1e-13, and from which two passes do (Yamamoto et al. 2015, ETNA 44: any
 # condition number below 1e7 or so). Below the second, Householder.
 _ONE_PASS, _TWO_PASS = 1e-2, 1e-9
+# From how many rows, and up to how many regressors, einsum makes fitted values in 60 to 70 % of
+# the time that a product of matrices for each equation takes; elsewhere it takes up to twice.
+_LONG, _NARROW = 256, 32
 
 
 class TinyColumnsError(SystemInputError):
@@ -165,3 +168,14 @@ def _householder(Xt: Array, equation: int) -> tuple[Array, Array]:
     Q, R = np.linalg.qr(unit.T)
     inverse = scipy.linalg.solve_triangular(R, np.eye(p), check_finite=False)
     return Q.T, inverse / (scale * length)[:, None]
+
+
+def fitted_values(basis: Array, b: Array, out: Array | None = None) -> Array:
+    """Q_j b_j as rows (m, n), of bases Q_j' (m, p, n) and b (m, p), into ``out`` where given."""
+    p, n = basis.shape[1:]
+    if n >= _LONG and p <= _NARROW:
+        return np.einsum("mp,mpn->mn", b, basis, out=out)
+    if out is None:
+        return np.asarray(np.matmul(b[:, None, :], basis)[:, 0, :])
+    np.matmul(b[:, None, :], basis, out=out[:, None, :])
+    return out

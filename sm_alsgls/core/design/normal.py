@@ -25,14 +25,17 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.design.base import Linear
+from sm_alsgls.core.design.bases import fitted_values
 from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.covariance.arrays import run
 from sm_alsgls.covariance.base import RowCovariance
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
 
-# Elements of an (n, K) array from which tiles are faster than whole arrays, and bytes of a tile.
-_LARGE, _TILE_BYTES = 200_000, 2**21
+# Elements of an (n, K) array from which tiles are faster than whole arrays, and bytes of a tile,
+# which stays in the second-level cache beside its bases.
+_LARGE, _TILE_BYTES = 200_000, 2**19
 # Coefficients up to which H is formed: at 120 that costs two products with the bases.
 SMALL = 120
 
@@ -100,7 +103,10 @@ class NormalEquations:
         for equations, basis, at in self._free.tiles(size):
             b = B[at].reshape(len(equations), -1, m)
             fitted = tile[: len(equations)]
-            np.matmul(basis.transpose(0, 2, 1), b, out=fitted.reshape(-1, n, m))
+            if m == 1:
+                fitted_values(basis, b[:, :, 0], fitted)
+            else:
+                np.matmul(basis.transpose(0, 2, 1), b, out=fitted.reshape(-1, n, m))
             solver.read(equations, fitted)
         out = np.empty_like(B)
         for equations, basis, at in self._free.tiles(size):
@@ -149,7 +155,7 @@ class NormalEquations:
         tile, own = np.empty((2, min(size, K), n))
         for equations, basis, at in self._free.tiles(size):
             solved = np.multiply(
-                Et[equations], solver.scale(equations)[:, None], out=own[: len(equations)]
+                Et[run(equations)], solver.scale(equations)[:, None], out=own[: len(equations)]
             )
             solved -= solver.taken(equations, tile[: len(equations)])
             yield equations, basis, at, solved

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from sm_alsgls.core.design.base import Bread, Linear, Stacked
-from sm_alsgls.core.design.bases import bases
+from sm_alsgls.core.design.bases import bases, fitted_values
 from sm_alsgls.core.design.beside import common_directions
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.ridge import Ridge
@@ -23,22 +23,6 @@ from sm_alsgls.covariance.base import RowCovariance
 from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
-
-# From how many rows, and up to how many regressors, einsum makes fitted values in 60 to 70 % of
-# the time that a product of matrices for each equation takes; elsewhere it takes up to twice.
-_LONG, _NARROW = 256, 32
-
-
-def fitted_values(basis: Array, b: Array, out: Array | None = None) -> Array:
-    """Q_j b_j as rows (m, n), of bases Q_j' (m, p, n) and b (m, p), into ``out`` where given."""
-    p, n = basis.shape[1:]
-    if n >= _LONG and p <= _NARROW:
-        return np.einsum("mp,mpn->mn", b, basis, out=out)
-    if out is None:
-        return np.asarray(np.matmul(b[:, None, :], basis)[:, 0, :])
-    np.matmul(b[:, None, :], basis, out=out[:, None, :])
-    return out
-
 
 @dataclass(frozen=True)
 class _Stack:

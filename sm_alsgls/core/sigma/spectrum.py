@@ -21,6 +21,9 @@ DENSE_LIMIT = 150
 FOLLOWED_FROM = 90
 # Rows of random numbers that are passed over at a time.
 _DRAWN = 100_000
+# Multiplications of a product of matrices up to which BLAS does not copy them first, and rows that
+# are too few to profit.
+_UNPACKED, _FEWEST = 600_000, 16
 # Up to here a Newton step costs what a quasi-Newton step does, 0.1 ms, and takes fewer.
 NEWTON_LIMIT = 30
 
@@ -84,9 +87,15 @@ class _InMemory:
         self.n, self.K = E.shape
 
     def image(self, W: Array) -> tuple[Array, Array]:
-        # Thin factors first and contiguous, as BLAS has them fastest.
+        # The thin factor contiguous, and few rows at a time: BLAS does not pack E then.
         Z = np.ascontiguousarray(W.T) @ self._Et
-        return Z, np.asarray((Z @ self._Et.T).T)
+        SW = np.empty(W.shape)
+        rows = _UNPACKED // max(1, Z.size)
+        rows = rows if rows >= _FEWEST else len(SW)
+        for start in range(0, len(SW), rows):
+            at = slice(start, start + rows)
+            np.matmul(self._Et[at], Z.T, out=SW[at])
+        return Z, SW
 
     def squares(self) -> Array:
         return np.asarray(np.einsum("kn,kn->k", self._Et, self._Et))
