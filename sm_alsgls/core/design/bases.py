@@ -13,7 +13,7 @@ Array = np.ndarray
 
 # Bytes of one chunk of equations while bases are made: copy, Gram matrix, Cholesky and
 # multiplication then all run in the second-level cache, with room for what they make.
-_CHUNK_BYTES = 2**19
+_CHUNK_BYTES = 2**20
 # Columns below it everywhere have coefficients whose squares are no doubles.
 _TINY = 1e-152
 # Smallest eigenvalue of the Gram matrix of unit columns from which one Cholesky-QR pass leaves
@@ -111,7 +111,7 @@ def _chunk(n: int, p: int) -> int:
 def _orthonormalise(Xt: Array, basis: Array, to_beta: Array, equations: Array) -> None:
     """Make an orthonormal ``basis`` (m, p, n) of the rows of each Xt_j (p, n)."""
     with np.errstate(over="ignore", invalid="ignore"):  # found out two lines on
-        gram = np.matmul(Xt, Xt.transpose(0, 2, 1))
+        gram = _gram(Xt)
     norm = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     if not (np.all(norm > 1e-150) and np.all(norm < 1e150)):
         # Squares would leave the range of doubles, or a column is zero: Householder scales.
@@ -139,6 +139,22 @@ def _orthonormalise(Xt: Array, basis: Array, to_beta: Array, equations: Array) -
     if not every:
         basis[chosen] = Q
     to_beta[chosen] = T.transpose(0, 2, 1)
+
+
+def _gram(Xt: Array) -> Array:
+    """X_j'X_j (m, p, p) of rows Xt_j (p, n); the lower triangle is what counts.
+
+    A product of an array with its own transpose goes to BLAS's dsyrk, which for few columns takes
+    two to five times as long as a product of what it does not know to be one.
+    """
+    m, p, _ = Xt.shape
+    if p > _NARROW:
+        return np.asarray(np.matmul(Xt, Xt.transpose(0, 2, 1)))
+    gram = np.empty((m, p, p))
+    np.matmul(Xt[:, 1:], Xt.transpose(0, 2, 1), out=gram[:, 1:])
+    gram[:, 0, 0] = np.einsum("mn,mn->m", Xt[:, 0], Xt[:, 0])
+    gram[:, 0, 1:] = gram[:, 1:, 0]
+    return gram
 
 
 def _householder(Xt: Array, equation: int) -> tuple[Array, Array]:
