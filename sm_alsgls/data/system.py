@@ -117,7 +117,8 @@ class System:
     @property
     def sizes(self) -> np.ndarray:
         """Largest absolute value of each response, (K,)."""
-        return np.fmax(np.fmax.reduce(self.Y, axis=0), -np.fmin.reduce(self.Y, axis=0))
+        Y = self.Y
+        return np.fmax(np.fmax.reduce(Y, axis=0), -np.fmin.reduce(Y, axis=0))
 
     @cached_property
     def used_blocks(self) -> Sequence[np.ndarray]:

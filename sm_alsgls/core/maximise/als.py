@@ -47,7 +47,7 @@ _ROUNDING = {False: 1e-12, True: 2e-11}
 # Sweeps in a row that move the NLL by rounding only.
 _MOST_FLAT = 40
 # The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
-_GLS_SCORE = 1e-11
+_GLS_SCORE = 1e-10
 # What a sweep must be expected to leave to be the last, in units of what the last may leave.
 _LAST = 10.0
 # Where a sweep leaves more of the score than this, beta and Sigma hang together, and what a last
