@@ -168,7 +168,9 @@ class PiecewiseSolve:
     def read(self, equations: npt.NDArray[np.intp], Mt: Array) -> None:
         """Take in the columns Mt (jb, n) of some equations."""
         if self._T.size:
-            dgemm(1.0, Mt.T, self._f.Gt[:, run(equations)], 1.0, self._T.T, trans_b=1, overwrite_c=1)
+            dgemm(
+                1.0, Mt.T, self._f.Gt[:, run(equations)], 1.0, self._T.T, trans_b=1, overwrite_c=1
+            )
         if self._last:
             for i, j in enumerate(equations):
                 if int(j) in self._last:

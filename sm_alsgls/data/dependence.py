@@ -46,17 +46,19 @@ def check_independent(system: System, problem: Problem) -> None:
     length = np.sqrt(np.einsum("kn,kn->k", E, E))
     if not length.all():
         return
-    E = E / length[:, None]
+    few = K <= _SETS
+    # Of many equations no copy is made: what is made of them has lengths divided out.
+    E, scale = (E / length[:, None], np.ones(K)) if few else (E, length)
     R = E @ E.T if K <= _FEW else None
     if R is None or np.abs(np.tril(R, -1)).max() >= 0.99:
-        _check_pairs(system, E)
+        _check_pairs(system, E, scale)
     if K < 3 or not complete:
         return
     N, p = system.nobs, max(len(columns) for columns in system.columns)
     if K <= _SETS and K < N - p:
         members = dependent_set(E @ E.T if R is None else R)
     else:
-        members = _adding_up(E, length)
+        members = _adding_up(E, length, scale)
     if members is not None:
         names = [system.names[j] for j in members]
         shown = ", ".join(map(repr, names[:12]))
@@ -121,15 +123,16 @@ def _residuals(system: System, problem: Problem) -> tuple[np.ndarray, bool]:
     return E, True
 
 
-def _check_pairs(system: System, E: np.ndarray) -> None:
+def _check_pairs(system: System, E: np.ndarray, scale: np.ndarray) -> None:
+    """Of residuals E (K, n) that are ``scale`` (K,) long."""
     z = np.random.default_rng(7).standard_normal((E.shape[1], 2))
-    key = E @ z
+    key = (z.T @ E.T).T / scale[:, None]
     key *= np.where(key[:, :1] < 0, -1.0, 1.0)
     order = np.argsort(key[:, 0], kind="stable")
     close = np.abs(np.diff(key[order], axis=0)).max(axis=1) < 1e-9
     for i in np.flatnonzero(close):
         j, el = sorted((int(order[i]), int(order[i + 1])))
-        if 1.0 - abs(float(E[j] @ E[el])) < _LEAST:
+        if 1.0 - abs(float((E[j] / scale[j]) @ (E[el] / scale[el]))) < _LEAST:
             raise DuplicateEquationError(
                 f"equations {system.names[j]!r} and {system.names[el]!r} have the same residuals "
                 "up to scale (perfectly correlated errors), so their covariance is singular; "
@@ -137,14 +140,17 @@ def _check_pairs(system: System, E: np.ndarray) -> None:
             )
 
 
-def _adding_up(E: np.ndarray, length: np.ndarray) -> np.ndarray | None:
-    """All equations, where their residuals add up to zero or one is the sum of the others."""
+def _adding_up(E: np.ndarray, length: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
+    """All equations, where their residuals add up to zero or one is the sum of the others.
+
+    They are ``length`` (K,) long, as E (K, n) has them ``scale``.
+    """
     least = np.sqrt(_LEAST) * np.sqrt(np.square(length).sum())
-    total = length @ E
+    total = (length / scale) @ E
     if np.sqrt(total @ total) < least:
         return np.arange(len(E))
     # total = e_k + (the others) = 2 e_k
-    ahead = np.abs(E @ total - 2.0 * length)
+    ahead = np.abs((E @ total) / scale - 2.0 * length)
     k = int(ahead.argmin())
-    apart = total - 2.0 * length[k] * E[k]
+    apart = total - 2.0 * length[k] / scale[k] * E[k]
     return np.arange(len(E)) if np.sqrt(apart @ apart) < least else None

@@ -24,6 +24,7 @@ from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
+
 @dataclass(frozen=True)
 class _Stack:
     """Equations with the same number of regressors p, each with a basis of its own.

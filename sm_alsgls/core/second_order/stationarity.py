@@ -55,7 +55,7 @@ def stationarity(
     F, d, N, design = cov.loadings, cov.uniquenesses, n_obs, normal.design
     precision = cov.precision_diag()
     PF = cov.solve(F.T).T
-    WF = E @ PF
+    WF = (np.ascontiguousarray(PF.T) @ E.T).T  # as BLAS has it fastest
     score, squares, in_F = np.empty(design.free.P), np.empty(cov.K), np.empty_like(F)
     for equations, basis, at, Wt in normal.solved(E):
         score[at] = np.matmul(basis, Wt[:, :, None]).reshape(-1)
