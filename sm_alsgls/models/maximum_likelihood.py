@@ -288,8 +288,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
         order = self.law.order
         warned, messages = False, Messages(order, self.law.has_factors)
 
-        def look_at(seen: Problem, first: Solution) -> None:
-            # Now, and not after all the other starts.
+        def look_at(seen: Problem, first: Solution) -> None:  # not after all the other starts
             nonlocal warned
             warned = warn_of_spare(messages, spare_factor(seen, first, order))
 
@@ -328,9 +327,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
         )
         results = self.results_class(self, estimate)
         if not warned:
-            # Of the data as they were compared when the fit began: once is enough.
-            last_factor.give(estimate, spare_factor(problem, found.best, order))
-            warn_of_spare(messages, last_factor(estimate))
+            spare = spare_factor(problem, found.best, order)  # of data that were compared
+            warn_of_spare(messages, last_factor.give(estimate, spare))
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"

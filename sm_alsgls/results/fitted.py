@@ -158,9 +158,10 @@ class Kept(Generic[E, R]):
         value: R = estimate.known[self.name]
         return value
 
-    def give(self, estimate: E, value: R) -> None:
-        """Put a value where it would be kept."""
+    def give(self, estimate: E, value: R) -> R:
+        """Put a value where it would be kept, and return it."""
         estimate.known[self.name] = value
+        return value
 
     def is_known(self, estimate: E) -> bool:
         """Whether it was computed."""
