@@ -57,7 +57,7 @@ def interval_factors(
     def middle(values: Array) -> float:
         return median(values, across)
 
-    prior = prior_ridge(cov, N, np.full(problem.K, N), p, middle)
+    prior = prior_ridge(cov, N, np.full(problem.here, N), p, middle)
     if prior > 0.0:
         start = PartOfLowRank(*drawn_in(cov, prior), across)
         step = problem.sigma_step(E, r, near=start, d=start.uniquenesses, gtol=_GTOL, lam_F=prior)
