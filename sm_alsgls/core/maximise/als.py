@@ -28,9 +28,11 @@ import numpy as np
 from sm_alsgls.core.beta.gls import CGSolution
 from sm_alsgls.core.errors.base import SigmaStep
 from sm_alsgls.core.maximise.alternating import Alternating, Scored
+from sm_alsgls.core.maximise.joining import JOINED, leads_to
 from sm_alsgls.core.maximise.loop import iterate
 from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.problem import ALSOptions, Problem
+from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.core.sigma.secant import SecantMemory
 from sm_alsgls.covariance.base import Covariance
 
@@ -92,6 +94,7 @@ def als(
     *,
     max_sweeps: int | None = None,
     callback: Callable[[Sweep], object] | None = None,
+    known: Solution | None = None,
 ) -> Solution:
     """Maximise the likelihood over (beta, Sigma) from one start.
 
@@ -108,6 +111,8 @@ def als(
     callback : callable, optional
         Called with each `Sweep`; a true return value stops the run, and a string among them
         becomes its status.
+    known : Solution, optional
+        A maximum. The run ends, as joined, where it is seen to lead there.
 
     Returns
     -------
@@ -115,14 +120,16 @@ def als(
         The NLL never rises from one accepted sweep to the next.
     """
     limit = problem.options.max_sweeps if max_sweeps is None else max_sweeps
-    return iterate(ALS(problem, rank, start or Start()), limit, callback)
+    return iterate(ALS(problem, rank, start or Start(), known), limit, callback)
 
 
 class ALS:
     """The method of the module, for `iterate`."""
 
-    def __init__(self, problem: Alternating, rank: int, start: Start) -> None:
-        self._problem, self._rank, self._start = problem, rank, start
+    def __init__(
+        self, problem: Alternating, rank: int, start: Start, known: Solution | None = None
+    ) -> None:
+        self._problem, self._rank, self._start, self._known = problem, rank, start, known
         self._memory = SecantMemory(20, problem.across)
         self._nearby = _near_enough(problem.n_obs, problem.K)
         self._settled: Solution | None = None
@@ -169,8 +176,15 @@ class ALS:
         return _Point(gamma, E, factor, cov, normal, score, normal.score_size(score), nll)
 
     def done(self, state: _State) -> str:
-        """Whether both measures are at rest, and still are after the last beta-step."""
-        options, point = self._problem.options, state.point
+        """Whether both measures are at rest, and still are after the last beta-step.
+
+        Before, whether the run only leads to where another has been.
+        """
+        options, point, known = self._problem.options, state.point, self._known
+        if known is not None and leads_to(
+            known, point.gamma, point.score, point.nll, self._problem.n_obs
+        ):
+            return JOINED
         if state.drop > options.rel_tol * max(1.0, abs(point.nll)):
             return ""
         near = self._nearby
@@ -281,6 +295,7 @@ class ALS:
         """
         problem, gamma, E, nll = self._problem, point.gamma, point.E, point.nll
         options = problem.options
+        measures = Stationarity(point.factor.gradient, point.score_beta)
         # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
         settled = max(_GLS_SCORE, options.gtol**2)
         if status == "stationary" and point.score_beta > settled:
@@ -288,7 +303,9 @@ class ALS:
             gamma = gamma + cg.x
             E = problem.residuals(gamma)
             nll = problem.objective(gamma, E, point.cov)
-        measures = problem.stationarity(gamma, E, point.cov, point.factor.at_bound)
+        # Of a run that has joined another nobody asks how far it had come.
+        if status != JOINED:
+            measures = problem.stationarity(gamma, E, point.cov, point.factor.at_bound)
         converged = status == "stationary" and max(measures) <= options.gtol
         return Solution(
             gamma,

@@ -39,6 +39,8 @@ Array = np.ndarray
 _WIDTH, _TRIED = 2, 4
 # NLLs per row within which two rungs' fits are the same.
 _SAME = 1e-6
+# And those of rough fits, with logs of uniquenesses within this.
+_NEAR, _NEAR_D = 1e-3, 0.15
 # Tolerance of the factor analyses: of those that are compared at their end, and of starts.
 _EXACT, _ROUGH = 1e-5, 1e-2
 # An equation with less than this share of its variance unexplained is a factor already.
@@ -143,9 +145,10 @@ def climb(problem: Problem, rank: int, ends: int = 2, tried: int = _TRIED) -> Cl
     rungs = [Rung(problem.sigma_step(E, 0, d=d, gtol=1.0).nll + problem.errors.constant, 0)]
     for q in range(1, rank):
         watch = Watch(None, problem.K)
-        fits = []
+        fits: list[Solution] = []
         for start in [*_grown(problem, q, E, gamma, F, d, 1, tried), Start()]:
-            fits.append(als(problem, q, start, callback=watch))
+            known = fits[0] if fits and fits[0].converged else None
+            fits.append(als(problem, q, start, callback=watch, known=known))
             watch.best = min(f.nll for f in fits)
         best = min(fits, key=lambda f: f.nll)
         rungs.append(_rung(best.nll, best))
@@ -177,14 +180,29 @@ def _grown(
 
 
 def distinct(fits: Sequence[SigmaStep], most: int) -> list[SigmaStep]:
-    """The ``most`` lowest whose NLLs differ, the lowest first."""
+    """The ``most`` lowest that are on their way to different ends, the lowest first.
+
+    Two are on one way whose NLLs per row are within 1e-6; or within 1e-3, with all uniquenesses
+    within .15 of one another in logs. Of 7,900 pairs of rough factor analyses from different starts
+    half of those with one end were seen so, and none with two, which differ by .24 or more.
+    """
     out: list[SigmaStep] = []
     for f in sorted(fits, key=lambda f: f.nll):
-        if not out or f.nll > out[-1].nll + _SAME:
+        if not any(_alike(f, kept) for kept in out):
             out.append(f)
         if len(out) == most:
             break
     return out
+
+
+def _alike(f: SigmaStep, kept: SigmaStep) -> bool:
+    """Whether a fit is on its way to where a lower one is."""
+    if f.nll <= kept.nll + _SAME:
+        return True
+    if f.nll > kept.nll + _NEAR:
+        return False
+    ratio = _parts(f)[1] / _parts(kept)[1]
+    return bool(np.abs(np.log(ratio)).max() < _NEAR_D)
 
 
 def _parts(fit: SigmaStep | Solution) -> tuple[Array, Array]:

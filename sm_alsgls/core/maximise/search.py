@@ -169,10 +169,16 @@ class _Runs:
         """The least NLL known."""
         return min(row[1] for row in self.rows)
 
+    @property
+    def _maximum(self) -> Solution | None:
+        """The first run that ended at the least NLL known, if any did."""
+        most = min((row[1] for row in self.rows), default=0.0) + SAME
+        return next((s for s in self.solutions if s.converged and s.nll <= most), None)
+
     def run(self, start: Start | None) -> None:
         """One run, ended where it joins the best."""
         self._watch.best = self.lowest if self.rows else None
-        found = als(self._problem, self._rank, start, callback=self._watch)
+        found = als(self._problem, self._rank, start, callback=self._watch, known=self._maximum)
         nll = float(self._watch.best) if found.status == JOINED else found.nll  # type: ignore[arg-type]
         self._add(found, nll)
 

@@ -107,6 +107,23 @@ def test_distinct_keeps_the_lowest_of_each_level():
     assert [f.nll for f in kept] == [1.0, 2.0]
 
 
+def test_distinct_sees_rough_fits_that_go_to_one_end():
+    fit = fit_factor(small().E_ols, 1)
+
+    def moved(nll, step):
+        d = fit.d.copy()
+        d[2] *= np.exp(step)
+        return fit._replace(nll=nll, d=d)
+
+    near, far, high = moved(1.0005, 0.14), moved(1.0005, -0.16), moved(1.002, 0.01)
+    assert distinct([fit._replace(nll=1.0), near], 2) == [fit._replace(nll=1.0)]
+    for other in (far, high):
+        assert distinct([fit._replace(nll=1.0), near, other], 2)[1] is other
+    # Of three, the last may be on the way of the first.
+    kept = distinct([fit._replace(nll=1.0), far._replace(nll=1.0004), near], 3)
+    assert [f.nll for f in kept] == [1.0, 1.0004]
+
+
 # -- the climb ----------------------------------------------------------------------------------
 
 
