@@ -280,7 +280,7 @@ _MOST_FLAT = 12
 # Above this ratio s_j / d_j the trace of S Sigma^-1 loses too many digits as a difference.
 _NEAR_HEYWOOD = 1e2
 # Not ndarray.sum, which takes twice as long to get there: this is in the loop of every fit.
-_sum = np.add.reduce
+_sum, _largest, _any = np.add.reduce, np.maximum.reduce, np.logical_or.reduce
 
 
 def _objective(
@@ -303,14 +303,17 @@ def _objective(
         lam = np.maximum(lam, 1.0)
         ratio = s / d
         total = summed(float(_sum(ratio)))
-        near_heywood = across.largest(float(np.maximum.reduce(ratio))) >= _NEAR_HEYWOOD
+        near_heywood = across.largest(float(_largest(ratio))) >= _NEAR_HEYWOOD
         if near_heywood:
             gradient, quadratic = sums(d, V, lam, source.seen)
             gradient -= 0.5 * lam_F * (np.square(V) @ (lam - 1.0))
             total = summed(float(np.minimum(ratio, _NEAR_HEYWOOD).sum()))
         else:
             explained = theta - theta / lam
-            gradient = 0.5 - 0.5 * ratio + np.square(V) @ (0.5 * explained)
+            gradient = np.square(V) @ explained
+            gradient -= ratio
+            gradient += 1.0
+            gradient *= 0.5
             quadratic = total - float(_sum(explained))
         penalty = lam_F * float((lam - 1.0).sum()) if lam_F > 0.0 else 0.0
         nll = 0.5 * (summed(float(_sum(x))) + float(_sum(np.log(lam))) + quadratic + penalty)
@@ -358,11 +361,11 @@ def _minimise(
     while True:
         at_bound = point.x <= low
         gradient, free = point.gradient, None
-        if across.largest(float(at_bound.any())):
+        if across.largest(float(_any(at_bound))):
             at_bound &= gradient > 0.0
             free = ~at_bound
             gradient = np.where(free, gradient, 0.0)
-        size = across.largest(float(np.maximum.reduce(np.abs(gradient))))
+        size = across.largest(float(_largest(np.abs(gradient))))
         tol = max(0.1 * gtol, 0.1 * size)
         done = size <= gtol
         if done and point.residual > gtol:
@@ -421,8 +424,7 @@ def _newton(H: Array | None, gradient: Array, free: Array | None) -> Array | Non
     if info != 0:
         return None
     # Far from the maximum a step of steepest descent is the better one: H is nearly singular.
-    largest = float(np.abs(direction).max())
-    return direction if largest <= 3.0 else None
+    return direction if _largest(np.abs(direction)) <= 3.0 else None
 
 
 def _direction(memory: SecantMemory, gradient: Array, free: Array | None, across: Across) -> Array:
@@ -458,7 +460,7 @@ def _towards_bounds(
     """
     falling = (point.gradient > 0.0) & (point.x > low) & (point.d < 1e-2 * s)
     falling &= last | (point.d < 0.1 * snapped_at)
-    if not across.largest(float(falling.any())):
+    if not across.largest(float(_any(falling))):
         return None, 0
     snapped_at[falling] = point.d[falling]
     trial = evaluate(np.where(falling, low, point.x), tol)

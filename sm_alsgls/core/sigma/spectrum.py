@@ -124,7 +124,7 @@ class DenseSpectrum:
         self._rank = rank
         self._E = E / np.sqrt(n_obs)
         self._S = self._E.T @ self._E if E.shape[1] <= E.shape[0] else None
-        self._kept: tuple[Array, Array, Array, Array] | None = None
+        self._kept: tuple[Array, Array, Array] | None = None
         self._last: Array | None = None
         fits = start is not None and start.shape == (E.shape[1], rank)
         self._start = start if fits and self._S is not None else None
@@ -138,7 +138,7 @@ class DenseSpectrum:
                 if self._start is not None and len(d) >= FOLLOWED_FROM:
                     self._last, self._start = orthonormal(self._start / u[:, None]), None
                 return *self._leading(self._S * u * u[:, None]), 0.0
-            values, V, _ = self._all(d)
+            values, V = self._all(d)
             return values[:r], V[:, :r], 0.0
         Z = self._E * u
         values, left = self._leading(Z @ Z.T)
@@ -170,27 +170,33 @@ class DenseSpectrum:
         """
         if self._S is None or len(d) > NEWTON_LIMIT:
             return None
-        theta, V, diagonal = self._all(d)
-        r = min(self._rank, int(np.count_nonzero(theta > 1.0)))
-        top, K = theta[:r, None], len(d)
+        theta, V = self._all(d)
+        K = len(d)
+        r = int(np.count_nonzero(theta[: self._rank] > 1.0))
+        top = theta[:r, None]
         # A tie makes H huge and indefinite, which is seen when it is factorised.
-        w = (top - 1.0) * (top + theta) / np.maximum(top - theta, 1e-30)
-        w[:, :r] = (top + theta[:r]) * _each_pair_once(r)
+        total = top + theta
+        w = top - theta
+        np.maximum(w, 1e-30, out=w)
+        np.divide(total, w, out=w)
+        w *= top - 1.0
+        w[:, :r] = total[:, :r] * _each_pair_once(r)
+        w *= -0.5
         B = (V[:, :r, None] * V[:, None, :]).reshape(K, r * K)
-        H = (B * (-0.5 * w.ravel())) @ B.T
-        H.ravel()[:: K + 1] += 0.5 * diagonal
-        return np.asarray(H)
+        H = (B * w.ravel()) @ B.T
+        H.ravel()[:: K + 1] += 0.5 * self._S.diagonal() / d
+        return H
 
-    def _all(self, d: Array) -> tuple[Array, Array, Array]:
-        """Every eigenpair, descending, and the diagonal of what they are of; the last is kept."""
+    def _all(self, d: Array) -> tuple[Array, Array]:
+        """Every eigenpair, descending; the last are kept."""
         if self._kept is None or self._kept[0] is not d:
             u = 1.0 / np.sqrt(d)
-            A = self._S * u * u[:, None]
-            diagonal = A.diagonal().copy()
+            A = self._S * u
+            A *= u[:, None]
             values, V, info = dsyevd(A.T, overwrite_a=1)
             if info != 0:
                 raise np.linalg.LinAlgError(f"eigenvalues of a {len(d)} x {len(d)} matrix: {info}")
-            self._kept = d, values[::-1], V[:, ::-1], diagonal
+            self._kept = d, values[::-1], V[:, ::-1]
         return self._kept[1:]
 
 
