@@ -57,6 +57,9 @@ _LAST = 10.0
 _QUICK, _SLOWLY = 0.1, 5.0
 # And below which Newton is tried.
 _NEAR = 0.5
+# Secant pairs from which on it is: a run that follows a maximum mostly joins it within a few
+# sweeps, and its Hessians would be 7 % of a fit of 20 equations.
+_FIRST, _FOLLOWING = 1, 5
 
 
 @dataclass
@@ -131,6 +134,7 @@ class ALS:
     ) -> None:
         self._problem, self._rank, self._start, self._known = problem, rank, start, known
         self._memory = SecantMemory(20, problem.across)
+        self._patience = _FIRST if known is None else _FOLLOWING
         self._nearby = _near_enough(problem.n_obs, problem.K)
         self._settled: Solution | None = None
         # The score of the sweep before, which tells what the next will leave.
@@ -210,7 +214,7 @@ class ALS:
             gamma, E, nll_beta = tried.gamma, tried.E, tried.nll
             direction, iterations = gamma - point.gamma, 0
         else:
-            if state.newton and len(memory) and point.score_beta <= _NEAR:
+            if state.newton and len(memory) >= self._patience and point.score_beta <= _NEAR:
                 newton = problem.newton(point.E, point.cov, point.score, point.factor.at_bound)
             if newton is None:
                 direction, iterations = self._direction(point)
