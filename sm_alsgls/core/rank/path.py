@@ -151,9 +151,11 @@ def residual_path(problem: Problem, ranks: Sequence[int]) -> Array:
     return np.fromiter(residual_steps(problem, ranks), float, len(ranks))
 
 
-def residual_steps(problem: Problem, ranks: Sequence[int]) -> Iterator[float]:
-    """`residual_path` one candidate at a time."""
-    gtol = min(problem.options.gtol, path_gtol(problem.n_obs))
+def residual_steps(
+    problem: Problem, ranks: Sequence[int], gtol: float | None = None
+) -> Iterator[float]:
+    """`residual_path` one candidate at a time, by default to the options' ``gtol``."""
+    gtol = min(problem.options.gtol if gtol is None else gtol, path_gtol(problem.n_obs))
     E, constant = problem.E_ols, 0.5 * problem.K * math.log(2.0 * math.pi)
     for fit in factor_steps(E, ranks, n_obs=problem.n_obs, floor=problem.floor, gtol=gtol):
         yield fit.nll + constant
