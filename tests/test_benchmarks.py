@@ -227,6 +227,23 @@ def test_nll_without_a_dense_sigma_is_the_same(load, monkeypatch):
     )
 
 
+def test_everyday_fits_are_taken_apart_beside_their_peers(load):
+    pytest.importorskip("linearmodels")
+    script = load("search_cost")
+    names = [name for name, _ in script.everyday()]
+    assert names == [
+        "N=20, K=5, p=3",
+        "N=60, K=20, p=3",
+        "Grunfeld, 11 firms",
+        "Munnell, 48 states",
+    ]
+    rank, seconds = script.parts(script.everyday()[0][1], 2)
+    assert rank == 1
+    assert all(value > 0.0 for value in seconds.values())
+    assert seconds["model, rank given"] < seconds["model"] < seconds["model and fit"]
+    assert seconds["loop of OLS"] < seconds["linearmodels"]
+
+
 def test_als_and_em_are_compared_on_the_same_draws(load):
     script = load("compare_als_vs_em")
     names = script.available(peer=False)
