@@ -9,7 +9,7 @@ many maxima, a `search` with that start among its own keeps this.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -152,42 +152,62 @@ def residual_path(problem: Problem, ranks: Sequence[int]) -> Array:
 
 
 def residual_steps(
-    problem: Problem, ranks: Sequence[int], gtol: float | None = None
+    problem: Problem,
+    ranks: Sequence[int],
+    gtol: float | None = None,
+    again: Callable[[int, float], bool] | None = None,
 ) -> Iterator[float]:
-    """`residual_path` one candidate at a time, by default to the options' ``gtol``."""
+    """`residual_path` one candidate at a time, by default to the options' ``gtol``.
+
+    ``again`` is told a rank and its NLL from the one before, and says whether a second start is
+    worth its time; by default it always is.
+    """
     gtol = min(problem.options.gtol if gtol is None else gtol, path_gtol(problem.n_obs))
     E, constant = problem.E_ols, 0.5 * problem.K * math.log(2.0 * math.pi)
-    for fit in factor_steps(E, ranks, n_obs=problem.n_obs, floor=problem.floor, gtol=gtol):
+
+    def worth(rank: int, nll: float) -> bool:
+        return again is None or again(rank, nll + constant)
+
+    for fit in factor_steps(
+        E, ranks, n_obs=problem.n_obs, floor=problem.floor, gtol=gtol, again=worth
+    ):
         yield fit.nll + constant
 
 
 def factor_steps(
-    E: Array, ranks: Sequence[int], *, n_obs: int, floor: Array, gtol: float
+    E: Array,
+    ranks: Sequence[int],
+    *,
+    n_obs: int,
+    floor: Array,
+    gtol: float,
+    again: Callable[[int, float], bool] | None = None,
 ) -> Iterator[FactorSolution]:
     """Factor analysis of the rows ``E`` (n, K) at every candidate, each from the last.
 
-    On small systems also from a start of its own, as factor analysis has several maxima.
+    On small systems also from a start of its own, as factor analysis has several maxima, unless
+    ``again``, told the rank and the NLL of the first, says that this is not worth its time.
     """
     s = np.einsum("kn,kn->k", E.T, E.T) / n_obs
     last: FactorSolution | None = None
+
+    def fit(rank: int, start: FactorSolution | None) -> FactorSolution:
+        return fit_factor(
+            E,
+            rank,
+            n_obs=n_obs,
+            d=None if start is None else start.d,
+            floor=floor,
+            gtol=gtol,
+            block=None if start is None else _widened(start.block, s, len(E), rank),
+        )
+
     with Progress("candidate ranks", len(ranks), "fit") as told:
         for rank in ranks:
-            starts: list[FactorSolution | None] = [last]
-            if last is not None and rank > 0 and E.size <= _SEARCHED:
-                starts.append(None)
-            fits = [
-                fit_factor(
-                    E,
-                    rank,
-                    n_obs=n_obs,
-                    d=None if start is None else start.d,
-                    floor=floor,
-                    gtol=gtol,
-                    block=None if start is None else _widened(start.block, s, len(E), rank),
-                )
-                for start in starts
-            ]
-            best = min(fits, key=lambda fit: fit.nll)
+            best = fit(rank, last)
+            second = last is not None and rank > 0 and E.size <= _SEARCHED
+            if second and (again is None or again(rank, best.nll)):
+                best = min(best, fit(rank, None), key=lambda fit: fit.nll)
             # A diagonal Sigma's d say nothing of a factor.
             last = best if rank > 0 else None
             told.update()

@@ -7,8 +7,9 @@ import scipy.optimize
 from sm_alsgls import LowRankSUR, select_rank
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.rank import path
 from sm_alsgls.core.rank.default import default_criterion, supported_rank
-from sm_alsgls.core.sigma.factor import sigma_parameters
+from sm_alsgls.core.sigma.factor import fit_factor, sigma_parameters
 from sm_alsgls.exceptions import RankDeficientError, RankWarning
 from tests.core import dense_observed as dense
 from tests.systems import simulate
@@ -23,6 +24,24 @@ def test_it_is_bic_ols_and_stops_when_that_has_risen_twice():
     assert list(found) == [0, 1, 2, 3, 4, 5]
     np.testing.assert_allclose(list(found.values()), whole.loc[:5], rtol=1e-6)
     assert min(found, key=found.get) == 3
+
+
+def test_a_candidate_far_above_the_lowest_has_no_second_start(monkeypatch):
+    X, Y, _ = simulate(60, 20, 3, 2, seed=3)
+    problem = Problem(X, Y, ALSOptions())
+    fitted = []
+
+    def counted(E, rank, **kwds):
+        fitted.append(rank)
+        return fit_factor(E, rank, **kwds)
+
+    monkeypatch.setattr(path, "fit_factor", counted)
+    found = default_criterion(problem, range(6), 60)
+    assert list(found) == [0, 1, 2, 3, 4]
+    assert min(found, key=found.get) == 2
+    assert fitted == [0, 1, 2, 2, 3, 4]
+    charged = np.log(57.0) * (20 - np.array([3, 4]))
+    assert (np.array([found[3], found[4]]) - found[2] > 0.5 * charged).all()
 
 
 @pytest.mark.parametrize("rank", [0, 1])

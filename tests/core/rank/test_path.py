@@ -5,7 +5,7 @@ import pytest
 
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.problem import ALSOptions, Problem
-from sm_alsgls.core.rank.path import factor_steps, rank_path, residual_path
+from sm_alsgls.core.rank.path import factor_steps, rank_path, residual_path, residual_steps
 from sm_alsgls.core.sigma.factor import fit_factor
 from tests.core import dense, systems
 
@@ -56,3 +56,22 @@ def test_residual_path_is_factor_analysis_of_each_rank():
         assert 2 * 90 * abs(value - alone.nll - 4 * np.log(2 * np.pi)) < 0.1
     few = list(factor_steps(made.E_ols, [1, 2], n_obs=90, floor=made.floor, gtol=1e-8))
     assert [fit.F.shape[1] for fit in few] == [1, 2]
+
+
+def test_a_second_start_is_run_where_it_is_said_to_be_worth_it():
+    made = problem(90, 8)
+    asked = []
+
+    def again(worth):
+        def answer(rank, nll):
+            asked.append((rank, nll))
+            return worth
+
+        return answer
+
+    first = list(residual_steps(made, [0, 1, 2, 3], again=again(False)))
+    # Rank 0 has one maximum, and rank 1 no other start yet.
+    assert asked == [(2, first[2]), (3, first[3])]
+    both = list(residual_steps(made, [0, 1, 2, 3], again=again(True)))
+    assert both == list(residual_path(made, [0, 1, 2, 3]))
+    assert all(b <= f for b, f in zip(both, first, strict=True))
