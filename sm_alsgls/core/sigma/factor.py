@@ -310,10 +310,7 @@ def _objective(
             total = summed(float(np.minimum(ratio, _NEAR_HEYWOOD).sum()))
         else:
             explained = theta - theta / lam
-            gradient = np.square(V) @ explained
-            gradient -= ratio
-            gradient += 1.0
-            gradient *= 0.5
+            gradient = 0.5 * (1.0 - ratio + np.square(V) @ explained)
             quadratic = total - float(_sum(explained))
         penalty = lam_F * float((lam - 1.0).sum()) if lam_F > 0.0 else 0.0
         nll = 0.5 * (summed(float(_sum(x))) + float(_sum(np.log(lam))) + quadratic + penalty)
