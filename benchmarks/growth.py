@@ -21,7 +21,7 @@ import numpy as np
 from sm_alsgls import LowRankSUR, simulate_sur
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.per_equation import Design
-from sm_alsgls.core.sigma.spectrum import BlockSpectrum
+from sm_alsgls.core.sigma.block_spectrum import BlockSpectrum
 
 BASE = {"N": 1000, "K": 600, "p": 4, "r": 4}
 FACTORS = {"N": (1, 2, 4), "K": (1, 2, 4, 8), "p": (1, 2, 4), "r": (1, 2, 4)}

@@ -14,7 +14,7 @@ import pytest
 from sm_alsgls import LowRankSUR
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.maximise.als import ALSOptions, Problem, als
-from sm_alsgls.core.sigma.spectrum import BlockSpectrum
+from sm_alsgls.core.sigma.block_spectrum import BlockSpectrum
 from tests.systems import simulate, wide_grunfeld
 
 

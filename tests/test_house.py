@@ -35,8 +35,6 @@ LONG = {
     "core/design/per_equation.py": 412,
     "core/laws/maximise.py": 418,
     "core/laws/shrunken_ar.py": 424,
-    "core/sigma/factor.py": 484,
-    "core/sigma/spectrum.py": 444,
     "covariance/low_rank_diag.py": 488,
     "models/maximum_likelihood.py": 434,
     "models/three_stage.py": 403,

@@ -19,8 +19,9 @@ from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.core.errors.base import Direction
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.second_order.stationarity import Stationarity
-from sm_alsgls.core.sigma.factor import FactorSolution, climb, largest_rank
-from sm_alsgls.core.sigma.spectrum import BlockSpectrum
+from sm_alsgls.core.sigma.block_spectrum import BlockSpectrum
+from sm_alsgls.core.sigma.climb import FactorSolution, climb
+from sm_alsgls.core.sigma.factor import largest_rank
 from sm_alsgls.core.tiles.covariance import PartOfLowRank
 from sm_alsgls.core.tiles.design import TiledDesign
 from sm_alsgls.core.tiles.normal import TiledNormal

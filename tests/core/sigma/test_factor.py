@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sm_alsgls.core.across import ALONE
-from sm_alsgls.core.sigma import factor, spectrum
+from sm_alsgls.core.sigma import climb, factor, spectrum
 from sm_alsgls.core.sigma.factor import auto_rank, fit_factor, largest_rank
 from sm_alsgls.exceptions import IllegalRankError
 from tests.core import dense, systems
@@ -24,7 +24,7 @@ def evaluate(E, x, r, lam_F=0.0, n_obs=None):
     def sums(d, V, lam, seen):
         return factor._without_cancellation(E, d, V, lam, N)
 
-    return factor._objective(source, sums, np.diag(S).copy(), lam_F, ALONE)(x, 1e-12)
+    return climb._objective(source, sums, np.diag(S).copy(), lam_F, ALONE)(x, 1e-12)
 
 
 def nll_at(fit, S):

@@ -103,8 +103,8 @@ def test_a_sigma_nearby_tells_where_the_vectors_are(monkeypatch):
         afresh.append(r)
         return leading(A, r)
 
-    leading = module._leading
-    monkeypatch.setattr(module, "_leading", counted)
+    leading = module.leading
+    monkeypatch.setattr(module, "leading", counted)
     moved = np.asfortranarray(E + 0.02 * rng.standard_normal(E.shape))
     near = law.sigma(moved, 2, floor=floor, near=plain.cov, d=None, block=None, gtol=1e-9)
     assert near.converged

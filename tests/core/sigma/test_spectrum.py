@@ -5,7 +5,8 @@ import pytest
 import scipy.linalg
 
 from sm_alsgls.core.sigma import spectrum as module
-from sm_alsgls.core.sigma.spectrum import BlockSpectrum, DenseSpectrum, spectrum
+from sm_alsgls.core.sigma.block_spectrum import BlockSpectrum
+from sm_alsgls.core.sigma.spectrum import DenseSpectrum, spectrum
 from tests.core import dense, systems
 
 
