@@ -1,0 +1,1 @@
+"""Interactive effects: factors and loadings as parameters, which may move with the regressors."""
