@@ -1,0 +1,129 @@
+"""What a fit of interactive effects found, in the units of the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sm_alsgls.core.interactive.panel import Effects, Panel
+from sm_alsgls.core.interactive.profile import Point
+from sm_alsgls.core.interactive.scaled import Scaled
+from sm_alsgls.core.interactive.variances import Variances
+
+Array = np.ndarray
+
+class Run(NamedTuple):
+    """One climb with equal weights."""
+
+    label: str
+    S: float
+    gap: float  #: S / least S - 1
+    steps: int
+    status: str
+
+
+@dataclass(frozen=True)
+class InteractiveFit:
+    """A fit, in the units of the data.
+
+    Attributes
+    ----------
+    panel : Panel
+        Filled, where cells are missing, with what is fitted.
+    effects : Effects
+    rank : int
+    W : Scaled
+        In the units of the last weights.
+    at : Point
+        Minimum of the sum of squares there.
+    variances : Variances
+        d, with which W was made, and what s_i^2 and degrees they come from.
+    runs : tuple of Run
+    weight_steps : int
+        Rounds of weights; 0 with equal d.
+    status : str
+        "stationary", or what did not converge.
+    bai : ndarray, shape (p,)
+        b with equal weights.
+    """
+
+    panel: Panel
+    effects: Effects
+    rank: int
+    W: Scaled
+    at: Point
+    variances: Variances
+    runs: tuple[Run, ...]
+    weight_steps: int
+    status: str
+    bai: Array
+
+    @property
+    def beta(self) -> Array:
+        """b, shape (p,)."""
+        return self.at.beta
+
+    @property
+    def d(self) -> Array:
+        """Error variances, shape (n,)."""
+        return self.variances.d
+
+    @property
+    def converged(self) -> bool:
+        """Whether b, fills and weights are at rest."""
+        return self.status == "stationary"
+
+    @property
+    def E(self) -> Array:
+        """Residuals e_it, shape (T, n); zero where nothing was observed."""
+        return self._seen(self.at.E * np.sqrt(self.W.d))
+
+    @property
+    def F(self) -> Array:
+        """Factors, shape (T, r), with F'F / T = I."""
+        return np.asarray(self.at.factors.U * (self._signs * math.sqrt(self.panel.T)))
+
+    @property
+    def loadings(self) -> Array:
+        """Lambda, shape (n, r), with Lambda' diag(d)^-1 Lambda diagonal, falling."""
+        V, s = self.at.factors.V, self.at.factors.s
+        return np.asarray(
+            np.sqrt(self.W.d)[:, None] * V * (self._signs * s / math.sqrt(self.panel.T))
+        )
+
+    @property
+    def additive(self) -> Array:
+        """L a + xi C', shape (T, n): what is neither regressors, factors nor residual."""
+        whole = self.panel.Y - np.tensordot(self.beta, self.panel.X, 1)
+        return np.asarray(whole - self.common - self.at.E * np.sqrt(self.W.d))
+
+    @property
+    def common(self) -> Array:
+        """F Lambda', shape (T, n)."""
+        return np.asarray(self.at.factors.product() * np.sqrt(self.W.d))
+
+    @property
+    def df_resid(self) -> int:
+        """Observed cells less all that was estimated of means."""
+        T, n, r = self.panel.T, self.panel.n, self.rank
+        whole = (T - self.W.L.shape[1] - r) * (n - self.W.Q.shape[1] - r) - self.panel.p
+        return whole - (T * n - self.panel.cells)
+
+    @property
+    def loglike(self) -> float:
+        """Gaussian log-likelihood of the observed cells at these d, all else maximised."""
+        seen = self.panel.periods_of_units()
+        square = float(np.sum(np.square(self.E) / self.d))
+        return -0.5 * (float(seen @ np.log(2.0 * math.pi * self.d)) + square)
+
+    @property
+    def _signs(self) -> Array:
+        # The largest loading of a factor is positive.
+        V = self.at.factors.V
+        return np.sign(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])])
+
+    def _seen(self, M: Array) -> Array:
+        return M if self.panel.seen is None else np.where(self.panel.seen, M, 0.0)

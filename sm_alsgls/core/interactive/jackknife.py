@@ -1,0 +1,65 @@
+"""The panel jackknife: bias of order 1/T and 1/n removed by fits of halves.
+
+    b_jk = 3 b - (b of the first half of periods + b of the second) / 2
+               - (b of half of the units + b of the others) / 2
+
+(Dhaene and Jochmans 2015, Review of Economic Studies 82; Fernandez-Val and Weidner 2016, J. of
+Econometrics 192). Halves of periods are runs of neighbours; units have no order, so that the mean over several
+random halves is taken. An odd period or unit is in both halves. b_jk has b's covariance, to
+first order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sm_alsgls.core.interactive.fit import InteractiveFit
+from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.progress import counted
+
+Array = np.ndarray
+
+
+@on_one_thread
+def jackknife(
+    fit: InteractiveFit,
+    *,
+    weighted: bool = True,
+    splits: int = 1,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """b_jk, shape (p,).
+
+    Parameters
+    ----------
+    fit : InteractiveFit
+    weighted : bool
+        As the fit was made. Halves estimate d anew.
+    splits : int
+        Random halves of units.
+    rng : numpy Generator, optional
+        Of the halves; default one of a fixed seed.
+    """
+    rng = rng or np.random.default_rng(0)
+    T, n = fit.panel.T, fit.panel.n
+    times = [slice(0, (T + 1) // 2), slice(T // 2, T)]
+    orders = [rng.permutation(n) for _ in range(splits)]
+    every = slice(None)
+    halves = [(rows, every) for rows in times]
+    for order in orders:
+        halves += [(every, np.sort(order[: (n + 1) // 2])), (every, np.sort(order[n // 2 :]))]
+    found = np.array(
+        [
+            interactive_fit(
+                fit.panel.taken(rows, units),
+                fit.effects.taken(rows, units),
+                fit.rank,
+                weighted=weighted,
+                beta=fit.beta,
+                only_given=True,
+            ).beta
+            for rows, units in counted(halves, "halves")
+        ]
+    )
+    return np.asarray(3.0 * fit.beta - found[:2].mean(axis=0) - found[2:].mean(axis=0))
