@@ -1,6 +1,6 @@
 """The bias of b from factors and loadings that are estimated, to be added to b.
 
-In units of the errors, W = U s V' + E, G = U diag(1/s) V' and D = Z Z' (Bai 2009, theorem 3; Moon and
+In units of the errors, W = U s V' + E, G = U diag(1/s) V' and D = H/2 (Bai 2009, theorem 3; Moon and
 Weidner 2017, Econometric Theory 33, theorem 4.3),
 
     units    b_k = sum_i omega_i [M_V A_k' G]_ii,       omega_i = |E_i|^2 / (1 - h_i)
@@ -58,10 +58,10 @@ def bias(
 
     Notes
     -----
-    Holes are cells without an error; their regressors are as filled.
+    Holes are cells without an error; their regressors are as `influence` fills them.
     """
     U, s, V, _ = fit.at.factors
-    X, E, p = fit.W.X, found.E, fit.W.p
+    X, E, p = found.A, found.E, fit.W.p
     zero = np.zeros(p)
     if p == 0 or not (len(s) or predetermined):
         return Bias(zero, zero, zero)

@@ -1,6 +1,6 @@
-"""Covariances of b, shape (p, p), after Bai (2009, section 7): bread meat bread, bread = (Z Z')^-1.
+"""Covariances of b, shape (p, p), after Bai (2009, section 7): bread meat bread, bread = (H/2)^-1.
 
-    nonrobust   S / df_resid times bread
+    nonrobust   meat  Z Z' S / df_resid
     hetero      meat  sum_it z_it z_it' e_it^2                             both ways
     serial      meat  sum_i sum_ts k(|t-s| / (M+1)) z_it z_is' e_it e_is   Bartlett's k
     unit        the same, k = 1: any dependence in time
@@ -8,7 +8,7 @@
 
 with e_it = E_it / ((1 - g_t)(1 - h_i))^1/2, for what r (T + n) loadings and factors take of the
 residuals is no small share: a fifth at 20 x 20 and two factors. Everything is in units of the
-errors, so that with weights 1/d the meats are near the bread's inverse, and robust against wrong d.
+errors: weights 1/d make b more precise, and nothing but "nonrobust" relies on them.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ def covariance(
     lags : int, optional
         M of "serial"; default `bandwidth`.
     """
-    if kind == "nonrobust":
-        return np.asarray(found.bread * float(np.vdot(found.E, found.E)) / df_resid)
     scores = found.Z * found.errors
-    if kind == "hetero":
+    if kind == "nonrobust":
+        flat = found.Z.reshape(len(found.Z), -1)
+        meat = flat @ flat.T * (float(np.vdot(found.E, found.E)) / df_resid)
+    elif kind == "hetero":
         flat = scores.reshape(len(scores), -1)
         meat = flat @ flat.T
     elif kind == "serial":
