@@ -1,10 +1,10 @@
 """The bias of b from factors and loadings that are estimated, to be added to b.
 
-In units of the errors, W = U s V' + E, G = U diag(1/s) V' and D = H/2 (Bai 2009, theorem 3; Moon and
-Weidner 2017, Econometric Theory 33, theorem 4.3),
+In units of the errors, W = U s V' + E, G = U diag(1/s) V' and D = H/2 (Bai 2009, theorem 3; Moon
+and Weidner 2017, Econometric Theory 33, theorem 4.3),
 
-    units    b_k = sum_i omega_i [M_V A_k' G]_ii,       omega_i = |E_i|^2 / (1 - h_i)
-    periods  b_k = tr Omega M_U A_k G',                 Omega_ts = k_ts e_t'e_s / ((1-g_t)(1-g_s))^1/2
+    units    b_k = sum_i omega_i [M_V A_k' G]_ii,    omega_i = |E_i|^2 / (1 - h_i)
+    periods  b_k = tr Omega M_U A_k G',    Omega_ts = k_ts e_t'e_s / ((1 - g_t)(1 - g_s))^1/2
     lags     b_k = sum_{s < t <= s + M} [P_U]_st e_s' (A_k M_V)_t,      U with the known factors
 
     correction  D^-1 (units + periods + lags).
@@ -12,8 +12,8 @@ Weidner 2017, Econometric Theory 33, theorem 4.3),
 "units" is Bai's B, of error variances that differ between units: with weights 1/d_i there are
 none left but the errors of d, and it is small; "periods" is his C, of variances that differ
 between periods (Omega diagonal) or errors that are correlated in time (Bartlett's kernel, `lags`).
-"lags" is for regressors that follow past errors, a lagged y above all, and is that of Nickell (1981)
-where the only factor is a unit effect.
+"lags" is for regressors that follow past errors, a lagged y above all, and is that of Nickell
+(1981) where the only factor is a unit effect.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ class Bias(NamedTuple):
         return self.units + self.periods + self.lags
 
 
-def bias(
-    fit: InteractiveFit, found: Influence, *, serial: int = 0, predetermined: int = 0
-) -> Bias:
+def bias(fit: InteractiveFit, found: Influence, *, serial: int = 0, predetermined: int = 0) -> Bias:
     """The corrections.
 
     Parameters

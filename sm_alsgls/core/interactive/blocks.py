@@ -1,8 +1,9 @@
 """Cross-validation of the number of factors by blocks of cells.
 
 Units are drawn into B groups, periods cut into B runs of neighbours; fold k is group g in run
-(g + k) mod B for all g. So a fold takes a B-th of every unit and of every period, in runs, which errors
-that are correlated in time do not bridge. The rest is fitted as a panel with holes, and predicts
+(g + k) mod B for all g. So a fold takes a B-th of every unit and of every period, in runs, which
+errors that are correlated in time do not bridge. The rest is fitted as a panel with holes, and
+predicts
 
     y_it:  x_it' b + effects + f_t' lambda_i,      loss  sum (y - prediction)^2 / d_i over the fold.
 """
@@ -73,8 +74,8 @@ def block_scores(
     effects : Effects
     ranks : sequence of int
     d : ndarray, shape (n,)
-        Error variances, the same of all: of a fit with the most factors. They are the weights of the
-        fits as well.
+        Error variances, the same of all: of a fit with the most factors. They are the weights of
+        the fits as well.
     beta : ndarray, shape (p,), optional
         A start, of a fit to all cells; beside OLS.
     count : int

@@ -1,4 +1,4 @@
-"""Common correlated effects (Pesaran 2006, Econometrica 74): averages over units stand for the factors.
+"""Common correlated effects: averages over units stand for the factors.
 
 M_i projects out of the rows of unit i the known factors l_t and h_t, the averages over units of y
 and x in period t, with `lags` lags of them (Chudik and Pesaran 2015, J. of Econometrics 188, for
@@ -9,8 +9,9 @@ regressors that are lags of y: the whole part of T^1/3). With S_i = X_i' M_i X_i
     pooled (sum S_i)^-1 sum X_i' M_i y_i,         cov  (sum S_i)^-1 R (sum S_i)^-1,
            R = n / (n-1) sum S_i (b_i - mg)(b_i - mg)' S_i
 
-(his equations 53-58 and 65-69). Both covariances are of b_i that differ between units, and hold where
-they do not. Factors need not be counted; at most 1 + p of them may matter.
+(Pesaran 2006, Econometrica 74, equations 53-58 and 65-69). Both covariances are of b_i that differ
+between units, and hold where they do not. Factors need not be counted; at most 1 + p of them may
+matter.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def half_panel(panel: Panel, L: Array, *, lags: int = 0) -> tuple[Array, Array]:
     whole = cce(panel, L, lags=lags)
     # The averages' lags take from each half the periods before it where there are some.
     middle = lags + (T - lags) // 2
-    halves = [(slice(0, middle)), slice(middle - lags, T)]
+    halves = [slice(0, middle), slice(middle - lags, T)]
     parts = [cce(panel.taken(rows, every), L[rows], lags=lags) for rows in halves]
     return (
         2.0 * whole.pooled - 0.5 * (parts[0].pooled + parts[1].pooled),

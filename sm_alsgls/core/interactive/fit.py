@@ -15,6 +15,7 @@ from sm_alsgls.core.interactive.variances import Variances
 
 Array = np.ndarray
 
+
 class Run(NamedTuple):
     """One climb with equal weights."""
 

@@ -7,8 +7,8 @@ Over the observed cells the least sum of squares is the least over any fills m o
 E being what regressors, effects and factors leave of the filled panel. EM, which puts in what is
 fitted, is the step m~ - E: steepest descent of a function whose curvature is at most 2. It is
 accelerated by a limited memory (L-BFGS) that begins from 1/2, and ends by the rule of the climb in
-b: where the fall to come, half g' H g, is gtol^2 S / f. A regressor's own holes are filled once, for
-any numbers there have the same minimum.
+b: where the fall to come, half g' H g, is gtol^2 S / f. A regressor's own holes are filled once,
+for any numbers there have the same minimum.
 """
 
 from __future__ import annotations

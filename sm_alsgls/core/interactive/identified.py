@@ -1,10 +1,11 @@
 """Regressors whose slopes factors and effects take away.
 
-A regressor that is constant over time is c_i' xi_t of one loading that is known, one that is constant
-over units f_t' lambda_i of one known factor: matrices of rank one. As long as there are factors they
-are not told apart from these without more assumptions (Bai 2009, section 9, has some); with effects
-they are gone altogether. So is a regressor of rank up to r beside the effects, as the sum of the two
-is, or the product of a trend and a unit's size, and so is a combination of such.
+A regressor that is constant over time is c_i' xi_t of one loading that is known, one that is
+constant over units f_t' lambda_i of one known factor: matrices of rank one. As long as there are
+factors they are not told apart from these without more assumptions (Bai 2009, section 9, has
+some); with effects they are gone altogether. So is a regressor of rank up to r beside the effects,
+as the sum of the two is, or the product of a trend and a unit's size, and so is a combination of
+such.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """What each cell's error does to b:   b_hat - b = (H/2)^-1 Z e.
 
-In units of the errors Z_j = M_U A_j M_V is what of a regressor neither factors nor loadings nor effects
-span (Bai 2009, theorem 2). H is the Hessian of the sum of squares; to first order it is 2 Z Z', which
-leaves out that loadings and factors follow b. With what it leaves out a nominal .95 is .90 in
-place of .86 at 20 x 20 and .94 in place of .915 at 50 x 50 (Bai's design, error variance 4).
+In units of the errors Z_j = M_U A_j M_V is what of a regressor neither factors nor loadings nor
+effects span (Bai 2009, theorem 2). H is the Hessian of the sum of squares; to first order it is 2
+Z Z', which leaves out that loadings and factors follow b. With what it leaves out a nominal .95 is
+.90 in place of .86 at 20 x 20 and .94 in place of .915 at 50 x 50 (Bai's design, error variance 4).
 
 With holes Z_j is the residual of the least squares fit of A_j over the observed cells, zero
-elsewhere: A_j's holes are filled so that |Z_j|^2 is least, by conjugate gradients on the fills, whose
-matrix has eigenvalues from 0 to 1. The Hessian is that of regressors filled so, at fixed fills of y.
+elsewhere: A_j's holes are filled so that |Z_j|^2 is least, by conjugate gradients on the fills,
+whose matrix has eigenvalues from 0 to 1. The Hessian is that of regressors filled so, at fixed
+fills of y.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The r largest singular values of a matrix and their vectors, from near ones where these are known.
+"""The r largest singular values of a matrix and their vectors, from near ones where known.
 
 A step of subspace iteration costs two products with the matrix and contracts the error by
 (s_{m+1} / s_r)^2, m = r + 6 being the columns carried; factors are far above noise, so that from

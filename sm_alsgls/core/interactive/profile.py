@@ -9,8 +9,8 @@ perturbation of the sum of the l_i,
     d2S/db_j db_k  =  2 tr A_j' A_k - 2 sum_{i <= r} [ (A_j v_i)'(A_k v_i) + g_ij' K_i g_ik ]
     g_ij = s_i M_V A_j' u_i + E' A_j v_i,      K_i = (l_i I - E'E)^-1  on the complement of V.
 
-K_i by conjugate gradients, whose matrix has eigenvalues between l_i - l_{r+1} and l_i. Without E the
-Hessian is 2 tr A_j' M_U A_k M_V, what Gauss and Newton would take.
+K_i by conjugate gradients, whose matrix has eigenvalues between l_i - l_{r+1} and l_i. Without E
+the Hessian is 2 tr A_j' M_U A_k M_V, what Gauss and Newton would take.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ def orthogonal(W: Scaled, factors: Leading) -> Array:
     return Z.reshape(W.A.shape)
 
 
-def _shifted(E: Array, l: Array, right: Array, tol: float) -> Array:
-    """(l_c I - E'E)^-1 of each column c, by conjugate gradients."""
-    x = right / l
-    res = right - (l * x - E.T @ (E @ x))
+def _shifted(E: Array, shift: Array, right: Array, tol: float) -> Array:
+    """(shift_c I - E'E)^-1 of each column c, by conjugate gradients."""
+    x = right / shift
+    res = right - (shift * x - E.T @ (E @ x))
     direction = res.copy()
     rho = np.einsum("nc,nc->c", res, res)
     enough = tol**2 * np.einsum("nc,nc->c", right, right)
     for _ in range(_MOST_CG):
         if np.all(rho <= enough):
             break
-        image = l * direction - E.T @ (E @ direction)
+        image = shift * direction - E.T @ (E @ direction)
         curvature = np.einsum("nc,nc->c", direction, image)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.where((curvature > 0.0) & (rho > enough), rho / curvature, 0.0)

@@ -1,7 +1,7 @@
 """A panel in units of its errors, with the additive effects projected out.
 
-With weights 1/d_i and W = M_l R diag(d)^-1/2 M_q, R = Y - sum_j b_j X_j, M_l = I - L (L'L)^-1 L' and
-M_q the same of q = diag(d)^-1/2 C,
+With weights 1/d_i and W = M_l R diag(d)^-1/2 M_q, R = Y - sum_j b_j X_j, M_l = I - L (L'L)^-1 L'
+and M_q the same of q = diag(d)^-1/2 C,
 
     min over a, xi, F, lambda of  sum_it e_it^2 / d_i  =  sum_{k > r} s_k(W)^2,
 

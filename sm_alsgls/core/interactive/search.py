@@ -1,6 +1,7 @@
 """The fit of interactive effects: many starts, weights, and what came of it.
 
-1. With equal d: climbs from all starts (`starts`), the lowest sum of squares kept. This is Bai's (2009)
+1. With equal d: climbs from all starts (`starts`), the lowest sum of squares kept. This is Bai's
+(2009)
    estimator.
 2. d of its residuals (`variances`), and climbs with weights 1/d from every end of step 1 that is a
    minimum of its own; the lowest kept.
@@ -8,8 +9,8 @@
    errors and no d by more than that share. Four to ten rounds do.
 
 Weights are no part of an objective: sum log d with factors as parameters has no minimum, see
-`variances`. One round is as good as many where T is large; at 100 periods x 20 units the second takes
-the root mean square error from .0353 to .0335.
+`variances`. One round is as good as many where T is large; at 100 periods x 20 units the second
+takes the root mean square error from .0353 to .0335.
 """
 
 from __future__ import annotations
@@ -250,7 +251,9 @@ class _Climbs:
     def _table(self) -> tuple[Run, ...]:
         least = self.best()[0].at.S
         return tuple(
-            Run(end.label, end.at.S, end.at.S / least - 1.0 if least else 0.0, end.steps, end.status)
+            Run(
+                end.label, end.at.S, end.at.S / least - 1.0 if least else 0.0, end.steps, end.status
+            )
             for end, _ in self._ends
         )
 

@@ -1,15 +1,15 @@
 """Where climbs begin: the sum of squares has many minima, and each start finds another best.
 
-    ols       b without factors
-    within    b with unit and time effects
-    cce       b after each unit's regression on the averages over units of y and x (Pesaran 2006)
-    nuclear   b of   min 1/2 |W(b) - G|^2 + psi |G|_1,   |G|_1 the sum of its singular values: the
-              convex problem that is nearest (Moon and Weidner 2018, arXiv 1810.10987). Over G it is
-                  sum_k q(s_k),  q(s) = s^2/2 up to psi, psi s - psi^2/2 beyond,
-              with gradient -tr A_j'(W - U (s - psi)_+ V'); psi is s_{r+1} at ols, the size of noise
-    wider     b with more factors, which costs little precision (Moon and Weidner 2015), and whose
-              sum of squares is smoother
-    random    around ols, as far as a slope that would explain all of y
+ols       b without factors
+within    b with unit and time effects
+cce       b after each unit's regression on the averages over units of y and x (Pesaran 2006)
+nuclear   b of   min 1/2 |W(b) - G|^2 + psi |G|_1,   |G|_1 the sum of its singular values: the
+          convex problem that is nearest (Moon and Weidner 2018, arXiv 1810.10987). Over G it is
+              sum_k q(s_k),  q(s) = s^2/2 up to psi, psi s - psi^2/2 beyond,
+          with gradient -tr A_j'(W - U (s - psi)_+ V'); psi is s_{r+1} at ols, the size of noise
+wider     b with more factors, which costs little precision (Moon and Weidner 2015), and whose
+          sum of squares is smoother
+random    around ols, as far as a slope that would explain all of y
 """
 
 from __future__ import annotations
@@ -66,28 +66,25 @@ def nuclear(W: Scaled, rank: int, beta: Array) -> Array:
     found = leading(R, most, tol=1e-6)
     psi = found.s[min(rank, most - 1)]
     root = np.linalg.cholesky(W.gram)
-    kept = [found.block]
+    # Units in which f and the slopes are about one, so that tolerances are shares of them.
+    scale = max(0.5 * float(np.vdot(R, R)), 1e-300)
+    size = np.sqrt(2.0 * scale)
+    block = found.block
 
     def value(z: Array) -> tuple[float, Array]:
-        R = W.residual(beta + np.linalg.solve(root.T, z))
-        top = leading(R, most, kept[0], tol=1e-4)
-        kept[0] = top.block
+        nonlocal block
+        R = W.residual(beta + size * np.linalg.solve(root.T, z))
+        top = leading(R, most, block, tol=1e-4)
+        block = top.block
         over = np.maximum(top.s - psi, 0.0)
         E = R - (top.U * over) @ top.V.T
         f = 0.5 * float(np.vdot(R, R) - over @ over)
-        return f / scale, np.linalg.solve(root, -(W.A @ E.ravel())) / scale
+        return f / scale, -np.linalg.solve(root, W.A @ E.ravel()) * (size / scale)
 
-    # Units in which f is about one, so that tolerances are shares of it.
-    scale = max(0.5 * float(np.vdot(R, R)), 1e-300)
-    size = np.sqrt(2.0 * scale)
     answer = scipy.optimize.minimize(
-        lambda z: (lambda f, g: (f, g * size))(*value(z * size)),
-        np.zeros(W.p),
-        jac=True,
-        method="BFGS",
-        options={"gtol": 1e-4, "maxiter": 30},
+        value, np.zeros(W.p), jac=True, method="BFGS", options={"gtol": 1e-4, "maxiter": 30}
     )
-    return np.asarray(beta + np.linalg.solve(root.T, answer.x * size))
+    return np.asarray(beta + size * np.linalg.solve(root.T, answer.x))
 
 
 def _beside(M: Array, more: Array) -> Array:
