@@ -5,7 +5,8 @@ and Weidner 2017, Econometric Theory 33, theorem 4.3),
 
     units    b_k = sum_i omega_i [M_V A_k' G]_ii,    omega_i = |E_i|^2 / (1 - h_i)
     periods  b_k = tr Omega M_U A_k G',    Omega_ts = k_ts e_t'e_s / ((1 - g_t)(1 - g_s))^1/2
-    lags     b_k = sum_{s < t <= s + M} [P_U]_st e_s' (A_k M_V)_t,      U with the known factors
+    lags     b_k = sum_{s < t <= s + M} [P_U]_st e_s' (A_k M_V)_t / (1 - g_s)
+             with known factors among U
 
     correction  D^-1 (units + periods + lags).
 
@@ -82,9 +83,10 @@ def bias(fit: InteractiveFit, found: Influence, *, serial: int = 0, predetermine
     if predetermined:
         left = np.column_stack([fit.W.L, U])
         right = X - (X @ V) @ V.T
+        past = E / g[:, None]
         for lag in range(1, min(predetermined, len(e) - 1) + 1):
             share = np.einsum("tk,tk->t", left[lag:], left[:-lag])
-            lags += np.einsum("t,tn,ktn->k", share, e[:-lag], right[:, lag:])
+            lags += np.einsum("t,tn,ktn->k", share, past[:-lag], right[:, lag:])
     return Bias(found.bread @ units, found.bread @ periods, found.bread @ lags)
 
 

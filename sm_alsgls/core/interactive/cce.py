@@ -105,17 +105,20 @@ def cce(panel: Panel, L: Array, *, lags: int = 0) -> CCEFit:
     used[:lags] = False
     H[:lags] = np.nan
     used &= np.isfinite(H).all(axis=1)[:, None]
+    # Regressors of like size: then solving with S_i loses no digits to units of measurement.
+    size = np.sqrt(np.maximum(np.square(panel.X * used).sum(axis=(1, 2)) / used.sum(), 1e-300))
     known = used.any(axis=1)
     H = H[:, _independent(H[known])] if known.any() else H
+    tall = H / np.sqrt(np.square(H[known]).sum(axis=0))
     S, moments = np.zeros((n, p, p)), np.zeros((n, p))
     MX, My = np.zeros((p, T, n)), np.zeros((T, n))
     singular, of_units = np.zeros(n, dtype=bool), np.full((n, p), np.nan)
     whole = used[known].all()
-    Q = scipy.linalg.orth(H[known]) if whole else None
+    Q = scipy.linalg.orth(tall[known]) if whole else None
     for i in range(n):
         rows = known if whole else used[:, i]
-        basis = Q if Q is not None else scipy.linalg.orth(H[rows])
-        x, y = panel.X[:, rows, i].T, panel.Y[rows, i]
+        basis = Q if Q is not None else scipy.linalg.orth(tall[rows])
+        x, y = panel.X[:, rows, i].T / size, panel.Y[rows, i]
         mx, my = x - basis @ (basis.T @ x), y - basis @ (basis.T @ y)
         MX[:, rows, i], My[rows, i] = mx.T, my
         S[i], moments[i] = mx.T @ mx, mx.T @ my
@@ -133,13 +136,14 @@ def cce(panel: Panel, L: Array, *, lags: int = 0) -> CCEFit:
     bread = np.linalg.inv(total)
     meat = pulled.T @ pulled * (m / spread)
     each = np.where(singular[:, None], mean, of_units)
+    square = np.outer(size, size)
     return CCEFit(
-        of_units=of_units,
+        of_units=of_units / size,
         singular=singular,
-        mean_group=mean,
-        pooled=pooled,
-        cov_mean_group=apart.T @ apart / (max(m, 1) * spread),
-        cov_pooled=bread @ meat @ bread,
+        mean_group=mean / size,
+        pooled=pooled / size,
+        cov_mean_group=apart.T @ apart / (max(m, 1) * spread) / square,
+        cov_pooled=bread @ meat @ bread / square,
         E_mean_group=My - np.einsum("ptn,np->tn", MX, each),
         E_pooled=My - np.tensordot(pooled, MX, 1),
         averages=H,

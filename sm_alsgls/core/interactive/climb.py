@@ -85,17 +85,14 @@ def climb(
     at = point(W, rank, beta, block)
     if W.p == 0:
         return Climb(label, at, 0, STATIONARY)
-    metric = 2.0 * W.gram
     f = freedom(W, rank)
     # A sum of squares that is rounding has no gradient.
     nothing = 1e-28 * float(np.vdot(W.y, W.y))
     for steps in range(max_iter):
         if at.S <= nothing:
             return Climb(label, at, steps, STATIONARY)
-        h, v = scipy.linalg.eigh(hessian(W, at), metric)
-        slopes = v.T @ at.gradient
-        step = -v @ (slopes / np.maximum(np.abs(h), _FLAT))
-        length = 0.5 * float(np.sum(slopes**2 / np.maximum(np.abs(h), _FLAT))) / (at.S / f)
+        step = -inverse_curvature(W, at) @ at.gradient
+        length = -0.5 * float(at.gradient @ step) / (at.S / f)
         if length <= gtol**2:
             return Climb(label, at, steps, STATIONARY)
         new = _searched(W, rank, at, step)
@@ -105,6 +102,12 @@ def climb(
             return Climb(label, at, steps, STATIONARY if near else "no step goes down")
         at = new
     return Climb(label, at, max_iter, f"{max_iter} steps did not suffice: raise max_iter")
+
+
+def inverse_curvature(W: Scaled, at: Point) -> Array:
+    """sum v v' / max(|h|, 1e-3), positive definite, shape (p, p); H^-1 where H is."""
+    h, v = scipy.linalg.eigh(hessian(W, at), 2.0 * W.gram)
+    return np.asarray((v / np.maximum(np.abs(h), _FLAT)) @ v.T)
 
 
 def _searched(W: Scaled, rank: int, at: Point, step: Array) -> Point | None:

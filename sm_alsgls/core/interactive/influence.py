@@ -24,7 +24,7 @@ from sm_alsgls.core.interactive.scaled import Scaled, projected
 
 Array = np.ndarray
 
-_MOST_CG, _CG_TOL = 500, 1e-10
+_MOST_CG, _CG_TOL, _PATIENCE = 1000, 1e-12, 30
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,10 @@ def _best_fills(A: Array, left: Array, right: Array, W: Scaled, hole: Array) -> 
         total, direction = np.zeros_like(one), res.copy()
         rho = float(np.vdot(res, res))
         enough = _CG_TOL**2 * float(np.vdot(one, one))
+        best, least, since = total.copy(), rho, 0
         for _ in range(_MOST_CG):
-            if rho <= enough:
+            # Residuals rise and fall on the way, and for good once rounding is all that is left.
+            if least <= enough or since > _PATIENCE:
                 break
             image = np.where(hole, projected(direction, left, right), 0.0)
             curvature = float(np.vdot(direction, image))
@@ -115,6 +117,8 @@ def _best_fills(A: Array, left: Array, right: Array, W: Scaled, hole: Array) -> 
             res -= step * image
             new = float(np.vdot(res, res))
             direction = res + (new / rho) * direction
-            rho = new
-        out[j] = one + W.project(total)
+            rho, since = new, since + 1
+            if rho < least:
+                best, least, since = total.copy(), rho, 0
+        out[j] = one + W.project(best)
     return out

@@ -112,4 +112,4 @@ def basis(M: Array) -> Array:
         return M
     if M.shape[1] == 1:
         return M / np.linalg.norm(M)
-    return np.asarray(scipy.linalg.orth(M))
+    return np.asarray(scipy.linalg.orth(M / np.linalg.norm(M, axis=0)))

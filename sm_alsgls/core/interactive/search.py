@@ -26,7 +26,7 @@ from sm_alsgls.core.interactive.holes import climb_observed, filled
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.profile import Point, gauss_newton
 from sm_alsgls.core.interactive.scaled import Scaled, scaled
-from sm_alsgls.core.interactive.starts import constructed, drawn
+from sm_alsgls.core.interactive.starts import Start, constructed, drawn
 from sm_alsgls.core.interactive.variances import Variances, variances
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.progress import Progress
@@ -104,8 +104,8 @@ def interactive_fit(
     climbs = _Climbs(panel, effects, rank, gtol, max_iter)
     starts = _starts(panel, effects, W, rank, beta, only_given, rng, n_random)
     with Progress("starts", 5 + n_random, "start") as told:
-        for label, start in starts:
-            ended, _ = climbs.run(W, label, start)
+        for start in starts:
+            ended, _ = climbs.run(W, start)
             told.update()
             if callback is not None and callback(ended):
                 break
@@ -129,17 +129,19 @@ def _starts(
     only_given: bool,
     rng: np.random.Generator | None,
     n_random: int,
-) -> Iterator[tuple[str, Array]]:
+) -> Iterator[Start]:
     if beta is not None:
-        yield "given", beta
+        yield Start("given", beta)
         if only_given:
             return
     if panel.p == 0:
-        yield "ols", np.empty(0)
-        return
-    yield from constructed(panel, effects, W, rank)
+        yield Start("ols", np.empty(0))
+        if panel.seen is None:
+            return
+    else:
+        yield from constructed(panel, effects, W, rank)
     if rank:
-        yield from drawn(W, rng or np.random.default_rng(0), n_random)
+        yield from drawn(panel, W, rng or np.random.default_rng(0), n_random)
 
 
 class _Climbs:
@@ -152,9 +154,9 @@ class _Climbs:
         self._gtol, self._max_iter = gtol, max_iter
         self._ends: list[tuple[Climb, Array]] = []
 
-    def run(self, W: Scaled, label: str, beta: Array) -> tuple[Climb, Array]:
+    def run(self, W: Scaled, start: Start) -> tuple[Climb, Array]:
         """From one start."""
-        self._ends.append(self._climb(W, label, beta))
+        self._ends.append(self._climb(W, start.label, start.beta, start.fills))
         return self._ends[-1]
 
     def best(self) -> tuple[Climb, Array]:

@@ -15,11 +15,13 @@ random    around ols, as far as a slope that would explain all of y
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
 
 from sm_alsgls.core.interactive.climb import climb
+from sm_alsgls.core.interactive.holes import drawn_fills, soft_fills
 from sm_alsgls.core.interactive.leading import leading
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import Scaled, scaled
@@ -29,34 +31,49 @@ Array = np.ndarray
 _WIDER = 2
 
 
-def constructed(
-    panel: Panel, effects: Effects, W: Scaled, rank: int
-) -> Iterator[tuple[str, Array]]:
-    """Names and b of the starts that are not drawn, one by one; those that exist."""
+class Start(NamedTuple):
+    """Where a climb begins; Y filled, or None for means of what b leaves."""
+
+    label: str
+    beta: Array
+    fills: Array | None = None
+
+
+def constructed(panel: Panel, effects: Effects, W: Scaled, rank: int) -> Iterator[Start]:
+    """The starts that are not drawn, one by one; those that exist."""
     ols = W.least_squares()
-    yield "ols", ols
+    yield Start("ols", ols)
     if rank == 0:
         return
     T, n = panel.Y.shape
     both = Effects(_beside(effects.L, np.ones((T, 1))), _beside(effects.C, np.ones((n, 1))))
     if both.L.shape[1] > effects.L.shape[1] or both.C.shape[1] > effects.C.shape[1]:
-        yield "within", scaled(panel, both, W.d).least_squares()
+        yield Start("within", scaled(panel, both, W.d).least_squares())
     averages = np.column_stack([panel.Y.mean(axis=1), panel.X.mean(axis=2).T])
     L = _beside(effects.L, averages)
     if L.shape[1] < T - 1:
-        yield "cce", scaled(panel, Effects(L, effects.C), W.d).least_squares()
-    yield "nuclear", nuclear(W, rank, ols)
+        yield Start("cce", scaled(panel, Effects(L, effects.C), W.d).least_squares())
+    near = nuclear(W, rank, ols)
+    if panel.seen is None:
+        yield Start("nuclear", near)
+    else:
+        fills, near = soft_fills(panel, W, rank, near)
+        yield Start("nuclear", near, fills)
     most = min(T - W.L.shape[1], n - W.Q.shape[1])
     if 2 * (rank + _WIDER) < most:
-        yield "wider", climb(W, rank + _WIDER, ols, gtol=1e-2, max_iter=10).at.beta
+        yield Start("wider", climb(W, rank + _WIDER, ols, gtol=1e-2, max_iter=10).at.beta)
 
 
-def drawn(W: Scaled, rng: np.random.Generator, count: int) -> Iterator[tuple[str, Array]]:
+def drawn(panel: Panel, W: Scaled, rng: np.random.Generator, count: int) -> Iterator[Start]:
     """Random starts."""
     ols = W.least_squares()
     size = np.linalg.norm(W.y) / np.sqrt(np.maximum(np.diag(W.gram), 1e-300))
     for number in range(count):
-        yield f"random {number + 1}", ols + size * rng.standard_normal(W.p)
+        beta, label = ols + size * rng.standard_normal(W.p), f"random {number + 1}"
+        if panel.seen is None:
+            yield Start(label, beta)
+        else:
+            yield Start(label, ols, drawn_fills(panel, ols, rng))
 
 
 def nuclear(W: Scaled, rank: int, beta: Array) -> Array:
