@@ -37,7 +37,7 @@ def test_plm(name):
     if name == "trend":
         L = np.column_stack([L, np.arange(panel.T)])
     found = cce(panel, L)
-    # plm inverts S_i by a pseudo-inverse and h'h by normal equations: 1.3e-7 of the slopes of Produc.
+    # plm inverts S_i by a pseudo-inverse and h'h by normal equations: 1e-7 of slopes.
     close = {"rtol": 1e-6, "atol": 2e-7}
     estimate, se, rss = _plm(name, "p")
     np.testing.assert_allclose(found.pooled, estimate, **close)
