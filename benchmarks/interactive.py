@@ -5,10 +5,10 @@
 
 x_it,j = 1 + lambda_i'f_t + sum lambda_i + sum f_t + eta_it, two factors, b = (1, 3), everything
 standard normal but e: variances d_i lognormal (sd of the log .7) with the mean asked for, all
-equal ("equal"), or the first with e and eta AR(1) of .5 in time ("serial"). Estimators: least squares,
-two-way within, default LowRankPanel (with --panel), Bai's, and his weighted by d_i; with the
-latter its bias-corrected form and standard errors "nonrobust", "hetero" and "unit".
-Starts are those of the library but for random ones.
+equal ("equal"), or the first with e and eta AR(1) of .5 in time ("serial"). Estimators: least
+squares, two-way within, default LowRankPanel (with --panel), Bai's, and his weighted by d_i, both
+bias-corrected as well, with standard errors "nonrobust", "hetero" and "unit". Starts are those of
+the library but for random ones.
 
 --speed: seconds of a fit at 100 x 100 and 1,000 x 1,000, five regressors, three factors, beside
 pyInteractiveFixedEffects and pyfector where the Python given has them (default this one).

@@ -739,3 +739,13 @@ def test_choosing_knows_good_intervals_from_short_ones(load):
     assert rows["textbook"]["rmse_over_ols"] == rows["full, two"]["rmse_over_ols"]
     assert rows["default"]["rmse_over_ols"] < rows["full, two"]["rmse_over_ols"] < 1.0
     assert rows["default"]["mean_rank"] > 1.0
+
+
+def test_interactive_effects_are_measured_against_what_they_leave_out(load):
+    """Bai's design: least squares and within are wrong, and weights are best."""
+    found = load("interactive").cell(25, 30, 6, 1.0, "normal")
+    rmse = found["rmse"]
+    assert rmse["ols"] > 2.0 * rmse["Bai"]
+    assert rmse["within"] > 2.0 * rmse["Bai"]
+    assert rmse["weighted"] < rmse["Bai"]
+    assert all(0.5 <= share <= 1.0 for share in found["covered"].values())

@@ -86,6 +86,17 @@ def test_regressors_without_a_slope(holes):
     assert reasons == {1: OVER_TIME, 2: OVER_UNITS}
 
 
+def test_what_moves_a_little_has_a_slope():
+    """A regressor whose movement is a thousandth of its size is not constant."""
+    panel = _six()
+    rng = np.random.default_rng(2)
+    moved = panel.X[1:] + 1e-3 * rng.standard_normal((4, 12, 9))
+    both = Effects.of(12, 9, unit=True, time=True)
+    assert unidentified(Panel(panel.Y, moved[:2]), both, 2) == ()
+    # Here nine tenths are effects, or factors.
+    assert unidentified(Panel(panel.Y, panel.X[[3, 4]] + 10.0 * moved[:1]), both, 1) == ()
+
+
 def test_constants_have_slopes_where_nothing_takes_them():
     panel = _six().taken(slice(None), slice(None))
     few = Panel(panel.Y, panel.X[:3])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sm_alsgls.core.interactive.holes import additive_fill, drawn_fills, filled, soft_fills
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import scaled
 from sm_alsgls.core.interactive.search import interactive_fit
@@ -127,6 +128,40 @@ def test_many_starts_find_what_within_misses():
         assert gaps["nuclear"] < 1e-8
         missed += gaps["within"] > 1e-3
     assert missed >= 4
+
+
+def test_weights_begin_from_the_best_minimum():
+    panel, _, b = dense.bai(np.random.default_rng([3, 2]), 50, 50, variance=4.0)
+    found = interactive_fit(panel, Effects.of(50, 50), 2)
+    assert max(run.gap for run in found.runs) > 1e-3
+    near = interactive_fit(panel, Effects.of(50, 50), 2, beta=b, only_given=True)
+    np.testing.assert_allclose(found.beta, near.beta, rtol=1e-6)
+
+
+def test_drawn_fills_are_as_large_as_what_is_left():
+    panel, _, b = dense.bai(np.random.default_rng(0), 60, 50)
+    holed = filled(dense.with_holes(panel, np.random.default_rng(1), 0.3))
+    fills = drawn_fills(holed, b, np.random.default_rng(2))
+    np.testing.assert_array_equal(fills[holed.seen], panel.Y[holed.seen])
+    left = (holed.Y - np.tensordot(b, holed.X, 1))[holed.seen]
+    means = np.tensordot(b, holed.X, 1)
+    means = means + additive_fill(holed.Y - means, holed.seen)
+    noise = (fills - means)[~holed.seen]
+    np.testing.assert_allclose(noise.std(), left.std(), rtol=0.1)
+
+
+def test_soft_fills_go_down_to_a_matrix_of_few_factors():
+    """Without errors, and with b known, what is in the holes is nearly found."""
+    rng = np.random.default_rng(3)
+    panel, _, b = dense.bai(rng, 30, 25, variance=1e-6)
+    holed = filled(dense.with_holes(panel, rng, 0.1))
+    W = scaled(holed, Effects.of(30, 25), np.ones(25))
+    fills, beta = soft_fills(holed, W, 2, b)
+    hole = ~holed.seen
+    truth = panel.Y + np.tensordot(b, holed.X - panel.X, 1)
+    before = np.abs(holed.Y - truth)[hole].mean()
+    assert np.abs(fills - truth)[hole].mean() < 0.5 * before
+    assert np.abs(beta - b).max() < 0.5
 
 
 def test_the_nuclear_start_minimises_its_convex_problem():
