@@ -72,7 +72,7 @@ def default_panel(panel):
     columns = {f"x{j}": X.ravel() for j, X in enumerate(panel.X)}
     frame = pd.DataFrame({"y": panel.Y.ravel(), **columns}, index=index).reset_index()
     formula = "y ~ " + " + ".join(columns)
-    model = LowRankPanel.from_formula(formula, frame, unit="unit", time="time")
+    model = LowRankPanel.from_formula(formula, frame, entity="unit", time="time")
     found = model.fit()
     names = [name for name in found.params.index if name.split(":")[-1].split("[")[0] in columns]
     return found.params[names].to_numpy(), found.bse[names].to_numpy()
