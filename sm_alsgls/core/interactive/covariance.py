@@ -1,13 +1,15 @@
 """Covariances of b, shape (p, p), after Bai (2009, section 7): bread meat bread, bread = (H/2)^-1.
 
-    nonrobust   meat  Z Z' S / df_resid
+    nonrobust   meat  sum_i spread_i Z_i Z_i' S / df_resid
     hetero      meat  sum_it z_it z_it' e_it^2                             both ways
     serial      meat  sum_i sum_ts k(|t-s| / (M+1)) z_it z_is' e_it e_is   Bartlett's k
     unit        the same, k = 1: any dependence in time
     period      the same of a period's units: any dependence between units
 
 with e_it = E_it / ((1 - g_t)(1 - h_i))^1/2, for what r (T + n) loadings and factors take of the
-residuals is no small share: a fifth at 20 x 20 and two factors. Everything is in units of the
+residuals is no small share: a fifth at 20 x 20 and two factors. Robust meats are divided by what
+estimated weights keep of them (`influence`): without, and without spread_i, a nominal .95 is .91 in
+place of .942 at 20 x 20 ("hetero"; "nonrobust" .927 and .942). Everything is in units of the
 errors: weights 1/d make b more precise, and nothing but "nonrobust" relies on them.
 """
 
@@ -50,7 +52,7 @@ def covariance(
     """
     scores = found.Z * found.errors
     if kind == "nonrobust":
-        flat = found.Z.reshape(len(found.Z), -1)
+        flat = (found.Z * np.sqrt(found.spread)).reshape(len(found.Z), -1)
         meat = flat @ flat.T * (float(np.vdot(found.E, found.E)) / df_resid)
     elif kind == "hetero":
         flat = scores.reshape(len(scores), -1)
@@ -64,6 +66,8 @@ def covariance(
         meat = sums @ sums.T * (groups / (groups - 1.0))
     else:
         raise ValueError(f"covariance {kind!r} is none of {KINDS}")
+    if kind != "nonrobust":
+        meat = meat / found.kept
     return np.asarray(found.bread @ meat @ found.bread)
 
 

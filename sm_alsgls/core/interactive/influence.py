@@ -45,6 +45,11 @@ class Influence:
     g, h : ndarray, shape (T,) and (n,)
         Shares of periods in factors and known factors, of units in loadings and known loadings:
         var E_it = (1 - g_t)(1 - h_i) of unit errors.
+    spread : ndarray, shape (n,)
+        E(d_i | s_i^2) / d_i: weights are means of 1/d_i, of which the inverse is less than the mean
+        of d_i. 1 where weights are equal or were given.
+    kept : float
+        What weights and residuals of the same errors keep of the variance of the scores, at most 1.
     """
 
     Z: Array
@@ -54,6 +59,8 @@ class Influence:
     curved: bool
     g: Array
     h: Array
+    spread: Array
+    kept: float
 
     @property
     def errors(self) -> Array:
@@ -92,7 +99,24 @@ def influence(fit: InteractiveFit) -> Influence:
         bread = np.linalg.inv(H if curved else D)
     g = np.einsum("tk,tk->t", left, left)
     h = np.einsum("nk,nk->n", right, right)
-    return Influence(Z, A, E, bread, curved, g, h)
+    spread, kept = _estimated_weights(fit, Z, bread)
+    return Influence(Z, A, E, bread, curved, g, h, spread, kept)
+
+
+def _estimated_weights(fit: InteractiveFit, Z: Array, bread: Array) -> tuple[Array, float]:
+    """``spread`` and ``kept``: of units whose s_i^2 is small by chance weights are too large.
+
+    sum_i z_i s_i^2 / d_i, what robust scores add up, is on average short of what they are given the
+    s_i^2, sum_i z_i E(d_i | s_i^2) / d_i, z_i being a unit's share of the information.
+    """
+    found = fit.variances
+    if not fit.weight_steps or np.isinf(found.nu0) or not len(Z):
+        return np.ones(fit.panel.n), 1.0
+    nu = found.nu0 + found.nu
+    # The mean of an inverse chi-square of two degrees or less is infinite.
+    spread = nu / np.maximum(nu - 2.0, 0.5 * nu)
+    z = np.einsum("jtn,jk,ktn->n", Z, bread, Z, optimize=True)
+    return spread, min(float(z @ (found.raw / found.d)) / float(z @ spread), 1.0)
 
 
 def _best_fills(A: Array, left: Array, right: Array, W: Scaled, hole: Array) -> Array:

@@ -66,12 +66,18 @@ def test_covariances_are_sums_over_pairs_of_cells(kind, share):
     e = found.E / np.sqrt(np.outer(1.0 - found.g, 1.0 - found.h))
     lags = 3
     meat = np.zeros((2, 2))
+    v = fit.variances
+    mean = (v.nu0 * v.d0 + v.nu * v.raw) / (v.nu0 + v.nu - 2.0)
+    spread = mean / v.d
+    z = np.array([np.trace(found.bread @ found.Z[:, :, i] @ found.Z[:, :, i].T) for i in range(n)])
+    kept = min(np.sum(z * v.raw / v.d) / np.sum(z * spread), 1.0)
+    assert kept < 1.0
     for i in range(n):
         for t in range(T):
             z = found.Z[:, t, i] * e[t, i]
             if kind == "nonrobust":
                 one = found.Z[:, t, i]
-                meat += np.outer(one, one) * np.sum(found.E**2) / fit.df_resid
+                meat += spread[i] * np.outer(one, one) * np.sum(found.E**2) / fit.df_resid
             elif kind == "hetero":
                 meat += np.outer(z, z)
             elif kind == "period":
@@ -82,7 +88,7 @@ def test_covariances_are_sums_over_pairs_of_cells(kind, share):
                     k = max(1.0 - abs(t - s) / (lags + 1.0), 0.0)
                     k = k if kind == "serial" else n / (n - 1.0)
                     meat += k * np.outer(z, found.Z[:, s, i] * e[s, i])
-    expected = found.bread @ meat @ found.bread
+    expected = found.bread @ meat @ found.bread / (1.0 if kind == "nonrobust" else kept)
     got = covariance(found, fit.df_resid, kind, lags)
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
