@@ -12,6 +12,7 @@ Q_j is made again in every pass (`core.design.bases`). Only R_j^-1 (p, p) is kep
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,19 @@ Array = np.ndarray
 
 # Smallest eigenvalue of the Gram matrix of unit columns from which Q_j is never formed.
 _PLAIN = 1e-8
+# Root mean square of what may be left of a constant that a design spans.
+_SPANS = 1e-9
+
+
+class _Ols(NamedTuple):
+    """What the first pass makes of a tile."""
+
+    to_beta: Array
+    poor: Array
+    gamma: Array
+    squares: Array
+    lengths: Array
+    constant: Array
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,8 @@ class TiledDesign:
         |e_j|^2 of OLS residuals.
     lengths : ndarray, shape (K,)
         |y_j|^2.
+    constant : ndarray of bool, shape (K,)
+        Whether a design spans the constant.
 
     Raises
     ------
@@ -106,14 +122,16 @@ class TiledDesign:
         self._poor: list[Array] = []
         self.gamma_ols = np.empty(self.P)
         self.squares_ols, self.lengths = np.empty(self.K), np.empty(self.K)
-        for t, (to_beta, poor, gamma, squares, lengths) in enumerate(over_tiles(source, self._ols)):
-            self._maps.append(to_beta)
-            self._poor.append(poor)
-            self.gamma_ols[self.places[t]] = gamma.reshape(-1)
-            self.squares_ols[source.bounds[t]] = squares
-            self.lengths[source.bounds[t]] = lengths
+        self.constant = np.empty(self.K, dtype=bool)
+        for t, one in enumerate(over_tiles(source, self._ols)):
+            self._maps.append(one.to_beta)
+            self._poor.append(one.poor)
+            self.gamma_ols[self.places[t]] = one.gamma.reshape(-1)
+            self.squares_ols[source.bounds[t]] = one.squares
+            self.lengths[source.bounds[t]] = one.lengths
+            self.constant[source.bounds[t]] = one.constant
 
-    def _ols(self, t: int, tile: Tile) -> tuple[Array, Array, Array, Array, Array]:
+    def _ols(self, t: int, tile: Tile) -> _Ols:
         numbers = self.source.first + np.arange(*self.source.bounds[t].indices(self.K))
         basis, to_beta = bases([X.T for X in tile.Xt], numbers)
         # The squared norm of R_j^-1, columns of X_j of unit length, is one over the least
@@ -124,7 +142,11 @@ class TiledDesign:
         gamma = np.matmul(basis, tile.Yt[:, :, None])[:, :, 0]
         E = tile.Yt - np.matmul(gamma[:, None, :], basis)[:, 0, :]
         squares = np.einsum("mn,mn->m", E, E)
-        return to_beta, poor, gamma, squares, np.einsum("mn,mn->m", tile.Yt, tile.Yt)
+        lengths = np.einsum("mn,mn->m", tile.Yt, tile.Yt)
+        # What a design leaves of ones: rounding where it spans them.
+        left = np.matmul(basis.sum(axis=2)[:, None, :], basis)[:, 0, :] - 1.0
+        constant = np.einsum("mn,mn->m", left, left) < _SPANS**2 * self.n
+        return _Ols(to_beta, poor, gamma, squares, lengths, constant)
 
     def basis(self, t: int, tile: Tile) -> TileBasis:
         """Bases of tile t, from its regressors."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,10 @@ class PartialFit(NamedTuple):
     at_bound : ndarray of bool, shape (K,)
     s_ols, lengths : ndarray, shape (K,)
         OLS residual variances, and |y_j|^2.
+    squares : ndarray, shape (K,)
+        |e_j|^2 of the residuals.
+    constant : ndarray of bool, shape (K,)
+        Whether a design spans the constant.
     nll : float
         Per row, of the whole system.
     converged : bool
@@ -43,6 +48,8 @@ class PartialFit(NamedTuple):
     at_bound: Array
     s_ols: Array
     lengths: Array
+    squares: Array
+    constant: Array
     nll: float
     converged: bool
     status: str
@@ -53,7 +60,12 @@ class PartialFit(NamedTuple):
 
 @on_one_thread
 def fit_tiles(
-    source: TileSource, across: Across = ALONE, *, rank: int, options: ALSOptions | None = None
+    source: TileSource,
+    across: Across = ALONE,
+    *,
+    rank: int,
+    options: ALSOptions | None = None,
+    callback: Callable[[Sweep], object] | None = None,
 ) -> PartialFit:
     """The maximum from the OLS start, of equations in tiles.
 
@@ -63,6 +75,8 @@ def fit_tiles(
     across : Across
     rank : int
     options : ALSOptions, optional
+    callback : callable, optional
+        As that of `als`; in shards it must answer the same in all.
 
     Examples
     --------
@@ -76,7 +90,7 @@ def fit_tiles(
     (True, (80,), (40, 1))
     """
     problem = TiledProblem(source, options or ALSOptions(), across)
-    found = als(problem, rank)
+    found: Any = als(problem, rank, callback=callback)
     cov = factors_of(found.cov)
     return PartialFit(
         problem.design.to_beta(found.gamma),
@@ -85,6 +99,8 @@ def fit_tiles(
         found.at_bound,
         problem.s_ols,
         problem.design.lengths,
+        found.E.squares(),
+        problem.design.constant,
         found.nll,
         found.converged,
         found.status,
