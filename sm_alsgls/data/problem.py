@@ -18,8 +18,8 @@ from sm_alsgls.data.columns import dependent, tiny
 from sm_alsgls.data.dependence import check_independent
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.system import System
+from sm_alsgls.data.validity import check_not_exact
 from sm_alsgls.exceptions import (
-    DegenerateResponseError,
     DuplicateEquationError,
     InsufficientRowsError,
     RestrictionError,
@@ -111,18 +111,9 @@ def _variances(system: System, problem: Problem) -> None:
 
 
 def _exact_fits(system: System, problem: Problem) -> None:
-    """Residuals at the level of rounding mean that the regressors reproduce the response."""
     Y = problem.Y
-    total = np.sqrt(np.einsum("kn,kn->k", Y.T, Y.T) / problem.n_obs)
-    rounding = 100 * np.finfo(float).eps * np.sqrt(problem.design.n) * total
-    exact = np.flatnonzero(np.sqrt(problem.s_ols) <= rounding)
-    if len(exact):
-        name = system.names[exact[0]]
-        raise DegenerateResponseError(
-            f"the response of equation {name!r} is fitted exactly by its own regressors"
-            + (f" (and so are {len(exact) - 1} more)" if len(exact) > 1 else "")
-            + "; its error variance is zero: drop the equation or the regressor that defines it"
-        )
+    squares = np.einsum("kn,kn->k", Y.T, Y.T) / problem.n_obs
+    check_not_exact(system.names.__getitem__, problem.s_ols, squares, problem.design.n)
 
 
 def _one_left(system: System, problem: Problem) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -151,6 +151,35 @@ def check_responses_vary(names: list[str], varies: np.ndarray, N: int, values: n
         raise DegenerateResponseError(
             f"the response of equation {names[j]!r} is constant ({values[j]:g} in all {N} rows); "
             "drop the equation"
+        )
+
+
+def check_not_exact(
+    name: Callable[[int], str], s_ols: np.ndarray, squares: np.ndarray, n: int
+) -> None:
+    """Residuals at the level of rounding mean that the regressors reproduce the response.
+
+    Parameters
+    ----------
+    name : callable
+        What an equation is called, by its number.
+    s_ols, squares : ndarray, shape (K,)
+        Mean squares of OLS residuals, and of the responses.
+    n : int
+        Rows whose rounding errors add up.
+
+    Raises
+    ------
+    DegenerateResponseError
+    """
+    rounding = 100 * np.finfo(float).eps * np.sqrt(n) * np.sqrt(squares)
+    exact = np.flatnonzero(np.sqrt(s_ols) <= rounding)
+    if len(exact):
+        raise DegenerateResponseError(
+            f"the response of equation {name(int(exact[0]))!r} is fitted exactly by its own "
+            "regressors"
+            + (f" (and so are {len(exact) - 1} more)" if len(exact) > 1 else "")
+            + "; its error variance is zero: drop the equation or the regressor that defines it"
         )
 
 

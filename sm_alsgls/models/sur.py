@@ -13,13 +13,14 @@ from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import read
 from sm_alsgls.models.construction import Construction
+from sm_alsgls.models.in_tiles import InTiles
 from sm_alsgls.models.laws import AskedLaws, read_laws
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.rank_choice.legal import resolve_law
 from sm_alsgls.rank_choice.selector import is_rule
 
 
-class LowRankSUR(Construction, MaximumLikelihood):
+class LowRankSUR(Construction, InTiles, MaximumLikelihood):
     """Seemingly unrelated regressions whose error covariance is low rank plus diagonal.
 
     K equations on N rows,
@@ -39,7 +40,8 @@ class LowRankSUR(Construction, MaximumLikelihood):
         rows are kept (docs/guide/dask.md).
     exog : array_like (N, p), list of K designs, or mapping {equation: design}
         Regressors. A single array is shared by all equations; designs may differ in their number
-        of columns. No constant is added.
+        of columns. No constant is added. A memory map (K, N, p) has those of K equations, which
+        are then read a tile at a time: the model is a `ManySUR`, see `from_equations`.
     rank : int, "full", "auto" or the name of a criterion
         Number of factors r. "full" leaves Sigma unrestricted, K (K + 1) / 2 parameters: the
         textbook's iterated SUR, for K < N - p (see the Notes). "auto" chooses it from the data,
@@ -116,6 +118,7 @@ class LowRankSUR(Construction, MaximumLikelihood):
     from_formula : formulas and a DataFrame.
     from_chunks : data that do not fit into memory.
     from_system : pairs of response and design.
+    from_equations : more equations than fit into memory.
 
     Notes
     -----

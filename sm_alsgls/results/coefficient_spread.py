@@ -24,7 +24,7 @@ _MOST_DEAR = 500
 # Narrow enough for 80 columns.
 _FORMAT = {**fmt_params, "colwidths": 7, "data_fmts": ["%s"]}
 # Variables that have a line, and letters of their names.
-_MOST, _WIDTH = 12, 14
+MOST, _WIDTH = 12, 14
 # Coefficients of all variables that are tested: a test of m solves for m right-hand sides and
 # factorises m x m, at 500 equations 0.3 seconds.
 _MOST_TESTED = 1_500
@@ -58,7 +58,7 @@ def spread_tables(
     """
     by_variable, dear = estimate.labels.by_variable, _dear(estimate)
     p = np.full(estimate.labels.P, np.nan) if dear else pvalues(estimate)
-    shown = variables[:_MOST]
+    shown = variables[:MOST]
     places = {name: i for i, name in enumerate(by_variable)}
     most = _MOST_ROBUST if robust(estimate) and estimate.use_t else _MOST_TESTED
     rows, tests, left = [], [], 0
@@ -66,11 +66,7 @@ def spread_tables(
     notes: list[str] = []
     for name in shown:
         at = by_variable[name]
-        b = estimate.params[at]
-        numbers = [b.mean(), b.std(ddof=1), *np.quantile(b, [0.25, 0.5, 0.75])]
-        known = p[at][~np.isnan(p[at])]
-        share = f"{(known < alpha).mean():.3f}" if len(known) else ""
-        rows.append([f"{len(at)}", *(f"{x:.4g}" for x in numbers), share])
+        rows.append(moments(estimate.params[at], p[at], alpha))
         left += len(at)
         pair: list[list[str] | None] = [None, None]
         if left <= most and not dear:
@@ -79,11 +75,8 @@ def spread_tables(
                 if why:
                     refused.setdefault(name, why)
         tests.append(pair)
-    stubs = [cut(name, _WIDTH).ljust(_WIDTH) for name in shown]
-    header = ["eqs.", "mean", "std.", "25%", "50%", "75%", f"P<{alpha:g}"]
-    tables = [
-        SimpleTable(rows, header, stubs, title="Coefficients over equations", txt_fmt=_FORMAT)
-    ]
+    stubs = stubs_of(shown)
+    tables = [moments_table(rows, stubs, alpha)]
     found = [(stub, *pair) for stub, pair in zip(stubs, tests, strict=True) if any(pair)]
     if found:
         letter = "F" if estimate.use_t else "chi2"
@@ -114,6 +107,28 @@ def spread_tables(
         "are test_across(variable, null='zero') and (..., null='equal')."
     )
     return tables, list(dict.fromkeys(notes))
+
+
+def moments(b: np.ndarray, p: np.ndarray, alpha: float) -> list[str]:
+    """A line of `moments_table`, of coefficients of one variable and their p-values.
+
+    P-values that are not known are NaN.
+    """
+    numbers = [b.mean(), b.std(ddof=1), *np.quantile(b, [0.25, 0.5, 0.75])]
+    known = p[~np.isnan(p)]
+    share = f"{(known < alpha).mean():.3f}" if len(known) else ""
+    return [f"{len(b)}", *(f"{x:.4g}" for x in numbers), share]
+
+
+def stubs_of(variables: list[str]) -> list[str]:
+    """How names of variables begin a line."""
+    return [cut(name, _WIDTH).ljust(_WIDTH) for name in variables]
+
+
+def moments_table(rows: list[list[str]], stubs: list[str], alpha: float) -> SimpleTable:
+    """Moments and quartiles of coefficients over equations, a line a variable."""
+    header = ["eqs.", "mean", "std.", "25%", "50%", "75%", f"P<{alpha:g}"]
+    return SimpleTable(rows, header, stubs, title="Coefficients over equations", txt_fmt=_FORMAT)
 
 
 def _dear(estimate: Estimate) -> bool:

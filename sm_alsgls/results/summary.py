@@ -23,7 +23,12 @@ from sm_alsgls.results.in_sample import rsquared, spans_constant
 from sm_alsgls.results.laws import law_params
 from sm_alsgls.results.row_order import order_note
 from sm_alsgls.results.selection import equations_named
-from sm_alsgls.results.summary_parts import coefficient_table, dropped_note, numbered
+from sm_alsgls.results.summary_parts import (
+    coefficient_table,
+    dropped_note,
+    equation_table,
+    numbered,
+)
 from sm_alsgls.results.summary_text import SystemSummary
 from sm_alsgls.results.words import words_note
 
@@ -32,7 +37,7 @@ COMPACT_FROM = 21
 # Lines of equations at either end of their order of fit, where there are too many for all.
 _ENDS = 10
 # Letters of names in tables, and in what stands at the top of a summary.
-_WIDTH, _LINE, _TOP = 32, 23, 20
+_WIDTH, _TOP = 32, 20
 # Parameters of laws beyond which the text has their distribution.
 _MANY = 24
 
@@ -300,9 +305,7 @@ def _equation_lines(estimate: Estimate, names: list[str], title: str) -> SimpleT
     ]
     header = [*["N"] * counted, "p", "R-sq.", "std(e)"]
     header += ["std(unique)", "communality"] if shared else []
-    width = min(_LINE, max([14, *(len(name) for name in names)]))
-    stubs = [cut(name, width).ljust(width) for name in names]
-    return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
+    return equation_table(rows, header, names, title)
 
 
 def _notes(estimate: Estimate, header: Header, shown: bool) -> list[str]:

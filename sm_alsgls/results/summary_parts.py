@@ -10,6 +10,11 @@ from statsmodels.iolib.summary import forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from sm_alsgls.markup import cut
+
+# Letters of the names of equations that begin a line.
+_LINE = 23
+
 
 def coefficient_table(
     values: Sequence[np.ndarray],
@@ -41,6 +46,15 @@ def coefficient_table(
     ]
     header = ["coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
     stubs = [label.ljust(width) for label in labels]
+    return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
+
+
+def equation_table(
+    rows: list[list[str]], header: list[str], names: Sequence[str], title: str
+) -> SimpleTable:
+    """A line for each of some equations, under their names."""
+    width = min(_LINE, max([14, *(len(name) for name in names)]))
+    stubs = [cut(name, width).ljust(width) for name in names]
     return SimpleTable(rows, header, stubs, title=title, txt_fmt=fmt_params)
 
 

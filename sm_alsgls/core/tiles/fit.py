@@ -108,3 +108,14 @@ def fit_tiles(
         found.score_beta,
         found.trace,
     )
+
+
+def fit_part(
+    source: TileSource,
+    across: Across,
+    rank: int,
+    options: ALSOptions,
+    callback: Callable[[Sweep], object] | None = None,
+) -> PartialFit:
+    """`fit_tiles`, as a program."""
+    return fit_tiles(source, across, rank=rank, options=options, callback=callback)

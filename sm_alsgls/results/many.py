@@ -1,0 +1,449 @@
+"""``ManySURResults``: estimates of very many equations, which are read in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from statsmodels.iolib.smpickle import save_pickle
+
+from sm_alsgls.border.arguments import flag, optional_flag, path
+from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.core.maximise.solution import Sweep
+from sm_alsgls.core.tiles.source import Tile
+from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.exceptions import NotApplicableError
+from sm_alsgls.markup import shown_of, table
+from sm_alsgls.progress import asking
+from sm_alsgls.results import many_covariance, many_predict, many_summary, many_tables
+from sm_alsgls.results.familiar import FamiliarSystem
+from sm_alsgls.results.loading import Loadable
+from sm_alsgls.results.many_columns import EquationColumns
+from sm_alsgls.results.many_equation import ManyEquationResults
+from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.shown import Shown, one_line
+from sm_alsgls.results.summary_text import SystemSummary
+
+_ACROSS = (
+    "{name} is about coefficients of several equations, whose covariances are not computed of "
+    "equations in tiles: each would take the iterations of a fit; within one equation "
+    "equations[name].{inner}() tests"
+)
+
+
+class ManySURResults(FamiliarSystem, Loadable, Shown):
+    """Results of `LowRankSUR` for equations that are read in tiles.
+
+    What has a number for each coefficient is a Series labelled by (equation, variable); what has
+    one for each cell, ``resid``, ``fittedvalues`` and predictions, is computed a tile at a time
+    when it is asked for. Standard errors are computed when the first is, by a few passes over the
+    data and 1.6 N^2 P r (r + 1) floating-point operations.
+
+    Parameters
+    ----------
+    model : ManySUR
+    estimate : ManyEstimate
+    """
+
+    _unlisted = frozenset(("estimate", "t_test", "wald_test", "f_test", "test_across"))
+
+    def __init__(self, model: Any, estimate: ManyEstimate) -> None:
+        self.model, self.estimate = model, estimate
+
+    def __repr__(self) -> str:
+        estimate = self.estimate
+        facts = [f"N={estimate.nobs}", f"K={estimate.neqs}", f"r={estimate.rank}"]
+        facts.append(f"llf={estimate.llf:.4f}")
+        facts.append("converged" if self.converged else "NOT CONVERGED")
+        return one_line("ManySURResults", facts)
+
+    # -- what was estimated ----------------------------------------------------------------
+
+    def _labelled(self, values: np.ndarray, name: str | None = None) -> pd.Series:
+        return pd.Series(values, index=self.estimate.labels.terms, name=name)
+
+    def _by_equation(self, values: np.ndarray, name: str) -> pd.Series:
+        return pd.Series(values, index=self.estimate.labels.equations, name=name)
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients (P,), labelled by (equation, variable)."""
+        return self._labelled(self.estimate.params)
+
+    @property
+    def nobs(self) -> int:
+        """Rows N."""
+        return self.estimate.nobs
+
+    @property
+    def neqs(self) -> int:
+        """Equations K."""
+        return self.estimate.neqs
+
+    @property
+    def rank(self) -> int:
+        """Factors r."""
+        return self.estimate.rank
+
+    @property
+    def df_model(self) -> float:
+        """Free parameters: P, and K r + K - r (r - 1) / 2 of Sigma."""
+        return self.estimate.df_model
+
+    @property
+    def df_resid(self) -> float:
+        """Cells less parameters."""
+        return float(self.nobs) * self.neqs - self.df_model
+
+    @property
+    def debiased(self) -> bool:
+        """Whether variances have degrees of freedom, N - p_j - r, in place of rows."""
+        return self.estimate.df.debiased
+
+    @property
+    def use_t(self) -> bool:
+        """t and F, or normal and chi2."""
+        return self.estimate.use_t
+
+    @property
+    def cov_type(self) -> str:
+        """How standard errors are computed."""
+        return self.estimate.choice.cov_type
+
+    @property
+    def cov_kwds(self) -> dict[str, Any]:
+        """Options of ``cov_type``, with its description."""
+        return {"description": self.estimate.choice.description, **self.estimate.choice.kwds}
+
+    @property
+    def sigma(self) -> LowRankDiag:
+        """The error covariance of a row, F F' + D in canonical form."""
+        return self.estimate.sigma
+
+    @property
+    def sigma_inference(self) -> LowRankDiag:
+        """The error covariance behind "nonrobust", see `LowRankSURResults.sigma_inference`."""
+        return many_covariance.sigma_inference(self.estimate)
+
+    @property
+    def loadings(self) -> pd.DataFrame:
+        """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
+        names = [f"factor{i}" for i in range(1, self.rank + 1)]
+        index = self.estimate.labels.equations
+        return pd.DataFrame(self.sigma.loadings, index=index, columns=names)
+
+    @property
+    def uniquenesses(self) -> pd.Series:
+        """The variances d (K,) that the factors leave."""
+        return self._by_equation(self.sigma.uniquenesses, "uniqueness")
+
+    @property
+    def communalities(self) -> pd.Series:
+        """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
+        share = 1.0 - self.sigma.uniquenesses / self.sigma.diag()
+        return self._by_equation(share, "communality")
+
+    @property
+    def rsquared(self) -> pd.Series:
+        """1 - SSR/SST of each equation (K,); SST about the mean where it has a constant."""
+        return self._by_equation(self.estimate.rsquared, "rsquared")
+
+    @property
+    def heywood(self) -> list[str]:
+        """Equations whose uniqueness is on its lower bound."""
+        return [self.estimate.labels.name(int(j)) for j in np.flatnonzero(self.estimate.at_bound)]
+
+    # -- the likelihood --------------------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of all rows."""
+        return self.estimate.llf
+
+    @property
+    def nll_per_row(self) -> float:
+        """Negative log-likelihood per row."""
+        return self.estimate.ending.nll
+
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 df_model; Sigma's parameters, K r + K - r (r - 1) / 2, are counted."""
+        return -2.0 * self.llf + 2.0 * self.df_model
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(N) df_model, with rows N and not cells."""
+        return float(-2.0 * self.llf + np.log(self.nobs) * self.df_model)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the end is stationary."""
+        return self.estimate.ending.converged
+
+    @property
+    def mle_retvals(self) -> dict[str, Any]:
+        """How the fit went, as `LowRankSURResults.mle_retvals` has it of its one start."""
+        ending = self.estimate.ending
+        trace = ending.trace
+        return {
+            "converged": ending.converged,
+            "message": ending.status,
+            "method": "als",
+            "iterations": len(trace) - 1,
+            "nll_trace": [row.nll for row in trace],
+            "nll_beta_trace": [row.nll_beta for row in trace[1:]],
+            "accept_t": [row.accept_t for row in trace[1:]],
+            "cg": [row.cg_iterations for row in trace[1:]],
+            "heywood": np.flatnonzero(self.estimate.at_bound).tolist(),
+            "gradient_d": ending.gradient_d,
+            "score_beta": ending.score_beta,
+        }
+
+    @property
+    def mle_settings(self) -> dict[str, Any]:
+        """The optimizer and its options."""
+        return {"optimizer": "als", **vars(self.estimate.ending.options)}
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """One row per sweep."""
+        rows = self.estimate.ending.trace
+        return pd.DataFrame(rows, columns=Sweep._fields).set_index("sweep")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the estimates must know, as the summary prints it."""
+        return many_summary.doubts_of(self.estimate)
+
+    # -- standard errors -------------------------------------------------------------------
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors (P,); computed once, by passes over the data."""
+        return self._labelled(many_covariance.bse(self.estimate))
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Coefficients over their standard errors (P,)."""
+        return self._labelled(self.estimate.params / many_covariance.bse(self.estimate))
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values (P,), of t or normal."""
+        t = np.abs(self.estimate.params / many_covariance.bse(self.estimate))
+        return self._labelled(2.0 * many_covariance.law(self.estimate).sf(t))
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Confidence intervals (P, 2) of level 1 - ``alpha``, labelled by (equation, variable)."""
+        return many_tables.conf_int(self.estimate, alpha)
+
+    def cov_params(self, equation: str) -> pd.DataFrame:
+        """Covariance (p_j, p_j) of the coefficients of one equation.
+
+        Parameters
+        ----------
+        equation : str
+            There is none of coefficients of several equations.
+
+        Raises
+        ------
+        UnknownEquationError
+        """
+        return self.equations[equation].cov_params()
+
+    def get_robustcov_results(
+        self, cov_type: str = "HC1", use_t: bool | None = None, **cov_kwds: Any
+    ) -> ManySURResults:
+        """The same estimates with other standard errors, without refitting.
+
+        Parameters
+        ----------
+        cov_type : {"nonrobust", "HC0", "HC1", "cluster", "HAC"}
+            As those of `LowRankSURResults.get_robustcov_results`. Clusters have one grouping, and
+            the correction "CR1" (default) or "CR0"; degrees of freedom of t are N - p_j - r, of
+            clusters G - 1, in place of Satterthwaite's.
+        use_t : bool, optional
+            t or normal quantiles; default as the fit.
+        **cov_kwds
+            groups, correction, maxlags, kernel, terms, use_correction, dof.
+
+        Raises
+        ------
+        OptionError, ShapeError, NonFiniteError, NotApplicableError
+        """
+        use_t, estimate = optional_flag(use_t, "use_t"), self.estimate
+        rows = Provenance(estimate.rows, labelled=estimate.labelled)
+        choice = many_covariance.choice_of(cov_type, cov_kwds, estimate.df.debiased, rows)
+        again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)
+        return type(self)(self.model, again)
+
+    def t_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Of one equation: ``equations[name].t_test``; across equations NotApplicableError."""
+        raise NotApplicableError(_ACROSS.format(name="t_test", inner="t_test"))
+
+    def wald_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Of one equation: ``equations[name].wald_test``; across equations NotApplicableError."""
+        raise NotApplicableError(_ACROSS.format(name="wald_test", inner="wald_test"))
+
+    def f_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Of one equation: ``equations[name].f_test``; across equations NotApplicableError."""
+        raise NotApplicableError(_ACROSS.format(name="f_test", inner="f_test"))
+
+    def test_across(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not of equations in tiles: NotApplicableError."""
+        raise NotApplicableError(_ACROSS.format(name="test_across", inner="wald_test"))
+
+    @cached_property
+    def equations(self) -> Mapping[str, ManyEquationResults]:
+        """``equations[name]``: the results of one equation."""
+        return _Equations(self)
+
+    # -- rows ------------------------------------------------------------------------------
+
+    @property
+    def resid(self) -> EquationColumns:
+        """Residuals y - X beta (N, K), made a tile at a time."""
+        return self._columns("residuals", self._resid)
+
+    @property
+    def fittedvalues(self) -> EquationColumns:
+        """Fitted values X beta (N, K), made a tile at a time."""
+        return self._columns("fitted values", self._fitted)
+
+    def _columns(self, what: str, make: Any) -> EquationColumns:
+        estimate = self.estimate
+        source = estimate.held.runner.whole
+        return EquationColumns(what, source, estimate.labels, estimate.rows, make)
+
+    def _fitted(self, equations: slice, tile: Tile) -> np.ndarray:
+        return many_predict.fitted(self.estimate, equations, tile.Xt)
+
+    def _resid(self, equations: slice, tile: Tile) -> np.ndarray:
+        return np.subtract(tile.Yt, self._fitted(equations, tile))
+
+    def predict(self, exog: Any = None) -> EquationColumns:
+        """Fitted values of new rows, made a tile at a time.
+
+        Parameters
+        ----------
+        exog : array (K, M, p), memory map of it, or chunks of (m, M, p), optional
+            Regressors of all equations in M new rows, in the order of the fit's. Chunks are what
+            `LowRankSUR.from_equations` takes, without responses. Default: the rows of the fit.
+
+        Returns
+        -------
+        EquationColumns
+            (M, K).
+
+        Raises
+        ------
+        ShapeError, OptionError
+        """
+        if exog is None:
+            return self.fittedvalues
+        return many_predict.predicted(self.estimate, exog)
+
+    # -- tables ----------------------------------------------------------------------------
+
+    def summary(
+        self, title: str | None = None, alpha: float = 0.05, *, equations: Any = None
+    ) -> SystemSummary:
+        """Tables of the system and of some equations.
+
+        Parameters
+        ----------
+        title : str, optional
+        alpha : float
+            Level of the intervals.
+        equations : list of str, optional
+            Equations whose coefficients to print. Default: all up to 20; beyond, how each
+            variable's coefficients are spread over the equations, and lines of the ten equations
+            that fit best and of the ten that fit worst.
+        """
+        with asking(self.estimate.progress):
+            return many_summary.summary(self, title, alpha, equations=equations)
+
+    def tidy(
+        self,
+        conf_int: bool = True,
+        alpha: float = 0.05,
+        style: str = "plain",
+        backend: str = "pandas",
+        *,
+        path: Any = None,
+    ) -> Any:
+        """One row per coefficient, as a frame, or in a file that is written in pieces.
+
+        Parameters
+        ----------
+        conf_int : bool
+            With the interval of level 1 - ``alpha``.
+        alpha : float
+        style : {"plain", "broom"}
+            "broom" names the columns as R's broom does.
+        backend : {"pandas", "polars"}
+            Whose frame it is.
+        path : str or Path, optional
+            Of a file, .csv or .parquet (which needs pyarrow); None is then returned.
+        """
+        return many_tables.tidy(self.estimate, conf_int, alpha, style, backend, path=path)
+
+    # -- the data --------------------------------------------------------------------------
+
+    def remove_data(self) -> None:
+        """Let go of the data; standard errors are computed before."""
+        if self.estimate.held.there:
+            many_covariance.variances(self.estimate)
+            self.estimate = replace(self.estimate, rows=pd.RangeIndex(self.nobs), labelled=False)
+        self.model.remove_data()
+
+    def save(self, fname: Any, remove_data: bool = False) -> None:
+        """Save a pickle of these results, always without the data.
+
+        Opening a pickle runs code that it holds: keep the file where only those whom you trust
+        write.
+
+        Parameters
+        ----------
+        fname : str, path or file
+        remove_data : bool
+            Compute standard errors, and let go of the data here as well. Otherwise the pickle has
+            them where they were asked for before.
+        """
+        path(fname, "fname", "write")
+        if flag(remove_data, "remove_data"):
+            self.remove_data()
+        save_pickle(self, fname)
+
+
+class _Equations(Mapping[str, ManyEquationResults]):
+    """The equations by name, each view made when asked for."""
+
+    def __init__(self, results: ManySURResults) -> None:
+        self._results = results
+
+    def __getitem__(self, name: Any) -> ManyEquationResults:
+        return ManyEquationResults(self._results, self._results.estimate.labels.position(name))
+
+    def __iter__(self) -> Iterator[str]:
+        labels = self._results.estimate.labels
+        return (labels.name(j) for j in range(labels.K))
+
+    def __len__(self) -> int:
+        return self._results.estimate.labels.K
+
+    def __repr__(self) -> str:
+        labels = self._results.estimate.labels
+        return f"<{labels.K} equations: {labels.name(0)} .. {labels.name(labels.K - 1)}>"
+
+    def _repr_html_(self) -> str:
+        estimate = self._results.estimate
+        rows = [
+            [estimate.labels.name(j), f"{estimate.labels.p[j]}", f"{estimate.rsquared[j]:.3f}"]
+            for j in shown_of(estimate.neqs)
+        ]
+        return table(repr(self), ["equation", "coefficients", "R-squared"], rows)
