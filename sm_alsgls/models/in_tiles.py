@@ -1,4 +1,4 @@
-"""``InTiles``: what hands `LowRankSUR` of equations that are not in memory to a class of its own."""
+"""``InTiles``: `LowRankSUR` of equations that are not in memory is a class of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class InTiles:
             return super().__new__(cls)
         # As of pathlib.Path: what comes back is no instance, so that nothing is initialised again.
         made: Any = ManySUR(read_mapped(endog, exog), *args, **kwargs)
-        return made  # type: ignore[no-any-return]
+        return made
 
     @classmethod
     def from_equations(cls, tiles: Any, rank: int, **kwargs: Any) -> ManySUR:

@@ -35,10 +35,10 @@ from sm_alsgls.markup import cut, listed, shown_of, table
 from sm_alsgls.models.many_keywords import refuse_of_fit, refuse_of_model
 from sm_alsgls.models.shown import facts
 from sm_alsgls.results.degrees import Degrees
-from sm_alsgls.results.many import ManySURResults
-from sm_alsgls.results.many_covariance import choice_of
-from sm_alsgls.results.many_estimate import Ending, ManyEstimate
-from sm_alsgls.results.many_summary import heywood
+from sm_alsgls.results.many.covariance import choice_of
+from sm_alsgls.results.many.estimate import Ending, ManyEstimate
+from sm_alsgls.results.many.results import ManySURResults
+from sm_alsgls.results.many.summary import heywood
 from sm_alsgls.results.progress import StartsOfSweeps, says
 from sm_alsgls.results.shown import Listed
 
@@ -91,7 +91,9 @@ class ManySUR(Listed):
         runner: Runner | None = None,
         **unknown: Any,
     ) -> None:
-        refuse_of_model(unknown)
+        if unknown:
+            refuse_of_model(unknown)
+            refuse(unknown, ["endog", "exog", "rank", "missing"], "LowRankSUR()")
         _check_missing(missing)
         self.held = Held(LocalRunner(tiled.source) if runner is None else runner)
         self.nobs, self.neqs, self.spooled = tiled.source.n, tiled.source.K, tiled.spooled

@@ -1,1 +1,1 @@
-"""Systems of equations that are too many for memory: how they are read, and what they are called."""
+"""Equations that are too many for memory: how they are read, and what they are called."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.tiles.source import Tile
 from sm_alsgls.data.many.chunk import Chunk, read_chunk
+from sm_alsgls.data.many.spool import Spool, SpooledTiles
 from sm_alsgls.data.many.tiled import Names, Tiled, columns_of, named
 from sm_alsgls.exceptions import (
     CallableError,
@@ -63,7 +62,8 @@ def read_chunks(tiles: Any) -> Tiled:
         if isinstance(tiles, Iterator):
             spool = Spool()
             scan = _scanned(tiles, spool.write)
-            return _tiled(SpooledTiles(scan, spool), scan, spool.size)
+            source = SpooledTiles(scan.n, scan.p, scan.bounds, spool)
+            return _tiled(source, scan, spool.size)
         make = lambda: iter(tiles)  # noqa: E731
     else:
         raise OptionError(
@@ -232,54 +232,3 @@ class ChunkTiles:
 
 def _same(one: float, other: float) -> bool:
     return one == other or (np.isnan(one) and np.isnan(other))
-
-
-class Spool:
-    """A temporary file without a name, which goes with the object.
-
-    Attributes
-    ----------
-    size : int
-        Its bytes.
-    places : list of (int, tuple, tuple)
-        Of each tile where it begins, and the shapes of its two arrays.
-    """
-
-    def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="sm_alsgls")
-        self.size = 0
-        self.places: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
-
-    def write(self, tile: Tile) -> None:
-        """One more tile."""
-        self.places.append((self.size, tile.Xt.shape, tile.Yt.shape))
-        for part in tile:
-            self._file.write(part.tobytes())
-            self.size += part.nbytes
-
-    def read(self, t: int) -> Tile:
-        """Tile t."""
-        self._file.flush()
-        place, X, Y = self.places[t]
-        of_X, of_Y = 8 * int(np.prod(X)), 8 * int(np.prod(Y))
-        got = os.pread(self._file.fileno(), of_X + of_Y, place)
-        if len(got) != of_X + of_Y:
-            raise OSError(f"the temporary file ended after {len(got)} of {of_X + of_Y} bytes")
-        return Tile(
-            np.frombuffer(got, count=of_X // 8).reshape(X),
-            np.frombuffer(got, offset=of_X).reshape(Y),
-        )
-
-
-class SpooledTiles:
-    """Tiles of an iterator that was written to a temporary file; a `TileSource`."""
-
-    first = 0
-
-    def __init__(self, scan: _Scan, spool: Spool) -> None:
-        self.n, self.K, self.p, self.bounds = scan.n, len(scan.p), scan.p, scan.bounds
-        self._spool = spool
-
-    def read(self, t: int) -> Tile:
-        """Tile t."""
-        return self._spool.read(t)

@@ -13,8 +13,8 @@ from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.border.names import listed
 from sm_alsgls.markup import cut
 from sm_alsgls.results.coefficient_spread import MOST, moments, moments_table, stubs_of
-from sm_alsgls.results.many_covariance import bse, law
-from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.many.covariance import bse, law
+from sm_alsgls.results.many.estimate import ManyEstimate
 from sm_alsgls.results.summary_parts import coefficient_table, equation_table, numbered
 from sm_alsgls.results.summary_text import SystemSummary
 from sm_alsgls.results.words import words_note
@@ -41,13 +41,13 @@ def summary(
         and of the ten that fit worst.
     """
     estimate: ManyEstimate = results.estimate
-    title, alpha, labels = text(title, "title"), level(alpha), estimate.labels
+    title, alpha = text(title, "title"), level(alpha)
     shown = _chosen(estimate, equations)
     made = SystemSummary()
     made.tables.append(_top(results, estimate, title))
     for j in shown:
         made.tables.append(_coefficients(estimate, j, alpha))
-    notes = []
+    notes: list[str] = []
     if not shown:
         table, notes = _spread(estimate, alpha)
         made.tables.append(table)

@@ -13,14 +13,15 @@ from sm_alsgls.border.arguments import level
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.markup import cut, table
-from sm_alsgls.results import coefficients, hypotheses, many_covariance, tables
+from sm_alsgls.results import coefficients, hypotheses, tables
 from sm_alsgls.results import nlcom as functions
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.dense_covariance import DenseCovariance
 from sm_alsgls.results.familiar import FamiliarEquation
 from sm_alsgls.results.fitted import Fitted
-from sm_alsgls.results.many_columns import EquationColumns
-from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.many import covariance
+from sm_alsgls.results.many.columns import EquationColumns
+from sm_alsgls.results.many.estimate import ManyEstimate
 from sm_alsgls.results.method import method
 from sm_alsgls.results.selection import positions
 from sm_alsgls.results.shown import Listed, one_line
@@ -137,7 +138,7 @@ class ManyEquationResults(FamiliarEquation, Listed):
         """Standard errors (p_j,); the first that is asked for computes those of all equations."""
         whole = self.system.estimate
         at = whole.labels.columns(self.position)
-        return self._series(np.sqrt(many_covariance.variances(whole)[at]))
+        return self._series(np.sqrt(covariance.variances(whole)[at]))
 
     @property
     def tvalues(self) -> pd.Series:
@@ -152,7 +153,7 @@ class ManyEquationResults(FamiliarEquation, Listed):
     @property
     def _law(self) -> coefficients.Law:
         whole = self.system.estimate
-        return many_covariance.law(whole, whole.labels.columns(self.position))
+        return covariance.law(whole, whole.labels.columns(self.position))
 
     @property
     def rsquared(self) -> float:
@@ -187,12 +188,12 @@ class ManyEquationResults(FamiliarEquation, Listed):
     @property
     def resid(self) -> pd.Series:
         """Residuals (N,); its tile is read."""
-        return self.system.resid[self.name]  # type: ignore[return-value]
+        return self.system.resid[self.name]
 
     @property
     def fittedvalues(self) -> pd.Series:
         """Fitted values (N,); its tile is read."""
-        return self.system.fittedvalues[self.name]  # type: ignore[return-value]
+        return self.system.fittedvalues[self.name]
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> pd.DataFrame:
         """Confidence intervals (p_j, 2) of level 1 - ``alpha``."""
@@ -226,4 +227,4 @@ class ManyEquationResults(FamiliarEquation, Listed):
 def _covariance(
     whole: ManyEstimate, j: int, estimate: Fitted, choice: CovarianceChoice
 ) -> DenseCovariance:
-    return DenseCovariance(many_covariance.block(whole, j))
+    return DenseCovariance(covariance.block(whole, j))

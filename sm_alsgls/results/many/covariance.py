@@ -22,7 +22,7 @@ from sm_alsgls.progress import asking
 from sm_alsgls.results.coefficients import Law
 from sm_alsgls.results.cov_types import CovarianceChoice, choose
 from sm_alsgls.results.covariance import weights_of_time
-from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.many.estimate import ManyEstimate
 
 Array = np.ndarray
 

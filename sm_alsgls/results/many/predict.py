@@ -12,8 +12,8 @@ from sm_alsgls.core.tiles.mapped import MappedSource
 from sm_alsgls.core.tiles.source import Tile, TileSource
 from sm_alsgls.data.many.chunks import read_chunks
 from sm_alsgls.exceptions import OptionError, ShapeError
-from sm_alsgls.results.many_columns import EquationColumns
-from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.many.columns import EquationColumns
+from sm_alsgls.results.many.estimate import ManyEstimate
 
 Array = np.ndarray
 

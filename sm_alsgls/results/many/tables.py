@@ -13,8 +13,8 @@ from sm_alsgls.border.arguments import flag, level
 from sm_alsgls.border.arguments import path as file_path
 from sm_alsgls.exceptions import MissingExtraError, OptionError
 from sm_alsgls.progress import counted
-from sm_alsgls.results.many_covariance import bse, law
-from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.many.covariance import bse, law
+from sm_alsgls.results.many.estimate import ManyEstimate
 from sm_alsgls.results.table_style import TIDY, presented
 
 # Equations of a piece.

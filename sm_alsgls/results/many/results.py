@@ -13,18 +13,17 @@ from statsmodels.iolib.smpickle import save_pickle
 
 from sm_alsgls.border.arguments import flag, optional_flag, path
 from sm_alsgls.border.provenance import Provenance
-from sm_alsgls.core.maximise.solution import Sweep
 from sm_alsgls.core.tiles.source import Tile
-from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.markup import shown_of, table
 from sm_alsgls.progress import asking
-from sm_alsgls.results import many_covariance, many_predict, many_summary, many_tables
 from sm_alsgls.results.familiar import FamiliarSystem
 from sm_alsgls.results.loading import Loadable
-from sm_alsgls.results.many_columns import EquationColumns
-from sm_alsgls.results.many_equation import ManyEquationResults
-from sm_alsgls.results.many_estimate import ManyEstimate
+from sm_alsgls.results.many import covariance, predict, summary, tables
+from sm_alsgls.results.many.columns import EquationColumns
+from sm_alsgls.results.many.equation import ManyEquationResults
+from sm_alsgls.results.many.estimate import ManyEstimate
+from sm_alsgls.results.many.found import ManyFit
 from sm_alsgls.results.shown import Shown, one_line
 from sm_alsgls.results.summary_text import SystemSummary
 
@@ -35,7 +34,7 @@ _ACROSS = (
 )
 
 
-class ManySURResults(FamiliarSystem, Loadable, Shown):
+class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
     """Results of `LowRankSUR` for equations that are read in tiles.
 
     What has a number for each coefficient is a Series labelled by (equation, variable); what has
@@ -61,185 +60,27 @@ class ManySURResults(FamiliarSystem, Loadable, Shown):
         facts.append("converged" if self.converged else "NOT CONVERGED")
         return one_line("ManySURResults", facts)
 
-    # -- what was estimated ----------------------------------------------------------------
-
-    def _labelled(self, values: np.ndarray, name: str | None = None) -> pd.Series:
-        return pd.Series(values, index=self.estimate.labels.terms, name=name)
-
-    def _by_equation(self, values: np.ndarray, name: str) -> pd.Series:
-        return pd.Series(values, index=self.estimate.labels.equations, name=name)
-
-    @property
-    def params(self) -> pd.Series:
-        """Coefficients (P,), labelled by (equation, variable)."""
-        return self._labelled(self.estimate.params)
-
-    @property
-    def nobs(self) -> int:
-        """Rows N."""
-        return self.estimate.nobs
-
-    @property
-    def neqs(self) -> int:
-        """Equations K."""
-        return self.estimate.neqs
-
-    @property
-    def rank(self) -> int:
-        """Factors r."""
-        return self.estimate.rank
-
-    @property
-    def df_model(self) -> float:
-        """Free parameters: P, and K r + K - r (r - 1) / 2 of Sigma."""
-        return self.estimate.df_model
-
-    @property
-    def df_resid(self) -> float:
-        """Cells less parameters."""
-        return float(self.nobs) * self.neqs - self.df_model
-
-    @property
-    def debiased(self) -> bool:
-        """Whether variances have degrees of freedom, N - p_j - r, in place of rows."""
-        return self.estimate.df.debiased
-
-    @property
-    def use_t(self) -> bool:
-        """t and F, or normal and chi2."""
-        return self.estimate.use_t
-
-    @property
-    def cov_type(self) -> str:
-        """How standard errors are computed."""
-        return self.estimate.choice.cov_type
-
-    @property
-    def cov_kwds(self) -> dict[str, Any]:
-        """Options of ``cov_type``, with its description."""
-        return {"description": self.estimate.choice.description, **self.estimate.choice.kwds}
-
-    @property
-    def sigma(self) -> LowRankDiag:
-        """The error covariance of a row, F F' + D in canonical form."""
-        return self.estimate.sigma
-
-    @property
-    def sigma_inference(self) -> LowRankDiag:
-        """The error covariance behind "nonrobust", see `LowRankSURResults.sigma_inference`."""
-        return many_covariance.sigma_inference(self.estimate)
-
-    @property
-    def loadings(self) -> pd.DataFrame:
-        """F (K, r) in the units of the responses; canonical: F' D^-1 F diagonal, descending."""
-        names = [f"factor{i}" for i in range(1, self.rank + 1)]
-        index = self.estimate.labels.equations
-        return pd.DataFrame(self.sigma.loadings, index=index, columns=names)
-
-    @property
-    def uniquenesses(self) -> pd.Series:
-        """The variances d (K,) that the factors leave."""
-        return self._by_equation(self.sigma.uniquenesses, "uniqueness")
-
-    @property
-    def communalities(self) -> pd.Series:
-        """Share |f_j|^2 / sigma_jj of each error variance that the factors explain (K,)."""
-        share = 1.0 - self.sigma.uniquenesses / self.sigma.diag()
-        return self._by_equation(share, "communality")
-
-    @property
-    def rsquared(self) -> pd.Series:
-        """1 - SSR/SST of each equation (K,); SST about the mean where it has a constant."""
-        return self._by_equation(self.estimate.rsquared, "rsquared")
-
-    @property
-    def heywood(self) -> list[str]:
-        """Equations whose uniqueness is on its lower bound."""
-        return [self.estimate.labels.name(int(j)) for j in np.flatnonzero(self.estimate.at_bound)]
-
-    # -- the likelihood --------------------------------------------------------------------
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood of all rows."""
-        return self.estimate.llf
-
-    @property
-    def nll_per_row(self) -> float:
-        """Negative log-likelihood per row."""
-        return self.estimate.ending.nll
-
-    @property
-    def aic(self) -> float:
-        """-2 llf + 2 df_model; Sigma's parameters, K r + K - r (r - 1) / 2, are counted."""
-        return -2.0 * self.llf + 2.0 * self.df_model
-
-    @property
-    def bic(self) -> float:
-        """-2 llf + log(N) df_model, with rows N and not cells."""
-        return float(-2.0 * self.llf + np.log(self.nobs) * self.df_model)
-
-    @property
-    def converged(self) -> bool:
-        """Whether the end is stationary."""
-        return self.estimate.ending.converged
-
-    @property
-    def mle_retvals(self) -> dict[str, Any]:
-        """How the fit went, as `LowRankSURResults.mle_retvals` has it of its one start."""
-        ending = self.estimate.ending
-        trace = ending.trace
-        return {
-            "converged": ending.converged,
-            "message": ending.status,
-            "method": "als",
-            "iterations": len(trace) - 1,
-            "nll_trace": [row.nll for row in trace],
-            "nll_beta_trace": [row.nll_beta for row in trace[1:]],
-            "accept_t": [row.accept_t for row in trace[1:]],
-            "cg": [row.cg_iterations for row in trace[1:]],
-            "heywood": np.flatnonzero(self.estimate.at_bound).tolist(),
-            "gradient_d": ending.gradient_d,
-            "score_beta": ending.score_beta,
-        }
-
-    @property
-    def mle_settings(self) -> dict[str, Any]:
-        """The optimizer and its options."""
-        return {"optimizer": "als", **vars(self.estimate.ending.options)}
-
-    @property
-    def trace(self) -> pd.DataFrame:
-        """One row per sweep."""
-        rows = self.estimate.ending.trace
-        return pd.DataFrame(rows, columns=Sweep._fields).set_index("sweep")
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a reader of the estimates must know, as the summary prints it."""
-        return many_summary.doubts_of(self.estimate)
-
     # -- standard errors -------------------------------------------------------------------
 
     @property
     def bse(self) -> pd.Series:
         """Standard errors (P,); computed once, by passes over the data."""
-        return self._labelled(many_covariance.bse(self.estimate))
+        return self._labelled(covariance.bse(self.estimate))
 
     @property
     def tvalues(self) -> pd.Series:
         """Coefficients over their standard errors (P,)."""
-        return self._labelled(self.estimate.params / many_covariance.bse(self.estimate))
+        return self._labelled(self.estimate.params / covariance.bse(self.estimate))
 
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p-values (P,), of t or normal."""
-        t = np.abs(self.estimate.params / many_covariance.bse(self.estimate))
-        return self._labelled(2.0 * many_covariance.law(self.estimate).sf(t))
+        t = np.abs(self.estimate.params / covariance.bse(self.estimate))
+        return self._labelled(2.0 * covariance.law(self.estimate).sf(t))
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Confidence intervals (P, 2) of level 1 - ``alpha``, labelled by (equation, variable)."""
-        return many_tables.conf_int(self.estimate, alpha)
+        return tables.conf_int(self.estimate, alpha)
 
     def cov_params(self, equation: str) -> pd.DataFrame:
         """Covariance (p_j, p_j) of the coefficients of one equation.
@@ -277,7 +118,7 @@ class ManySURResults(FamiliarSystem, Loadable, Shown):
         """
         use_t, estimate = optional_flag(use_t, "use_t"), self.estimate
         rows = Provenance(estimate.rows, labelled=estimate.labelled)
-        choice = many_covariance.choice_of(cov_type, cov_kwds, estimate.df.debiased, rows)
+        choice = covariance.choice_of(cov_type, cov_kwds, estimate.df.debiased, rows)
         again = estimate.with_covariance(choice, estimate.use_t if use_t is None else use_t)
         return type(self)(self.model, again)
 
@@ -320,7 +161,7 @@ class ManySURResults(FamiliarSystem, Loadable, Shown):
         return EquationColumns(what, source, estimate.labels, estimate.rows, make)
 
     def _fitted(self, equations: slice, tile: Tile) -> np.ndarray:
-        return many_predict.fitted(self.estimate, equations, tile.Xt)
+        return predict.fitted(self.estimate, equations, tile.Xt)
 
     def _resid(self, equations: slice, tile: Tile) -> np.ndarray:
         return np.subtract(tile.Yt, self._fitted(equations, tile))
@@ -345,7 +186,7 @@ class ManySURResults(FamiliarSystem, Loadable, Shown):
         """
         if exog is None:
             return self.fittedvalues
-        return many_predict.predicted(self.estimate, exog)
+        return predict.predicted(self.estimate, exog)
 
     # -- tables ----------------------------------------------------------------------------
 
@@ -365,7 +206,7 @@ class ManySURResults(FamiliarSystem, Loadable, Shown):
             that fit best and of the ten that fit worst.
         """
         with asking(self.estimate.progress):
-            return many_summary.summary(self, title, alpha, equations=equations)
+            return summary.summary(self, title, alpha, equations=equations)
 
     def tidy(
         self,
@@ -390,14 +231,14 @@ class ManySURResults(FamiliarSystem, Loadable, Shown):
         path : str or Path, optional
             Of a file, .csv or .parquet (which needs pyarrow); None is then returned.
         """
-        return many_tables.tidy(self.estimate, conf_int, alpha, style, backend, path=path)
+        return tables.tidy(self.estimate, conf_int, alpha, style, backend, path=path)
 
     # -- the data --------------------------------------------------------------------------
 
     def remove_data(self) -> None:
         """Let go of the data; standard errors are computed before."""
         if self.estimate.held.there:
-            many_covariance.variances(self.estimate)
+            covariance.variances(self.estimate)
             self.estimate = replace(self.estimate, rows=pd.RangeIndex(self.nobs), labelled=False)
         self.model.remove_data()
 

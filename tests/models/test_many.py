@@ -1,0 +1,509 @@
+"""Equations in tiles beside the same in memory: everything that both have."""
+
+import copy
+import inspect
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankSUR
+from sm_alsgls.exceptions import (
+    CallableError,
+    ConvergenceWarning,
+    DataChangedError,
+    DataRemovedError,
+    DegenerateResponseError,
+    HeywoodWarning,
+    IllegalRankError,
+    InsufficientRowsError,
+    NonFiniteError,
+    NotApplicableError,
+    OptionError,
+    RankDeficientError,
+    ShapeError,
+    SystemInputError,
+    UnknownArgumentError,
+    UnknownEquationError,
+)
+from sm_alsgls.models.many import ManySUR
+
+# Where both stop is as far from the maximum as gtol says; figures agree to its square, or nearly.
+TIGHT = {"gtol": 1e-10, "rel_tol": 1e-14}
+
+
+def data(K=30, N=40, p=3, r=2, seed=0, constant=True):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((K, N, p))
+    if constant:
+        X[:, :, 0] = 1.0
+    E = 1.5 * rng.standard_normal((N, r)) @ rng.standard_normal((r, K))
+    return X, np.einsum("knp->nk", X) + E + rng.standard_normal((N, K))
+
+
+def mapped(path, value, order="C"):
+    """A memory map of ``value``, as it is or of its last two axes turned."""
+    stored = value if order == "C" else np.swapaxes(value, -1, -2)
+    file = np.memmap(path, dtype=value.dtype, mode="w+", shape=stored.shape)
+    file[:] = stored
+    return file if order == "C" else np.swapaxes(file, -1, -2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tight_intervals():
+    """The Sigma of intervals is a Sigma-step that ends at 1e-8, here and there by other routes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sm_alsgls.core.errors.loading_prior.GTOL", 1e-11)
+        patch.setattr("sm_alsgls.results.many.covariance.GTOL", 1e-11)
+        yield
+
+
+def gap(one, other):
+    one, other = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    assert one.shape == other.shape
+    return np.abs(one - other).max() / np.abs(one).max()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The same fit in memory and from a map."""
+    X, Y = data()
+    whole = LowRankSUR(Y, list(X), rank=2).fit(n_starts=1, **TIGHT)
+    path = tmp_path_factory.mktemp("maps")
+    tiles = LowRankSUR(Y, mapped(path / "x", X, "F"), rank=2).fit(**TIGHT)
+    return whole, tiles
+
+
+def test_estimates_are_those_of_arrays(pair):
+    whole, tiles = pair
+    for name in ("params", "loadings", "uniquenesses", "communalities"):
+        assert gap(getattr(whole, name), getattr(tiles, name)) < 1e-10, name
+    for name in ("llf", "aic", "bic", "df_model", "df_resid", "nll_per_row", "nobs", "neqs"):
+        assert getattr(whole, name) == pytest.approx(getattr(tiles, name), rel=1e-12), name
+    assert gap(whole.sigma.to_dense(), tiles.sigma.to_dense()) < 1e-10
+    assert gap([one.rsquared for one in whole.equations.values()], tiles.rsquared) < 1e-10
+    assert tiles.converged
+    assert tiles.rank == 2
+    assert tiles.trace.columns.tolist() == whole.trace.columns.tolist()
+    assert (tiles.mle_retvals.keys() | {"starts", "starts_at_best", "worst_gap"}) == (
+        whole.mle_retvals.keys() - {"lowest_curvature"}
+    )
+    assert tiles.mle_settings == whole.mle_settings
+
+
+def test_standard_errors_are_those_of_arrays(pair):
+    whole, tiles = pair
+    for name in ("bse", "tvalues", "pvalues"):
+        assert gap(getattr(whole, name), getattr(tiles, name)) < 1e-9, name
+    assert gap(whole.conf_int(0.1), tiles.conf_int(0.1)) < 1e-10
+    assert gap(whole.bse, tiles.bse) < 1e-10
+    assert gap(whole.sigma_inference.to_dense(), tiles.sigma_inference.to_dense()) < 1e-9
+    assert gap(whole.equations["y7"].cov_params(), tiles.cov_params("y7")) < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("cov_type", "kwds"),
+    [
+        ("HC0", {}),
+        ("HC1", {}),
+        ("HC1", {"dof": "p"}),
+        ("cluster", {"groups": np.arange(40) // 5, "correction": "CR1"}),
+        ("cluster", {"groups": np.arange(40) // 5, "correction": "CR0"}),
+        ("HAC", {"maxlags": 3}),
+        ("HAC", {"maxlags": 3, "use_correction": False}),
+        ("HAC", {"kernel": "cosine", "terms": 7}),
+    ],
+)
+def test_robust_standard_errors_are_those_of_arrays(pair, cov_type, kwds):
+    whole, tiles = (one.get_robustcov_results(cov_type, **kwds) for one in pair)
+    assert gap(whole.bse, tiles.bse) < 1e-10
+    assert gap(whole.equations["y3"].cov_params(), tiles.cov_params("y3")) < 1e-10
+    assert tiles.cov_type == cov_type
+    assert "Satterthwaite" not in tiles.cov_kwds["description"]
+
+
+def test_degrees_of_freedom_of_robust_types_are_said(pair):
+    _, tiles = pair
+    groups = tiles.get_robustcov_results("cluster", groups=np.arange(40) // 5)
+    assert groups.cov_kwds["correction"] == "CR1"
+    assert "G - 1" in groups.summary().as_text()
+    assert groups.equations["y1"].t_test("x1").df_denom == 7
+    with pytest.raises(OptionError, match="leverage"):
+        tiles.get_robustcov_results("HC3")
+    with pytest.raises(NotApplicableError, match="leverage"):
+        tiles.get_robustcov_results("cluster", groups=np.arange(40) // 5, correction="CR2")
+
+
+@pytest.mark.parametrize("kwds", [{"debiased": False}, {"use_t": False}])
+def test_plain_standard_errors_are_those_of_arrays(tmp_path, kwds):
+    X, Y = data(K=12)
+    whole = LowRankSUR(Y, list(X), rank=1).fit(n_starts=1, **TIGHT, **kwds)
+    tiles = LowRankSUR(Y, mapped(tmp_path / "x", X), rank=1).fit(**TIGHT, **kwds)
+    assert gap(whole.bse, tiles.bse) < 1e-10
+    assert gap(whole.pvalues, tiles.pvalues) < 1e-9
+    assert tiles.use_t is whole.use_t
+
+
+def test_tests_within_an_equation_are_those_of_arrays(pair):
+    whole, tiles = (one.equations["y5"] for one in pair)
+    for said in ("x1 = 1", "x1 = x2", "x1 - 2 * x2 = 1"):
+        one, other = whole.t_test(said), tiles.t_test(said)
+        assert gap(one.tvalue, other.tvalue) < 1e-9
+        assert one.df_denom == other.df_denom
+    one, other = (eq.wald_test("x1 = 1, x2 = 1", scalar=True) for eq in (whole, tiles))
+    assert gap(one.statistic, other.statistic) < 1e-9
+    assert one.df_denom == other.df_denom
+    assert gap(whole.conf_int(), tiles.conf_int()) < 1e-10
+    for name in ("params", "bse", "tvalues", "pvalues", "loadings"):
+        assert gap(getattr(whole, name), getattr(tiles, name)) < 1e-9
+        assert list(getattr(whole, name).index) == list(getattr(tiles, name).index)
+    for name in ("rsquared", "std_error", "uniqueness", "communality", "df_resid", "nobs"):
+        assert getattr(whole, name) == pytest.approx(getattr(tiles, name), rel=1e-10)
+    assert gap(whole.resid, tiles.resid) < 1e-10
+    assert list(whole.tidy().columns) == list(tiles.tidy().columns)
+
+
+def test_rows_are_those_of_arrays_and_come_in_pieces(pair, tmp_path):
+    whole, tiles = pair
+    assert gap(whole.resid, tiles.resid.to_numpy()) < 1e-10
+    assert gap(whole.fittedvalues, tiles.fittedvalues.to_numpy()) < 1e-10
+    assert gap(whole.resid["y7"], tiles.resid["y7"]) < 1e-10
+    assert gap(whole.resid[["y9", "y2"]], tiles.resid[["y9", "y2"]]) < 1e-10
+    assert gap(whole.resid.iloc[:, 4:9:2], tiles.resid[4:9:2]) < 1e-10
+    names, blocks = zip(*tiles.resid, strict=True)
+    assert [name for some in names for name in some] == list(whole.resid.columns)
+    assert gap(whole.resid, np.hstack(blocks)) < 1e-10
+    written = tiles.resid.to_memmap(tmp_path / "resid.npy")
+    assert gap(whole.resid, written) < 1e-10
+    assert gap(whole.resid, np.load(tmp_path / "resid.npy", mmap_mode="r").T) < 1e-10
+    assert tiles.resid.shape == whole.resid.shape
+
+
+def test_predictions_of_new_rows(pair, tmp_path):
+    whole, tiles = pair
+    new = data(N=6, seed=5)[0]
+    right = whole.predict(list(new))
+    chunks = [new[:11], new[11:]]
+    for exog in (new, mapped(tmp_path / "n", new, "F"), chunks, iter(chunks), lambda: iter(chunks)):
+        made = tiles.predict(exog)
+        assert made.shape == (6, 30)
+        assert gap(right, made.to_numpy()) < 1e-10
+    assert gap(right["y4"], tiles.predict(new)["y4"]) < 1e-10
+    assert gap(whole.fittedvalues, tiles.predict().to_numpy()) < 1e-10
+    for bad, said in [
+        (new[:-1], "29 equations, and the fit 30"),
+        (new[:, :, :-1], "equation 'y1' has 2 columns, and the fit has 3"),
+        (new[0], "shape"),
+    ]:
+        with pytest.raises(ShapeError, match=said):
+            tiles.predict(bad)
+    with pytest.raises(OptionError, match="exog must be"):
+        tiles.predict("x")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", ">f8", "int16"])
+def test_maps_of_any_order_and_type(tmp_path, order, dtype):
+    X, Y = (np.round(100 * value).astype(dtype) for value in data(K=9, N=30))
+    X[:, :, 0] = 1
+    right = LowRankSUR(Y.astype(float), list(X.astype(float)), rank=1).fit(n_starts=1, **TIGHT)
+    x, y = mapped(tmp_path / "x", X, order), mapped(tmp_path / "y", Y, order)
+    made = LowRankSUR(y, x, rank=1).fit(**TIGHT)
+    assert gap(right.params, made.params) < 1e-10
+    assert gap(right.bse, made.bse) < 1e-10
+
+
+def chunked(X, Y, sizes):
+    stops = np.cumsum(sizes)
+    assert stops[-1] == len(X)
+    return [(Y[:, b - a : b], X[b - a : b]) for a, b in zip(sizes, stops, strict=True)]
+
+
+@pytest.mark.parametrize("sizes", [(30,), (1,) * 30, (7, 1, 12, 10)])
+@pytest.mark.parametrize("form", ["list", "callable", "object", "iterator"])
+def test_chunks_of_any_size_and_form(pair, sizes, form):
+    whole, _ = pair
+    X, Y = data()
+    chunks = chunked(X, Y, sizes)
+
+    class Again:
+        def __iter__(self):
+            return iter(chunks)
+
+    forms = {"list": chunks, "callable": lambda: iter(chunks), "object": Again()}
+    model = LowRankSUR.from_equations(forms.get(form, iter(chunks)), 2)
+    assert model.spooled == (8 * (X.size + Y.size) if form == "iterator" else 0)
+    assert ("temporary file" in repr(model)) is (form == "iterator")
+    res = model.fit(**TIGHT)
+    assert gap(whole.params, res.params) < 1e-10
+    assert gap(whole.bse, res.bse) < 1e-10
+    assert gap(whole.resid, res.resid.to_numpy()) < 1e-10
+
+
+def test_chunks_of_unequal_designs_with_labels():
+    rng = np.random.default_rng(3)
+    N, index = 30, pd.date_range("2000-01-31", periods=30, freq="ME")
+    sizes = [2, 2, 3, 1, 2, 2, 2, 4, 2]
+    frames = [
+        pd.DataFrame(rng.standard_normal((N, p)), index, [f"v{i}" for i in range(p)]) for p in sizes
+    ]
+    Y = pd.DataFrame(rng.standard_normal((N, 9)) + rng.standard_normal((N, 1)), index)
+    Y.columns = [f"firm {j}" for j in range(9)]
+    chunks = [(Y.iloc[:, :4], frames[:4]), (Y.iloc[:, 4:], frames[4:])]
+    right = LowRankSUR(Y, frames, rank=1).fit(n_starts=1, **TIGHT)
+    res = LowRankSUR.from_equations(chunks, rank=1).fit(**TIGHT)
+    assert gap(right.params, res.params) < 1e-10
+    assert gap(right.bse, res.bse) < 1e-10
+    assert res.params.index[4:7].tolist() == [("firm 2", "v0"), ("firm 2", "v1"), ("firm 2", "v2")]
+    assert res.resid["firm 2"].index.equals(index)
+    assert list(res.equations) == list(Y.columns)
+    assert [f"{a}_{b}" for a, b in res.params.index] == list(right.params.index)
+    assert "u" in res.summary().as_text()
+    groups = pd.Series(index.year, index)
+    one, other = (
+        fit.get_robustcov_results("cluster", groups=groups[::-1], correction="CR1")
+        for fit in (right, res)
+    )
+    assert gap(one.bse, other.bse) < 1e-10
+
+
+def test_names_of_columns_are_those_of_arrays(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5, 20, 3))
+    X[:2, :, 1] = 1.0
+    X[3, :, 0] = X[3, :, 2] = 1.0
+    X[3, 4, 2] = 2.0
+    Y = rng.standard_normal((20, 5))
+    right = LowRankSUR(Y, list(X), rank=0)
+    made = LowRankSUR(Y, mapped(tmp_path / "x", X), rank=0)
+    assert [f"{a}_{b}" for a, b in made.exog_names] == right.exog_names
+    assert list(made.equations) == right.equations
+
+
+# -- what cannot be used ------------------------------------------------------------------------
+
+
+def test_bad_data_are_named(tmp_path):
+    X, Y = data(K=8, N=20)
+
+    def model(X=X, Y=Y, **kwds):
+        return LowRankSUR(Y, mapped(tmp_path / "x", X), **{"rank": 1, **kwds})
+
+    bad = X.copy()
+    bad[5, 3, 1] = np.nan
+    with pytest.raises(NonFiniteError, match="column number 1 of equation 'y6' has 1 missing"):
+        model(bad)
+    worse = pd.DataFrame(Y, columns=list("abcdefgh"), index=[f"row {n}" for n in range(20)])
+    worse.iloc[4, 6] = np.inf
+    with pytest.raises(NonFiniteError, match="equation 'g' has 1 infinite value, .* row 'row 4'"):
+        model(Y=worse)
+    still = Y.copy()
+    still[:, 2] = 7.0
+    with pytest.raises(DegenerateResponseError, match="equation 'y3' is constant \\(7 in all 20"):
+        model(Y=still)
+    twice = X.copy()
+    twice[4, :, 2] = 2.0 * twice[4, :, 1]
+    with pytest.raises(RankDeficientError, match="equation 'y5': .*'x2' is a combination of"):
+        model(twice).fit()
+    exact = Y.copy()
+    exact[:, 1] = X[1].sum(axis=1)
+    with pytest.raises(DegenerateResponseError, match="equation 'y2' is fitted exactly"):
+        model(Y=exact).fit()
+    with pytest.raises(InsufficientRowsError, match="equation 'y1' has 3 regressors but only 3"):
+        model(X[:, :3], Y[:3])
+    for value, said in [
+        (X[:-1], r"must begin with \(8, 20\)"),
+        (X.transpose(0, 2, 1), r"give exog.transpose\(0, 2, 1\)"),
+    ]:
+        with pytest.raises(ShapeError, match=said):
+            model(np.ascontiguousarray(value))
+    with pytest.raises(ShapeError, match="endog"):
+        model(Y=list(Y))
+    with pytest.raises(SystemInputError, match="complex128"):
+        model(X.astype(complex))
+    with pytest.raises(ShapeError, match="'a' is repeated"):
+        model(Y=pd.DataFrame(Y, columns=list("abcdefga")))
+
+
+def test_ranks_that_are_not_there(tmp_path):
+    X, Y = data(K=8, N=20)
+    x = mapped(tmp_path / "x", X)
+    for rank in ("auto", "full", "bic", -1, True, 1.0):
+        with pytest.raises(IllegalRankError, match="whole number"):
+            LowRankSUR(Y, x, rank=rank)
+    with pytest.raises(IllegalRankError, match="whole number"):
+        LowRankSUR(Y, x)
+    with pytest.raises(IllegalRankError, match="largest legal rank is 4"):
+        LowRankSUR(Y, x, rank=5)
+    few = mapped(tmp_path / "few", np.ascontiguousarray(X[:, :6]))
+    with pytest.raises(IllegalRankError, match="largest legal rank"):
+        LowRankSUR(Y[:6], few, rank=4)
+
+
+def test_keywords_that_do_not_go_with_tiles(tmp_path):
+    X, Y = data(K=8, N=20)
+    x = mapped(tmp_path / "x", X)
+    known = inspect.signature(LowRankSUR.__init__).parameters
+    ours = {"self", "endog", "exog", "rank", "missing", "_formula", "unknown"}
+    for name in known.keys() - ours:
+        with pytest.raises(OptionError, match=f"{name}= does not go"):
+            LowRankSUR(Y, x, rank=1, **{name: 1})
+    for missing in ("drop", "fiml"):
+        with pytest.raises(OptionError, match=f"missing='{missing}' does not go"):
+            LowRankSUR(Y, x, rank=1, missing=missing)
+    with pytest.raises(UnknownArgumentError, match="use rank="):
+        LowRankSUR(Y, x, 1, n_factors=2)
+    model = LowRankSUR(Y, x, rank=1, missing="raise")
+    theirs = inspect.signature(LowRankSUR.fit).parameters
+    mine = inspect.signature(ManySUR.fit).parameters
+    for name in theirs.keys() - mine.keys():
+        with pytest.raises(OptionError, match=f"{name}= does not go"):
+            model.fit(**{name: 1})
+    with pytest.raises(UnknownArgumentError, match="max_sweeps"):
+        model.fit(maxiter=3)
+    for bad in (2, True, "all", 0):
+        with pytest.raises(OptionError, match="n_starts"):
+            model.fit(n_starts=bad)
+
+
+def test_chunks_that_cannot_be_used():
+    X, Y = data(K=6, N=20)
+
+    def refused(tiles, error, said):
+        with pytest.raises(error, match=said):
+            LowRankSUR.from_equations(tiles, 1)
+
+    refused(5, OptionError, "tiles must be an iterable")
+    refused("ab", OptionError, "tiles must be an iterable")
+    refused(lambda: 5, OptionError, "function that returned int")
+    refused([], ShapeError, "tiles are empty")
+    refused([Y], ShapeError, "chunk 0: a chunk of equations is a pair")
+    refused([(Y, X), (Y[:-1], X[:, :-1])], ShapeError, "chunk 1 has 19 rows")
+    refused([(Y, X[:-1])], ShapeError, r"chunk 0: .*must begin with \(6, 20\)")
+    refused([(Y, X), (Y, list(X)[:-1])], ShapeError, "chunk 1: exog lists 5 designs")
+    refused([(Y, X), (pd.DataFrame(Y), X)], ShapeError, "chunk 1 have names and those of chunk 0")
+    frame = pd.DataFrame(Y, columns=list("abcdef"))
+    refused([(frame, X), (frame, X)], ShapeError, "'a' is repeated")
+    other = frame.set_axis(range(5, 25)).add_prefix("z")
+    refused([(frame, X), (other, X)], ShapeError, "row labels of chunk 1")
+
+    def raises():
+        yield Y, X
+        raise RuntimeError("lost")
+
+    refused(raises, CallableError, r"RuntimeError \(lost\) at chunk 1")
+    bad = X.copy()
+    bad[2, 3, 1] = np.inf
+    refused([(Y, X), (Y, bad)], NonFiniteError, "column number 1 of equation 'y9'")
+
+
+def test_chunks_that_change_between_passes():
+    rng = np.random.default_rng(0)
+
+    def tiles():
+        yield rng.standard_normal((20, 6)), np.ones((6, 20, 1))
+
+    with pytest.raises(DataChangedError, match="chunk 0 of tiles is another"):
+        LowRankSUR.from_equations(tiles, 1)
+    left = [data(K=6, N=20)[::-1]] * 2
+
+    def fewer():
+        yield from left
+        del left[1:]
+
+    with pytest.raises(DataChangedError, match="2 chunks in the first pass and 1"):
+        LowRankSUR.from_equations(fewer, 1)
+
+
+def test_what_is_not_there_says_so(pair):
+    _, tiles = pair
+    for name in ("t_test", "wald_test", "f_test", "test_across"):
+        with pytest.raises(NotApplicableError, match=r"equations\[name\]"):
+            getattr(tiles, name)("y1_x1 = 0")
+        assert name not in dir(tiles)
+    with pytest.raises(UnknownEquationError, match="'y1' to 'y30'"):
+        tiles.equations["y31"]
+    for name in ("y0", "y01", "1", 3, "y1 "):
+        with pytest.raises(UnknownEquationError):
+            tiles.resid[name] if isinstance(name, str) else tiles.equations[name]
+    with pytest.raises(AttributeError, match="use bse"):
+        _ = tiles.std_errors
+    with pytest.raises(OptionError, match="positions"):
+        _ = tiles.resid["y1":"y3"]
+
+
+# -- copies, pickles, and the data that they leave behind ----------------------------------------
+
+
+def test_pickles_leave_the_data_behind_and_copies_share_them(tmp_path):
+    X, Y = data(K=8, N=20)
+    res = LowRankSUR(Y, mapped(tmp_path / "x", X), rank=1).fit()
+    fresh = pickle.loads(pickle.dumps(res))
+    assert gap(res.params, fresh.params) == 0.0
+    with pytest.raises(DataRemovedError, match="pickled without their data"):
+        _ = fresh.bse
+    errors = res.bse
+    assert len(pickle.dumps(res)) < 30_000
+    again = pickle.loads(pickle.dumps(res))
+    assert gap(errors, again.bse) == 0.0
+    assert repr(again) == repr(res)
+    assert again.equations["y2"].t_test("x1").pvalue == res.equations["y2"].t_test("x1").pvalue
+    assert not hasattr(again, "resid")
+    assert gap(copy.deepcopy(res).resid.to_numpy(), res.resid.to_numpy()) == 0.0
+    res.save(tmp_path / "saved.pickle", remove_data=True)
+    loaded = type(res).load(tmp_path / "saved.pickle")
+    assert gap(errors, loaded.bse) == 0.0
+    with pytest.raises(DataRemovedError, match=r"remove_data\(\) was called"):
+        _ = res.resid
+    with pytest.raises(DataRemovedError):
+        res.model.fit()
+    assert "y1 .. y8" in loaded.summary().as_text()
+
+
+def test_models_in_memory_are_what_they_were():
+    X, Y = data(K=4, N=20)
+    model = LowRankSUR(Y, list(X), rank=1)
+    assert type(copy.copy(model)) is type(copy.deepcopy(model)) is LowRankSUR
+    assert pickle.loads(pickle.dumps(model)).equations == model.equations
+    parameters = inspect.signature(LowRankSUR).parameters
+    assert list(parameters)[:3] == ["endog", "exog", "rank"]
+
+    class Mine(LowRankSUR):
+        def __init__(self, other):
+            super().__init__(Y, list(X), rank=other)
+
+    assert Mine(1).rank == 1
+    with pytest.raises(ShapeError, match="3 dimensions"):
+        LowRankSUR(Y, X, rank=1)
+
+
+def test_a_fit_that_is_stopped_or_doubtful_says_so(tmp_path):
+    X, Y = data(K=8, N=20)
+    model, seen = LowRankSUR(Y, mapped(tmp_path / "x", X), rank=1), []
+    with pytest.warns(ConvergenceWarning, match="max_sweeps=1"):
+        res = model.fit(max_sweeps=1, callback=seen.append)
+    assert len(seen) == 2
+    assert not res.converged
+    assert "NOT CONVERGED" in repr(res)
+    assert "NOT CONVERGED" in res.summary().as_text()
+    assert res.warnings
+    with pytest.raises(CallableError, match="sweep 0 of start 1"):
+        model.fit(callback=lambda sweep: 1 / 0)
+    X, Y = data(K=5, N=12, r=1, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        with pytest.warns(HeywoodWarning, match="uniqueness of 'y"):
+            res = LowRankSUR(Y, mapped(tmp_path / "x", X), rank=2).fit()
+    assert res.heywood
+    assert "Heywood case" in res.summary().as_text()
+
+
+def test_what_disp_prints_is_what_memory_prints(pair, capsys, tmp_path):
+    X, Y = data(K=8, N=20)
+    LowRankSUR(Y, mapped(tmp_path / "x", X), rank=1).fit(disp=True)
+    LowRankSUR(Y, list(X), rank=1).fit(disp=True, n_starts=1)
+    lines = capsys.readouterr().out.splitlines()
+    # Sweeps are another number: in memory small systems have Newton steps.
+    assert lines[:2] == lines[3:5]
