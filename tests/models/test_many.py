@@ -55,8 +55,8 @@ def mapped(path, value, order="C"):
 def tight_intervals():
     """The Sigma of intervals is a Sigma-step that ends at 1e-8, here and there by other routes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sm_alsgls.core.errors.loading_prior.GTOL", 1e-11)
-        patch.setattr("sm_alsgls.results.many.covariance.GTOL", 1e-11)
+        patch.setattr("sm_alsgls.core.errors.loading_prior._GTOL", 1e-11)
+        patch.setattr("sm_alsgls.core.tiles.interval._GTOL", 1e-11)
         yield
 
 
@@ -103,14 +103,19 @@ def test_standard_errors_are_those_of_arrays(pair):
     assert gap(whole.equations["y7"].cov_params(), tiles.cov_params("y7")) < 1e-10
 
 
+_FIVES = np.arange(40) // 5
+
+
 @pytest.mark.parametrize(
     ("cov_type", "kwds"),
     [
         ("HC0", {}),
         ("HC1", {}),
         ("HC1", {"dof": "p"}),
-        ("cluster", {"groups": np.arange(40) // 5, "correction": "CR1"}),
-        ("cluster", {"groups": np.arange(40) // 5, "correction": "CR0"}),
+        ("HC2", {}),
+        ("HC3", {"dof": "p"}),
+        ("cluster", {"groups": _FIVES}),
+        *[("cluster", {"groups": _FIVES, "correction": f"CR{k}"}) for k in (0, 1, 3)],
         ("HAC", {"maxlags": 3}),
         ("HAC", {"maxlags": 3, "use_correction": False}),
         ("HAC", {"kernel": "cosine", "terms": 7}),
@@ -119,21 +124,25 @@ def test_standard_errors_are_those_of_arrays(pair):
 def test_robust_standard_errors_are_those_of_arrays(pair, cov_type, kwds):
     whole, tiles = (one.get_robustcov_results(cov_type, **kwds) for one in pair)
     assert gap(whole.bse, tiles.bse) < 1e-10
-    assert gap(whole.equations["y3"].cov_params(), tiles.cov_params("y3")) < 1e-10
-    assert tiles.cov_type == cov_type
-    assert "Satterthwaite" not in tiles.cov_kwds["description"]
+    assert gap(whole.pvalues, tiles.pvalues) < 1e-9
+    assert gap(whole.conf_int(), tiles.conf_int()) < 1e-9
+    assert whole.cov_type == tiles.cov_type == cov_type
+    assert whole.cov_kwds["description"] == tiles.cov_kwds["description"]
+    one, other = (fit.equations["y3"] for fit in (whole, tiles))
+    assert gap(one.cov_params(), other.cov_params()) < 1e-9
+    for said in ("x1 = 1", "x1 - x2 = 0"):
+        a, b = one.t_test(said), other.t_test(said)
+        assert gap(a.pvalue, b.pvalue) < 1e-9
+        assert gap(a.df_denom, b.df_denom) < 1e-9
 
 
-def test_degrees_of_freedom_of_robust_types_are_said(pair):
+def test_covariance_types_that_are_not_there(pair):
     _, tiles = pair
-    groups = tiles.get_robustcov_results("cluster", groups=np.arange(40) // 5)
-    assert groups.cov_kwds["correction"] == "CR1"
-    assert "G - 1" in groups.summary().as_text()
-    assert groups.equations["y1"].t_test("x1").df_denom == 7
-    with pytest.raises(OptionError, match="leverage"):
-        tiles.get_robustcov_results("HC3")
-    with pytest.raises(NotApplicableError, match="leverage"):
-        tiles.get_robustcov_results("cluster", groups=np.arange(40) // 5, correction="CR2")
+    for cov_type in ("sandwich", "KH", "pcse"):
+        with pytest.raises(OptionError, match=f"'{cov_type}'.* use one of"):
+            tiles.get_robustcov_results(cov_type)
+    with pytest.raises(NotApplicableError, match="two groupings"):
+        tiles.get_robustcov_results("cluster", groups=np.column_stack([_FIVES, _FIVES % 3]))
 
 
 @pytest.mark.parametrize("kwds", [{"debiased": False}, {"use_t": False}])

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from sm_alsgls.core.across import Across
-from sm_alsgls.core.beta.robust import RowWeights
+from sm_alsgls.core.beta.robust import RowWeights, White
+from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.threads import on_one_thread
-from sm_alsgls.core.tiles.covariance import PartOfLowRank
+from sm_alsgls.core.tiles.interval import IntervalFactors, interval_factors
 from sm_alsgls.core.tiles.problem import TiledProblem
 from sm_alsgls.core.tiles.robust import TileSandwich
 from sm_alsgls.core.tiles.source import TileSource
@@ -22,25 +23,12 @@ Array = np.ndarray
 
 
 @on_one_thread
-def ridged_step(
-    source: TileSource,
-    across: Across,
-    options: ALSOptions,
-    gtol: float,
-    ridge: float,
-    beta: Array,
-    F: Array,
-    d: Array,
-) -> tuple[Array, Array]:
-    """F (K, r) and d (K,) of one Sigma-step with a ridge on loadings, at residuals of beta (P,).
-
-    Begun at F and d; see `sm_alsgls.core.errors.loading_prior`.
-    """
+def intervals(
+    source: TileSource, across: Across, options: ALSOptions, beta: Array, F: Array, d: Array
+) -> IntervalFactors:
+    """Factors of the Sigma that standard errors of a debiased fit are of."""
     problem = TiledProblem(source, options, across)
-    E = problem.residuals(problem.design.from_beta(beta))
-    near = PartOfLowRank(F, d, across)
-    made = problem.sigma_step(E, F.shape[1], near=near, d=d, gtol=gtol, lam_F=ridge)
-    return made.cov.loadings, made.cov.uniquenesses
+    return interval_factors(problem, problem.residuals(problem.design.from_beta(beta)), F, d)
 
 
 @on_one_thread
@@ -58,17 +46,25 @@ def model_based(
 
 
 @on_one_thread
+def stretches(source: TileSource, across: Across, F: Array, d: Array) -> Array:
+    """What the estimation of Sigma adds to robust standard errors (P,), as a factor."""
+    return TileVariance(source, F, d, across, estimated=True).stretches()
+
+
+@on_one_thread
 def robust(
     source: TileSource,
     across: Across,
     weights: RowWeights,
+    units: Units,
+    power: float,
     whole: bool,
     beta: Array,
     F: Array,
     d: Array,
 ) -> Array:
     """As `model_based`, of the sandwich with the meat that ``weights`` make."""
-    made = TileSandwich(source, beta, F, d, weights, across)
+    made = TileSandwich(source, beta, F, d, weights, across, units=units, power=power)
     if not whole:
         return made.variances()
     p = np.asarray(source.p)
@@ -84,3 +80,14 @@ def robust(
 
     made.each(put)
     return out
+
+
+@on_one_thread
+def degrees(source: TileSource, across: Across, units: Units, power: float, beta: Array) -> Array:
+    """Satterthwaite's degrees of freedom of each coefficient, (P,)."""
+    K = source.K
+    # They are those of each design by itself.
+    alone = TileSandwich(
+        source, beta, np.empty((K, 0)), np.ones(K), White(), across, units=units, power=power
+    )
+    return alone.coefficient_df()

@@ -5,17 +5,17 @@ By passes over the data in all shards, minutes at a million equations, of which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import stats
 
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.beta.robust import Clusters, RowWeights, White
-from sm_alsgls.core.errors.loading_prior import GTOL, prior_ridge, under_prior, with_whole_variances
-from sm_alsgls.core.tiles.inference import model_based, ridged_step, robust
+from sm_alsgls.core.beta.small_sample import Moments, Units, own_moments
+from sm_alsgls.core.design.bases import bases_of_rows
+from sm_alsgls.core.tiles.inference import degrees, intervals, model_based, robust, stretches
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.progress import asking
@@ -25,18 +25,13 @@ from sm_alsgls.results.covariance import weights_of_time
 from sm_alsgls.results.many.estimate import ManyEstimate
 
 Array = np.ndarray
+R = TypeVar("R")
 
 # Numbers of covariances within equations that are kept: 0.5 GB. Beyond, variances alone are.
-_WHOLE = 2**26
-_LEVERAGE = "its multipliers need the leverage of every row in all equations together"
+WHOLE = 2**26
+_SQUARE = "its meat is the K x K covariance of the residuals"
 #: Covariance types that are not there, and why.
-REFUSED = {
-    "HC2": _LEVERAGE,
-    "HC3": _LEVERAGE,
-    "sandwich": "its meat is the K x K covariance of the residuals",
-    "KH": "it needs P x P arrays",
-    "pcse": "its meat is the K x K covariance of the residuals",
-}
+REFUSED = {"sandwich": _SQUARE, "KH": "it needs P x P arrays", "pcse": _SQUARE}
 
 
 def choice_of(
@@ -44,59 +39,43 @@ def choice_of(
 ) -> CovarianceChoice:
     """A covariance type with its options, checked; see `results.cov_types.choose`.
 
-    Clusters have the correction "CR1" unless another is asked for, and t tests the degrees of
-    freedom N - p_j - r, or G - 1: Satterthwaite's need the leverage.
-
     Raises
     ------
     OptionError, ShapeError, NonFiniteError
+    NotApplicableError
+        Two groupings of clusters.
     """
-    kwds = dict(cov_kwds)
-    if cov_type == "cluster" and not {"correction", "use_correction"} & kwds.keys():
-        kwds["correction"] = "CR1"
-    made = choose(cov_type, kwds, debiased, rows, refused=REFUSED)
-    if cov_type == "cluster":
-        if made.power:
-            raise NotApplicableError(
-                f"correction={made.kwds['correction']!r}: {_LEVERAGE}; of equations in tiles there "
-                "are 'CR1' and 'CR0'"
-            )
-        if len(made.kwds["codes"]) > 1:
-            raise NotApplicableError(
-                "groups hold two groupings, which equations in tiles cannot be clustered by; "
-                "cluster by the coarser one"
-            )
-    ours = "t has G - 1 degrees of freedom" if made.df else "t has N - p - r degrees of freedom"
-    said = made.description.replace("degrees of freedom by Satterthwaite", ours)
-    return replace(made, description=said, power=None)
+    made = choose(cov_type, cov_kwds, debiased, rows, refused=REFUSED)
+    if len(made.kwds.get("codes", ())) > 1:
+        raise NotApplicableError(
+            "groups hold two groupings, which equations in tiles cannot be clustered by; cluster "
+            "by the coarser one"
+        )
+    return made
+
+
+def _once(estimate: ManyEstimate, name: str, make: Callable[[], R]) -> R:
+    """What is computed when it is first asked for, and told of as the fit was asked to."""
+    if name not in estimate.known:
+        with asking(estimate.progress):
+            estimate.known[name] = make()
+    made: R = estimate.known[name]
+    return made
 
 
 def sigma_inference(estimate: ManyEstimate) -> LowRankDiag:
     """The error covariance behind "nonrobust", as `results.covariance.sigma_inference`."""
     if not estimate.df.debiased:
         return estimate.sigma
-    if "sigma_inference" not in estimate.known:
-        with asking(estimate.progress):
-            estimate.known["sigma_inference"] = _ridged(estimate).scaled(estimate.df.correction)
-    made: LowRankDiag = estimate.known["sigma_inference"]
-    return made
+    return _once(estimate, "sigma_inference", lambda: _of_intervals(estimate))
 
 
-def _ridged(estimate: ManyEstimate) -> LowRankDiag:
-    """Loadings under the prior that they show, `core.errors.loading_prior`, in shards."""
-    cov, df = estimate.sigma, estimate.df
-    ridge = prior_ridge(cov, df.counts, df.p, estimate.nobs)
-    if not ridge > 0.0:
-        return cov
-    runner, start = estimate.held.runner, under_prior(cov, ridge)
-    each = [
-        (estimate.params[estimate.labels.flat(at)], start.loadings[at], start.uniquenesses[at])
-        for at in runner.equations
-    ]
-    options = replace(estimate.ending.options)
-    parts = runner.run(ridged_step, options, GTOL, ridge, each=each, what="Sigma of intervals")
+def _of_intervals(estimate: ManyEstimate) -> LowRankDiag:
+    runner = estimate.held.runner
+    each = estimate.in_shards(runner.equations)
+    parts = runner.run(intervals, estimate.ending.options, each=each, what="Sigma of intervals")
     F, d = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return with_whole_variances(LowRankDiag.from_factors(F, d), ridge).canonical()
+    return LowRankDiag.from_factors(F, d)
 
 
 def variances(estimate: ManyEstimate) -> Array:
@@ -121,7 +100,7 @@ def block(estimate: ManyEstimate, j: int) -> Array:
     if whole is None:
         raise NotApplicableError(
             f"covariances within {estimate.neqs} equations are "
-            f"{int(np.square(estimate.labels.p).sum())} numbers, and more than {_WHOLE} are not "
+            f"{int(np.square(estimate.labels.p).sum())} numbers, and more than {WHOLE} are not "
             "kept; bse and conf_int() are there"
         )
     p = int(estimate.labels.p[j])
@@ -131,7 +110,40 @@ def block(estimate: ManyEstimate, j: int) -> Array:
 
 def law(estimate: ManyEstimate, at: slice | Array = slice(None)) -> Law:
     """The distribution of the t statistics of some coefficients."""
-    return stats.t(estimate.df_t[at]) if estimate.use_t else stats.norm
+    return stats.t(coefficient_df(estimate)[at]) if estimate.use_t else stats.norm
+
+
+def coefficient_df(estimate: ManyEstimate) -> Array:
+    """Degrees of freedom of each t statistic (P,): Satterthwaite's of rows and clusters."""
+    power = estimate.choice.power
+    if power is None:
+        return np.repeat(estimate.df.t.astype(float), estimate.labels.p)
+
+    def make() -> Array:
+        runner, units = estimate.held.runner, _units(estimate)
+        each = [(estimate.params[estimate.labels.flat(at)],) for at in runner.equations]
+        return np.concatenate(
+            runner.run(degrees, units, power, each=each, what="degrees of freedom")
+        )
+
+    return _once(estimate, "degrees", make)
+
+
+def own_degrees(estimate: ManyEstimate, j: int, combinations: Array) -> Array:
+    """The same of combinations (m, p_j) of the coefficients of equation j, (m,).
+
+    Its tile is read.
+    """
+    source = estimate.held.runner.whole
+    starts = [at.start for at in source.bounds]
+    t = int(np.searchsorted(starts, j, side="right")) - 1
+    Xt = source.read(t).Xt[j - starts[t]][None]
+    basis, to_beta = bases_of_rows(Xt, np.array([j]))
+    weights = to_beta[0].T @ combinations.T
+    found: Moments = own_moments(
+        basis[0].T, weights, _units(estimate), float(estimate.choice.power or 0.0)
+    )
+    return found.df
 
 
 def _stops(estimate: ManyEstimate) -> Array:
@@ -140,24 +152,26 @@ def _stops(estimate: ManyEstimate) -> Array:
 
 
 def _computed(estimate: ManyEstimate) -> dict[str, Array]:
-    known = estimate.known
-    if "covariance" not in known:
-        whole = int(np.square(estimate.labels.p).sum()) <= _WHOLE
-        with asking(estimate.progress):
-            found = _in_shards(estimate, whole)
-        if whole:
-            p, stop = estimate.labels.p, _stops(estimate)
-            # Diagonals of the blocks, one after another.
-            first = np.repeat(stop - p * p, p)
-            place = np.arange(estimate.labels.P) - np.repeat(estimate.labels.stop - p, p)
-            known["covariance"] = {
-                "variances": found[first + place * (np.repeat(p, p) + 1)],
-                "blocks": found,
-            }
-        else:
-            known["covariance"] = {"variances": found}
-    made: dict[str, Array] = known["covariance"]
-    return made
+    return _once(estimate, "covariance", lambda: _compute(estimate))
+
+
+def _compute(estimate: ManyEstimate) -> dict[str, Array]:
+    p, stop = estimate.labels.p, _stops(estimate)
+    whole = int(stop[-1]) <= WHOLE
+    found = _in_shards(estimate, whole)
+    factor = _factor(estimate)
+    if not whole:
+        return {"variances": found if factor is None else found * np.square(factor)}
+    # Of coefficient i of an equation the row of its block begins at the block's place + i p.
+    place = np.arange(estimate.labels.P) - np.repeat(estimate.labels.stop - p, p)
+    row = np.repeat(stop - p * p, p) + place * np.repeat(p, p)
+    if factor is not None:
+        found *= np.repeat(factor, np.repeat(p, p))
+        # And by those of the columns: each equation's own, once for each of its rows.
+        first = np.repeat(np.repeat(estimate.labels.stop - p, p), np.repeat(p, p))
+        column = np.arange(len(found)) - np.repeat(row, np.repeat(p, p))
+        found *= factor[first + column]
+    return {"variances": found[row + place], "blocks": found}
 
 
 def _in_shards(estimate: ManyEstimate, whole: bool) -> Array:
@@ -168,26 +182,43 @@ def _in_shards(estimate: ManyEstimate, whole: bool) -> Array:
         own = [(sigma.loadings[at], sigma.uniquenesses[at]) for at in runner.equations]
         return np.concatenate(runner.run(model_based, estimated, whole, each=own, what=what))
     each = estimate.in_shards(runner.equations)
-    parts = runner.run(robust, _weights(choice, estimate.nobs), whole, each=each, what=what)
-    factor = np.square(_factor(estimate))
-    p = estimate.labels.p
-    return np.concatenate(parts) * np.repeat(factor, p * p if whole else p)
+    args = _weights(estimate), _units(estimate), choice.power or 0.0, whole
+    return np.concatenate(runner.run(robust, *args, each=each, what=what))
 
 
-def _weights(choice: CovarianceChoice, n: int) -> RowWeights:
+def _weights(estimate: ManyEstimate) -> RowWeights:
     """Of the meat."""
+    choice = estimate.choice
     if choice.cov_type == "HAC":
-        return weights_of_time(choice.kwds, n)
+        return weights_of_time(choice.kwds, estimate.nobs)
     if choice.cov_type == "cluster":
+        # G / (G - 1) is what multipliers of the leverage are in place of.
         return Clusters(choice.kwds["codes"][0], debias=choice.kwds["correction"] == "CR1")
     return White()
 
 
-def _factor(estimate: ManyEstimate) -> Array:
-    """Small-sample factor of each equation's robust standard errors, (K,)."""
-    kwds, df = estimate.choice.kwds, estimate.df
-    corrected = kwds.get("correction", estimate.choice.cov_type) not in ("HC0", "CR0")
+def _units(estimate: ManyEstimate) -> Units:
+    codes = estimate.choice.kwds.get("codes")
+    return Units(estimate.nobs, None if codes is None else codes[0])
+
+
+def _factor(estimate: ManyEstimate) -> Array | None:
+    """Small-sample factor of each robust standard error (P,), as `results.covariance` has it."""
+    choice, df = estimate.choice, estimate.df
+    kwds, p = choice.kwds, estimate.labels.p
+    if choice.cov_type == "nonrobust":
+        return None
+    taken = df.taken if kwds.get("dof", "p+r") == "p+r" else 0
+    if choice.power:
+        factor = np.repeat(np.sqrt((df.counts - p) / (df.counts - p - taken)), p)
+        return factor * _stretched(estimate) if df.debiased and estimate.rank else factor
+    corrected = kwds.get("correction", choice.cov_type) not in ("HC0", "CR0")
     if not (corrected and kwds.get("use_correction", True)):
-        return np.ones(estimate.neqs)
-    taken = df.p + (df.taken if kwds["dof"] == "p+r" else 0)
-    return np.sqrt(df.counts / (df.counts - taken))
+        return None
+    return np.repeat(np.sqrt(df.counts / (df.counts - p - taken)), p)
+
+
+def _stretched(estimate: ManyEstimate) -> Array:
+    sigma, runner = sigma_inference(estimate), estimate.held.runner
+    own = [(sigma.loadings[at], sigma.uniquenesses[at]) for at in runner.equations]
+    return np.concatenate(runner.run(stretches, each=own, what="standard errors"))

@@ -15,12 +15,11 @@ from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.markup import cut, table
 from sm_alsgls.results import coefficients, hypotheses, tables
 from sm_alsgls.results import nlcom as functions
-from sm_alsgls.results.cov_types import CovarianceChoice
-from sm_alsgls.results.dense_covariance import DenseCovariance
 from sm_alsgls.results.familiar import FamiliarEquation
 from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.many import covariance
 from sm_alsgls.results.many.columns import EquationColumns
+from sm_alsgls.results.many.equation_covariance import of_equation
 from sm_alsgls.results.many.estimate import ManyEstimate
 from sm_alsgls.results.method import method
 from sm_alsgls.results.selection import positions
@@ -90,7 +89,7 @@ class ManyEquationResults(FamiliarEquation, Listed):
             df_model=float(len(names) + whole.df.taken),
             choice=whole.choice,
             use_t=whole.use_t,
-            covariances=partial(_covariance, whole, j),
+            covariances=partial(of_equation, whole, j),
             progress=whole.progress,
         )
 
@@ -222,9 +221,3 @@ class ManyEquationResults(FamiliarEquation, Listed):
     def f_test(self, r_matrix: Any) -> Any:
         """`wald_test` with an F statistic, as in statsmodels."""
         return self.wald_test(r_matrix, use_f=True)
-
-
-def _covariance(
-    whole: ManyEstimate, j: int, estimate: Fitted, choice: CovarianceChoice
-) -> DenseCovariance:
-    return DenseCovariance(covariance.block(whole, j))

@@ -122,11 +122,6 @@ class ManyEstimate:
         """1 - SSR/SST of each equation (K,)."""
         return np.asarray(1.0 - self.squares / self.total)
 
-    @property
-    def df_t(self) -> Array:
-        """Degrees of freedom of the t test of each coefficient (P,)."""
-        return np.repeat(self.df.t.astype(float), self.labels.p)
-
     def in_shards(self, shards: Sequence[slice]) -> list[tuple[Array, Array, Array]]:
         """Coefficients, loadings and uniquenesses of each shard."""
         F, d = self.sigma.loadings, self.sigma.uniquenesses

@@ -103,10 +103,8 @@ class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
 
         Parameters
         ----------
-        cov_type : {"nonrobust", "HC0", "HC1", "cluster", "HAC"}
-            As those of `LowRankSURResults.get_robustcov_results`. Clusters have one grouping, and
-            the correction "CR1" (default) or "CR0"; degrees of freedom of t are N - p_j - r, of
-            clusters G - 1, in place of Satterthwaite's.
+        cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC"}
+            As those of `LowRankSURResults.get_robustcov_results`; clusters have one grouping.
         use_t : bool, optional
             t or normal quantiles; default as the fit.
         **cov_kwds
@@ -239,6 +237,7 @@ class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
         """Let go of the data; standard errors are computed before."""
         if self.estimate.held.there:
             covariance.variances(self.estimate)
+            covariance.coefficient_df(self.estimate)
             self.estimate = replace(self.estimate, rows=pd.RangeIndex(self.nobs), labelled=False)
         self.model.remove_data()
 
