@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -273,6 +274,17 @@ def path(value: Any, argument: str, method: str) -> Any:
             f"{argument} must be a file name, a path or an open file, got {came(value)}"
         )
     return value
+
+
+def file_name(value: Any, argument: str) -> Path:
+    """The name of a file; no open one.
+
+    >>> file_name("a.csv", "path").suffix
+    '.csv'
+    """
+    if not isinstance(value, (str, PathLike)) or not str(value):
+        raise ArgumentTypeError(f"{argument} must be a file name or a path, got {came(value)}")
+    return Path(value)
 
 
 def unknown(

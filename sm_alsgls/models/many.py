@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import came, choice, flag, mapping, optional_flag
+from sm_alsgls.border.arguments import came, choice, flag, mapping, optional_flag, starts
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
@@ -195,7 +195,7 @@ class ManySUR(Listed):
         if unknown:
             refuse_of_fit(unknown)
             refuse(unknown, list(inspect.signature(ManySUR.fit).parameters)[1:-1])
-        _one_start(n_starts)
+        _check_one_start(n_starts)
         debiased, disp = flag(debiased, "debiased"), flag(disp, "disp")
         use_t = optional_flag(use_t, "use_t")
         given = mapping(cov_kwds, "cov_kwds", "{'groups': labels}")
@@ -278,9 +278,9 @@ def _check_missing(missing: Any) -> None:
     choice(missing, "missing", ("none", "raise"))
 
 
-def _one_start(n_starts: Any) -> None:
-    one = isinstance(n_starts, (int, np.integer)) and not isinstance(n_starts, bool)
-    if n_starts != "auto" and not (one and n_starts == 1):
+def _check_one_start(n_starts: Any) -> None:
+    limit = starts(n_starts)
+    if limit is not None and limit != 1:
         raise OptionError(
             f"n_starts must be 1 or 'auto', got {came(n_starts)}: equations in tiles are fitted "
             "from OLS; fit a part of them in memory to see whether other starts end elsewhere"

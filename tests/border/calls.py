@@ -12,6 +12,8 @@ import functools
 import importlib
 import inspect
 import io
+import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -104,6 +106,8 @@ def made() -> dict[str, Any]:
         of_mixed = mixed.fit()
         holes = Y.mask(np.random.default_rng(0).random(Y.shape) < 0.1)
         holed = LowRankSUR(holes, X, rank=1, missing="fiml").fit(n_starts=1)
+        tiled = LowRankSUR.from_equations([(truth.endog, np.stack(truth.exog))], 1)
+        of_tiles = tiled.fit()
     return {
         "Model": model,
         "PanelModel": panel,
@@ -130,6 +134,10 @@ def made() -> dict[str, Any]:
         "LowRankDiag": res.sigma,
         "Simulated": truth,
         "Imputation": holed.impute(),
+        "ManyModel": tiled,
+        "ManyResults": of_tiles,
+        "ManyEquationResults": of_tiles.equations["y1"],
+        "EquationColumns": of_tiles.resid,
     }
 
 
@@ -177,6 +185,11 @@ def needed() -> dict[str, Any]:
         "InstrumentedModel.formula": "invest ~ [value ~ capital]",
         "from_system.equations": {"a": (model.endog[:, 0], model.exog[0])},
         "from_chunks.chunks": [(model.endog, model.exog)],
+        "from_equations.tiles": [(model.endog, list(model.exog))],
+        "ManyResults.equation": "y1",
+        "ManyEquationResults.r_matrix": "x1 = 0",
+        "ManyEquationResults.functions": "x1 ** 2",
+        "to_memmap.path": os.path.join(tempfile.gettempdir(), f"columns{os.getpid()}.npy"),
         "from_formula.formula": "invest ~ value",
         "from_formula.data": load_grunfeld(),
         "bootstrap.reps": 2,

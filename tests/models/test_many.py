@@ -384,8 +384,8 @@ def test_chunks_that_cannot_be_used():
         with pytest.raises(error, match=said):
             LowRankSUR.from_equations(tiles, 1)
 
-    refused(5, OptionError, "tiles must be an iterable")
-    refused("ab", OptionError, "tiles must be an iterable")
+    refused(5, OptionError, "tiles must be an iterator")
+    refused("ab", OptionError, "tiles must be an iterator")
     refused(lambda: 5, OptionError, "function that returned int")
     refused([], ShapeError, "tiles are empty")
     refused([Y], ShapeError, "chunk 0: a chunk of equations is a pair")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.arguments import iterator
 from sm_alsgls.core.tiles.source import Tile
 from sm_alsgls.data.many.chunk import Chunk, read_chunk
 from sm_alsgls.data.many.spool import Spool, SpooledTiles
@@ -58,18 +59,14 @@ def read_chunks(tiles: Any) -> Tiled:
     """
     if callable(tiles):
         make: Make = lambda: _begun(tiles())  # noqa: E731
-    elif isinstance(tiles, Iterable) and not isinstance(tiles, (str, bytes)):
-        if isinstance(tiles, Iterator):
+    else:
+        first = iterator(tiles, "tiles", "pairs (endog, exog), or a function that returns one")
+        if first is tiles:
             spool = Spool()
-            scan = _scanned(tiles, spool.write)
+            scan = _scanned(first, spool.write)
             source = SpooledTiles(scan.n, scan.p, scan.bounds, spool)
             return _tiled(source, scan, spool.size)
         make = lambda: iter(tiles)  # noqa: E731
-    else:
-        raise OptionError(
-            "tiles must be an iterable of pairs (endog, exog), chunks of equations, or a function "
-            f"that returns an iterator of them; got {type(tiles).__name__}"
-        )
     scan = _scanned(make(), None)
     return _tiled(ChunkTiles(scan, make), scan, 0)
 

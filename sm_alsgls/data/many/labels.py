@@ -108,7 +108,7 @@ class ManyLabels:
         elif isinstance(name, str) and name[1:].isdecimal() and len(name) < 20:
             number = int(name[1:]) - 1
             j = number if 0 <= number < self.K and self.name(number) == name else -1
-        elif name == "y" and self.K == 1:
+        elif isinstance(name, str) and name == "y" and self.K == 1:
             j = 0
         if j < 0:
             raise UnknownEquationError(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.arguments import file_name
 from sm_alsgls.border.arguments import names as names_of
-from sm_alsgls.border.arguments import path as file_path
 from sm_alsgls.core.tiles.passes import over_tiles
 from sm_alsgls.core.tiles.source import Tile, TileSource
 from sm_alsgls.data.many.labels import ManyLabels
@@ -132,7 +132,7 @@ class EquationColumns:
         memmap, shape (N, K)
         """
         file = np.lib.format.open_memmap(
-            file_path(path, "path", "write"), mode="w+", dtype=float, shape=self.shape[::-1]
+            file_name(path, "path"), mode="w+", dtype=float, shape=self.shape[::-1]
         )
         for at, block in self._blocks():
             file[at] = block

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import flag, level
-from sm_alsgls.border.arguments import path as file_path
+from sm_alsgls.border.arguments import file_name, flag, level
 from sm_alsgls.exceptions import MissingExtraError, OptionError
 from sm_alsgls.progress import counted
 from sm_alsgls.results.many.covariance import bse, law
@@ -62,7 +61,7 @@ def tidy(
     if path is None:
         made = _piece(estimate, slice(0, estimate.neqs), with_interval, alpha)
         return presented(made, TIDY, style, backend)
-    target = Path(file_path(path, "path", "write"))
+    target = file_name(path, "path")
     pieces = (
         presented(made, TIDY, style, "pandas") for made in _pieces(estimate, with_interval, alpha)
     )
