@@ -27,7 +27,7 @@ Array = np.ndarray
 Make = Callable[[], Iterator[Any]]
 
 # Chunks that stay for tiles that are read out of order: three, or as many as are this large.
-_KEPT, _KEPT_BYTES = 3, 2**26
+_KEPT, _KEPT_BYTES = 3, 2**25
 
 
 class _Scan(NamedTuple):

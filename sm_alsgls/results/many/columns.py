@@ -131,13 +131,14 @@ class EquationColumns:
         -------
         memmap, shape (N, K)
         """
-        file = np.lib.format.open_memmap(
-            file_name(path, "path"), mode="w+", dtype=float, shape=self.shape[::-1]
-        )
-        for at, block in self._blocks():
-            file[at] = block
-        file.flush()
-        made: np.memmap = file.T
+        name, order = file_name(path, "path"), np.dtype(float)
+        form = {"descr": order.str, "fortran_order": False, "shape": self.shape[::-1]}
+        # Written and not mapped: pages of a map would count as this process's memory.
+        with name.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, form)
+            for _, block in self._blocks():
+                file.write(np.ascontiguousarray(block, dtype=order).tobytes())
+        made: np.memmap = np.load(name, mmap_mode="r").T
         return made
 
     def to_numpy(self) -> Array:

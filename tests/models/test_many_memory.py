@@ -1,0 +1,87 @@
+"""Memory of a fit in tiles: what grows with the equations is vectors, not their data."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+N, p = 200, 6
+
+# Peaks of a process that does nothing else, in MB.
+SCRIPT = """
+import json, sys, warnings
+import numpy as np
+from sm_alsgls import LowRankSUR
+
+form, K, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+N, p, step = 200, 6, 500
+
+
+def chunk(first):
+    rng = np.random.default_rng(first)
+    X = rng.standard_normal((step, N, p))
+    Z = np.random.default_rng(9).standard_normal((N, 1))
+    return X.sum(axis=2).T + Z + rng.standard_normal((N, step)), X
+
+
+def chunks():
+    return map(chunk, range(0, K, step))
+
+
+def peak():
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+
+
+def fit(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        res = model.fit(max_sweeps=1, gtol=1e-2)
+    res.bse
+    for names, block in res.resid:
+        pass
+    return res
+
+
+if form == "map":
+    X, Y = (np.memmap(path + name, mode="r", dtype=float, shape=shape)
+            for name, shape in (("X", (K, p, N)), ("Y", (K, N))))
+    make = lambda: LowRankSUR(Y.T, X.transpose(0, 2, 1), rank=1)
+elif form == "function":
+    make = lambda: LowRankSUR.from_equations(chunks, 1)
+else:
+    make = lambda: LowRankSUR.from_equations(chunks(), 1)
+# What is imported and made once is not of this fit.
+fit(LowRankSUR.from_equations([tuple(a[..., :9] if a.ndim == 2 else a[:9] for a in chunk(0))], 1))
+before = peak()
+fit(make())
+print(json.dumps(peak() - before))
+"""
+
+
+def _grown(form, K, path):
+    """MB that a fit of K equations adds to the peak of a process."""
+    args = [sys.executable, "-c", SCRIPT, form, str(K), str(path)]
+    done = subprocess.run(args, capture_output=True, text=True, check=True, timeout=300)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["map", "function", "iterator"])
+def test_memory_does_not_grow_with_the_data(form, tmp_path):
+    few, many = 2_000, 8_000
+    rng = np.random.default_rng(0)
+    path = f"{tmp_path}/"
+    if form == "map":
+        X = np.memmap(path + "X", mode="w+", dtype=float, shape=(many, p, N))
+        Y = np.memmap(path + "Y", mode="w+", dtype=float, shape=(many, N))
+        for at in range(0, many, 500):
+            X[at : at + 500] = rng.standard_normal((500, p, N))
+            Y[at : at + 500] = X[at : at + 500].sum(axis=1) + rng.standard_normal((500, N))
+        X.flush()
+    grown = _grown(form, many, path) - _grown(form, few, path)
+    data = 8e-6 * (many - few) * N * (p + 1)
+    # 67 MB more of data; 17 MB of vectors, of which two secant memories of 20 are most.
+    assert grown < 0.4 * data, f"{grown:.0f} MB for {data:.0f} MB of data"
