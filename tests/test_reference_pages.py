@@ -14,6 +14,11 @@ DOCS = ROOT / "docs"
 OF_EQUATION = "sm_alsgls.results.equation.EquationResults"
 MODELS = [f"sm_alsgls.{name}" for name in ("LowRankSUR", "LowRankPanel", "LowRank3SLS")]
 MODELS.append("sm_alsgls.LowRankMixedLM")
+IN_TILES = [
+    "sm_alsgls.models.many.ManySUR",
+    "sm_alsgls.results.many.results.ManySURResults",
+    "sm_alsgls.results.many.equation.ManyEquationResults",
+]
 RESULTS = {f"{model}Results": model for model in MODELS}
 FITS = {
     "sm_alsgls.LowRankSURResults": ("sur", "full", "ar"),
@@ -29,11 +34,11 @@ def topics(monkeypatch):
     return importlib.import_module("topics")
 
 
-@pytest.mark.parametrize("kind", [*MODELS, *RESULTS, OF_EQUATION])
+@pytest.mark.parametrize("kind", [*MODELS, *RESULTS, OF_EQUATION, *IN_TILES])
 def test_every_public_member_is_documented_once(kind, topics):
     entries = topics.read_entries()
     found = topics.entries_of(kind, entries)
-    assert len(found) > 10
+    assert len(found) > 10 or kind == IN_TILES[0]
     assert {name: len(those) for name, those in found.items()} == dict.fromkeys(found, 1)
     listed = {entry.name for entry in entries if entry.kind == kind}
     assert not listed - set(found)

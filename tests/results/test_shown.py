@@ -63,6 +63,13 @@ LISTED = {
        "random_effects_frame", "re_table", "reml", "residual_params", "scale", "sd_re",
        "t_test_pairwise", "variance_test"},
 }  # fmt: skip
+LISTED_IN_TILES = LIKELIHOOD - {"compare_lr"} | {
+    "bse", "communalities", "conf_int", "converged", "cov_kwds", "cov_params", "cov_type", "debiased",
+    "df_model", "df_resid", "equations", "fittedvalues", "get_robustcov_results", "heywood", "load",
+    "loadings", "mle_settings", "model", "neqs", "nll_per_row", "nobs", "params", "predict",
+    "pvalues", "rank", "remove_data", "resid", "rsquared", "save", "sigma", "sigma_inference",
+    "summary", "tidy", "tvalues", "uniquenesses", "use_t",
+}  # fmt: skip
 LINES = {
     "sur": "<LowRankSURResults: N=20, K=11, r=1, llf=-812.3012, converged>",
     "full": "<LowRankSURResults: N=20, K=11, Sigma unrestricted, llf=",
@@ -224,6 +231,48 @@ def test_names_and_long_lists_are_text_of_their_length():
     assert len(repr(res.equations[names[0]])) < 120
     assert len(repr(res.equations)) < 260
     assert res.sigma._repr_html_().count("<tr>") == 21
+
+
+def test_equations_in_tiles_are_shown_as_systems_are():
+    truth = simulate_sur(30, 40, 2, rank=1, rng=1)
+    model = LowRankSUR.from_equations([(truth.endog, np.stack(truth.exog))], 1)
+    res = model.fit()
+    assert repr(model) == "<LowRankSUR: N=30, K=40, r=1, 80 coefficients, in tiles>"
+    assert repr(res).startswith("<ManySURResults: N=30, K=40, r=1, llf=-")
+    assert set(dir(res)) == LISTED_IN_TILES
+    equation = res.equations["y7"]
+    for shown in (res, equation):
+        page = pydoc.plain(pydoc.render_doc(shown))
+        for name in dir(shown):
+            getattr(shown, name)
+            if name in ("system", "position", "load") or name in vars(shown):
+                continue
+            said = inspect.getdoc(inspect.getattr_static(type(shown), name))
+            assert said, name
+            assert said.splitlines()[0] in page, name
+    assert repr(equation).startswith("<ManyEquationResults 'y7': N=30, p=2, R-squared=0.")
+    assert repr(res.equations) == "<40 equations: y1 .. y40>"
+    assert "object at 0x" not in repr(res.resid)
+    assert "20 of 40 equations are shown" in _checked(model._repr_html_())
+    assert "y40" in _checked(res.equations._repr_html_())
+    assert "x1" in _checked(equation._repr_html_())
+    assert "communality" in _checked(res._repr_html_())
+
+
+@pytest.mark.parametrize("K", [3, 20, 21, 500])
+def test_the_summary_of_equations_in_tiles_is_short(K):
+    truth = simulate_sur(30, K, 2, rank=1, rng=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        res = LowRankSUR.from_equations([(truth.endog, np.stack(truth.exog))], 1).fit()
+    lines = str(res.summary()).splitlines()
+    assert max(map(len, lines)) <= 82
+    assert all(f"Equation: y{j}" in "\n".join(lines) for j in range(1, K + 1)) is (K <= 20)
+    if K > 20:
+        assert len(lines) <= 66
+        text = str(res.summary(equations=["y2", f"y{K}"]))
+        assert f"Equation: y{K}" in text
+        assert "Coefficients over equations" not in text
 
 
 # What users keep of a fit; each has a line of its own, and not the address of an object.
