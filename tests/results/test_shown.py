@@ -64,7 +64,8 @@ LISTED = {
        "t_test_pairwise", "variance_test"},
 }  # fmt: skip
 LISTED_IN_TILES = LIKELIHOOD - {"compare_lr"} | {
-    "bse", "communalities", "conf_int", "converged", "cov_kwds", "cov_params", "cov_type", "debiased",
+    "bse", "communalities", "conf_int", "converged", "cov_kwds", "cov_params", "cov_type",
+    "debiased",
     "df_model", "df_resid", "equations", "fittedvalues", "get_robustcov_results", "heywood", "load",
     "loadings", "mle_settings", "model", "neqs", "nll_per_row", "nobs", "params", "predict",
     "pvalues", "rank", "remove_data", "resid", "rsquared", "save", "sigma", "sigma_inference",
