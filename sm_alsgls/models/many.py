@@ -30,13 +30,16 @@ from sm_alsgls.exceptions import (
     HeywoodWarning,
     IllegalRankError,
     OptionError,
+    UnknownAttributeError,
 )
 from sm_alsgls.markup import cut, listed, shown_of, table
 from sm_alsgls.models.many_keywords import refuse_of_fit, refuse_of_model
+from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.shown import facts
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.many.covariance import choice_of
 from sm_alsgls.results.many.estimate import Ending, ManyEstimate
+from sm_alsgls.results.many.familiar import absent
 from sm_alsgls.results.many.results import ManySURResults
 from sm_alsgls.results.many.summary import heywood
 from sm_alsgls.results.progress import StartsOfSweeps, says
@@ -125,6 +128,11 @@ class ManySUR(Listed):
         left = self.neqs - len(rows)
         notes = [f"{len(rows)} of {self.neqs} equations are shown."] if left else []
         return table(repr(self), ["equation", "rows", "regressors"], rows, notes)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(MaximumLikelihood, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise UnknownAttributeError(absent(name), name=name, obj=self)
 
     @property
     def equations(self) -> pd.Index:

@@ -212,6 +212,54 @@ def test_predictions_of_new_rows(pair, tmp_path):
         tiles.predict("x")
 
 
+def test_tables_are_those_of_arrays(pair, tmp_path):
+    whole, tiles = pair
+    assert gap(whole.factor_scores, tiles.factor_scores) < 1e-9
+    assert list(whole.factor_scores.columns) == list(tiles.factor_scores.columns)
+    one, other = whole.glance(), tiles.glance()
+    same = [name for name in one.columns if name != "sweeps"]
+    assert list(one.columns) == list(other.columns)
+    pd.testing.assert_frame_equal(one[same], other[same], check_dtype=False, rtol=1e-10)
+    one, other = whole.tidy(), tiles.tidy()
+    pd.testing.assert_frame_equal(one, other, check_dtype=False, rtol=1e-8)
+    assert list(tiles.tidy(conf_int=False).columns) == list(whole.tidy(conf_int=False).columns)
+    one, other = (fit.equations["y4"].summary().as_text() for fit in (whole, tiles))
+    assert [x for x in one.splitlines() if "start" not in x.lower()] == [
+        x for x in other.splitlines() if "start" not in x.lower()
+    ]
+    text, right = tiles.summary(equations=["y4"]).as_text(), whole.summary(equations=["y4"])
+    lines = [
+        line for line in right.as_text().splitlines() if line.startswith(("x1", "y4", "const"))
+    ]
+    assert lines
+    assert set(lines) <= set(text.splitlines())
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_table_of_all_coefficients_is_written_in_pieces(pair, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("sm_alsgls.results.many.tables._PIECE", 7)
+    _, tiles = pair
+    path = tmp_path / f"table.{kind}"
+    assert tiles.tidy(path=path, style="broom", alpha=0.1) is None
+    read = pd.read_csv(path) if kind == "csv" else pd.read_parquet(path)
+    right = tiles.tidy(style="broom", alpha=0.1)
+    pd.testing.assert_frame_equal(read, right, check_dtype=False, rtol=1e-12)
+    with pytest.raises(OptionError, match=r"\.csv or \.parquet"):
+        tiles.tidy(path=tmp_path / "table.xlsx")
+
+
+@pytest.mark.parametrize("cov_type", ["nonrobust", "HC0", "HC3", "HAC"])
+def test_variances_alone_are_kept_of_very_many(pair, monkeypatch, cov_type):
+    whole, tiles = (fit.get_robustcov_results(cov_type) for fit in pair)
+    monkeypatch.setattr("sm_alsgls.results.many.covariance.WHOLE", 100)
+    assert gap(whole.bse, tiles.bse) < 1e-10
+    equation = tiles.equations["y4"]
+    assert gap(whole.equations["y4"].pvalues, equation.pvalues) < 1e-9
+    assert gap(whole.equations["y4"].conf_int(), equation.conf_int()) < 1e-9
+    with pytest.raises(NotApplicableError, match="270 numbers, and more than 100"):
+        equation.t_test("x1 = x2")
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", ">f8", "int16"])
 def test_maps_of_any_order_and_type(tmp_path, order, dtype):
@@ -439,6 +487,18 @@ def test_what_is_not_there_says_so(pair):
             tiles.resid[name] if isinstance(name, str) else tiles.equations[name]
     with pytest.raises(AttributeError, match="use bse"):
         _ = tiles.std_errors
+    for owner, name in [
+        (tiles, "bootstrap"),
+        (tiles, "diagnostics"),
+        (tiles.equations["y1"], "get_prediction"),
+        (tiles.model, "fit_constrained"),
+        (tiles.resid, "std"),
+    ]:
+        assert not hasattr(owner, name)
+        with pytest.raises(AttributeError, match="tile"):
+            getattr(owner, name)
+    with pytest.raises(NotApplicableError, match="cov_params"):
+        tiles.cov_params()
     with pytest.raises(OptionError, match="positions"):
         _ = tiles.resid["y1":"y3"]
 

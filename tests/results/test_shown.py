@@ -66,7 +66,8 @@ LISTED = {
 LISTED_IN_TILES = LIKELIHOOD - {"compare_lr"} | {
     "bse", "communalities", "conf_int", "converged", "cov_kwds", "cov_params", "cov_type",
     "debiased",
-    "df_model", "df_resid", "equations", "fittedvalues", "get_robustcov_results", "heywood", "load",
+    "df_model", "df_resid", "equations", "factor_scores", "fittedvalues", "get_robustcov_results",
+    "glance", "heywood", "load",
     "loadings", "mle_settings", "model", "neqs", "nll_per_row", "nobs", "params", "predict",
     "pvalues", "rank", "remove_data", "resid", "rsquared", "save", "sigma", "sigma_inference",
     "summary", "tidy", "tvalues", "uniquenesses", "use_t",
@@ -256,7 +257,7 @@ def test_equations_in_tiles_are_shown_as_systems_are():
     assert "object at 0x" not in repr(res.resid)
     assert "20 of 40 equations are shown" in _checked(model._repr_html_())
     assert "y40" in _checked(res.equations._repr_html_())
-    assert "x1" in _checked(equation._repr_html_())
+    assert "R-squared" in _checked(equation._repr_html_())
     assert "communality" in _checked(res._repr_html_())
 
 

@@ -13,10 +13,12 @@ from sm_alsgls.core.beta.robust import RowWeights, White
 from sm_alsgls.core.beta.small_sample import Units
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.threads import on_one_thread
+from sm_alsgls.core.tiles.covariance import PartOfLowRank
 from sm_alsgls.core.tiles.interval import IntervalFactors, interval_factors
+from sm_alsgls.core.tiles.passes import over_tiles
 from sm_alsgls.core.tiles.problem import TiledProblem
 from sm_alsgls.core.tiles.robust import TileSandwich
-from sm_alsgls.core.tiles.source import TileSource
+from sm_alsgls.core.tiles.source import Tile, TileSource
 from sm_alsgls.core.tiles.variance import TileVariance
 
 Array = np.ndarray
@@ -91,3 +93,25 @@ def degrees(source: TileSource, across: Across, units: Units, power: float, beta
         source, beta, np.empty((K, 0)), np.ones(K), White(), across, units=units, power=power
     )
     return alone.coefficient_df()
+
+
+@on_one_thread
+def scores(source: TileSource, across: Across, beta: Array, F: Array, d: Array) -> Array:
+    """Posterior means E Sigma^-1 F of the factors (n, r), of all equations.
+
+    With Sigma^-1 F = G R^-T, as `PartOfLowRank` has them: one pass.
+    """
+    cov, stop = PartOfLowRank(F, d, across), np.cumsum(source.p)
+    out = np.zeros((F.shape[1], source.n))
+
+    def work(t: int, tile: Tile) -> Array:
+        at = source.bounds[t]
+        m, p, _ = tile.Xt.shape
+        first = int(stop[at.start]) - p
+        b = beta[first : first + m * p].reshape(m, 1, p)
+        E = tile.Yt - np.matmul(b, tile.Xt)[:, 0, :]
+        return np.asarray(cov.precision_factor[at].T @ E)
+
+    for part in over_tiles(source, work):
+        out += part
+    return np.asarray(np.linalg.solve(cov.triangle, across.total(out)).T)

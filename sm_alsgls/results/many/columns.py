@@ -13,7 +13,7 @@ from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.core.tiles.passes import over_tiles
 from sm_alsgls.core.tiles.source import Tile, TileSource
 from sm_alsgls.data.many.labels import ManyLabels
-from sm_alsgls.exceptions import OptionError
+from sm_alsgls.exceptions import OptionError, UnknownAttributeError
 from sm_alsgls.progress import counted
 from sm_alsgls.results.shown import one_line
 
@@ -59,6 +59,20 @@ class EquationColumns:
     def __repr__(self) -> str:
         N, K = self.shape
         return one_line(self._what, [f"N={N}", f"K={K}", "made a tile at a time"])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(pd.DataFrame, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise UnknownAttributeError(
+            f"{name} is of DataFrames, and this is a table of {self.shape[0]} rows and "
+            f"{self.shape[1]} equations that is made a tile at a time; take some equations, "
+            "[['y1', 'y2']] or [0:100], or go through it, `for names, values in ...`",
+            name=name,
+            obj=self,
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.to_numpy(), dtype=dtype)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -12,18 +12,21 @@ import pandas as pd
 from sm_alsgls.border.arguments import level
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.exceptions import NotApplicableError
-from sm_alsgls.markup import cut, table
+from sm_alsgls.markup import cut
+from sm_alsgls.progress import asking
 from sm_alsgls.results import coefficients, hypotheses, tables
 from sm_alsgls.results import nlcom as functions
-from sm_alsgls.results.familiar import FamiliarEquation
 from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.many import covariance
 from sm_alsgls.results.many.columns import EquationColumns
 from sm_alsgls.results.many.equation_covariance import of_equation
 from sm_alsgls.results.many.estimate import ManyEstimate
+from sm_alsgls.results.many.familiar import FamiliarOneOfMany
+from sm_alsgls.results.many.summary import equation_summary
 from sm_alsgls.results.method import method
 from sm_alsgls.results.selection import positions
-from sm_alsgls.results.shown import Listed, one_line
+from sm_alsgls.results.shown import Shown, one_line
+from sm_alsgls.results.summary_text import SystemSummary
 
 
 class Whole(Protocol):
@@ -60,7 +63,7 @@ class OneOfMany:
         raise NotApplicableError("the data are those of the system; use its remove_data()")
 
 
-class ManyEquationResults(FamiliarEquation, Listed):
+class ManyEquationResults(FamiliarOneOfMany, Shown):
     """A view of one of very many equations; coefficients carry the names of their columns.
 
     Attributes
@@ -118,11 +121,6 @@ class ManyEquationResults(FamiliarEquation, Listed):
         facts = [f"N={self.nobs}", f"p={p}", f"R-squared={self.rsquared:.3f}"]
         return one_line(f"ManyEquationResults {cut(self.name, 48)!r}", facts)
 
-    def _repr_html_(self) -> str:
-        frame = self.tidy()
-        rows = [[str(row[0]), *(f"{x:.4g}" for x in row[1:])] for row in frame.to_numpy()]
-        return table(repr(self), list(frame.columns), rows)
-
     def _series(self, values: np.ndarray) -> pd.Series:
         index = pd.Index(self.system.estimate.labels.regressors(self.position))
         return pd.Series(values, index=index, name=self.name)
@@ -158,6 +156,32 @@ class ManyEquationResults(FamiliarEquation, Listed):
     def rsquared(self) -> float:
         """1 - SSR/SST of the GLS fit; SST about the mean where the design spans a constant."""
         return float(self.system.estimate.rsquared[self.position])
+
+    @property
+    def rsquared_adj(self) -> float:
+        """R-squared with N - p_j degrees of freedom."""
+        p, N = int(self.system.estimate.labels.p[self.position]), self.nobs
+        return 1.0 - (N - self.k_constant) / (N - p) * (1.0 - self.rsquared)
+
+    @property
+    def k_constant(self) -> int:
+        """1 where the design spans a constant, else 0."""
+        return int(self.system.estimate.constant[self.position])
+
+    @property
+    def df_model(self) -> float:
+        """Slopes, p_j - k_constant."""
+        return float(self.system.estimate.labels.p[self.position] - self.k_constant)
+
+    @property
+    def cov_type(self) -> str:
+        """How standard errors are computed."""
+        return self.system.estimate.choice.cov_type
+
+    @property
+    def use_t(self) -> bool:
+        """t and F, or normal and chi2."""
+        return self.system.estimate.use_t
 
     @property
     def std_error(self) -> float:
@@ -217,6 +241,21 @@ class ManyEquationResults(FamiliarEquation, Listed):
     wald_test = method(hypotheses.wald_test)
     nlcom = method(functions.nlcom)
     tidy = method(tables.tidy)
+
+    def summary(self, title: str | None = None, alpha: float = 0.05) -> SystemSummary:
+        """A statsmodels Summary of this equation."""
+        label = "R-squared:" if self.k_constant else "R-squared (uncent.):"
+        top = [
+            ("No. Observations:", f"{self.nobs:d}"),
+            ("Df Residuals:", f"{self.df_resid:.0f}"),
+            (label, f"{self.rsquared:.3f}"),
+            ("Adj. R-squared:", f"{self.rsquared_adj:.3f}"),
+            ("Std. Error of Reg.:", f"{self.std_error:.4g}"),
+            ("Communality:", f"{self.communality:.3f}"),
+        ]
+        whole = self.system.estimate
+        with asking(whole.progress):
+            return equation_summary(self, whole, self.position, top, title, alpha)
 
     def f_test(self, r_matrix: Any) -> Any:
         """`wald_test` with an F statistic, as in statsmodels."""

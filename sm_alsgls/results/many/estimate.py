@@ -117,6 +117,21 @@ class ManyEstimate:
         """Log-likelihood of all rows."""
         return -self.nobs * self.ending.nll
 
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 df_model."""
+        return -2.0 * self.llf + 2.0 * self.df_model
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(N) df_model."""
+        return float(-2.0 * self.llf + np.log(self.nobs) * self.df_model)
+
+    @property
+    def df_resid(self) -> float:
+        """Cells less parameters."""
+        return float(self.nobs) * self.neqs - self.df_model
+
     @cached_property
     def rsquared(self) -> Array:
         """1 - SSR/SST of each equation (K,)."""

@@ -54,7 +54,7 @@ class ManyFit:
     @property
     def df_resid(self) -> float:
         """Cells less parameters."""
-        return float(self.nobs) * self.neqs - self.df_model
+        return self.estimate.df_resid
 
     @property
     def debiased(self) -> bool:
@@ -129,12 +129,12 @@ class ManyFit:
     @property
     def aic(self) -> float:
         """-2 llf + 2 df_model; Sigma's parameters, K r + K - r (r - 1) / 2, are counted."""
-        return -2.0 * self.llf + 2.0 * self.df_model
+        return self.estimate.aic
 
     @property
     def bic(self) -> float:
         """-2 llf + log(N) df_model, with rows N and not cells."""
-        return float(-2.0 * self.llf + np.log(self.nobs) * self.df_model)
+        return self.estimate.bic
 
     @property
     def converged(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.core.tiles.inference import scores
 from sm_alsgls.core.tiles.mapped import MappedSource
 from sm_alsgls.core.tiles.source import Tile, TileSource
 from sm_alsgls.data.many.chunks import read_chunks
@@ -22,6 +23,14 @@ def fitted(estimate: ManyEstimate, equations: slice, Xt: Array) -> Array:
     """X_j beta_j of consecutive equations as rows (m, N), of regressors Xt (m, p, N)."""
     b = estimate.params[estimate.labels.flat(equations)].reshape(len(Xt), 1, -1)
     return np.asarray(np.matmul(b, Xt)[:, 0, :])
+
+
+def factor_scores(estimate: ManyEstimate) -> Array:
+    """E Sigma^-1 F (N, r), added up in shards."""
+    runner = estimate.held.runner
+    each = estimate.in_shards(runner.equations)
+    made: Array = runner.run(scores, each=each, what="factor scores")[0]
+    return made
 
 
 def predicted(estimate: ManyEstimate, exog: Any) -> EquationColumns:

@@ -17,12 +17,12 @@ from sm_alsgls.core.tiles.source import Tile
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.markup import shown_of, table
 from sm_alsgls.progress import asking
-from sm_alsgls.results.familiar import FamiliarSystem
 from sm_alsgls.results.loading import Loadable
 from sm_alsgls.results.many import covariance, predict, summary, tables
 from sm_alsgls.results.many.columns import EquationColumns
 from sm_alsgls.results.many.equation import ManyEquationResults
 from sm_alsgls.results.many.estimate import ManyEstimate
+from sm_alsgls.results.many.familiar import FamiliarMany
 from sm_alsgls.results.many.found import ManyFit
 from sm_alsgls.results.shown import Shown, one_line
 from sm_alsgls.results.summary_text import SystemSummary
@@ -30,11 +30,11 @@ from sm_alsgls.results.summary_text import SystemSummary
 _ACROSS = (
     "{name} is about coefficients of several equations, whose covariances are not computed of "
     "equations in tiles: each would take the iterations of a fit; within one equation "
-    "equations[name].{inner}() tests"
+    "equations[name].{inner}() has it"
 )
 
 
-class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
+class ManySURResults(ManyFit, FamiliarMany, Loadable, Shown):
     """Results of `LowRankSUR` for equations that are read in tiles.
 
     What has a number for each coefficient is a Series labelled by (equation, variable); what has
@@ -82,18 +82,21 @@ class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
         """Confidence intervals (P, 2) of level 1 - ``alpha``, labelled by (equation, variable)."""
         return tables.conf_int(self.estimate, alpha)
 
-    def cov_params(self, equation: str) -> pd.DataFrame:
+    def cov_params(self, equation: str | None = None) -> pd.DataFrame:
         """Covariance (p_j, p_j) of the coefficients of one equation.
 
         Parameters
         ----------
         equation : str
-            There is none of coefficients of several equations.
 
         Raises
         ------
         UnknownEquationError
+        NotApplicableError
+            No equation is named: of coefficients of several equations there is none.
         """
+        if equation is None:
+            raise NotApplicableError(_ACROSS.format(name="cov_params()", inner="cov_params"))
         return self.equations[equation].cov_params()
 
     def get_robustcov_results(
@@ -164,6 +167,13 @@ class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
     def _resid(self, equations: slice, tile: Tile) -> np.ndarray:
         return np.subtract(tile.Yt, self._fitted(equations, tile))
 
+    @property
+    def factor_scores(self) -> pd.DataFrame:
+        """Posterior means E Sigma^-1 F of the factors (N, r): a pass over the data."""
+        columns = [f"factor{i}" for i in range(1, self.rank + 1)]
+        made = predict.factor_scores(self.estimate)
+        return pd.DataFrame(made, index=self.estimate.rows, columns=columns)
+
     def predict(self, exog: Any = None) -> EquationColumns:
         """Fitted values of new rows, made a tile at a time.
 
@@ -230,6 +240,10 @@ class ManySURResults(ManyFit, FamiliarSystem, Loadable, Shown):
             Of a file, .csv or .parquet (which needs pyarrow); None is then returned.
         """
         return tables.tidy(self.estimate, conf_int, alpha, style, backend, path=path)
+
+    def glance(self, style: str = "plain", backend: str = "pandas") -> Any:
+        """One row for the whole fit, with the columns of `LowRankSURResults.glance`."""
+        return tables.glance(self.estimate, style, backend)
 
     # -- the data --------------------------------------------------------------------------
 

@@ -57,11 +57,42 @@ def summary(
         lines = [int(j) for j in (*order[:_ENDS], *order[-_ENDS:])]
         heading += f": the {_ENDS} that fit best and worst (R-squared) of {estimate.neqs}"
     made.tables.append(_equation_lines(estimate, lines, heading))
+    _close(made, estimate, [*_notes(estimate, bool(shown)), *notes])
+    return made
+
+
+def equation_summary(
+    results: Any,
+    estimate: ManyEstimate,
+    j: int,
+    top: list[tuple[str, str]],
+    title: str | None,
+    alpha: float,
+) -> SystemSummary:
+    """The summary of one equation, with what stands at its ``top``."""
+    title, alpha, name = text(title, "title"), level(alpha), estimate.labels.name(j)
+    of = [("Dep. Variable:", cut(name, _TOP)), ("Model:", "LowRankSUR, one equation"), *top]
+    lines = [(label, [value]) for label, value in of]
+    middle = (len(lines) + 1) // 2
+    made = SystemSummary()
+    made.tables.append(
+        summary_top(
+            results,
+            title=title or f"Equation: {cut(name, 2 * _WIDTH)}",
+            gleft=lines[:middle],
+            gright=lines[middle:],
+        )
+    )
+    made.tables.append(_coefficients(estimate, j, alpha, heading=False))
+    _close(made, estimate, _notes(estimate, True))
+    return made
+
+
+def _close(made: SystemSummary, estimate: ManyEstimate, notes: list[str]) -> None:
+    """Notes, what words mean, and what is in doubt."""
     doubts = doubts_of(estimate)
-    notes = [*_notes(estimate, bool(shown)), *notes]
     words = " ".join([str(table) for table in made.tables] + notes + doubts)
     made.add_extra_txt(numbered([*notes, *words_note(words), *doubts]))
-    return made
 
 
 def doubts_of(estimate: ManyEstimate) -> list[str]:
@@ -128,13 +159,15 @@ def _top(results: Any, estimate: ManyEstimate, title: str | None) -> SimpleTable
     )
 
 
-def _coefficients(estimate: ManyEstimate, j: int, alpha: float) -> SimpleTable:
+def _coefficients(
+    estimate: ManyEstimate, j: int, alpha: float, heading: bool = True
+) -> SimpleTable:
     at, labels = estimate.labels.columns(j), estimate.labels.regressors(j)
     b, errors, dist = estimate.params[at], bse(estimate)[at], law(estimate, at)
     t, half = b / errors, dist.ppf(1.0 - alpha / 2.0) * errors
     values = [b, errors, t, 2.0 * dist.sf(np.abs(t)), np.column_stack([b - half, b + half])]
     width = min(_WIDTH, max([14, *(len(label) for label in labels)]))
-    title = f"Equation: {cut(estimate.labels.name(j), 2 * _WIDTH)}"
+    title = f"Equation: {cut(estimate.labels.name(j), 2 * _WIDTH)}" if heading else None
     names = [cut(label, width) for label in labels]
     return coefficient_table(values, names, alpha, width, title, estimate.use_t)
 

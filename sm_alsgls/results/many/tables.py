@@ -14,7 +14,7 @@ from sm_alsgls.exceptions import MissingExtraError, OptionError
 from sm_alsgls.progress import counted
 from sm_alsgls.results.many.covariance import bse, law
 from sm_alsgls.results.many.estimate import ManyEstimate
-from sm_alsgls.results.table_style import TIDY, presented
+from sm_alsgls.results.table_style import GLANCE, TIDY, presented
 
 # Equations of a piece.
 _PIECE = 50_000
@@ -70,6 +70,28 @@ def tidy(
         raise OptionError(f"path must end in {' or '.join(_WRITERS)}, got {target.name!r}")
     write(target, pieces)
     return None
+
+
+def glance(estimate: ManyEstimate, style: str = "plain", backend: str = "pandas") -> Any:
+    """One row for the whole fit, of one start."""
+    row = {
+        "nobs": estimate.nobs,
+        "neqs": estimate.neqs,
+        "rank": estimate.rank,
+        "n_params": estimate.labels.P,
+        "llf": estimate.llf,
+        "nll_per_row": estimate.ending.nll,
+        "aic": estimate.aic,
+        "bic": estimate.bic,
+        "df_model": estimate.df_model,
+        "df_resid": estimate.df_resid,
+        "converged": estimate.ending.converged,
+        "sweeps": len(estimate.ending.trace) - 1,
+        "starts": 1,
+        "starts_at_best": 1,
+        "cov_type": estimate.choice.cov_type,
+    }
+    return presented(pd.DataFrame([row]), GLANCE, style, backend)
 
 
 def _pieces(estimate: ManyEstimate, intervals: bool, alpha: float) -> Iterator[pd.DataFrame]:
