@@ -272,6 +272,45 @@ def test_maps_of_any_order_and_type(tmp_path, order, dtype):
     assert gap(right.bse, made.bse) < 1e-10
 
 
+def test_rsquared_is_about_the_mean_where_a_design_spans_the_constant(tmp_path):
+    X, Y = data(K=12, N=30, p=3, constant=False)
+    X[:6, :, 1] = np.arange(30) % 2
+    X[:6, :, 2] = 1.0 - X[:6, :, 1]
+    right = LowRankSUR(Y + 3.0, list(X), rank=1).fit(n_starts=1, **TIGHT)
+    made = LowRankSUR(Y + 3.0, mapped(tmp_path / "x", X), rank=1).fit(**TIGHT)
+    assert gap([one.rsquared for one in right.equations.values()], made.rsquared) < 1e-9
+    for name in ("k_constant", "rsquared_adj", "df_model"):
+        one, other = ([getattr(e, name) for e in f.equations.values()] for f in (right, made))
+        assert gap(one, other) < 1e-9
+    assert "u: R-squared is uncentered" in made.summary().as_text()
+
+
+def test_chunks_that_are_not_kept_come_again(pair, monkeypatch):
+    monkeypatch.setattr("sm_alsgls.data.many.chunks._KEPT_BYTES", 0)
+    monkeypatch.setattr("sm_alsgls.data.many.chunks._KEPT", 1)
+    whole, _ = pair
+    chunks, begun = chunked(*data(), (7, 1, 12, 10)), []
+
+    def tiles():
+        begun.append(len(begun))
+        yield from chunks
+
+    res = LowRankSUR.from_equations(tiles, 2).fit(**TIGHT)
+    assert gap(whole.params, res.params) < 1e-10
+    # A pass each, and few more: tiles are asked for nearly in order.
+    assert len(begun) > 20
+    assert gap(whole.resid[["y30", "y1", "y8"]], res.resid[["y30", "y1", "y8"]]) < 1e-10
+
+
+def test_columns_of_which_some_have_names():
+    X, Y = data(K=6, N=20)
+    frames = [pd.DataFrame(x, columns=["c", "b", "a"]) for x in X[:3]]
+    right = LowRankSUR(Y, [*frames, *X[3:]], rank=1)
+    chunks = [(Y[:, :2], frames[:2]), (Y[:, 2:4], [frames[2], X[3]]), (Y[:, 4:], X[4:])]
+    made = LowRankSUR.from_equations(chunks, 1)
+    assert [f"{a}_{b}" for a, b in made.exog_names] == right.exog_names
+
+
 def chunked(X, Y, sizes):
     stops = np.cumsum(sizes)
     assert stops[-1] == len(X)
@@ -332,6 +371,8 @@ def test_names_of_columns_are_those_of_arrays(tmp_path):
     X[:2, :, 1] = 1.0
     X[3, :, 0] = X[3, :, 2] = 1.0
     X[3, 4, 2] = 2.0
+    X[4, :, 1] = 1.0
+    X[4, 9, 1] = 2.0
     Y = rng.standard_normal((20, 5))
     right = LowRankSUR(Y, list(X), rank=0)
     made = LowRankSUR(Y, mapped(tmp_path / "x", X), rank=0)

@@ -272,6 +272,9 @@ def test_the_summary_of_equations_in_tiles_is_short(K):
     assert all(f"Equation: y{j}" in "\n".join(lines) for j in range(1, K + 1)) is (K <= 20)
     if K > 20:
         assert len(lines) <= 66
+        listed = [line.split()[0] for line in lines if re.match(r"y\d+ .*\d$", line)]
+        best = res.rsquared.sort_values(ascending=False).index
+        assert listed == [*best[:10], *best[-10:]]
         text = str(res.summary(equations=["y2", f"y{K}"]))
         assert f"Equation: y{K}" in text
         assert "Coefficients over equations" not in text
