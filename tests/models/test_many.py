@@ -304,6 +304,7 @@ def test_chunks_that_are_not_kept_come_again(pair, monkeypatch):
 
 def test_columns_of_which_some_have_names():
     X, Y = data(K=6, N=20)
+    X[4, :, 0] = 2.0
     frames = [pd.DataFrame(x, columns=["c", "b", "a"]) for x in X[:3]]
     right = LowRankSUR(Y, [*frames, *X[3:]], rank=1)
     chunks = [(Y[:, :2], frames[:2]), (Y[:, 2:4], [frames[2], X[3]]), (Y[:, 4:], X[4:])]
