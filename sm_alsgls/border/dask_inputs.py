@@ -32,7 +32,8 @@ def chunked_along(endog: Any, exog: Any) -> str | None:
     """What dask collections are chunked along: "rows", "equations", or None where there are none.
 
     Frames, vectors, and arrays (N, K) of which a block has all columns, are chunked along rows; an
-    array of responses whose blocks have all rows and some columns, along equations.
+    array of responses whose blocks have all rows and some columns, along equations, and so is
+    whatever comes with regressors (K, N, p).
 
     Raises
     ------
@@ -52,6 +53,8 @@ def chunked_along(endog: Any, exog: Any) -> str | None:
     """
     if not any(map(is_dask, (*_leaves(endog), *_leaves(exog)))):
         return None
+    if is_dask(exog) and getattr(exog, "ndim", 0) == 3:
+        return "equations"
     if is_dask(endog) and hasattr(endog, "numblocks") and endog.ndim == 2:
         rows, columns = endog.numblocks
         if rows > 1 and columns > 1:
@@ -63,6 +66,22 @@ def chunked_along(endog: Any, exog: Any) -> str | None:
         if columns > 1:
             return "equations"
     return "rows"
+
+
+def client_of(*collections: Any) -> Any:
+    """The client of `distributed` that dask would compute with; None where it would do it here.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sm_alsgls.border.dask_inputs import client_of
+    >>> client_of(da.zeros(3)) is None
+    True
+    """
+    from dask.base import get_scheduler
+
+    client = getattr(get_scheduler(collections=collections), "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import methodcaller
 from typing import Any
 
-from sm_alsgls.border.dask_inputs import Partition
+from sm_alsgls.border.dask_inputs import Partition, client_of
 from sm_alsgls.exceptions import AlsglsError, CallableError
 from sm_alsgls.progress import Progress
 
@@ -61,7 +61,7 @@ def merged(partitions: Sequence[Partition], task: Callable[..., Any], said: str)
     1000
     """
     from dask import delayed
-    from dask.base import get_scheduler, tokenize
+    from dask.base import tokenize
 
     token = tokenize(object())
     work = delayed(task, pure=False, traverse=False)
@@ -78,9 +78,9 @@ def merged(partitions: Sequence[Partition], task: Callable[..., Any], said: str)
             for at in range(0, len(level), _ARITY)
         ]
     names = {leaf.key: one.called for leaf, one in zip(leaves, partitions, strict=True)}
-    client = getattr(get_scheduler(collections=level), "__self__", None)
+    client = client_of(*level)
     with Progress(said, len(leaves), "partition") as told:
-        if hasattr(client, "scheduler_info"):
+        if client is not None:
             return _by_client(client, level[0], leaves, names, told)
         return _here(level[0], names, told)
 

@@ -34,6 +34,10 @@ class Across(Protocol):
         """The largest of the shards' parts."""
         ...
 
+    def tell(self, news: object) -> None:
+        """Something for whoever waits, as how far this is; nobody answers."""
+        ...
+
 
 class Alone:
     """One shard: its parts are the totals."""
@@ -47,6 +51,9 @@ class Alone:
     def largest(self, part: float) -> float:
         """``part`` itself."""
         return part
+
+    def tell(self, news: object) -> None:
+        """Nobody waits."""
 
 
 ALONE = Alone()

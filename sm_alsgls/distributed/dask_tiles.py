@@ -8,7 +8,7 @@ should stay in the cache of a processor.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,7 +56,10 @@ class DaskSource:
 
     def __call__(self, *pieces: Any) -> TileSource:
         """The tiles."""
-        there = dict(zip(self.needs, pieces, strict=True))
+        return self.reading(dict(zip(self.needs, pieces, strict=True)))
+
+    def reading(self, there: Mapping[Key, Any]) -> TileSource:
+        """The tiles, with results on the cluster by key."""
         return SoundTiles(DaskTiles(self.chunks, self.n, self.p, there))
 
 
@@ -182,6 +185,18 @@ def equation_shards(endog: Any, exog: Any, number: int) -> list[Shard]:
     >>> shards[1].make().read(0).Xt.shape
     (4, 3, 20)
     """
+    return [
+        Shard(
+            slice(made.chunks[0].equations.start, made.chunks[-1].equations.stop),
+            made,
+            tuple(futures[key] for key in made.needs),
+        )
+        for made, futures in _sources(endog, exog, number)
+    ]
+
+
+def _sources(endog: Any, exog: Any, number: int) -> Iterator[tuple[DaskSource, Mapping[Key, Any]]]:
+    """What makes each shard, with results on a cluster that it may need."""
     _check(endog, exog)
     n, _ = endog.shape
     p = exog.shape[2]
@@ -193,18 +208,35 @@ def equation_shards(endog: Any, exog: Any, number: int) -> list[Shard]:
         Chunk(slice(int(stop - m), int(stop)), graph.cut([(X.name, c, 0, 0), (Y.name, 0, c)]))
         for c, (m, stop) in enumerate(zip(Y.chunks[1], stops, strict=True))
     ]
-    shards = []
     for run in runs(Y.chunks[1], number):
         mine = tuple(chunks[run])
         needs = tuple(dict.fromkeys(key for chunk in mine for key in chunk.lazy.needs))
-        shards.append(
-            Shard(
-                slice(mine[0].equations.start, mine[-1].equations.stop),
-                DaskSource(mine, n, p, needs),
-                tuple(graph.futures[key] for key in needs),
-            )
-        )
-    return shards
+        yield DaskSource(mine, n, p, needs), graph.futures
+
+
+def tiles_here(endog: Any, exog: Any) -> TileSource:
+    """Tiles of all equations of such arrays, for whoever reads some of them in this process.
+
+    What is on a cluster comes here when a chunk needs it, and is not kept.
+    """
+    ((source, futures),) = _sources(endog, exog, 1)
+    return source.reading(_Fetched(futures))
+
+
+class _Fetched(Mapping[Key, Any]):
+    """Results on a cluster by key."""
+
+    def __init__(self, futures: Mapping[Key, Any]) -> None:
+        self._futures = futures
+
+    def __getitem__(self, key: Key) -> Any:
+        return self._futures[key].result()
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._futures)
+
+    def __len__(self) -> int:
+        return len(self._futures)
 
 
 def _check(endog: Any, exog: Any) -> None:

@@ -7,7 +7,7 @@ until all programs return. Nothing but sums travels: what a shard holds stays wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ def run(
     client: Any = None,
     each: Sequence[tuple[Any, ...]] | None = None,
     what: str = "fit",
+    watch: Callable[[Any], object] | None = None,
     patience: float = 10.0,
 ) -> Outcome:
     """Run a program in all shards at once.
@@ -56,6 +57,8 @@ def run(
         Further arguments of each shard, after ``args``.
     what : str
         What is said to be done where somebody waits.
+    watch : callable, optional
+        Called here with whatever the first shard tells, ``across.tell(news)``, at its next sum.
     patience : float
         Seconds for which a new worker is waited for where one is lost; then its shard goes to
         another, which has its own.
@@ -114,6 +117,9 @@ def run(
             asks = [reply for reply in replies if isinstance(reply, Ask)]
             sums[answer.form] = _with(sums.get(answer.form, SumsOf()), asks, answer)
             told.update()
+            if watch is not None:
+                for news in asks[0].news:
+                    watch(news)
     traffic = Traffic(rounds=len(log), sums=sums, **asdict(crew.carried))
     return Outcome([reply.value for reply in done], traffic)
 

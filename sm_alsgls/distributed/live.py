@@ -44,7 +44,7 @@ class LiveProgram:
     >>> live = LiveProgram(lambda across: across.total(2.0) + 1.0, "shard 0")
     >>> ask = live.reply()
     >>> ask
-    Ask(kind='total', part=2.0)
+    Ask(kind='total', part=2.0, news=())
     >>> live.give(0, [Answer(ask.form, 5.0)])
     >>> live.reply()
     Done(value=6.0)
@@ -56,6 +56,7 @@ class LiveProgram:
         self._reply: Reply | None = None
         self._answer: Answer | None = None
         self._position = 0
+        self._news: list[object] = []  # of the program's thread alone
         self._stopped = False
         self._turn = threading.Lock()  # of those who give
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -101,7 +102,7 @@ class LiveProgram:
     def _run(self) -> None:
         silence()  # a bar belongs to whoever drives
         try:
-            said: Reply = Done(self._begin(_AcrossShards(self._ask)))
+            said: Reply = Done(self._begin(_AcrossShards(self._ask, self._news.append)))
         except Stopped as error:
             said = Failed(error)
         except AlsglsError as error:
@@ -118,7 +119,8 @@ class LiveProgram:
 
     def _ask(self, kind: str, part: Sum) -> Sum:
         """The whole of a sum."""
-        ask = Ask(kind, part)
+        ask = Ask(kind, part, tuple(self._news))
+        self._news.clear()
         with self._changed:
             if self._stopped:
                 raise Stopped
@@ -143,14 +145,17 @@ class _AcrossShards:
 
     alone = False
 
-    def __init__(self, ask: Callable[[str, Any], Any]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[str, Any], Any], tell: Callable[[object], None]) -> None:
+        self._ask, self._tell = ask, tell
 
     def total(self, part: T) -> T:
         return self._ask("total", part)
 
     def largest(self, part: float) -> float:
         return float(self._ask("largest", float(part)))
+
+    def tell(self, news: object) -> None:
+        self._tell(news)
 
 
 def _words(message: Ask | Answer) -> str:

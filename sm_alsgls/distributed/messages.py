@@ -18,6 +18,7 @@ class Ask:
 
     kind: str  #: "total" or "largest"
     part: Sum
+    news: tuple[object, ...] = ()  #: told since the last one
 
     @property
     def form(self) -> Form:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from sm_alsgls.border.dask_inputs import chunked_along
 from sm_alsgls.data.many.chunks import read_chunks
+from sm_alsgls.data.many.dasked import read_dask
 from sm_alsgls.data.many.tiled import is_tiled, read_mapped
 from sm_alsgls.models.many import ManySUR
+from sm_alsgls.models.many_dask import DaskSUR
 
 
 class InTiles:
@@ -16,11 +19,15 @@ class InTiles:
     """
 
     def __new__(cls, endog: Any = None, exog: Any = None, *args: Any, **kwargs: Any) -> Self:
-        """The model; `ManySUR` where ``exog`` is a memory map of three dimensions."""
-        if not is_tiled(exog):
-            return super().__new__(cls)
+        """The model; `ManySUR` where ``exog`` is a memory map of three dimensions, or of dask."""
         # As of pathlib.Path: what comes back is no instance, so that nothing is initialised again.
-        made: Any = ManySUR(read_mapped(endog, exog), *args, **kwargs)
+        made: Any
+        if is_tiled(exog):
+            made = ManySUR(read_mapped(endog, exog), *args, **kwargs)
+        elif chunked_along(endog, exog) == "equations":
+            made = DaskSUR(read_dask(endog, exog), *args, **kwargs)
+        else:
+            made = super().__new__(cls)
         return made
 
     @classmethod

@@ -62,6 +62,10 @@ class ManySUR(Listed):
         Number of factors r.
     missing : {"none", "raise"}
         A missing value is an error.
+    runner : Runner, optional
+        What runs programs on the data; default this process.
+    arrays : tuple, optional
+        Collections of dask behind them.
     **unknown
         What `LowRankSUR` takes beside, and equations in tiles do not.
 
@@ -83,7 +87,8 @@ class ManySUR(Listed):
         A keyword that does not go with tiles.
     """
 
-    _unlisted = frozenset(("labels",))
+    _unlisted = frozenset(("labels", "results_class"))
+    results_class: type[ManySURResults] = ManySURResults
 
     def __init__(
         self,
@@ -92,13 +97,14 @@ class ManySUR(Listed):
         *,
         missing: str = "none",
         runner: Runner | None = None,
+        arrays: tuple[Any, Any] | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
             refuse_of_model(unknown)
             refuse(unknown, ["endog", "exog", "rank", "missing"], "LowRankSUR()")
         _check_missing(missing)
-        self.held = Held(LocalRunner(tiled.source) if runner is None else runner)
+        self.held = Held(LocalRunner(tiled.source) if runner is None else runner, arrays)
         self.nobs, self.neqs, self.spooled = tiled.source.n, tiled.source.K, tiled.spooled
         self.rank = _whole_rank(rank, self.neqs)
         checked = check(tiled, self.held.runner)
@@ -218,7 +224,7 @@ class ManySUR(Listed):
                 f"{ending.status}\n         Current function value: {ending.nll:.6f} (per row)\n"
                 f"         Sweeps: {len(ending.trace) - 1}"
             )
-        return ManySURResults(self, estimate)
+        return self.results_class(self, estimate)
 
     def _maximum(
         self, options: ALSOptions, callback: Callable[[Sweep], object] | None
@@ -229,9 +235,10 @@ class ManySUR(Listed):
         args: tuple[Any, ...] = (self.rank, options)
         try:
             with StartsOfSweeps(1) as told:
+                watch = told.watching(callback)
                 if runner.here:
-                    args = (*args, told.watching(callback))
-                return runner.run(fit_part, *args, what="fit")
+                    args = (*args, watch)
+                return runner.run(fit_part, *args, what="fit", watch=watch)
         except (DependentColumnsError, TinyColumnsError) as error:
             blamed(self.labels, error)
 

@@ -41,7 +41,9 @@ class LowRankSUR(Construction, InTiles, MaximumLikelihood):
     exog : array_like (N, p), list of K designs, or mapping {equation: design}
         Regressors. A single array is shared by all equations; designs may differ in their number
         of columns. No constant is added. A memory map (K, N, p) has those of K equations, which
-        are then read a tile at a time: the model is a `ManySUR`, see `from_equations`.
+        are then read a tile at a time: the model is a `ManySUR`, see `from_equations`. A dask
+        array (K, N, p) has them on workers, as has any ``exog`` beside a dask ``endog`` that is
+        chunked along equations: the model is a `DaskSUR`.
     rank : int, "full", "auto" or the name of a criterion
         Number of factors r. "full" leaves Sigma unrestricted, K (K + 1) / 2 parameters: the
         textbook's iterated SUR, for K < N - p (see the Notes). "auto" chooses it from the data,

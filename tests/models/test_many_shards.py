@@ -25,7 +25,7 @@ class ShardRunner:
         self.shards = [ArraySource(X, Y, 3, at.start, at.stop) for at in self.equations]
         self.programs = []
 
-    def run(self, program, *args, each=None, what=""):
+    def run(self, program, *args, each=None, what="", watch=None):
         assert what
         self.programs.append(program.__name__)
         own = [()] * len(self.shards) if each is None else each

@@ -117,5 +117,6 @@ def fit_part(
     options: ALSOptions,
     callback: Callable[[Sweep], object] | None = None,
 ) -> PartialFit:
-    """`fit_tiles`, as a program."""
-    return fit_tiles(source, across, rank=rank, options=options, callback=callback)
+    """`fit_tiles`, as a program; without a callback its sweeps are told to whoever waits."""
+    told = across.tell if callback is None else callback
+    return fit_tiles(source, across, rank=rank, options=options, callback=told)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from sm_alsgls.core.across import ALONE
@@ -20,6 +21,8 @@ class Runner(Protocol):
         All equations, read in this process.
     here : bool
         Whether programs run in this process, and may be handed functions of the caller.
+    traffic : mapping of str
+        What went between processes, by ``what`` was run.
     """
 
     @property
@@ -28,6 +31,8 @@ class Runner(Protocol):
     def whole(self) -> TileSource: ...  # noqa: D102
     @property
     def here(self) -> bool: ...  # noqa: D102
+    @property
+    def traffic(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def run(
         self,
@@ -35,11 +40,13 @@ class Runner(Protocol):
         *args: Any,
         each: Sequence[tuple[Any, ...]] | None = None,
         what: str = "",
+        watch: Callable[[Any], object] | None = None,
     ) -> list[Any]:
         """What ``program(source, across, *args, *each[i])`` of every shard i returns.
 
         Programs are functions of a module with arguments that can be pickled, the size of what is
-        in ``each`` that of a shard's own vectors.
+        in ``each`` that of a shard's own vectors. ``watch`` is called with what the first shard
+        tells on the way (`Across.tell`), where programs run elsewhere.
         """
         ...
 
@@ -61,6 +68,7 @@ class LocalRunner:
     """
 
     here = True
+    traffic: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, source: TileSource) -> None:
         self.whole = source
@@ -72,6 +80,7 @@ class LocalRunner:
         *args: Any,
         each: Sequence[tuple[Any, ...]] | None = None,
         what: str = "",
+        watch: Callable[[Any], object] | None = None,
     ) -> list[Any]:
         """The one value."""
         return [program(self.whole, ALONE, *args, *(() if each is None else each[0]))]

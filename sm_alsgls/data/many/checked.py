@@ -108,11 +108,11 @@ def _unsound(tiled: Tiled, error: UnsoundTileError) -> SystemInputError:
             column = repr(tiled.columns[0][tiled.columns[1][j]][error.column])
         what = f"column {column} of {what}"
     argument = "endog" if error.column is None else "exog"
-    many = len(error.rows)
+    many, first = len(error.rows), shown(tiled.rows[error.rows[0]])
     return NonFiniteError(
-        f"{argument}: {what} has {many} {error.kind} value{'s' * (many > 1)}, the first in row "
-        f"{shown(tiled.rows[error.rows[0]])}; of equations in tiles every cell is needed: drop or "
-        "fill such rows in all equations, or leave the equation out"
+        f"{tiled.where(j)}{argument}: {what} has {many} {error.kind} value{'s' * (many > 1)}, the "
+        f"first in row {first}; of equations in tiles every cell is needed: drop or fill such rows "
+        "in all equations, or leave the equation out"
     )
 
 

@@ -21,14 +21,17 @@ class Held:
     Parameters
     ----------
     runner : Runner
+    arrays : tuple (endog, exog), optional
+        Collections of dask that it reads.
 
     Attributes
     ----------
     there : bool
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, arrays: tuple[Any, Any] | None = None) -> None:
         self._runner: Runner | None = runner
+        self._arrays = arrays
         self._reason = BY_THE_USER
 
     @property
@@ -46,9 +49,19 @@ class Held:
         """
         return gone("data", self._reason) if self._runner is None else self._runner
 
+    @property
+    def arrays(self) -> tuple[Any, Any]:
+        """endog and exog, of a model that was made of dask arrays.
+
+        Raises
+        ------
+        DataRemovedError
+        """
+        return gone("data", self._reason) if self._arrays is None else self._arrays
+
     def let_go(self) -> None:
         """No data from now on."""
-        self._runner = None
+        self._runner = self._arrays = None
 
     def __copy__(self) -> Self:
         return self
@@ -57,4 +70,5 @@ class Held:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_runner": None, "_reason": BY_THE_USER if self._runner is None else _PICKLED}
+        reason = BY_THE_USER if self._runner is None else _PICKLED
+        return {"_runner": None, "_arrays": None, "_reason": reason}

@@ -36,6 +36,8 @@ class Tiled:
         came without names; None where none has any.
     spooled : int
         Bytes of a temporary file that holds them.
+    chunks : tuple of int or None
+        Equations of each chunk of dask, where they come in such.
     """
 
     source: TileSource
@@ -44,6 +46,19 @@ class Tiled:
     names: pd.Index | None = None
     columns: tuple[tuple[Names, ...], Array] | None = None
     spooled: int = 0
+    chunks: tuple[int, ...] | None = None
+
+    def where(self, j: int) -> str:
+        """Which chunk has equation j, to begin a message with; nothing where there are none.
+
+        >>> Tiled(None, pd.RangeIndex(9), chunks=(4, 4, 2)).where(5)
+        'chunk 1 of 0 to 2: '
+        """
+        if self.chunks is None:
+            return ""
+        ends = np.cumsum(self.chunks)
+        number = int(np.searchsorted(ends, j, side="right"))
+        return f"chunk {number} of 0 to {len(ends) - 1}: "
 
 
 class Shapes(NamedTuple):

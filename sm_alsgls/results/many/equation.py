@@ -34,14 +34,8 @@ class Whole(Protocol):
 
     estimate: ManyEstimate
 
-    @property
-    def resid(self) -> EquationColumns:
-        """Of all equations."""
-        ...
-
-    @property
-    def fittedvalues(self) -> EquationColumns:
-        """Of all equations."""
+    def columns(self, what: str) -> EquationColumns:
+        """Of all equations, "residuals" or "fitted values"."""
         ...
 
 
@@ -211,12 +205,12 @@ class ManyEquationResults(FamiliarOneOfMany, Shown):
     @property
     def resid(self) -> pd.Series:
         """Residuals (N,); its tile is read."""
-        return self.system.resid[self.name]
+        return self.system.columns("residuals")[self.name]
 
     @property
     def fittedvalues(self) -> pd.Series:
         """Fitted values (N,); its tile is read."""
-        return self.system.fittedvalues[self.name]
+        return self.system.columns("fitted values")[self.name]
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> pd.DataFrame:
         """Confidence intervals (p_j, 2) of level 1 - ``alpha``."""

@@ -33,6 +33,17 @@ def factor_scores(estimate: ManyEstimate) -> Array:
     return made
 
 
+def of_rows(estimate: ManyEstimate, what: str) -> EquationColumns:
+    """The "residuals" or "fitted values" (N, K) of the fit."""
+    resid = what == "residuals"
+
+    def make(equations: slice, tile: Tile) -> Array:
+        values = fitted(estimate, equations, tile.Xt)
+        return np.subtract(tile.Yt, values) if resid else values
+
+    return EquationColumns(what, estimate.held.runner.whole, estimate.labels, estimate.rows, make)
+
+
 def predicted(estimate: ManyEstimate, exog: Any) -> EquationColumns:
     """Fitted values (M, K) of new rows.
 

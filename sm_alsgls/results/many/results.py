@@ -13,7 +13,6 @@ from statsmodels.iolib.smpickle import save_pickle
 
 from sm_alsgls.border.arguments import flag, optional_flag, path
 from sm_alsgls.border.provenance import Provenance
-from sm_alsgls.core.tiles.source import Tile
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.markup import shown_of, table
 from sm_alsgls.progress import asking
@@ -48,7 +47,7 @@ class ManySURResults(ManyFit, FamiliarMany, Loadable, Shown):
     estimate : ManyEstimate
     """
 
-    _unlisted = frozenset(("estimate", "t_test", "wald_test", "f_test", "test_across"))
+    _unlisted = frozenset(("columns", "estimate", "t_test", "wald_test", "f_test", "test_across"))
 
     def __init__(self, model: Any, estimate: ManyEstimate) -> None:
         self.model, self.estimate = model, estimate
@@ -149,23 +148,16 @@ class ManySURResults(ManyFit, FamiliarMany, Loadable, Shown):
     @property
     def resid(self) -> EquationColumns:
         """Residuals y - X beta (N, K), made a tile at a time."""
-        return self._columns("residuals", self._resid)
+        return self.columns("residuals")
 
     @property
     def fittedvalues(self) -> EquationColumns:
         """Fitted values X beta (N, K), made a tile at a time."""
-        return self._columns("fitted values", self._fitted)
+        return self.columns("fitted values")
 
-    def _columns(self, what: str, make: Any) -> EquationColumns:
-        estimate = self.estimate
-        source = estimate.held.runner.whole
-        return EquationColumns(what, source, estimate.labels, estimate.rows, make)
-
-    def _fitted(self, equations: slice, tile: Tile) -> np.ndarray:
-        return predict.fitted(self.estimate, equations, tile.Xt)
-
-    def _resid(self, equations: slice, tile: Tile) -> np.ndarray:
-        return np.subtract(tile.Yt, self._fitted(equations, tile))
+    def columns(self, what: str) -> EquationColumns:
+        """A tile at a time, "residuals" or "fitted values", whatever form the system gives."""
+        return predict.of_rows(self.estimate, what)
 
     @property
     def factor_scores(self) -> pd.DataFrame:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sm_alsgls.border.arguments import file_name, flag, level
 from sm_alsgls.exceptions import MissingExtraError, OptionError
 from sm_alsgls.progress import counted
-from sm_alsgls.results.many.covariance import bse, law
+from sm_alsgls.results.many.covariance import bse, coefficient_df, law
 from sm_alsgls.results.many.estimate import ManyEstimate
 from sm_alsgls.results.table_style import GLANCE, TIDY, presented
+
+Array = np.ndarray
 
 # Equations of a piece.
 _PIECE = 50_000
@@ -58,13 +61,12 @@ def tidy(
         Columns equation, term, estimate, std_error, statistic, p_value, conf_low, conf_high.
     """
     with_interval, alpha = flag(conf_int, "conf_int"), level(alpha)
+    of = alpha if with_interval else None
     if path is None:
-        made = _piece(estimate, slice(0, estimate.neqs), with_interval, alpha)
+        made = piece(estimate, slice(0, estimate.neqs)).frame(of)
         return presented(made, TIDY, style, backend)
     target = file_name(path, "path")
-    pieces = (
-        presented(made, TIDY, style, "pandas") for made in _pieces(estimate, with_interval, alpha)
-    )
+    pieces = (presented(made, TIDY, style, "pandas") for made in _pieces(estimate, of))
     write = _WRITERS.get(target.suffix)
     if write is None:
         raise OptionError(f"path must end in {' or '.join(_WRITERS)}, got {target.name!r}")
@@ -94,22 +96,48 @@ def glance(estimate: ManyEstimate, style: str = "plain", backend: str = "pandas"
     return presented(pd.DataFrame([row]), GLANCE, style, backend)
 
 
-def _pieces(estimate: ManyEstimate, intervals: bool, alpha: float) -> Iterator[pd.DataFrame]:
-    for start in counted(range(0, estimate.neqs, _PIECE), "table", unit="piece"):
-        yield _piece(estimate, slice(start, start + _PIECE), intervals, alpha)
+class Piece(NamedTuple):
+    """What a table of some equations' coefficients is made of, by whoever needs it.
+
+    Attributes
+    ----------
+    terms : DataFrame
+        Equation and term.
+    estimate, errors : ndarray
+    df : ndarray or None
+        Degrees of freedom of the t statistics; None where these are normal.
+    """
+
+    terms: pd.DataFrame
+    estimate: Array
+    errors: Array
+    df: Array | None
+
+    def frame(self, alpha: float | None) -> pd.DataFrame:
+        """One row per coefficient, with the interval of level 1 - ``alpha`` unless that is None."""
+        b, errors = self.estimate, self.errors
+        dist = stats.norm if self.df is None else stats.t(self.df)
+        made = self.terms.copy(deep=False)
+        made["estimate"], made["std_error"] = b, errors
+        made["statistic"] = t = b / errors
+        made["p_value"] = 2.0 * dist.sf(np.abs(t))
+        if alpha is not None:
+            half = dist.ppf(1.0 - alpha / 2.0) * errors
+            made["conf_low"], made["conf_high"] = b - half, b + half
+        return made
 
 
-def _piece(estimate: ManyEstimate, equations: slice, intervals: bool, alpha: float) -> pd.DataFrame:
+def piece(estimate: ManyEstimate, equations: slice) -> Piece:
+    """Of consecutive equations."""
     at = estimate.labels.flat(equations)
-    b, errors, dist = estimate.params[at], bse(estimate)[at], law(estimate, at)
-    made = estimate.labels.some_terms(equations)
-    made["estimate"], made["std_error"] = b, errors
-    made["statistic"] = t = b / errors
-    made["p_value"] = 2.0 * dist.sf(np.abs(t))
-    if intervals:
-        half = dist.ppf(1.0 - alpha / 2.0) * errors
-        made["conf_low"], made["conf_high"] = b - half, b + half
-    return made
+    df = coefficient_df(estimate)[at] if estimate.use_t else None
+    terms = estimate.labels.some_terms(equations)
+    return Piece(terms, estimate.params[at], bse(estimate)[at], df)
+
+
+def _pieces(estimate: ManyEstimate, alpha: float | None) -> Iterator[pd.DataFrame]:
+    for start in counted(range(0, estimate.neqs, _PIECE), "table", unit="piece"):
+        yield piece(estimate, slice(start, start + _PIECE)).frame(alpha)
 
 
 def _csv(path: Path, pieces: Iterator[pd.DataFrame]) -> None:
