@@ -1,8 +1,9 @@
-"""A slice of benchmarks/dask_rows.py: a million rows in partitions, and the fit of their stream."""
+"""Slices of benchmarks/dask_rows.py and million_dask.py, beside the same in this process."""
 
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sm_alsgls import LowRankSUR
@@ -28,3 +29,20 @@ def test_a_million_rows(whole, tmp_path, monkeypatch):
     assert after - before < 400
     chunks = ((data[:, 5:], data[:, :5]) for data in (script.made(i, size) for i in range(8)))
     same_fit(res, LowRankSUR.from_chunks(chunks, rank=2).fit())
+
+
+def test_equations_of_files_on_workers(whole, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    script = importlib.import_module("benchmarks.million_dask")
+    million = importlib.import_module("benchmarks.million")
+    million.make(tmp_path, 150)
+    res, seconds, here, there = script.measured(tmp_path, whole)
+    exog, endog = million.arrays(tmp_path)
+    local = LowRankSUR(endog, exog, rank=million.R).fit()
+    np.testing.assert_allclose(res.params, local.params, atol=1e-6)
+    assert set(seconds) == {"look", "fit"}
+    assert min(here, *there) > 0.05
+    assert len(there) == 2
+    told = "\n".join(script.told(res, seconds, here, there))
+    assert f"{len(res.trace) - 1} sweeps" in told
+    assert "total (12, 500): " in told
