@@ -85,6 +85,38 @@ def merged(partitions: Sequence[Partition], task: Callable[..., Any], said: str)
         return _here(level[0], names, told)
 
 
+def kept(*collections: Any) -> tuple[Any, ...]:
+    """Collections that are computed, where dask computes, and stay there.
+
+    Raises
+    ------
+    AlsglsError
+        What a task of ours raised.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sm_alsgls.border.dask_tree import kept
+    >>> (there,) = kept(da.ones(3) + 1.0)
+    >>> there.compute().tolist()
+    [2.0, 2.0, 2.0]
+    """
+    import dask
+
+    client = client_of(*collections)
+    made: tuple[Any, ...] = dask.persist(*collections)
+    if client is not None:
+        from distributed import futures_of, wait
+
+        futures = futures_of(made)
+        with client.as_current():
+            wait(futures)
+        failed = next((one for one in futures if one.status != "finished"), None)
+        if failed is not None:
+            raise _told(_error_of(failed), [])
+    return made
+
+
 def _merge(parts: list[Any]) -> Any:
     return reduce(lambda one, other: methodcaller("merge", other)(one), parts)
 

@@ -33,14 +33,17 @@ class FormulaPartitions:
     recipe : FormulaSystem
         What new data, and every partition, need.
     partitions : Partitions
+    loose : tuple
+        Columns of categories that each partition has its own of.
     """
 
     recipe: FormulaSystem
     partitions: Partitions
+    loose: tuple[Any, ...] = ()
 
 
 def formula_partitions(
-    formula: Any, data: Any, *, missing: str, scope: dict[str, Any]
+    formula: Any, data: Any, *, missing: str, scope: dict[str, Any], keys: Sequence[Any] = ()
 ) -> FormulaPartitions:
     """What formulas mean, found in a few rows, and the partitions, to be evaluated by it.
 
@@ -57,6 +60,8 @@ def formula_partitions(
     missing : {"drop", "raise", "none"}
     scope : dict
         Variables and functions the formulas may use besides the data.
+    keys : sequence
+        Columns that partitions keep beside those of the formulas.
 
     Raises
     ------
@@ -94,9 +99,10 @@ def formula_partitions(
         sample = pd.concat([sample, *levels.rows(whole)], ignore_index=True)
         built = build_system(formula, sample, missing="drop", scope=scope)
     if used:  # what else is in a file need not be read
-        every = partitions([list(data[used].to_delayed())])
+        kept = list(dict.fromkeys([*used, *keys]))
+        every = partitions([list(data[kept].to_delayed())])
     recipe = built.recipe()
-    return FormulaPartitions(recipe, Partitions(every, _Evaluated(recipe, missing, loose)))
+    return FormulaPartitions(recipe, Partitions(every, _Evaluated(recipe, missing, loose)), loose)
 
 
 def _without_levels(specs: Sequence[EquationSpec], data: Any, loose: Sequence[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.build import build_system as build_formula
 from sm_alsgls.formula.partitions import formula_partitions
 from sm_alsgls.formula.stream import FormulaStream
+from sm_alsgls.models.in_tiles import of_dask_panel
 from sm_alsgls.models.laws import AskedLaws
 from sm_alsgls.models.of_formula import (
     OfFormula,
@@ -190,7 +191,10 @@ class Construction(OfFormula):
             They are read once and not kept, see `from_chunks`; levels of categorical variables
             are those of the first chunk, or those that its dtype declares. Not for long panels,
             nor for transforms that learn from the data (``center``, splines). A dask DataFrame
-            without ``groups`` is read in partitions likewise, its levels those of all of them.
+            without ``groups`` is read in partitions likewise, its levels those of all of them;
+            with ``groups`` its partitions hold whole groups, and are chunks of equations, which
+            stay on the workers: the model is a `DaskSUR`, with ``rank`` a number, equations in the
+            order of the partitions, and all periods in every group.
         rank : int, "auto" or the name of a criterion
             See the constructor; the criterion sees the rows that are left after ``subset`` and
             ``missing``.
@@ -239,6 +243,14 @@ class Construction(OfFormula):
         missing = None if missing is None else choice(missing, "missing", MISSING)
         check_columns(groups=groups, time=time)
         source = scale = None
+        if is_dask_frame(data) and groups is not None:
+            _refuse_with_parts(True, subset=subset)
+            rest = {**asked._asdict(), "weights": weights, "common": common}
+            rest.pop("standardize")
+            tiled: Any = of_dask_panel(
+                formula, data, rank, groups=groups, time=time, scope=scope, missing=missing, **rest
+            )
+            return tiled
         by_dask = is_dask_frame(data) and groups is None and time is None
         if by_dask or isinstance(data, Iterator):
             _refuse_with_parts(by_dask, groups=groups, time=time, subset=subset)

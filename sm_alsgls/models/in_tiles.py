@@ -6,10 +6,12 @@ from typing import Any, Self
 
 from sm_alsgls.border.dask_inputs import chunked_along
 from sm_alsgls.data.many.chunks import read_chunks
-from sm_alsgls.data.many.dasked import read_dask
+from sm_alsgls.data.many.dasked import read_dask, read_panel
 from sm_alsgls.data.many.tiled import is_tiled, read_mapped
+from sm_alsgls.formula.dask_panel import panel_chunks
 from sm_alsgls.models.many import ManySUR
 from sm_alsgls.models.many_dask import DaskSUR
+from sm_alsgls.models.many_keywords import refuse_of_model
 
 
 class InTiles:
@@ -78,3 +80,28 @@ class InTiles:
         (['const', 'x1'], [1.0, 1.0])
         """
         return ManySUR(read_chunks(tiles), rank, **kwargs)
+
+
+def of_dask_panel(
+    formula: Any,
+    data: Any,
+    rank: Any,
+    *,
+    groups: str,
+    time: str | None,
+    scope: dict[str, Any],
+    missing: str | None,
+    **asked: Any,
+) -> Any:
+    """`DaskSUR` of a long panel in a frame of dask, whose partitions hold whole groups.
+
+    ``asked`` is what else was asked for, which equations in tiles refuse unless it is the default.
+
+    Raises
+    ------
+    ShapeError, UnbalancedPanelError, FormulaError, OptionError
+    """
+    beyond = {name: value for name, value in asked.items() if value not in (None, False)}
+    refuse_of_model(beyond)
+    panel = panel_chunks(formula, data, groups=groups, time=time, scope=scope)
+    return DaskSUR(read_panel(panel), rank, missing="none" if missing is None else missing)

@@ -142,14 +142,3 @@ def test_errors(engine, sorted_data):
     wall.loc[250, "x"] = np.inf
     with pytest.raises(NonFiniteError, match=r"partition 5 of 0 to 6: exog: column 'x' .* row 250"):
         LowRankSUR.from_formula(f"{RESPONSES} ~ x", dd.from_pandas(wall, npartitions=7))
-
-
-def test_a_long_panel_is_computed(engine):
-    data = pd.concat([frame(40, seed=j).assign(unit=f"u{j}", t=range(40)) for j in range(4)])
-    data = data.reset_index(drop=True)
-    expected = LowRankSUR.from_formula("y1 ~ x", data, groups="unit", time="t", rank=1).fit()
-    res = LowRankSUR.from_formula(
-        "y1 ~ x", dd.from_pandas(data, npartitions=3), groups="unit", time="t", rank=1
-    ).fit()
-    same_fit(res, expected)
-    assert len(res.resid) == 40

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.dask_inputs import client_of, is_dask
+from sm_alsgls.border.dask_tree import kept
 from sm_alsgls.core.tiles.runner import LocalRunner, Runner
-from sm_alsgls.data.many.tiled import Tiled, named
+from sm_alsgls.data.many.tiled import Names, Tiled, named
 from sm_alsgls.distributed.dask_tiles import equation_shards, tiles_here
 from sm_alsgls.distributed.runner import ShardRunner, shards_for
 from sm_alsgls.exceptions import ShapeError
+from sm_alsgls.formula.dask_panel import PanelChunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,35 @@ def read_dask(endog: Any, exog: Any) -> Dasked:
     names = rows = None
     if isinstance(endog, pd.DataFrame):
         names, rows = named(endog.columns), endog.index
-    endog, exog = _collections(endog, exog)
+    return _dasked(*_collections(endog, exog), names, rows)
+
+
+def read_panel(panel: PanelChunks) -> Dasked:
+    """Equations of a long panel, evaluated and kept where dask computes, each chunk once.
+
+    Raises
+    ------
+    SystemInputError
+        What evaluating a formula in a partition raised.
+    """
+    da: Any = import_module("dask.array")
+    N, p = len(panel.times), len(panel.columns)
+    pairs = list(zip(panel.chunks, panel.sizes, strict=True))
+    Y = [da.from_delayed(chunk[0], (N, m), float) for chunk, m in pairs]
+    X = [da.from_delayed(chunk[1], (m, N, p), float) for chunk, m in pairs]
+    endog, exog = kept(da.concatenate(Y, axis=1), da.concatenate(X, axis=0))
+    code = np.zeros(sum(panel.sizes), dtype=np.int32)
+    columns = (panel.columns,), code
+    return _dasked(endog, exog, named(panel.names), panel.times, columns)
+
+
+def _dasked(
+    endog: Any,
+    exog: Any,
+    names: pd.Index | None,
+    rows: pd.Index | None,
+    columns: tuple[tuple[Names, ...], np.ndarray] | None = None,
+) -> Dasked:
     client = client_of(endog, exog)
     source = tiles_here(endog, exog)
     n = endog.shape[0]
@@ -70,6 +100,7 @@ def read_dask(endog: Any, exog: Any) -> Dasked:
         pd.RangeIndex(n) if rows is None else rows,
         rows is not None,
         names,
+        columns,
         chunks=tuple(int(m) for m in endog.chunks[1]),
     )
     runner: Runner
