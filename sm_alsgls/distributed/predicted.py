@@ -60,7 +60,7 @@ def predicted(
     Examples
     --------
     >>> round(predicted(500, 5, 2, steps=18, passes=17, sums=367).both / 1e6, 1)
-    6.0
+    6.1
     """
     m = 2 * r + 2
     numbers = 8.0 * (N * (steps * r + passes * m) + _GRAMS * passes * m**2) + _ENVELOPE * sums
