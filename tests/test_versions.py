@@ -16,7 +16,8 @@ def bounds(project, extra=None):
                 found |= bounds(project, name)
         else:
             name, _, version = text.partition(">=")
-            found[name] = version
+            # Constraints have no extras.
+            found[name.partition("[")[0]] = version
     return found
 
 

@@ -54,7 +54,9 @@ def test_parts_are_those_of_the_whole_and_never_below_the_bread():
     gain = V - np.asarray(bread)
     size = np.sqrt(np.diag(V))
     assert np.linalg.eigvalsh(gain / np.outer(size, size)).min() > -1e-12
-    assert (np.diag(gain) > 0.0).all()
+    # A constant that all equations have is that of OLS whatever Sigma is.
+    assert (np.diag(gain)[1:] > 0.0).all()
+    assert abs(gain[0, 0]) < 1e-15
     # Where every d_j is on its bound and there are no factors, Sigma is known.
     diagonal = LowRankDiag.diagonal(solution.cov.diag())
     known = made.covariance(diagonal)
