@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from sm_alsgls.exceptions import FormulaError, OptionError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.long import of_long, read_long
 from sm_alsgls.models.base import read
+from sm_alsgls.models.cells import keywords
 from sm_alsgls.models.laws import AskedLaws
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.of_formula import OfFormula, check_columns, provenance_of, scope_of
@@ -39,6 +39,7 @@ from sm_alsgls.models.panel_data import (
     with_cells,
     with_own,
 )
+from sm_alsgls.models.panel_factors import RANDOM, ByFactors, model_of
 from sm_alsgls.rank_choice.legal import resolve_law
 from sm_alsgls.rank_choice.selector import is_rule
 from sm_alsgls.results.estimate import Estimate
@@ -49,9 +50,11 @@ from sm_alsgls.results.sur import LowRankSURResults
 
 _EFFECTS = ("entity", "time", "both")
 _MISSING = ("fiml", "drop", "raise", "none")
+# Of from_formula, and not of what another model is made with.
+_NOT_PASSED = ("cls", "factors", "eval_env", "unknown")
 
 
-class LowRankPanel(OfFormula, MaximumLikelihood):
+class LowRankPanel(ByFactors, OfFormula, MaximumLikelihood):
     """A panel with pooled slopes, whose errors are low rank plus diagonal across one dimension.
 
     Units i, periods t,
@@ -110,6 +113,10 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         `sm_alsgls.border.neighbours` reads, aligned by the units' labels.
     standardize : bool
         Divide the weights of each unit's neighbours by their sum.
+    factors : {"random", "fixed", "cce"}
+        "random" ones are independent of the regressors, and in Sigma. "fixed" ones may move with
+        them and are parameters, as in Bai (2009): the model is an `InteractivePanel`. "cce" puts
+        averages over units in their place (Pesaran 2006): it is a `CCEPanel`.
 
     Attributes
     ----------
@@ -192,13 +199,13 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         spatial_error: Any = None,
         spatial_lag: Any = None,
         standardize: bool = True,
+        factors: str = RANDOM,
         _formula: FormulaSystem | None = None,
         _frame: pd.DataFrame | None = None,
         _weights: np.ndarray | None = None,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            refuse(unknown, _of_constructor(), "LowRankPanel()", "LowRankPanel")
+        refuse(unknown, keywords(LowRankPanel.__init__), "LowRankPanel()", "LowRankPanel")
         missing = choice(missing, "missing", _MISSING)
         effects = None if effects is None else choice(effects, "effects", _EFFECTS)
         mundlak, own = flag(mundlak, "mundlak"), asked(heterogeneous)
@@ -210,19 +217,16 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
             source = Provenance(built.endog.index, built.rows, labels=frame.index, time=rows)
             weights = weights_of_data(weights, source, list(built.endog))
         else:
-            built, weights = _formula, _weights
-            source = provenance_of(built, _frame)
+            built, weights, source = _formula, _weights, provenance_of(_formula, _frame)
             own = as_columns(own, built)
         if independent == "entity":
             there = with_cells(built)
             if not there.all():  # the first ones of a formula with lags
                 built = of_equations(built, there)
                 source = replace(source, rows=np.asarray(source.rows)[there])
-                weights = (
-                    weights[:, there] if weights is not None and weights.ndim == 2 else weights
-                )
-        endog_wide, designs = built.endog, list(built.exog)
-        dropped = 0
+                if weights is not None and weights.ndim == 2:
+                    weights = weights[:, there]
+        endog_wide, designs, dropped = built.endog, list(built.exog), 0
         if missing == "drop":
             keep = complete(endog_wide, designs)
             dropped = int((~keep).sum())
@@ -253,14 +257,14 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         system = read(wide.endog, wide.exog, "fiml" if holes else "none", weights)
         # Formulas make designs without means, and before deviations.
         plain = not wide.layout.mundlak and not wide.layout.swept and built.specs
-        kept = system.provenance.rows
-        source = source if kept is None else source.kept(kept)
+        if (kept := system.provenance.rows) is not None:
+            source = source.kept(kept)
         wanted = AskedLaws(ar, row_scale, cell_scale, spatial_error, spatial_lag, standardize)
         laws = laws_of(wanted, system, source, wide.layout)
         rule = rank if isinstance(rank, str) and is_rule(rank) else None
-        law = of_two_variances(rank, wide.layout)
-        if law is None:
-            law = resolve_law(0 if rule else rank, system, built.groups)
+        law = of_two_variances(rank, wide.layout) or resolve_law(
+            0 if rule else rank, system, built.groups
+        )
         parameters = Parameters.of(system.labels, wide.common or False)
         super().__init__(system, parameters, law, built if plain else None, laws)
         self.n_dropped = system.n_dropped + built.n_dropped + dropped
@@ -293,6 +297,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         spatial_error: Any = None,
         spatial_lag: Any = None,
         standardize: bool = True,
+        factors: str = RANDOM,
         eval_env: int | Mapping[str, Any] = 0,
         **unknown: Any,
     ) -> Self:
@@ -308,7 +313,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         rank : int, "full", "auto" or the name of a criterion
         entity, time : str, optional
             Columns, or levels of the index; default its two levels.
-        independent, effects, mundlak, missing, ar, spatial_error, spatial_lag, standardize
+        independent, effects, mundlak, missing, ar, spatial_error, spatial_lag, standardize, factors
             See the constructor.
         row_scale, cell_scale : str, array_like, Series or DataFrame, optional
             A formula, ``"~ z"``, columns, or values of the rows of ``data``. With names new data
@@ -327,10 +332,12 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         FormulaError, UnbalancedPanelError, NonFiniteError
             And what the constructor raises.
         """
+        given = {name: value for name, value in locals().items() if name not in _NOT_PASSED}
+        if (other := model_of(factors)) is not None:
+            scope = scope_of(eval_env, formula)
+            return cast(Self, other.from_formula(**given, **unknown, _scope=scope))
         if unknown:
-            known = inspect.signature(cls.from_formula).parameters
-            names = [name for name in known if name != "unknown"]
-            refuse(unknown, names, "from_formula()", "LowRankPanel")
+            refuse(unknown, keywords(cls.from_formula), "from_formula()", "LowRankPanel")
         said = [text for text in (row_scale, cell_scale) if isinstance(text, str)]
         scope = scope_of(eval_env, [formula, *said] if said else formula)
         missing = choice(missing, "missing", _MISSING)
@@ -380,8 +387,7 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
 
     def _header(self) -> Callable[[Estimate], Header]:
         selection = self.rank_selection
-        reason = None if selection is None else selection.reason
-        return PanelHeader(self.rank_method, reason, self.layout)
+        return PanelHeader(self.rank_method, selection.reason if selection else None, self.layout)
 
     @property
     def endog_names(self) -> str:
@@ -392,9 +398,3 @@ class LowRankPanel(OfFormula, MaximumLikelihood):
         """Let go of the data, and of the means that effects are recovered by."""
         super().remove_data()
         self.layout = replace(self.layout, means=None)
-
-
-def _of_constructor() -> list[str]:
-    """Keywords of the constructor."""
-    parameters = inspect.signature(LowRankPanel.__init__).parameters
-    return [n for n in parameters if not n.startswith("_") and n not in ("self", "unknown")]

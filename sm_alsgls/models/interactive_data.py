@@ -1,0 +1,209 @@
+"""What models of interactive effects read: a panel's cells, by units and periods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.data import PandasData
+
+from sm_alsgls.border.arguments import choice
+from sm_alsgls.data.keywords import refuse
+from sm_alsgls.data.panel_cells import PanelCells, check_response, panel_cells
+from sm_alsgls.data.removed import Removed, gone
+from sm_alsgls.exceptions import FormulaError, OptionError, RankDeficientError
+from sm_alsgls.formula.build import FormulaSystem, build_system
+from sm_alsgls.formula.long import of_long, read_long
+from sm_alsgls.models.panel_data import asked, complete, keys_of
+
+Array = np.ndarray
+
+MISSING = ("fiml", "drop", "raise", "none")
+
+# Keywords of `LowRankPanel` that mean nothing where factors are parameters, and what to do.
+_ABSENT = {
+    "independent": "units and periods both have parameters here, and errors are independent over "
+    "both: leave it out; what is correlated in time is in cov_type='HAC'",
+    "mundlak": "what a unit's means stand for is in its effects, loadings or averages: leave it "
+    "out",
+    "weights": "weights of cells are not there; those of units, by their error variances, are "
+    "fit(weighted=True), the default of factors='fixed'",
+    "ar": "errors are not filtered here: use cov_type='HAC', or a lag of the response",
+    "row_scale": "variances of periods are in cov_type='HC2': leave it out",
+    "cell_scale": "variances of cells are in cov_type='HC2': leave it out",
+    "spatial_error": "factors stand for what units have in common; neighbours beside them are of "
+    "factors='random'",
+    "spatial_lag": "a lag in space is of factors='random' only",
+    "standardize": "it is of spatial_error= and spatial_lag=, which are of factors='random'",
+}
+_DEFAULTS: dict[str, Any] = {"mundlak": False, "standardize": True}
+
+
+def refuse_others(given: Mapping[str, Any], known: list[str], called: str, factors: str) -> None:
+    """Say what to do in place of keywords of `LowRankPanel` that such a model does not have.
+
+    Those at their default are let pass.
+
+    Raises
+    ------
+    OptionError, UnknownArgumentError
+    """
+    for name, value in given.items():
+        if name in _ABSENT and value is not _DEFAULTS.get(name):
+            raise OptionError(f"{name}= with factors={factors!r}: {_ABSENT[name]}")
+    refuse([name for name in given if name not in _ABSENT], known, called, "LowRankPanel")
+
+
+def refuse_own(given: Mapping[str, Any], factors: str) -> dict[str, Any]:
+    """The keywords but ``heterogeneous``, which must not ask for slopes of units.
+
+    Raises
+    ------
+    OptionError
+    """
+    left = dict(given)
+    own = left.pop("heterogeneous", ())
+    if asked(own) not in ([], False):
+        raise OptionError(
+            f"heterogeneous= with factors={factors!r}: slopes are common to all units; "
+            "factors='cce' has slopes of units, and their mean"
+        )
+    return left
+
+
+def read_arrays(endog: Any, exog: Any, entity: Any, time: Any, missing: Any) -> PanelCells:
+    """Cells of a response and regressors, a row a pair (entity, time).
+
+    Raises
+    ------
+    ShapeError, UnbalancedPanelError, NonFiniteError, OptionError, RankDeficientError
+    """
+    missing = choice(missing, "missing", MISSING)
+    frame, entity, time = read_long(endog, exog, entity, time)
+    built = of_long(frame, entity, time, missing in ("fiml", "drop"))
+    return _cells(built, entity, time, getattr(endog, "name", None) or "y", missing)
+
+
+def read_formula(
+    formula: Any,
+    data: pd.DataFrame,
+    entity: Any,
+    time: Any,
+    subset: Any,
+    missing: Any,
+    scope: dict[str, Any],
+) -> PanelCells:
+    """Cells of a formula and a long DataFrame.
+
+    Raises
+    ------
+    FormulaError, UnbalancedPanelError, NonFiniteError, OptionError, RankDeficientError
+    """
+    missing = choice(missing, "missing", MISSING)
+    if not isinstance(formula, str):
+        raise FormulaError(
+            "the formula of a panel is one string, 'y ~ x1 + x2', for all of its units"
+        )
+    entity, time = keys_of(data, entity, time)
+    built = build_system(
+        formula,
+        data,
+        groups=entity,
+        time=time,
+        subset=subset,
+        missing="fiml" if missing in ("fiml", "drop") else missing,
+        scope=scope,
+    )
+    return _cells(built, entity, time, formula.partition("~")[0].strip(), missing)
+
+
+def _cells(built: FormulaSystem, entity: str, time: str, response: Any, missing: str) -> PanelCells:
+    endog, designs, dropped = built.endog, list(built.exog), built.n_dropped
+    if missing == "drop":
+        keep = complete(endog, designs)
+        dropped += int((~keep).sum())
+        endog, designs = endog.loc[keep], [X.loc[keep] for X in designs]
+    cells = panel_cells(
+        endog, designs, entity=entity, time=time, response=str(response), n_dropped=dropped
+    )
+    check_response(cells)
+    if not cells.columns:
+        raise RankDeficientError(
+            f"{cells.response!r} has no regressor beside the constant: this model has slopes"
+        )
+    return cells
+
+
+class CellsData(PandasData):
+    """What statsmodels finds under ``model.data``: names, and a row an observed cell.
+
+    Parameters
+    ----------
+    cells : PanelCells
+        Rows are the observed cells, by period and then unit.
+    """
+
+    def __init__(self, cells: PanelCells) -> None:
+        self._cells: PanelCells | None = cells
+        self._ynames, self._param_names = cells.response, list(cells.columns)
+        self._cov_names = self._param_names
+        self.const_idx, self.k_constant = None, 0
+        self._cache: dict[str, Any] = {}
+
+    @property
+    def cells(self) -> PanelCells:
+        """The cells.
+
+        Raises
+        ------
+        DataRemovedError
+        """
+        return gone("cells of the panel") if self._cells is None else self._cells
+
+    @property
+    def endog(self) -> Array:
+        """Responses of the observed cells (N,)."""
+        return self.cells.panel.Y[self.cells.seen]
+
+    @property
+    def exog(self) -> Array:
+        """Regressors of the observed cells (N, p)."""
+        return self.cells.panel.X[:, self.cells.seen].T
+
+    @property
+    def row_labels(self) -> Any:
+        """Period and unit of each row."""
+        cells = self.cells
+        rows, columns = np.nonzero(cells.seen)
+        return pd.MultiIndex.from_arrays(
+            [cells.periods.take(rows), cells.units.take(columns)],
+            names=[cells.periods.name, cells.units.name],
+        )
+
+    @property
+    def orig_endog(self) -> pd.Series:
+        """Responses as a Series."""
+        return pd.Series(self.endog, index=self.row_labels, name=self._ynames)
+
+    @property
+    def orig_exog(self) -> pd.DataFrame:
+        """Regressors as a DataFrame."""
+        return pd.DataFrame(self.exog, index=self.row_labels, columns=self._param_names)
+
+    @property
+    def ynames(self) -> str:
+        """Name of the response."""
+        return self._ynames
+
+    @property
+    def xnames(self) -> list[str]:
+        """Names of the regressors."""
+        return self._param_names
+
+    def remove(self) -> None:
+        """Let go of the cells."""
+        self._cells = None
+        if hasattr(self, "frame"):
+            self.frame = Removed("data")

@@ -1,0 +1,36 @@
+"""``factors=`` of `LowRankPanel`: which model is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sm_alsgls.border.arguments import choice
+from sm_alsgls.models.cce import CCEPanel
+from sm_alsgls.models.interactive import InteractivePanel
+
+#: Factors are independent of the regressors, and in the covariance of the errors.
+RANDOM = "random"
+_MODELS: dict[str, type[InteractivePanel] | type[CCEPanel]] = {
+    model.factors: model for model in (InteractivePanel, CCEPanel)
+}
+
+
+def model_of(factors: Any) -> type[InteractivePanel] | type[CCEPanel] | None:
+    """The model of factors that are parameters; None of random ones.
+
+    Raises
+    ------
+    OptionError
+    """
+    return _MODELS.get(
+        choice(factors, "factors", (RANDOM, *_MODELS), said="; rank= is their number")
+    )
+
+
+class ByFactors:
+    """Mixin of `LowRankPanel`: with other factors than random ones another model is made."""
+
+    def __new__(cls, *args: Any, factors: Any = RANDOM, **kwargs: Any) -> Any:
+        """The model that ``factors`` stands for, made; an empty one of random factors."""
+        model = model_of(factors)
+        return super().__new__(cls) if model is None else model(*args, **kwargs)

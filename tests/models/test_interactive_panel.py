@@ -1,0 +1,360 @@
+"""``LowRankPanel(factors="fixed")``: the core's numbers under labels, and what is refused."""
+
+import io
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankPanel, LowRankSUR
+from sm_alsgls.core.interactive.bias import bias
+from sm_alsgls.core.interactive.covariance import bandwidth, covariance
+from sm_alsgls.core.interactive.influence import influence
+from sm_alsgls.core.interactive.jackknife import jackknife
+from sm_alsgls.core.interactive.panel import Effects, Panel
+from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.exceptions import (
+    DataRemovedError,
+    IllegalRankError,
+    InsufficientRowsError,
+    NoFactorsError,
+    NotApplicableError,
+    OptionError,
+    RankDeficientError,
+    UnbalancedPanelError,
+    UnknownArgumentError,
+)
+from sm_alsgls.models.interactive import InteractivePanel
+from tests.pages import ROOT
+
+FORMULA = "np.log(sales) ~ np.log(price) + np.log(ndi)"
+
+
+@pytest.fixture(scope="module")
+def cigar():
+    return pd.read_csv(ROOT / "tests" / "reference" / "cigar.csv")
+
+
+def panel_of(data):
+    wide = [np.log(data.pivot(index="year", columns="state", values=v)) for v in NAMES]
+    Y, *X = (frame.to_numpy() for frame in wide)
+    return Panel(Y, np.stack(X))
+
+
+NAMES = ["sales", "price", "ndi"]
+
+
+def model(data, rank=2, effects="both", formula=FORMULA, **how):
+    return LowRankPanel.from_formula(
+        formula, data, rank, entity="state", time="year", effects=effects, factors="fixed", **how
+    )
+
+
+@pytest.fixture(scope="module")
+def res(cigar):
+    return model(cigar).fit()
+
+
+@pytest.fixture(scope="module")
+def core(cigar):
+    return interactive_fit(panel_of(cigar), Effects.of(30, 46, unit=True, time=True), 2)
+
+
+# Bai's estimator by an eigenvalue iteration of another implementation, five digits.
+@pytest.mark.parametrize(
+    ("rank", "price", "ndi"),
+    [(0, -1.0348844, 0.5285428), (1, -0.63784, 0.46077), (2, -0.47879, 0.40202),
+     (3, -0.38931, 0.40476)],
+)  # fmt: skip
+def test_unweighted_estimates_are_those_of_another_implementation(cigar, rank, price, ndi):
+    res = model(cigar, rank).fit(weighted=False, bias=None)
+    assert np.allclose(res.params, [price, ndi], atol=6e-6)
+    assert np.array_equal(res.bias_table["unweighted"], res.params)
+
+
+def test_numbers_are_those_of_the_core(res, core):
+    found = influence(core)
+    b = core.beta + bias(core, found).total
+    assert np.allclose(res.params, b, rtol=1e-8)
+    assert res.df_resid == core.df_resid
+    kinds = {
+        "HC2": (covariance(found, core.df_resid), {}),
+        "nonrobust": (covariance(found, core.df_resid, "nonrobust"), {}),
+        "HAC": (covariance(found, core.df_resid, "serial", 3), {"maxlags": 3}),
+        "cluster": (covariance(found, core.df_resid, "period"), {"groups": "time"}),
+    }
+    for kind, (V, kwds) in kinds.items():
+        again = res.get_robustcov_results(kind, **kwds)
+        assert np.allclose(again.bse, np.sqrt(np.diagonal(V)), rtol=1e-6)
+        assert np.allclose(again.cov_params(), V, rtol=1e-6)
+    assert res.get_robustcov_results("HAC").cov_kwds["maxlags"] == bandwidth(30)
+    assert res.get_robustcov_results("cluster").df_resid_inference == 45
+    assert res.get_robustcov_results("cluster", groups="time").df_resid_inference == 29
+
+
+def test_jackknife_is_that_of_the_core(cigar, core):
+    res = model(cigar).fit(bias="jackknife", rng=3)
+    rng = np.random.default_rng(3)
+    fit = interactive_fit(core.panel, core.effects, 2, rng=rng)
+    assert np.allclose(res.params, jackknife(fit, rng=rng), rtol=1e-6)
+    assert list(res.bias_table) == ["unweighted", "least_squares", "jackknife", "params"]
+
+
+def test_parts_add_up_to_the_response(cigar, res):
+    data = panel_of(cigar)
+    a = res.effects
+    whole = (
+        np.tensordot(res.params, data.X, 1)
+        + a["entity"].to_numpy()
+        + a["time"].to_numpy()[:, None]
+        + res.factors.to_numpy() @ res.loadings.to_numpy().T
+    )
+    assert np.allclose(whole, res.fittedvalues, atol=1e-9)
+    assert np.allclose(whole + res.resid, data.Y, atol=1e-9)
+    assert np.allclose(res.interactive_effects, res.factors @ res.loadings.T, atol=1e-12)
+    assert abs(a["time"].mean()) < 1e-9
+    assert list(res.factors.index) == sorted(cigar["year"].unique())
+    assert list(res.loadings.index) == [str(s) for s in sorted(cigar["state"].unique())]
+    F, L = res.factors.to_numpy(), res.loadings.to_numpy()
+    assert np.allclose(F.T @ F / 30, np.eye(2), atol=1e-9)
+    G = L.T @ (L / res.error_variances.to_numpy()[:, None])
+    assert abs(G[0, 1]) < 1e-8 * G[0, 0]
+    assert G[0, 0] > G[1, 1]
+    e = res.resid.to_numpy()
+    assert np.isclose(res.rsquared, 1 - (e**2).sum() / ((data.Y - data.Y.mean()) ** 2).sum())
+    assert 0.0 < res.rsquared_slopes < res.rsquared
+    assert res.predict().equals(res.fittedvalues)
+
+
+def test_given_slopes_factors_are_the_least_squares_ones(res, core, cigar):
+    """What is reported beside corrected slopes is a minimum given them."""
+    data = panel_of(cigar)
+    R = (data.Y - np.tensordot(np.asarray(res.params), data.X, 1)) / np.sqrt(core.d)
+    L, q = np.ones((30, 1)) / np.sqrt(30), 1.0 / np.sqrt(core.d)[:, None]
+    q /= np.linalg.norm(q)
+    R = R - L @ (L.T @ R)
+    R = R - (R @ q) @ q.T
+    rest = np.linalg.svd(R)[1][2:]
+    assert np.isclose((rest**2).sum(), ((res.resid / np.sqrt(core.d)) ** 2).to_numpy().sum())
+
+
+def test_arrays_and_formulas_agree_in_any_order(cigar, res):
+    shuffled = cigar.sample(frac=1.0, random_state=0)
+    long = np.log(shuffled.set_index(["state", "year"])[NAMES])
+    again = LowRankPanel(
+        long["sales"], long[["price", "ndi"]], 2, factors="fixed", effects="both"
+    ).fit()
+    assert np.allclose(again.params, res.params, rtol=1e-8)
+    assert np.allclose(again.bse, res.bse, rtol=1e-6)
+    assert list(again.params.index) == ["price", "ndi"]
+    assert again.factors.index.name == "year"
+
+
+def test_missing_cells_are_those_of_the_core(cigar):
+    gone = cigar.drop(index=[4, 39, 40, 300, 777, *range(1200, 1210)])
+    res = model(gone).fit()
+    whole = panel_of(cigar)
+    seen = panel_of(gone.assign(sales=gone["sales"])).Y
+    core = interactive_fit(
+        Panel(whole.Y, whole.X, np.isfinite(seen)), Effects.of(30, 46, unit=True, time=True), 2
+    )
+    assert res.nobs == len(gone)
+    assert np.allclose(res.params, core.beta + bias(core, influence(core)).total, rtol=1e-6)
+    assert res.resid.isna().to_numpy().sum() == 15
+    assert res.interactive_effects.notna().all(axis=None)
+    drop = model(gone, missing="drop").fit()
+    whole_years = gone.groupby("year").size().eq(46)
+    assert drop.nobs == 46 * whole_years.sum()
+    assert drop.model.n_dropped == 30 - whole_years.sum()
+    with pytest.raises(UnbalancedPanelError):
+        model(gone, missing="raise")
+
+
+def test_lags_of_the_response_are_found_and_corrected_for(cigar):
+    formula = "np.log(sales) ~ lag(np.log(sales)) + np.log(price) + np.log(ndi)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        res = model(cigar, 1, formula=formula).fit()
+    fit = res.estimate.fit
+    parts = bias(fit, influence(fit), predetermined=bandwidth(29))
+    assert parts.lags[0] > 0.0
+    assert np.allclose(res.params, fit.beta + parts.total)
+    assert np.allclose(res.bias_table["lags"], parts.lags)
+    assert "that lags of" in str(res.summary())
+    other = model(cigar, 1).fit()
+    assert (other.bias_table["lags"] == 0.0).all()
+    strict = model(cigar, 1, formula=formula).fit(predetermined=0)
+    assert np.allclose(strict.bias_table["lags"], 0.0)
+
+
+def test_bootstrap_keeps_what_it_says(cigar):
+    res = model(cigar, 1).fit()
+    boot = res.bootstrap(30, rng=1)
+    assert boot.converged.all()
+    assert boot.params.shape == (30, 2)
+    assert ((boot.std_errors / res.bse).between(0.6, 1.6)).all()
+    assert ((boot.params.mean() - res.params).abs() < res.bse).all()
+    assert boot.params.equals(res.bootstrap(30, rng=1).params)
+    dependent = res.bootstrap(30, "dependent", rng=1)
+    # Errors are correlated in time, and so their sums over time are less certain.
+    assert (dependent.std_errors > boot.std_errors).all()
+    assert dependent.conf_int().shape == (2, 2)
+
+
+def test_bootstrap_of_exact_data_is_exact():
+    rng = np.random.default_rng(0)
+    f, a = rng.standard_normal((12, 1)), rng.standard_normal((10, 1))
+    x = f @ a.T + rng.standard_normal((12, 10))
+    index = pd.MultiIndex.from_product([range(12), range(10)], names=["t", "i"]).swaplevel()
+    noise = 1e-6 * rng.standard_normal((12, 10))
+    y = pd.Series((2.0 * x + 3.0 * f @ a.T + noise).ravel(), index, name="y")
+    frame = pd.DataFrame({"x": x.ravel()}, index)
+    res = LowRankPanel(y, frame, 1, factors="fixed").fit()
+    assert abs(res.params["x"] - 2.0) < 1e-5
+    assert np.allclose(res.bootstrap(3).params, 2.0, atol=1e-5)
+
+
+def test_rank_is_chosen_by_name(cigar):
+    found = model(cigar, "ed")
+    assert found.rank_method == "ed"
+    assert found.rank == found.rank_selection.rank == found.rank_selection.choices["ed"]
+    table = found.rank_selection.table
+    assert list(table.index) == list(range(9))
+    assert table["ic2"].idxmin() == found.rank_selection.choices["ic2"]
+    assert model(cigar, "auto").rank == found.rank
+    assert "Onatski" in str(model(cigar, "auto").rank_selection)
+    assert "Factors:" in str(found.fit().summary())
+
+
+def test_rank_by_blocks_finds_the_number_of_factors():
+    rng = np.random.default_rng(2)
+    F, L = rng.standard_normal((24, 2)), rng.standard_normal((20, 2))
+    x = F @ L.T + rng.standard_normal((24, 20))
+    y = x + 2.0 * F @ L.T + 0.5 * rng.standard_normal((24, 20))
+    index = pd.MultiIndex.from_product([range(24), range(20)], names=["t", "i"]).swaplevel()
+    made = LowRankPanel(
+        pd.Series(y.ravel(), index), pd.DataFrame({"x": x.ravel()}, index), 2, factors="fixed"
+    )
+    chosen = made.select_rank("cv", 4, rng=0)
+    assert chosen.rank == 2
+    assert chosen.table["cv"].idxmin() == 2
+    assert {"cv_se", "ed", "pc1"} <= set(chosen.table)
+    with pytest.raises(OptionError, match="leaves out a block"):
+        made.select_rank("cv", 4, folds=15)
+
+
+def test_regressors_without_a_slope_are_named(cigar):
+    data = cigar.assign(size=cigar["state"] * 1.5, era=cigar["year"] ** 2.0)
+    for term, words in (("size", "constant over time"), ("era", "constant over units")):
+        with pytest.raises(RankDeficientError, match=f"'{term}' is {words}"):
+            model(data, 1, None, f"{FORMULA} + {term}")
+    with pytest.raises(RankDeficientError, match="'size:era'"):
+        model(data, 1, "both", f"{FORMULA} + size:era")
+    with pytest.raises(RankDeficientError, match="combination"):
+        model(cigar, 1, "both", FORMULA + " + np.log(price * ndi)")
+    with pytest.raises(RankDeficientError, match="no regressor"):
+        model(cigar, 1, "both", "sales ~ 1")
+
+
+def test_too_few_cells_are_named(cigar):
+    gone = cigar[(cigar["state"] != 3) | (cigar["year"] < 66)]
+    with pytest.raises(InsufficientRowsError, match="units '3' were"):
+        model(gone, 2)
+    assert model(gone, 1, None).fit().converged
+    with pytest.raises(IllegalRankError, match="at most"):
+        model(cigar, 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("independent", "time"), ("mundlak", True), ("weights", "pop"), ("ar", "common"),
+        ("row_scale", "~ price"), ("cell_scale", "~ price"), ("spatial_error", np.eye(46)),
+        ("spatial_lag", np.eye(46)), ("heterogeneous", ["np.log(price)"]),
+        ("heterogeneous", True), ("standardize", False),
+    ],
+)  # fmt: skip
+def test_what_goes_with_random_factors_only_is_refused_by_name(cigar, name, value):
+    with pytest.raises(OptionError, match=f"{name}= with factors='fixed'"):
+        model(cigar, 1, **{name: value})
+
+
+def test_other_options_are_refused(cigar, res):
+    with pytest.raises(OptionError, match="factors must be"):
+        LowRankPanel.from_formula(FORMULA, cigar, entity="state", time="year", factors=2)
+    with pytest.raises(UnknownArgumentError, match="rank="):
+        LowRankSUR(np.ones((5, 2)), np.ones((5, 2, 1)), factors=2)
+    with pytest.raises(UnknownArgumentError, match="wieghts"):
+        model(cigar, 1, wieghts=1)
+    with pytest.raises(OptionError, match="which is HC2"):
+        model(cigar, 1).fit(cov_type="HC1")
+    with pytest.raises(UnknownArgumentError, match="lags"):
+        model(cigar, 1).fit(cov_type="HC2", cov_kwds={"lags": 2})
+    with pytest.raises(OptionError, match="bias must be"):
+        model(cigar, 1).fit(bias="bootstrap")
+    with pytest.raises(NotApplicableError, match="new periods"):
+        res.predict(cigar)
+    with pytest.raises(NotApplicableError, match="no additive effects"):
+        _ = model(cigar, 1, None).fit().effects
+    with pytest.raises(NoFactorsError):
+        model(cigar, 0).fit().plot_factors()
+
+
+def test_pickles_and_removes_data(cigar):
+    res = model(cigar, 1).fit()
+    file = io.BytesIO()
+    res.save(file)
+    file.seek(0)
+    again = type(res).load(file)
+    assert np.array_equal(again.params, res.params)
+    assert np.array_equal(again.factors, res.factors)
+    bse, table = res.bse, res.tidy()
+    res.remove_data()
+    assert np.array_equal(res.bse, bse)
+    assert res.tidy().equals(table)
+    assert res.rank == 1
+    with pytest.raises(DataRemovedError):
+        _ = res.factors
+    assert model(cigar, 1).fit().resid.shape == (30, 46)
+
+
+def test_summary_says_what_was_done(cigar, res):
+    text = str(res.summary())
+    for words in ("Weighted LS", "units, periods", "analytic", "state, units:", "The constant"):
+        assert words in text
+    assert "Bai 2009" in str(model(cigar, 1).fit(weighted=False, bias=None).summary())
+    assert repr(res) == (
+        "<InteractivePanelResults: 46 units x 30 periods, 2 fixed factors, effects: both, "
+        "converged>"
+    )
+    assert "46 units x 30 periods" in repr(model(cigar, 1))
+    assert "np.log(price)" in model(cigar, 1)._repr_html_()
+
+
+def test_starts_are_counted_and_told(cigar):
+    seen = []
+    res = model(cigar, 1).fit(n_starts=2, callback=lambda climb: seen.append(climb.label))
+    assert seen == ["ols", "cce"]
+    assert len(res.mle_retvals["starts"]) == 2
+    stopped = model(cigar, 1).fit(callback=lambda climb: True)
+    assert len(stopped.mle_retvals["starts"]) == 1
+    given = model(cigar, 1).fit(start_params=[-0.6, 0.4], n_starts=1)
+    assert given.mle_retvals["starts"]["start"].tolist() == ["given"]
+
+
+def test_pictures_have_their_units(res):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    ax = res.plot_factors()
+    assert ax.get_title() == "Factors"
+    loadings = res.plot_loadings()
+    assert "correlation" in loadings.figure.axes[-1].get_ylabel() + loadings.get_xlabel()
+    plt.close("all")
+
+
+def test_the_constructor_hands_over(cigar):
+    long = np.log(cigar.set_index(["state", "year"])[NAMES])
+    made = LowRankPanel(long["sales"], long[["price", "ndi"]], 1, factors="fixed")
+    assert type(made) is InteractivePanel
+    random = LowRankPanel(long["sales"], long[["price", "ndi"]], 1, factors="random")
+    assert type(random) is LowRankPanel
