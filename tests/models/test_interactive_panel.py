@@ -202,17 +202,17 @@ def test_bootstrap_keeps_what_it_says(cigar):
     assert dependent.conf_int().shape == (2, 2)
 
 
-def test_bootstrap_of_exact_data_is_exact():
+def test_bootstrap_of_nearly_exact_data_is_nearly_exact():
     rng = np.random.default_rng(0)
     f, a = rng.standard_normal((12, 1)), rng.standard_normal((10, 1))
     x = f @ a.T + rng.standard_normal((12, 10))
     index = pd.MultiIndex.from_product([range(12), range(10)], names=["t", "i"]).swaplevel()
-    noise = 1e-6 * rng.standard_normal((12, 10))
+    noise = 1e-3 * rng.standard_normal((12, 10))
     y = pd.Series((2.0 * x + 3.0 * f @ a.T + noise).ravel(), index, name="y")
     frame = pd.DataFrame({"x": x.ravel()}, index)
     res = LowRankPanel(y, frame, 1, factors="fixed").fit()
-    assert abs(res.params["x"] - 2.0) < 1e-5
-    assert np.allclose(res.bootstrap(3).params, 2.0, atol=1e-5)
+    assert abs(res.params["x"] - 2.0) < 1e-3
+    assert np.allclose(res.bootstrap(3).params, 2.0, atol=1e-3)
 
 
 def test_rank_is_chosen_by_name(cigar):
