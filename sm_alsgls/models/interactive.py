@@ -14,6 +14,7 @@ from sm_alsgls.core.interactive.corrected import KINDS, Corrected, Correction, c
 from sm_alsgls.core.interactive.corrected import lags_of_response as lags_of
 from sm_alsgls.core.interactive.covariance import bandwidth
 from sm_alsgls.core.interactive.fit import InteractiveFit
+from sm_alsgls.core.interactive.given import given_slopes
 from sm_alsgls.core.interactive.identified import scarce, unidentified
 from sm_alsgls.core.interactive.search import interactive_fit
 from sm_alsgls.data.keywords import coefficients, guarded, refuse
@@ -33,11 +34,7 @@ from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.interactive import InteractivePanelResults, InteractivePanelResultsWrapper
 from sm_alsgls.results.interactive_covariance import build_interactive, choose_interactive
-from sm_alsgls.results.interactive_estimate import (
-    InteractiveEstimate,
-    given_slopes,
-    influence_of,
-)
+from sm_alsgls.results.interactive_estimate import InteractiveEstimate, influence_of
 from sm_alsgls.results.progress import says
 
 Array = np.ndarray

@@ -11,6 +11,7 @@ from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import interactive_parts as parts
 from sm_alsgls.results import interactive_summary
 from sm_alsgls.results.coefficient import CoefficientResults
+from sm_alsgls.results.counterfactual import counterfactual
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.interactive_bootstrap import bootstrap
 from sm_alsgls.results.interactive_covariance import choose_interactive
@@ -158,6 +159,7 @@ class InteractivePanelResults(CoefficientResults):
 
     summary = method(interactive_summary.summary)
     bootstrap = method(bootstrap)
+    counterfactual = method(counterfactual)
     plot_factors = method(plot_factors)
     plot_loadings = method(plot_loadings)
 

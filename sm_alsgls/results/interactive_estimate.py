@@ -11,8 +11,6 @@ import pandas as pd
 from sm_alsgls.core.interactive.bias import Bias
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.influence import Influence, influence
-from sm_alsgls.core.interactive.panel import Panel
-from sm_alsgls.core.interactive.search import interactive_fit
 from sm_alsgls.data.panel_cells import PanelCells
 from sm_alsgls.data.removed import in_place_of
 from sm_alsgls.results.fitted import Fitted, kept
@@ -97,11 +95,3 @@ class InteractiveEstimate(Fitted):
 def influence_of(estimate: InteractiveEstimate) -> Influence:
     """What errors do to the slopes."""
     return influence(estimate.fit)
-
-
-def given_slopes(fit: InteractiveFit, params: Array) -> InteractiveFit:
-    """Factors, loadings and effects of a fit whose slopes are given, with its weights."""
-    panel = fit.panel
-    left = panel.Y - np.tensordot(params, panel.X, 1)
-    nothing = np.empty((0, *panel.Y.shape))
-    return interactive_fit(Panel(left, nothing, panel.seen), fit.effects, fit.rank, d=fit.d)

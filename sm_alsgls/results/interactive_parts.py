@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.core.interactive.fit import InteractiveFit
+from sm_alsgls.core.interactive.given import given_slopes
 from sm_alsgls.data.panel_cells import EFFECTS
 from sm_alsgls.exceptions import NoFactorsError, NotApplicableError
 from sm_alsgls.results.fitted import kept
@@ -87,8 +88,6 @@ def rsquared_slopes(estimate: InteractiveEstimate) -> float:
 
 
 def _alone(estimate: InteractiveEstimate) -> InteractiveFit:
-    from sm_alsgls.results.interactive_estimate import given_slopes
-
     return given_slopes(estimate.fit, np.zeros(len(estimate.params)))
 
 
