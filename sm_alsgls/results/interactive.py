@@ -13,6 +13,7 @@ from sm_alsgls.results import interactive_summary
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.counterfactual import counterfactual
 from sm_alsgls.results.cov_types import CovarianceChoice
+from sm_alsgls.results.factor_test import factor_test
 from sm_alsgls.results.interactive_bootstrap import bootstrap
 from sm_alsgls.results.interactive_covariance import choose_interactive
 from sm_alsgls.results.interactive_estimate import InteractiveEstimate
@@ -44,7 +45,7 @@ class InteractivePanelResults(CoefficientResults):
         if self.estimate.model.effects is None:
             names.add("effects")
         if self.estimate.rank == 0:
-            names |= {"plot_factors", "plot_loadings"}
+            names |= {"plot_factors", "plot_loadings", "factor_test"}
         return names
 
     def _chosen(self, cov_type: str, cov_kwds: dict[str, Any]) -> CovarianceChoice:
@@ -160,6 +161,7 @@ class InteractivePanelResults(CoefficientResults):
     summary = method(interactive_summary.summary)
     bootstrap = method(bootstrap)
     counterfactual = method(counterfactual)
+    factor_test = method(factor_test)
     plot_factors = method(plot_factors)
     plot_loadings = method(plot_loadings)
 

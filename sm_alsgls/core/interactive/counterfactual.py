@@ -24,8 +24,8 @@ import numpy as np
 
 from sm_alsgls.core.interactive.corrected import Correction, corrected
 from sm_alsgls.core.interactive.fit import InteractiveFit
-from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.given import given_slopes
+from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.search import interactive_fit
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.progress import counted

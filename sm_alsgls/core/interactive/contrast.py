@@ -1,0 +1,87 @@
+"""Contrasts of slopes beside fixed factors with two estimators that ask more of the factors.
+
+In units of the errors, with R = W(b), A_j the regressors beside the additive effects, and b of
+fixed factors,
+
+    additive  b_A = (A A')^-1 A y,                        no factors
+    random    b_R = (sum A_t' C A_t)^-1 sum A_t' C y_t,   C = I - V diag(g / (1 + g)) V',
+              g_k = s_k^2 / T: generalised least squares with the factors in the covariance.
+
+Where loadings are independent of the regressors b_A is consistent, factors or not (Kapetanios,
+Serlenga and Shin 2023, J. of Econometrics 235); where factors are, b_R is. At the least sum of
+squares tr A_j'E = 0, so that with the r leading triplets u_k s_k v_k' of R
+
+    b_A - b = (A A')^-1 sum_i A_i' U diag(s) v_i,
+    b_R - b = S^-1 sum_t A_t' V diag(s / (1 + g)) u_t,      S = sum_t A_t' C A_t,
+
+sums over units of what loadings do, and over periods of what factors do. With psi their terms,
+
+    V = G/(G-1) sum psi psi',     T2 = (b_A - b)' V^-1 (b_A - b),
+    T2 (G - p) / ((G - 1) p) ~ F(p, G - p)
+
+for G units (Hotelling 1931), whatever the correlation in time of a unit's errors; the other
+likewise for G periods, with Bartlett's kernel over M of them, for factors are correlated in time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+from scipy import stats
+
+from sm_alsgls.core.interactive.fit import InteractiveFit
+
+Array = np.ndarray
+
+
+class Contrast(NamedTuple):
+    """A difference of slopes, its covariance, and its test."""
+
+    other: Array  #: (p,), the estimator that asks more
+    difference: Array  #: (p,)
+    cov: Array  #: (p, p)
+    statistic: float  #: F
+    df: tuple[int, int]
+    pvalue: float
+
+
+def additive(fit: InteractiveFit, params: Array) -> Contrast:
+    """Against no factors.
+
+    Parameters
+    ----------
+    fit : InteractiveFit
+        Of all cells.
+    params : ndarray, shape (p,)
+        Slopes less their bias.
+    """
+    scores = (fit.W.X * fit.at.factors.product()).sum(axis=1)
+    return _contrast(fit.W.gram, scores, params, 0)
+
+
+def random(fit: InteractiveFit, params: Array, lags: int) -> Contrast:
+    """Against factors in the covariance; ``lags`` is M, others as of `additive`."""
+    A, (U, s, V, _) = fit.W.X, fit.at.factors
+    g = np.square(s) / fit.panel.T
+    AV = A @ V
+    whole = A.reshape(len(A), -1)
+    S = whole @ whole.T - np.einsum("jtr,r,ktr->jk", AV, g / (1.0 + g), AV)
+    scores = np.einsum("jtr,tr->jt", AV, U * (s / (1.0 + g)))
+    return _contrast(S, scores, params, lags)
+
+
+def _contrast(S: Array, scores: Array, params: Array, lags: int) -> Contrast:
+    psi = scipy.linalg.solve(S, scores, assume_a="pos")
+    p, G = psi.shape
+    difference = psi.sum(axis=1)
+    cov = psi @ psi.T
+    for lag in range(1, lags + 1):
+        one = psi[:, lag:] @ psi[:, :-lag].T
+        cov += (1.0 - lag / (lags + 1.0)) * (one + one.T)
+    cov *= G / (G - 1.0)
+    square = float(difference @ np.linalg.solve(cov, difference))
+    value = square * (G - p) / ((G - 1.0) * p)
+    df = p, G - p
+    return Contrast(params + difference, difference, cov, value, df, float(stats.f.sf(value, *df)))
