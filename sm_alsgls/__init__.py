@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "CCEPanel",
+    "CCEPanelResults",
+    "InteractivePanel",
+    "InteractivePanelResults",
     "LowRank3SLS",
     "LowRank3SLSResults",
     "LowRankDiag",
@@ -24,11 +28,15 @@ if TYPE_CHECKING:
     from sm_alsgls import diagnostics as diagnostics
     from sm_alsgls import exceptions as exceptions
     from sm_alsgls.covariance import LowRankDiag, Unrestricted
+    from sm_alsgls.models.cce import CCEPanel
+    from sm_alsgls.models.interactive import InteractivePanel
     from sm_alsgls.models.mixed import LowRankMixedLM
     from sm_alsgls.models.panel import LowRankPanel
     from sm_alsgls.models.sur import LowRankSUR
     from sm_alsgls.models.three_stage import LowRank3SLS
     from sm_alsgls.rank import RankSelection, select_rank
+    from sm_alsgls.results.cce import CCEPanelResults
+    from sm_alsgls.results.interactive import InteractivePanelResults
     from sm_alsgls.results.mixed import LowRankMixedLMResults
     from sm_alsgls.results.panel import LowRankPanelResults
     from sm_alsgls.results.sur import LowRankSURResults
@@ -41,6 +49,10 @@ else:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
+            "CCEPanel": "sm_alsgls.models.cce",
+            "CCEPanelResults": "sm_alsgls.results.cce",
+            "InteractivePanel": "sm_alsgls.models.interactive",
+            "InteractivePanelResults": "sm_alsgls.results.interactive",
             "LowRank3SLS": "sm_alsgls.models.three_stage",
             "LowRank3SLSResults": "sm_alsgls.results.three_stage",
             "LowRankDiag": "sm_alsgls.covariance",

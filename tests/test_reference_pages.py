@@ -13,7 +13,7 @@ from tests.results.test_shown import LISTED
 DOCS = ROOT / "docs"
 OF_EQUATION = "sm_alsgls.results.equation.EquationResults"
 MODELS = [f"sm_alsgls.{name}" for name in ("LowRankSUR", "LowRankPanel", "LowRank3SLS")]
-MODELS.append("sm_alsgls.LowRankMixedLM")
+MODELS += [f"sm_alsgls.{name}" for name in ("LowRankMixedLM", "InteractivePanel", "CCEPanel")]
 IN_TILES = [
     "sm_alsgls.models.many.ManySUR",
     "sm_alsgls.results.many.results.ManySURResults",
@@ -25,6 +25,8 @@ FITS = {
     "sm_alsgls.LowRankPanelResults": ("panel", "effects"),
     "sm_alsgls.LowRank3SLSResults": ("3sls",),
     "sm_alsgls.LowRankMixedLMResults": ("mixed",),
+    "sm_alsgls.InteractivePanelResults": ("fixed",),
+    "sm_alsgls.CCEPanelResults": ("cce",),
 }
 
 

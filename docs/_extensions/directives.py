@@ -21,11 +21,15 @@ KINDS = (
     "sm_alsgls.LowRankPanel",
     "sm_alsgls.LowRank3SLS",
     "sm_alsgls.LowRankMixedLM",
+    "sm_alsgls.InteractivePanel",
+    "sm_alsgls.CCEPanel",
     "sm_alsgls.results.equation.EquationResults",
     "sm_alsgls.LowRankSURResults",
     "sm_alsgls.LowRankPanelResults",
     "sm_alsgls.LowRank3SLSResults",
     "sm_alsgls.LowRankMixedLMResults",
+    "sm_alsgls.InteractivePanelResults",
+    "sm_alsgls.CCEPanelResults",
 )
 
 

@@ -173,7 +173,7 @@ class CCEPanel(CellsPanel):
                 "stand for the factors, whose number is not asked for; leave it out"
             )
         self.heterogeneous: bool = _whole(heterogeneous)
-        if effects not in (None, "entity"):
+        if effects is not None:
             choice(
                 effects,
                 "effects",
@@ -267,7 +267,7 @@ class CCEPanel(CellsPanel):
 
 def _whole(heterogeneous: Any) -> bool:
     """All slopes, or none."""
-    if isinstance(heterogeneous, (tuple, list)) and not heterogeneous:
+    if isinstance(heterogeneous, tuple) and not heterogeneous:  # what `LowRankPanel` has
         return False
     if isinstance(heterogeneous, (str, tuple, list)):
         raise OptionError(

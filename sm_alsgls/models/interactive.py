@@ -10,9 +10,7 @@ import numpy as np
 
 from sm_alsgls.border.arguments import choice, count, flag, generator, number, starts
 from sm_alsgls.core.interactive.climb import Climb
-from sm_alsgls.core.interactive.corrected import KINDS, Corrected, Correction, corrected
-from sm_alsgls.core.interactive.corrected import lags_of_response as lags_of
-from sm_alsgls.core.interactive.covariance import bandwidth
+from sm_alsgls.core.interactive.corrected import Corrected, Correction, corrected
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
 from sm_alsgls.core.interactive.identified import scarce, unidentified
@@ -26,8 +24,14 @@ from sm_alsgls.data.panel_cells import (
     refuse_unidentified,
 )
 from sm_alsgls.models.cells import CellsPanel, keywords
-from sm_alsgls.models.interactive_data import read_arrays, refuse_others, refuse_own
+from sm_alsgls.models.interactive_data import (
+    correction_of,
+    read_arrays,
+    refuse_others,
+    refuse_own,
+)
 from sm_alsgls.models.interactive_doubts import warn
+from sm_alsgls.models.interactive_starts import CONSTRUCTED, Limited
 from sm_alsgls.models.of_formula import scope_of
 from sm_alsgls.rank_choice.interactive import WORDS, check_rank, is_rule, select_interactive
 from sm_alsgls.rank_choice.selection import RankSelection
@@ -38,9 +42,6 @@ from sm_alsgls.results.interactive_estimate import InteractiveEstimate, influenc
 from sm_alsgls.results.progress import says
 
 Array = np.ndarray
-
-# Starts that are constructed, see `core.interactive.starts`.
-_CONSTRUCTED = 5
 
 
 class InteractivePanel(CellsPanel):
@@ -200,20 +201,22 @@ class InteractivePanel(CellsPanel):
 
     def _make(self, cells: PanelCells, *, rank: Any = "auto", effects: Any = None) -> None:
         self._read(cells, effects)
-        known = effects_of(cells, self.effects)
-        panel = cells.panel
-        least = 1 if is_rule(rank) else check_rank(rank, panel, known)
-        refuse_unidentified(cells, unidentified(panel, known, least), self._held(least))
-        refuse_scarce(cells, scarce(panel, known, least), least)
-        if is_rule(rank):
+        known, panel = effects_of(cells, self.effects), cells.panel
+        rule = is_rule(rank)
+        self._check(1 if rule else check_rank(rank, panel, known))
+        if rule:
             self.rank_selection = select_interactive(panel, known, rank)
-            self.rank_method, least = rank, int(self.rank_selection.rank)
-            refuse_unidentified(cells, unidentified(panel, known, least), self._held(least))
-            refuse_scarce(cells, scarce(panel, known, least), least)
-        self.rank: int = least
+            self.rank_method, rank = rank, int(self.rank_selection.rank)
+            self._check(rank)
+        self.rank: int = int(rank)
 
-    def _held(self, rank: int) -> str:
-        return " and ".join(["factors"] * bool(rank) + ["effects"] * bool(self.effects))
+    def _check(self, rank: int) -> None:
+        """Regressors have slopes beside so many factors, and all sides have cells for them."""
+        cells = self.cells
+        known = effects_of(cells, self.effects)
+        what = " and ".join(["factors"] * bool(rank) + ["effects"] * bool(self.effects))
+        refuse_unidentified(cells, unidentified(cells.panel, known, rank), what)
+        refuse_scarce(cells, scarce(cells.panel, known, rank), rank)
 
     def _facts(self) -> list[str]:
         return [*super()._facts(), f"{self.rank} fixed factor{'s' * (self.rank != 1)}"]
@@ -335,39 +338,27 @@ class InteractivePanel(CellsPanel):
         sizes = panel.T, panel.n
         weighted, use_t = flag(weighted, "weighted"), flag(use_t, "use_t")
         chosen = choose_interactive(cov_type, cov_kwds, sizes)
-        how = self._correction(bias, serial, predetermined)
+        how = correction_of(cells, bias, serial, predetermined)
         limit, source = starts(n_starts), generator(rng) or np.random.default_rng(0)
-        start = None if start_params is None else self._start(start_params)
+        start = start_params
+        if start is not None:
+            start = coefficients(start, self.exog_names, "start_params")
         watch = guarded(callback, "a Climb", lambda climb: f"start {climb.label!r}")
         found = interactive_fit(
             panel,
             effects_of(cells, self.effects),
             self.rank,
             weighted=weighted,
-            n_random=None if limit is None else max(limit - _CONSTRUCTED, 0),
+            n_random=None if limit is None else max(limit - CONSTRUCTED, 0),
             rng=source,
             beta=start,
             gtol=number(gtol, "gtol", least=1e-14, most=1.0, what="a number from 1e-14 to 1"),
             max_iter=count(maxiter, "maxiter"),
-            callback=_Limited(limit, watch),
+            callback=Limited(limit, watch),
         )
         warn(found)
         made = corrected(found, how, weighted=weighted, rng=source)
         return self._results(found, made, how, weighted, chosen, use_t, progress)
-
-    def _correction(self, kind: Any, serial: Any, predetermined: Any) -> Correction:
-        panel = self.cells.panel
-        kind = None if kind is None else choice(kind, "bias", KINDS, said=" or None")
-        serial = count(serial, "serial", 0, panel.T - 1)
-        if isinstance(predetermined, str) and predetermined == "auto":
-            lagged = lags_of(panel.Y, panel.X, self.cells.seen)
-            return Correction(kind, serial, bandwidth(panel.T) if lagged else 0)
-        most = panel.T - 1
-        said = ' (or "auto")'
-        return Correction(kind, serial, count(predetermined, "predetermined", 0, most, said))
-
-    def _start(self, start_params: Any) -> Array:
-        return coefficients(start_params, self.exog_names, "start_params")
 
     def _results(
         self,
@@ -407,15 +398,3 @@ class InteractivePanel(CellsPanel):
         )
         influence_of.give(estimate, made.influence)
         return InteractivePanelResultsWrapper(InteractivePanelResults(model, estimate))
-
-
-class _Limited:
-    """Ends the starts at a number of them, or where a callback says so."""
-
-    def __init__(self, limit: int | None, watch: Callable[[Climb], object] | None) -> None:
-        self._limit, self._watch, self._seen = limit, watch, 0
-
-    def __call__(self, climb: Climb) -> bool:
-        self._seen += 1
-        stop = self._watch is not None and bool(self._watch(climb))
-        return stop or (self._limit is not None and self._seen >= self._limit)

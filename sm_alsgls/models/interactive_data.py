@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.data import PandasData
 
-from sm_alsgls.border.arguments import choice
+from sm_alsgls.border.arguments import choice, count
+from sm_alsgls.core.interactive.corrected import KINDS, Correction, lags_of_response
+from sm_alsgls.core.interactive.covariance import bandwidth
 from sm_alsgls.data.keywords import refuse
 from sm_alsgls.data.panel_cells import PanelCells, check_response, panel_cells
 from sm_alsgls.data.removed import Removed, gone
@@ -134,6 +136,24 @@ def _cells(built: FormulaSystem, entity: str, time: str, response: Any, missing:
             f"{cells.response!r} has no regressor beside the constant: this model has slopes"
         )
     return cells
+
+
+def correction_of(cells: PanelCells, kind: Any, serial: Any, predetermined: Any) -> Correction:
+    """``bias=`` of fit and its lags; "auto" looks for lags of the response.
+
+    Raises
+    ------
+    OptionError
+    """
+    panel = cells.panel
+    most = panel.T - 1
+    kind = None if kind is None else choice(kind, "bias", KINDS, said=" or None")
+    serial = count(serial, "serial", 0, most)
+    if isinstance(predetermined, str) and predetermined == "auto":
+        lagged = lags_of_response(panel.Y, panel.X, cells.seen)
+        return Correction(kind, serial, bandwidth(panel.T) if lagged else 0)
+    lags = count(predetermined, "predetermined", 0, most, " (or 'auto')")
+    return Correction(kind, serial, lags)
 
 
 class CellsData(PandasData):

@@ -16,10 +16,11 @@ from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.header import Line
 from sm_alsgls.results.interactive_summary import table_of
 from sm_alsgls.results.labelled import CoefficientResultsWrapper, present
+from sm_alsgls.results.no_likelihood import NoLikelihood
 from sm_alsgls.results.summary_text import SystemSummary
 
 
-class CCEPanelResults(CoefficientResults):
+class CCEPanelResults(NoLikelihood, CoefficientResults):
     """Results of ``LowRankPanel(..., factors="cce").fit``.
 
     ``params`` has the pooled slopes or, of ``heterogeneous=True``, the means of the units' own.

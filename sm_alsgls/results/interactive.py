@@ -20,9 +20,10 @@ from sm_alsgls.results.interactive_estimate import InteractiveEstimate
 from sm_alsgls.results.interactive_plots import plot_factors, plot_loadings
 from sm_alsgls.results.labelled import CoefficientResultsWrapper, present
 from sm_alsgls.results.method import method
+from sm_alsgls.results.no_likelihood import NoLikelihood
 
 
-class InteractivePanelResults(CoefficientResults):
+class InteractivePanelResults(NoLikelihood, CoefficientResults):
     """Results of ``LowRankPanel(..., factors="fixed").fit``.
 
     ``params`` has the slopes, less their bias where `fit` was asked to correct it; factors,

@@ -34,7 +34,8 @@ INHERITED = {"f_test"}
 #: What the package alone makes.
 MADE = {
     "RankSelection", "LowRankSURResults", "LowRank3SLSResults", "LowRankPanelResults",
-    "LowRankMixedLMResults", "SimulatedSystem", "CovarianceTest",
+    "LowRankMixedLMResults", "SimulatedSystem", "CovarianceTest", "InteractivePanelResults",
+    "CCEPanelResults",
 }  # fmt: skip
 #: What the package's own rooms ask of a model, with values of theirs.
 ASKED = {"raw_system"}
@@ -89,6 +90,13 @@ def made() -> dict[str, Any]:
     mixed = LowRankMixedLM.from_formula(
         "Reaction ~ Days + C(Days > 4)", load_sleepstudy(), "~ Days", groups="Subject"
     )
+    beside = {
+        kind: LowRankPanel.from_formula(
+            "invest ~ value + capital", load_grunfeld(), rank, entity="firm", time="year",
+            factors=kind,
+        )
+        for kind, rank in (("fixed", 1), ("cce", "auto"))
+    }  # fmt: skip
     rng = np.random.default_rng(2)
     Z = {name: pd.DataFrame(x).assign(z=rng.standard_normal(24), u=0.0) for name, x in X.items()}
     for name, z in Z.items():
@@ -104,6 +112,7 @@ def made() -> dict[str, Any]:
         res, long = model.fit(), panel.fit(n_starts=1)
         of_pooled = pooled.fit(n_starts=1)
         of_mixed = mixed.fit()
+        of_fixed, of_cce = (beside[kind].fit() for kind in beside)
         holes = Y.mask(np.random.default_rng(0).random(Y.shape) < 0.1)
         holed = LowRankSUR(holes, X, rank=1, missing="fiml").fit(n_starts=1)
         tiled = LowRankSUR.from_equations([(truth.endog, np.stack(truth.exog))], 1)
@@ -119,6 +128,12 @@ def made() -> dict[str, Any]:
         "PooledResults": of_pooled,
         "MixedModel": mixed,
         "MixedResults": of_mixed,
+        "FixedModel": beside["fixed"],
+        "FixedResults": of_fixed,
+        "AveragesModel": beside["cce"],
+        "AveragesResults": of_cce,
+        "Counterfactual": of_fixed.counterfactual({"IBM": 1950}, reps=2),
+        "FactorTest": of_fixed.factor_test(),
         "HoledResults": holed,
         "EquationResults": res.equations["a"],
         "Saved": LowRankSUR(Y, X, rank=1).fit(n_starts=1),
@@ -174,6 +189,26 @@ def needed() -> dict[str, Any]:
             "Reaction ~ Days", load_sleepstudy(), groups="Subject"
         ).fit(),
         "variance_test.reps": 2,
+        "InteractivePanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
+        "InteractivePanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
+        "InteractivePanel.rank": 1,
+        "CCEPanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
+        "CCEPanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
+        **{
+            f"{owner}.{name}": value
+            for owner in ("FixedModel", "AveragesModel")
+            for name, value in {"entity": "firm", "time": "year", "params": np.ones(2)}.items()
+        },
+        "FixedModel.rank": 1,
+        **{
+            f"{owner}.{name}": value
+            for owner in ("FixedResults", "AveragesResults")
+            for name, value in {"functions": "value ** 2", "r_matrix": "value = 0"}.items()
+        },
+        "AveragesResults.cov_type": "nonparametric",
+        "FixedResults.cov_type": "HAC",
+        "counterfactual.treated": {"IBM": 1950},
+        "counterfactual.reps": 2,
         "LowRank3SLS.endog": model.endog,
         "LowRank3SLS.exog": objects["InstrumentedModel"].exog,
         "LowRank3SLS.instruments": objects["InstrumentedModel"].system.instruments,

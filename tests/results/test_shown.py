@@ -45,6 +45,7 @@ OF_SUR = LIKELIHOOD | {
     "curvature", "exogeneity_test", "forecast", "law_tests", "mle_settings", "nll_per_row",
     "plot_trace",
 }  # fmt: skip
+OF_CELLS = COEFFICIENTS - {"augment", "diagnostics", "get_prediction", "glance", "heywood"}
 LISTED = {
     "sur": COEFFICIENTS | SYSTEM | OF_SUR | FACTORS,
     "full": COEFFICIENTS | SYSTEM | OF_SUR,
@@ -62,6 +63,12 @@ LISTED = {
        "plot_slope_correlations", "r2", "random_effects", "random_effects_cov",
        "random_effects_frame", "re_table", "reml", "residual_params", "scale", "sd_re",
        "t_test_pairwise", "variance_test"},
+    "fixed": OF_CELLS
+    | {"bias_table", "counterfactual", "effects", "error_variances", "factor_test", "factors",
+       "interactive_effects", "loadings", "mle_retvals", "plot_factors", "plot_loadings",
+       "rsquared", "rsquared_slopes", "warnings"},
+    "cce": OF_CELLS - {"bootstrap", "converged", "rank"}
+    | {"comparison", "lags", "rsquared", "slopes"},
 }  # fmt: skip
 LISTED_IN_TILES = LIKELIHOOD - {"compare_lr"} | {
     "bse", "communalities", "conf_int", "converged", "cov_kwds", "cov_params", "cov_type",
@@ -81,6 +88,8 @@ LINES = {
     "3sls": "<LowRank3SLSResults: N=21, K=3, Sigma unrestricted, converged>",
     "mixed": "<LowRankMixedLMResults: 180 rows of 18 groups, 2 random effects (unrestricted), "
     "REML, llf=-871.8141, converged>",
+    "fixed": "<InteractivePanelResults: 11 units x 20 periods, 1 fixed factor, effects: entity, ",
+    "cce": "<CCEPanelResults: 11 units x 20 periods, common correlated effects, pooled>",
 }  # fmt: skip
 MODELS = {
     "sur": "<LowRankSUR: N=20, K=11, r=1, 33 coefficients>",
@@ -90,7 +99,13 @@ MODELS = {
     "effects": "<LowRankPanel: N=20, K=11, r=1, 13 coefficients>",
     "3sls": "<LowRank3SLS: N=21, K=3, Sigma unrestricted, 12 coefficients, 8 instruments>",
     "mixed": "<LowRankMixedLM: 180 rows of 18 groups, 2 fixed and 2 random effects (unrestricted)>",
+    "fixed": "<InteractivePanel: 11 units x 20 periods, 2 regressors, effects: entity, "
+    "1 fixed factor>",
+    "cce": "<CCEPanel: 11 units x 20 periods, 2 regressors, effects: entity, "
+    "common correlated effects, pooled>",
 }
+# One equation's.
+ALONE = ("mixed", "fixed", "cce")
 
 
 def _model(which):
@@ -110,6 +125,10 @@ def _model(which):
     if which in ("panel", "effects"):
         more = {"effects": "entity"} if which == "effects" else {}
         return LowRankPanel.from_formula(formula, data, entity="firm", time="year", rank=1, **more)
+    if which in ("fixed", "cce"):
+        more = {"rank": 1, "effects": "entity"} if which == "fixed" else {}
+        keys = {"entity": "firm", "time": "year", "factors": which}
+        return LowRankPanel.from_formula(formula, data, **keys, **more)
     more = {"rank": "full"} if which == "full" else {"rank": 1}
     more |= {"ar": "common"} if which == "ar" else {}
     return LowRankSUR.from_formula(formula, data, groups="firm", time="year", **more)
@@ -129,7 +148,7 @@ def test_one_line_says_what_and_how_large(fitted):
     assert repr(res).startswith(LINES[which])
     assert repr(res) == repr(res._results)
     assert "object at 0x" not in repr(res)
-    if which != "mixed":
+    if which not in ALONE:
         first = res.equations[model.equations[0]]
         assert repr(first).startswith(f"<EquationResults {first.name!r}: N=2")
         assert repr(res.equations).startswith(f"<{len(model.equations)} equations: ")
@@ -161,8 +180,8 @@ def test_a_notebook_shows_tables(fitted):
     which, model, res = fitted
     assert "P&gt;|t|" in _checked(res._repr_html_())
     page = _checked(model._repr_html_())
-    if which == "mixed":
-        assert "Days" in page
+    if which in ALONE:
+        assert ("Days" if which == "mixed" else "General Motors") in page
         return
     assert all(name in page for name in model.equations)
     assert all(name in _checked(res.equations._repr_html_()) for name in model.equations)
@@ -175,7 +194,7 @@ def test_dir_lists_what_works(fitted):
     assert set(dir(res)) == LISTED[which]
     for name in dir(res):
         getattr(res, name)
-    if which != "mixed":
+    if which not in ALONE:
         equation = next(iter(res.equations.values()))
         for name in dir(equation):
             getattr(equation, name)
@@ -203,7 +222,7 @@ def test_what_is_passed_on_is_what_was(fitted):
         labelled = getattr(res, name)
         assert list(labelled.index) == names
         np.testing.assert_array_equal(labelled, getattr(res._results, name))
-    assert res.model is model or which == "mixed"
+    assert res.model is model or which in ALONE
     again = pickle.loads(pickle.dumps(res))
     assert repr(again) == repr(res)
     np.testing.assert_array_equal(again.params, res.params)
@@ -214,6 +233,11 @@ def test_what_is_not_listed_still_says_why(fitted):
     if which == "3sls":
         with pytest.raises(SystemInputError, match="no likelihood"):
             _ = res.llf
+    if which in ("fixed", "cce"):
+        with pytest.raises(SystemInputError, match="least squares"):
+            _ = res.llf
+        with pytest.raises(NotImplementedError, match="contrasts"):
+            res.t_test_pairwise("value")
     if which == "full":
         with pytest.raises(SystemInputError, match="unrestricted"):
             _ = res.loadings
@@ -298,6 +322,11 @@ HELD = {
         "random effects": lambda res: res.random_effects_test(),
     },
     "3sls": {"hausman": lambda res: res.hausman(), "first stage": lambda res: res.first_stage},
+    "fixed": {
+        "bootstrap": lambda res: res.bootstrap(2, rng=1),
+        "factors": lambda res: res.factor_test(),
+        "effect": lambda res: res.counterfactual({"IBM": 1950}, reps=2),
+    },
     "mixed": {
         "variance": lambda res: res.variance_test("Days"),
         "bootstrap": lambda res: res.bootstrap(reps=2, rng=1),

@@ -1,0 +1,190 @@
+"""``counterfactual`` and ``factor_test``: known effects, sizes, forms of the argument."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sm_alsgls import LowRankPanel
+from sm_alsgls.core.interactive.contrast import additive, random
+from sm_alsgls.core.interactive.counterfactual import shifted_pvalue
+from sm_alsgls.core.interactive.scaled import scaled
+from sm_alsgls.exceptions import (
+    InsufficientRowsError,
+    NoFactorsError,
+    NotApplicableError,
+    OptionError,
+    RankDeficientError,
+    ShapeError,
+)
+
+T, N, TREATED, FIRST = 24, 20, 3, 17
+
+
+def long(M):
+    index = pd.MultiIndex.from_product([range(T), range(N)], names=["t", "i"]).swaplevel()
+    return pd.Series(np.asarray(M).ravel(), index)
+
+
+def made(seed=0, effect=1.0, noise=0.5, moving=0.5):
+    """Treated units have larger loadings, and factors move the regressor."""
+    rng = np.random.default_rng(seed)
+    F, L = rng.standard_normal((T, 2)), rng.standard_normal((N, 2))
+    L[:TREATED] += 0.8
+    x = moving * F @ L.T + rng.standard_normal((T, N))
+    y = x + F @ L.T + rng.standard_normal(N) + rng.standard_normal((T, 1))
+    y = y + noise * rng.standard_normal((T, N))
+    flags = np.zeros((T, N), dtype=bool)
+    flags[FIRST:, :TREATED] = True
+    return y + effect * flags, x, flags
+
+
+def fit(y, x, rank=2, effects="both", **how):
+    X = pd.DataFrame({"x": long(x)})
+    return LowRankPanel(long(y), X, rank, factors="fixed", effects=effects).fit(**how)
+
+
+CASES = {unit: FIRST for unit in range(TREATED)}
+
+
+def test_an_effect_without_noise_is_found():
+    y, x, flags = made(noise=1e-3, effect=2.0)
+    found = fit(y, x).counterfactual(CASES, reps=5)
+    assert np.allclose(found.gap.to_numpy()[flags[:, :TREATED]], 2.0, atol=0.02)
+    assert abs(found.effect - 2.0) < 0.005
+    assert np.allclose(found.untreated + found.gap, y[:, :TREATED])
+    assert found.pvalue == pytest.approx(1 / T)
+    assert abs(found.params["x"] - 1.0) < 1e-3
+    before = found.gap.to_numpy()[:FIRST]
+    assert np.abs(before).max() < 0.01
+
+
+def test_the_response_of_treated_cells_is_not_looked_at():
+    """But by the gap, and by the p-value of no effect."""
+    y, x, flags = made()
+    one, two = (fit(y + more * flags, x).counterfactual(CASES, reps=3) for more in (0.0, 5.0))
+    assert np.allclose(one.untreated, two.untreated, atol=1e-6)
+    assert two.effect == pytest.approx(one.effect + 5.0, abs=1e-6)
+    assert np.allclose(one.draws, two.draws, atol=1e-4)
+
+
+def test_intervals_cover_and_the_test_holds_its_size():
+    """60 panels at reps=39 have covered .92; the bound is three standard errors below .9."""
+    covered, rejected, effects = [], [], []
+    for seed in range(16):
+        y, x, flags = made(seed)
+        found = fit(y, x, n_starts=1).counterfactual(CASES, reps=30, rng=seed)
+        low, high = found.conf_int()
+        covered.append(low < 1.0 < high)
+        effects.append(found.effect)
+        none = fit(y - flags, x, n_starts=1).counterfactual(CASES, reps=2)
+        rejected.append(none.pvalue <= 0.1)
+    assert np.mean(covered) >= 0.68
+    assert np.mean(rejected) <= 0.32
+    assert abs(np.mean(effects) - 1.0) < 4 * np.std(effects) / 4
+
+
+def test_tables_add_up():
+    y, x, _ = made()
+    found = fit(y, x).counterfactual(CASES, reps=20, rng=1)
+    by = found.by_period()
+    assert list(by.index) == list(range(T - FIRST))
+    assert (by["units"] == TREATED).all()
+    assert by["effect"].mean() == pytest.approx(found.effect)
+    units = found.by_unit()
+    assert list(units.index) == ["0", "1", "2"]
+    assert units["effect"].mean() == pytest.approx(found.effect)
+    frame = found.summary_frame()
+    assert frame.loc["average", "effect"] == pytest.approx(found.effect)
+    assert frame.loc["average"].iloc[2:4].tolist() == pytest.approx(list(found.conf_int()))
+    assert frame.loc["average", "std_error"] == pytest.approx(found.std_error)
+    assert np.array_equal(found.draws, fit(y, x).counterfactual(CASES, reps=20, rng=1).draws)
+    plt = pytest.importorskip("matplotlib.pyplot")
+    assert "since treatment" in found.plot().get_xlabel()
+    plt.close("all")
+
+
+def test_forms_of_the_argument_agree():
+    y, x, flags = made()
+    res = fit(y, x)
+    one = res.counterfactual(CASES, reps=2).effect
+    assert res.counterfactual(long(flags), reps=2).effect == one
+    assert res.counterfactual(long(flags).swaplevel().sample(frac=1), reps=2).effect == one
+    assert res.counterfactual(pd.DataFrame(flags), reps=2).effect == one
+    assert res.counterfactual(pd.DataFrame(flags).iloc[:, :4].astype(int), reps=2).effect == one
+
+
+def test_what_cannot_be_treated_is_named():
+    y, x, flags = made()
+    res = fit(y, x)
+    with pytest.raises(OptionError, match="no unit 'Ohio'"):
+        res.counterfactual({"Ohio": 3})
+    with pytest.raises(OptionError, match="does not compare"):
+        res.counterfactual({0: "late"})
+    with pytest.raises(OptionError, match="no cell"):
+        res.counterfactual({0: 99})
+    with pytest.raises(InsufficientRowsError, match="units '0'"):
+        res.counterfactual({0: 2})
+    with pytest.raises(InsufficientRowsError, match="never treated"):
+        res.counterfactual({unit: FIRST for unit in range(17)})
+    with pytest.raises(ShapeError, match="no row is a period"):
+        res.counterfactual(pd.DataFrame(flags, index=[f"p{t}" for t in range(T)]))
+    with pytest.raises(OptionError, match="flags are"):
+        res.counterfactual(pd.DataFrame(flags * 2))
+    X = pd.DataFrame({"x": long(x), "d": long(flags).astype(float)})
+    with_d = LowRankPanel(long(y), X, 2, factors="fixed", effects="both").fit()
+    with pytest.raises(RankDeficientError, match="'d' is"):
+        with_d.counterfactual(CASES)
+
+
+def test_the_pvalue_counts_shifts():
+    rng = np.random.default_rng(0)
+    E, at = rng.standard_normal((9, 4)), np.zeros((9, 4), dtype=bool)
+    at[6:, 1] = at[7:, 2] = True
+    means = []
+    for s in range(9):
+        moved = np.array([E[(t - s) % 9] for t in range(9)])
+        means.append(np.abs(moved[at]).mean())
+    assert shifted_pvalue(E, at) == np.mean(np.array(means) >= means[0])
+
+
+# -- factor_test -----------------------------------------------------------------------------------
+
+
+def test_contrasts_are_differences_of_the_estimators():
+    y, x, _ = made(moving=0.5)
+    res = fit(y, x, bias=None)
+    core = res.estimate.fit
+    W = scaled(core.panel, core.effects, core.d)
+    assert np.allclose(additive(core, core.beta).other, W.least_squares(), atol=1e-7)
+    _, s, V, _ = core.at.factors
+    # Generalised least squares with the covariance written out.
+    Sigma = np.eye(N) + (V * (s**2 / T)) @ V.T
+    C, A = np.linalg.inv(Sigma), W.X[0]
+    b = np.sum(A * (W.y @ C)) / np.sum(A * (A @ C))
+    assert np.allclose(random(core, core.beta, 0).other, b, atol=1e-7)
+    table = res.factor_test().coefficients
+    assert np.allclose(table["additive"], W.least_squares(), atol=1e-7)
+    assert table.loc["x", "fixed"] == res.params["x"]
+
+
+def test_sizes_and_power_of_factor_test():
+    """More than benchmarks/interactive_tests.py has at its edge fails here."""
+    rejected = {moving: [] for moving in (0.0, 0.7)}
+    for moving, found in rejected.items():
+        for seed in range(30):
+            y, x, _ = made(seed, 0.0, moving=moving)
+            found.append(fit(y, x, n_starts=1).factor_test().table["pvalue"] < 0.05)
+    null, moved = (pd.DataFrame(found).mean() for found in rejected.values())
+    assert (null <= 0.2).all()
+    assert (moved > 0.7).all()
+
+
+def test_what_factor_test_needs():
+    y, x, _ = made()
+    with pytest.raises(NoFactorsError):
+        fit(y, x, 0).factor_test()
+    with pytest.raises(NotApplicableError, match="all cells"):
+        fit(np.where(np.eye(T, N) > 0, np.nan, y), x, 1).factor_test()
+    table = fit(y, x).factor_test().table
+    assert list(table.index) == ["additive", "random"]
+    assert table["df_denom"].tolist() == [N - 1, T - 1]
