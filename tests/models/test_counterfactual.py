@@ -131,10 +131,11 @@ def test_what_cannot_be_treated_is_named():
         res.counterfactual(pd.DataFrame(flags, index=[f"p{t}" for t in range(T)]))
     with pytest.raises(OptionError, match="flags are"):
         res.counterfactual(pd.DataFrame(flags * 2))
-    X = pd.DataFrame({"x": long(x), "d": long(flags).astype(float)})
+    late = flags & (np.arange(T)[:, None] >= [FIRST + 2 * (i % 3) for i in range(N)])
+    X = pd.DataFrame({"x": long(x), "d": long(late).astype(float)})
     with_d = LowRankPanel(long(y), X, 2, factors="fixed", effects="both").fit()
     with pytest.raises(RankDeficientError, match="'d' is"):
-        with_d.counterfactual(CASES)
+        with_d.counterfactual(long(late))
 
 
 def test_the_pvalue_counts_shifts():
