@@ -43,7 +43,7 @@ def fit(y, x, rank=2, effects="both", **how):
     return LowRankPanel(long(y), X, rank, factors="fixed", effects=effects).fit(**how)
 
 
-CASES = {unit: FIRST for unit in range(TREATED)}
+CASES = dict.fromkeys(range(TREATED), FIRST)
 
 
 def test_an_effect_without_noise_is_found():
@@ -126,7 +126,7 @@ def test_what_cannot_be_treated_is_named():
     with pytest.raises(InsufficientRowsError, match="units '0'"):
         res.counterfactual({0: 2})
     with pytest.raises(InsufficientRowsError, match="never treated"):
-        res.counterfactual({unit: FIRST for unit in range(16)})
+        res.counterfactual(dict.fromkeys(range(16), FIRST))
     with pytest.raises(ShapeError, match="no row is a period"):
         res.counterfactual(pd.DataFrame(flags, index=[f"p{t}" for t in range(T)]))
     with pytest.raises(OptionError, match="flags are"):

@@ -62,7 +62,7 @@ def multipliers(T: int, n: int, method: str, lags: int, rng: np.random.Generator
     >>> import numpy as np
     >>> w = multipliers(40_000, 1, "dependent", 1, np.random.default_rng(0))[:, 0]
     >>> [round(float(np.mean(w[k:] * w[: len(w) - k])), 1) for k in range(3)]
-    [1.0, 0.5, -0.0]
+    [1.0, 0.5, 0.0]
     """
     if method == "wild":
         return rng.integers(0, 2, (T, n)) * 2.0 - 1.0
