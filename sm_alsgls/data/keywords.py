@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -132,6 +133,12 @@ def refuse(
     else:
         familiar = {k: v.replace("LowRankSUR", model) for k, v in _FAMILIAR_OF_MODEL.items()}
     unknown(given, known, called, {k: v for k, v in familiar.items() if k not in known})
+
+
+def keywords(method: Callable[..., Any]) -> list[str]:
+    """Names that a constructor, a way to a model or ``fit`` takes."""
+    names = inspect.signature(method).parameters
+    return [name for name in names if name not in ("self", "unknown") and not name.startswith("_")]
 
 
 def watched(callback: Callable[[Sweep], object] | None) -> Callable[[Sweep], object] | None:

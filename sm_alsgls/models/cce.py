@@ -13,11 +13,11 @@ from sm_alsgls.core.interactive.cce import cce, default_lags, half_panel
 from sm_alsgls.core.interactive.corrected import lags_of_response as lags_of
 from sm_alsgls.core.interactive.identified import unidentified
 from sm_alsgls.core.interactive.panel import Effects
-from sm_alsgls.data.keywords import refuse
+from sm_alsgls.data.keywords import keywords, refuse
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.panel_cells import PanelCells, refuse_unidentified
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
-from sm_alsgls.models.cells import CellsPanel, keywords
+from sm_alsgls.models.cells import CellsPanel
 from sm_alsgls.models.interactive_data import read_arrays, refuse_others
 from sm_alsgls.models.of_formula import scope_of
 from sm_alsgls.results.cce import CCEPanelResults, CCEPanelResultsWrapper

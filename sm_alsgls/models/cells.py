@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from sm_alsgls.border.arguments import choice
 from sm_alsgls.border.frames import table as frame_of
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.border.provenance import snapshot
+from sm_alsgls.data.keywords import keywords
 from sm_alsgls.data.panel_cells import EFFECTS, PanelCells
 from sm_alsgls.exceptions import ShapeError
 from sm_alsgls.markup import listed, table
@@ -180,9 +180,3 @@ class CellsPanel(Listed, Model):
 
 
 _EFFECTS = tuple(name for name in EFFECTS if name is not None)
-
-
-def keywords(method: Callable[..., Any]) -> list[str]:
-    """Of a constructor, ``from_formula`` or ``fit``."""
-    names = inspect.signature(method).parameters
-    return [name for name in names if name not in ("self", "unknown") and not name.startswith("_")]

@@ -15,7 +15,7 @@ from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
 from sm_alsgls.core.interactive.identified import scarce, unidentified
 from sm_alsgls.core.interactive.search import interactive_fit
-from sm_alsgls.data.keywords import coefficients, guarded, refuse
+from sm_alsgls.data.keywords import coefficients, guarded, keywords, refuse
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.panel_cells import (
     PanelCells,
@@ -23,7 +23,7 @@ from sm_alsgls.data.panel_cells import (
     refuse_scarce,
     refuse_unidentified,
 )
-from sm_alsgls.models.cells import CellsPanel, keywords
+from sm_alsgls.models.cells import CellsPanel
 from sm_alsgls.models.interactive_data import (
     correction_of,
     read_arrays,

@@ -13,7 +13,7 @@ from sm_alsgls.border.arguments import choice, flag
 from sm_alsgls.border.frames import table
 from sm_alsgls.border.provenance import Provenance, snapshot
 from sm_alsgls.core.errors.words import EXCHANGEABLE, FULL, SPHERICAL
-from sm_alsgls.data.keywords import refuse
+from sm_alsgls.data.keywords import keywords, refuse
 from sm_alsgls.data.panel_layout import PanelLayout, lay_out
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.weights import weights_of_data
@@ -21,7 +21,6 @@ from sm_alsgls.exceptions import FormulaError, OptionError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.long import of_long, read_long
 from sm_alsgls.models.base import read
-from sm_alsgls.models.cells import keywords
 from sm_alsgls.models.laws import AskedLaws
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.of_formula import OfFormula, check_columns, provenance_of, scope_of

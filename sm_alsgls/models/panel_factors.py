@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sm_alsgls.border.arguments import choice
-from sm_alsgls.models.cce import CCEPanel
-from sm_alsgls.models.interactive import InteractivePanel
+
+if TYPE_CHECKING:
+    from sm_alsgls.models.cce import CCEPanel
+    from sm_alsgls.models.interactive import InteractivePanel
 
 #: Factors are independent of the regressors, and in the covariance of the errors.
 RANDOM = "random"
-_MODELS: dict[str, type[InteractivePanel] | type[CCEPanel]] = {
-    model.factors: model for model in (InteractivePanel, CCEPanel)
-}
 
 
 def model_of(factors: Any) -> type[InteractivePanel] | type[CCEPanel] | None:
-    """The model of factors that are parameters; None of random ones.
+    """The model of factors that are parameters, imported now; None of random ones.
 
     Raises
     ------
     OptionError
     """
-    return _MODELS.get(
-        choice(factors, "factors", (RANDOM, *_MODELS), said="; rank= is their number")
-    )
+    kind = choice(factors, "factors", (RANDOM, "fixed", "cce"), said="; rank= is their number")
+    if kind == "fixed":
+        from sm_alsgls.models.interactive import InteractivePanel
+
+        return InteractivePanel
+    if kind == "cce":
+        from sm_alsgls.models.cce import CCEPanel
+
+        return CCEPanel
+    return None
 
 
 class ByFactors:
