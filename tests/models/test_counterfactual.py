@@ -6,7 +6,15 @@ import pytest
 
 from sm_alsgls import LowRankPanel
 from sm_alsgls.core.interactive.contrast import additive, random
-from sm_alsgls.core.interactive.counterfactual import shifted_pvalue
+from sm_alsgls.core.interactive.corrected import Correction
+from sm_alsgls.core.interactive.counterfactual import (
+    Refit,
+    bootstrap,
+    errors,
+    shifted_pvalue,
+    untreated,
+)
+from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import scaled
 from sm_alsgls.exceptions import (
     InsufficientRowsError,
@@ -82,6 +90,22 @@ def test_intervals_cover_and_the_test_holds_its_size():
     assert np.mean(covered) >= 0.6
     assert np.mean(rejected) <= 0.4
     assert abs(np.mean(effects) - 1.0) < 4 * np.std(effects) / 3
+
+
+def test_draws_are_gaps_of_panels_without_an_effect():
+    y, x, flags = made()
+    panel, how = Panel(y, x[None]), Correction("analytic")
+    effects = Effects.of(T, N, unit=True, time=True)
+    refit = Refit(panel, flags, effects, 2, True, how)
+    found = refit()
+    (draw,) = bootstrap(refit, found, [np.random.SeedSequence(5)])
+    fit, at, params = found
+    mean = untreated(at, params, panel.X)
+    drawn = np.random.default_rng(np.random.SeedSequence(5)).choice(np.arange(TREATED, N), N)
+    star = mean + errors(fit, at)[:, drawn] * np.sqrt(fit.d / fit.d[drawn])
+    _, again, slopes = refit(star, params)
+    gap = star - untreated(again, slopes, panel.X)
+    assert np.allclose(draw, gap[flags], atol=1e-10)
 
 
 def test_tables_add_up():
