@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from sm_alsgls.core.interactive.profile import Point, hessian, point
+from sm_alsgls.core.interactive.profile import Point, gauss_newton, hessian, point
 from sm_alsgls.core.interactive.scaled import Scaled
 
 Array = np.ndarray
 
 STATIONARY = "stationary"
-_FLAT = 1e-3
+# Least eigenvalue that a step divides by, and the share of a regressor's products that rounding is.
+_FLAT, _NOTHING = 1e-2, 2e-8
 _HALVINGS = 30
 
 
@@ -105,8 +106,13 @@ def climb(
 
 
 def inverse_curvature(W: Scaled, at: Point) -> Array:
-    """sum v v' / max(|h|, 1e-3), positive definite, shape (p, p); H^-1 where H is."""
-    h, v = scipy.linalg.eigh(hessian(W, at), 2.0 * W.gram)
+    """sum v v' / max(|h|, 1e-2), positive definite, shape (p, p); H^-1 where H is.
+
+    Eigenvalues h are relative to what is left of the regressors beside the factors: of their whole
+    products a factor may take nearly all, where nothing is demeaned, and every h would be small.
+    """
+    left = gauss_newton(W, at) + _NOTHING * W.gram
+    h, v = scipy.linalg.eigh(hessian(W, at), left)
     return np.asarray((v / np.maximum(np.abs(h), _FLAT)) @ v.T)
 
 
