@@ -394,7 +394,7 @@ def test_bad_data_are_named(tmp_path):
     bad[5, 3, 1] = np.nan
     with pytest.raises(NonFiniteError, match="column number 1 of equation 'y6' has 1 missing"):
         model(bad)
-    worse = pd.DataFrame(Y, columns=list("abcdefgh"), index=[f"row {n}" for n in range(20)])
+    worse = pd.DataFrame(Y.copy(), columns=list("abcdefgh"), index=[f"row {n}" for n in range(20)])
     worse.iloc[4, 6] = np.inf
     with pytest.raises(NonFiniteError, match="equation 'g' has 1 infinite value, .* row 'row 4'"):
         model(Y=worse)
