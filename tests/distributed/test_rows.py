@@ -177,10 +177,11 @@ def test_threads(arrays, full):
 
 def test_workers(arrays, full, whole):
     X, Y = arrays
+    before = tasks_of(whole)
     with dask.config.set(scheduler=whole):
         model = LowRankSUR(chunked(Y, (42,) * 10), [chunked(x, (42,) * 10) for x in X], rank=1)
     same_fit(model.fit(), full)
-    assert tasks_left(whole) == 0
+    assert tasks_left(whole, before) == 0
 
 
 def test_what_is_on_the_workers_already(arrays, full, whole):
@@ -191,14 +192,15 @@ def test_what_is_on_the_workers_already(arrays, full, whole):
     same_fit(model.fit(), full)
 
 
-def tasks_left(client, seconds=5.0):
-    """Tasks that the scheduler has, once it has had time to let them go."""
+def tasks_of(client):
+    """Keys of the tasks that the scheduler has."""
+    return client.run_on_scheduler(lambda dask_scheduler: set(dask_scheduler.tasks))
 
-    def count(dask_scheduler):
-        return len(dask_scheduler.tasks)
 
+def tasks_left(client, before, seconds=5.0):
+    """Tasks that it has beside those before, once it has had time to let them go."""
     until = time.monotonic() + seconds
-    while (left := client.run_on_scheduler(count)) and time.monotonic() < until:
+    while (left := len(tasks_of(client) - before)) and time.monotonic() < until:
         time.sleep(0.02)
     return left
 
@@ -217,11 +219,12 @@ def test_an_interrupt_frees_the_workers(arrays, whole, monkeypatch):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(dask_tree, "Progress", Interrupted)
+    before = tasks_of(whole)
     Y = chunked(Y, (2,) * 210).map_blocks(slow, meta=np.empty((0, 0)))
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), dask.config.set(scheduler=whole):
         LowRankSUR(Y, chunked(X[1], (2,) * 210), rank=1)
-    assert tasks_left(whole) == 0
+    assert tasks_left(whole, before) == 0
     # All of it takes ten seconds.
     assert time.monotonic() - began < 5.0
 
@@ -276,6 +279,7 @@ def test_nothing_imports_dask_before_it_is_used():
 def test_a_bad_partition_names_itself(arrays, where, request):
     X, Y = arrays
     scheduler = request.getfixturevalue("whole") if where == "cluster" else where
+    before = tasks_of(scheduler) if where == "cluster" else set()
     hole, wall = Y.copy(), X[1].copy()
     hole[257, 2], wall[3, 1] = np.nan, np.inf
     sizes = (60,) * 7
@@ -305,7 +309,7 @@ def test_a_bad_partition_names_itself(arrays, where, request):
             )
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
     if where == "cluster":
-        assert tasks_left(scheduler) == 0
+        assert tasks_left(scheduler, before) == 0
 
 
 def test_partitions_of_frames_name_rows_by_label(arrays):
