@@ -5,9 +5,16 @@ environment; a process that has NumPy already is told by threadpoolctl.
 """
 
 import os
+import tempfile
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+# Processes that tests start would compile the package each time, for 0.7 s, where no byte code is
+# to lie beside the sources: then it lies elsewhere.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ.setdefault(
+        "PYTHONPYCACHEPREFIX", os.path.join(tempfile.gettempdir(), "sm_alsgls-bytecode")
+    )
 
 # isort: split
 import pytest
