@@ -1,7 +1,7 @@
-"""A million equations from memory maps: seconds, resident memory, passes.
+"""A million equations from memory maps: seconds and memory of the fit and of standard errors.
 
     python benchmarks/million.py --make /tmp/million      # data, tile by tile: 16 GB
-    python benchmarks/million.py /tmp/million             # the fit
+    python benchmarks/million.py /tmp/million --errors
     python benchmarks/million.py --make /tmp/small -K 20000
 
 N = 500, p = 3 (a constant and two regressors of its own for each equation), r = 5.
@@ -74,25 +74,36 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--make", action="store_true")
     parser.add_argument("-K", type=int, default=1_000_000)
+    parser.add_argument("--errors", action="store_true", help="standard errors as well")
     given = parser.parse_args()
     if given.make:
         began = time.perf_counter()
         make(given.folder, given.K)
         print(f"written in {time.perf_counter() - began:.0f} s")
         return
-    from sm_alsgls.core.tiles.fit import fit_tiles
-    from sm_alsgls.core.tiles.mapped import MappedSource
+    from sm_alsgls import LowRankSUR
 
-    source = MappedSource(*arrays(given.folder))
+    exog, endog = arrays(given.folder)
     with Resident() as resident:
         began = time.perf_counter()
-        fit = fit_tiles(source, rank=R)
+        model = LowRankSUR(endog, exog, rank=R)
+        looked = time.perf_counter()
+        res = model.fit()
+        fitted = time.perf_counter()
+        print(f"K = {exog.shape[0]:,}: a first look {looked - began:.1f} s, fit", end=" ")
+        print(f"{fitted - looked:.1f} s, {resident.peak:.2f} GB resident at most")
+        print(f"converged {res.converged}, NLL per row {-res.llf / N:.6f}")
+        print(res.trace[["nll", "cg_iterations", "sigma_iterations", "seconds"]].to_string())
+        slopes = res.params.to_numpy().reshape(-1, P)[:, 1:]
+        print(f"error of slopes {np.sqrt(np.mean((slopes - BETA) ** 2)):.5f}")
+        if not given.errors:
+            return
+        began = time.perf_counter()
+        bse = res.bse.to_numpy().reshape(-1, P)[:, 1:]
         seconds = time.perf_counter() - began
-    print(f"K = {source.K:,}: {seconds:.1f} s, {resident.peak:.2f} GB resident at most")
-    print(fit.converged, fit.status, f"nll {fit.nll:.8f}, error of slopes")
-    print(np.sqrt(np.mean((fit.beta.reshape(-1, P) - BETA) ** 2, axis=0)))
-    for row in fit.trace:
-        print(row)
+    print(f"standard errors {seconds:.1f} s, {resident.peak:.2f} GB resident at most")
+    inside = np.abs(slopes - BETA) < 1.96 * bse
+    print(f"mean of slopes' {bse.mean():.5f}, coverage {inside.mean():.5f}")
 
 
 if __name__ == "__main__":
