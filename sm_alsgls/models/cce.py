@@ -58,8 +58,6 @@ class CCEPanel(CellsPanel):
     ----------
     heterogeneous : bool
     effects : str
-    cells : PanelCells
-        Responses and regressors by period and unit.
     nobs, n_dropped : int
         Observed cells; periods that were left out.
 

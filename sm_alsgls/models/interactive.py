@@ -81,8 +81,6 @@ class InteractivePanel(CellsPanel):
         The rule behind it, None where it was given.
     rank_selection : RankSelection or None
     effects : str or None
-    cells : PanelCells
-        Responses and regressors by period and unit.
     nobs, n_dropped : int
         Observed cells; periods that were left out.
 
