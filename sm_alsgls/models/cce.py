@@ -56,6 +56,10 @@ class CCEPanel(CellsPanel):
 
     Attributes
     ----------
+    factors : str
+        "cce".
+    rank_method, rank_selection : None
+        There is no number of factors.
     heterogeneous : bool
     effects : str
     nobs, n_dropped : int

@@ -76,6 +76,8 @@ class InteractivePanel(CellsPanel):
 
     Attributes
     ----------
+    factors : str
+        "fixed".
     rank : int
     rank_method : str or None
         The rule behind it, None where it was given.

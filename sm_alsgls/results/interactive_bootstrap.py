@@ -20,7 +20,7 @@ from sm_alsgls.results.progress import says
 @says
 def bootstrap(
     estimate: InteractiveEstimate,
-    reps: int = 399,
+    reps: int = 999,
     method: str = "wild",
     *,
     maxlags: int | None = None,
