@@ -67,11 +67,13 @@ TABLE = sorted(
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch, tmp_path):
     """Files that calls write go to a directory of the test; figures are not shown, nor kept."""
-    monkeypatch.chdir(tmp_path)
-    matplotlib.use("Agg")
-    yield
     import matplotlib.pyplot as plt
 
+    monkeypatch.chdir(tmp_path)
+    # What other tests left open would be closed with a warning.
+    plt.close("all")
+    matplotlib.use("Agg")
+    yield
     plt.close("all")
 
 

@@ -62,8 +62,10 @@ def _fill(descriptor: int, place: int, out: Array) -> int:
 
 
 def _owner(array: Array) -> np.memmap | None:
-    """The map whose first byte is at its offset in the file."""
+    """The map whose first byte is at its offset in the file; views of it may be plain arrays."""
     owner, base = None, array
-    while isinstance(base, np.memmap):
-        owner, base = base, base.base  # type: ignore[assignment]
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.filename is not None:
+            owner = base
+        base = base.base  # type: ignore[assignment]
     return owner

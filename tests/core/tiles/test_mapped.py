@@ -1,10 +1,13 @@
 """Tiles of memory-mapped files are those of the arrays, in any order and of any part."""
 
+import os
+
 import numpy as np
 import pytest
 
 from sm_alsgls.core.tiles.mapped import MappedSource
 from sm_alsgls.core.tiles.source import ArraySource
+from sm_alsgls.distributed.parcels import packed, unpacked
 
 K, N, P = 11, 6, 2
 
@@ -42,6 +45,25 @@ def test_tiles_are_those_of_arrays(files, order, transposed, dtype, offset):
             assert got.dtype == float
             assert got.flags.c_contiguous
             np.testing.assert_array_equal(got, expected)
+
+
+def test_a_map_that_came_in_a_parcel_is_read_from_its_file(files, monkeypatch):
+    """Pages of a map count as a worker's memory, who is ended for them."""
+    rng, made = files
+    X, Y = rng.standard_normal((K, P, N)), rng.standard_normal((K, N))
+    parcel = packed((made("X", X, "C", 8), made("Y", Y, "C", 16)))
+    X_map, Y_map = unpacked(parcel)
+    read, places = os.preadv, []
+
+    def noted(descriptor, buffers, offset):
+        places.append(offset)
+        return read(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", noted)
+    tile = MappedSource(X_map.transpose(0, 2, 1), Y_map.T, 4, 2).read(1)
+    np.testing.assert_array_equal(tile.Xt, X[6:10])
+    np.testing.assert_array_equal(tile.Yt, Y[6:10])
+    assert places == [8 + 8 * P * N * 6, 16 + 8 * N * 6]
 
 
 def test_arrays_in_memory_are_read_too(files):
