@@ -1,16 +1,15 @@
 """Two worker processes of dask on this machine, for whatever is tested past one process."""
 
+from contextlib import contextmanager
+
 import pytest
 
 WORKERS = 2
 
 
-@pytest.fixture(scope="session")
-def cluster():
-    """A client of a `LocalCluster` of two workers of one thread each; made once a session.
-
-    Tests may kill a worker: its nanny starts another, for which `whole` waits.
-    """
+@contextmanager
+def client_of_two():
+    """A client of a `LocalCluster` of two workers of one thread each."""
     pytest.importorskip("distributed")
     from distributed import Client, LocalCluster
 
@@ -28,8 +27,19 @@ def cluster():
         yield client
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """Made once a session; nobody kills its workers."""
+    with client_of_two() as client:
+        yield client
+
+
 @pytest.fixture
-def whole(cluster):
-    """The cluster, with all of its workers, whatever a test before has killed."""
-    cluster.wait_for_workers(WORKERS, timeout=30)
-    return cluster
+def mortal():
+    """A cluster of a test that kills a worker, once.
+
+    15 s after a loss a `LocalCluster` looks whether there is a worker of that name again, and gives
+    it up for good where there is none: killed by another test just then, it never comes back.
+    """
+    with client_of_two() as client:
+        yield client

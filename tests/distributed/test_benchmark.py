@@ -14,13 +14,13 @@ dask = pytest.importorskip("dask")
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_million_rows(whole, tmp_path, monkeypatch):
+def test_a_million_rows(cluster, tmp_path, monkeypatch):
     # As workers, whose path begins with the top of the repository, can import it.
     monkeypatch.syspath_prepend(str(ROOT))
     script = importlib.import_module("benchmarks.dask_rows")
     partitions, size = 8, 125_000
-    with dask.config.set(scheduler=whole):
-        seconds, passed, res, before, after = script.measured(whole, tmp_path, partitions, size)
+    with dask.config.set(scheduler=cluster):
+        seconds, passed, res, before, after = script.measured(cluster, tmp_path, partitions, size)
     assert res.nobs == 1_000_000
     assert script.errors(res) < 5.0
     assert 0.0 < passed < seconds["fit"][0]
@@ -31,12 +31,12 @@ def test_a_million_rows(whole, tmp_path, monkeypatch):
     same_fit(res, LowRankSUR.from_chunks(chunks, rank=2).fit())
 
 
-def test_equations_of_files_on_workers(whole, tmp_path, monkeypatch):
+def test_equations_of_files_on_workers(cluster, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     script = importlib.import_module("benchmarks.million_dask")
     million = importlib.import_module("benchmarks.million")
     million.make(tmp_path, 150)
-    res, seconds, here, there = script.measured(tmp_path, whole)
+    res, seconds, here, there = script.measured(tmp_path, cluster)
     exog, endog = million.arrays(tmp_path)
     local = LowRankSUR(endog, exog, rank=million.R).fit()
     np.testing.assert_allclose(res.params, local.params, atol=1e-6)

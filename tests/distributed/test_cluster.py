@@ -3,13 +3,13 @@
 import os
 
 
-def test_two_processes_that_are_not_this_one(whole):
-    pids = set(whole.run(os.getpid).values())
+def test_two_processes_that_are_not_this_one(cluster):
+    pids = set(cluster.run(os.getpid).values())
     assert len(pids) == 2
     assert os.getpid() not in pids
 
 
-def test_workers_have_the_package(whole):
+def test_workers_have_the_package(cluster):
     def file():
         import sm_alsgls
 
@@ -17,4 +17,4 @@ def test_workers_have_the_package(whole):
 
     import sm_alsgls
 
-    assert set(whole.run(file).values()) == {sm_alsgls.__file__}
+    assert set(cluster.run(file).values()) == {sm_alsgls.__file__}

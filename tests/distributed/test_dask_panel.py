@@ -66,7 +66,7 @@ def engine(request):
     if request.param == "here":
         yield None
         return
-    with request.getfixturevalue("whole").as_current():
+    with request.getfixturevalue("cluster").as_current():
         yield request.param
 
 

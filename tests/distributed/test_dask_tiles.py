@@ -175,11 +175,11 @@ def to_files(arrays, folder):
     return mapped_shards(*out, 2)
 
 
-def test_a_fit_on_workers_is_the_local_one(arrays, whole):
+def test_a_fit_on_workers_is_the_local_one(arrays, cluster):
     program = partial(fit_tiles, rank=1, options=ALSOptions(max_sweeps=2))
     Y, X = arrays
     local = program(ArraySource(X, Y))
-    fits = run(program, equation_shards(*lazy(arrays), 2), client=whole).values
+    fits = run(program, equation_shards(*lazy(arrays), 2), client=cluster).values
     np.testing.assert_allclose(np.concatenate([f.beta for f in fits]), local.beta, atol=1e-12)
     np.testing.assert_allclose(np.concatenate([f.d for f in fits]), local.d, rtol=1e-12)
     assert fits[0].nll == pytest.approx(local.nll, rel=1e-14)
@@ -187,20 +187,20 @@ def test_a_fit_on_workers_is_the_local_one(arrays, whole):
 
 
 @pytest.mark.parametrize("kind", ["blocks", "files", "persisted", "upon persisted"])
-def test_workers_have_the_tiles_however_they_come(arrays, whole, kind, tmp_path):
+def test_workers_have_the_tiles_however_they_come(arrays, cluster, kind, tmp_path):
     Y, X = arrays
     if kind == "files":
         shards = to_files(arrays, tmp_path)
     elif kind == "blocks":
         shards = equation_shards(*maps(arrays, tmp_path), 2)
     else:
-        with whole.as_current():
+        with cluster.as_current():
             lazy_Y, lazy_X = (a.persist() for a in lazy(arrays))
         if kind == "upon persisted":
             lazy_Y, lazy_X = lazy_Y * 2.0 / 2.0, lazy_X + 0.0
         shards = equation_shards(lazy_Y, lazy_X, 2)
         assert [len(shard.pieces) for shard in shards] == [4, 4]
-    outcome = run(toys.moments, shards, client=whole)
+    outcome = run(toys.moments, shards, client=cluster)
     for products, beta in outcome.values:
         np.testing.assert_allclose(products, Y @ Y.T, rtol=1e-12)
         assert beta.shape[1:] == (P,)
@@ -211,12 +211,12 @@ def test_workers_have_the_tiles_however_they_come(arrays, whole, kind, tmp_path)
     assert outcome.traffic.begun < (8000 if kind == "files" else 30000)
 
 
-def test_a_bad_partition_names_itself(arrays, whole):
+def test_a_bad_partition_names_itself(arrays, cluster):
     Y, X = arrays
     Y = Y.copy()
     Y[[3, 30], 45] = np.nan
     with pytest.raises(UnsoundTileError) as raised:
-        run(partial(fit_tiles, rank=1), equation_shards(*lazy((Y, X)), 2), client=whole)
+        run(partial(fit_tiles, rank=1), equation_shards(*lazy((Y, X)), 2), client=cluster)
     assert (raised.value.equation, raised.value.column) == (45, None)
     assert raised.value.rows == (3, 30)
     assert str(raised.value).startswith(

@@ -72,14 +72,14 @@ def test_the_path_that_sums_decide_is_one(E):
         assert np.array_equal(x, outcome.values[0])
 
 
-def test_a_cluster_has_the_bits_of_threads(E, whole):
+def test_a_cluster_has_the_bits_of_threads(E, cluster):
     b = np.arange(1.0, N + 1)
     here = run(toys.conjugate_gradients, shards_of(E, 3), b, 1.0)
-    there = run(toys.conjugate_gradients, shards_of(E, 3), b, 1.0, client=whole)
+    there = run(toys.conjugate_gradients, shards_of(E, 3), b, 1.0, client=cluster)
     for x, y in zip(here.values, there.values, strict=True):
         assert np.array_equal(x, y)
     assert there.traffic.sums == here.traffic.sums
-    assert nothing_is_left(whole)
+    assert nothing_is_left(cluster)
 
 
 def test_each_shard_may_have_arguments_of_its_own(E):
@@ -88,8 +88,8 @@ def test_each_shard_may_have_arguments_of_its_own(E):
     assert outcome.traffic.rounds == 3
 
 
-def test_traffic_is_counted_in_numbers_and_in_bytes(E, whole):
-    traffic = run(toys.power, shards_of(E, 2), 7, client=whole).traffic
+def test_traffic_is_counted_in_numbers_and_in_bytes(E, cluster):
+    traffic = run(toys.power, shards_of(E, 2), 7, client=cluster).traffic
     assert traffic.rounds == 7
     numbers = traffic.sums["total", (N,)]
     assert (numbers.rounds, numbers.sent, numbers.received) == (7, 7 * 2 * 8 * N, 7 * 2 * 8 * N)
@@ -105,12 +105,12 @@ def test_traffic_is_counted_in_numbers_and_in_bytes(E, whole):
 
 
 @pytest.mark.parametrize("patience", [20.0, 0.0])
-def test_a_worker_that_dies_changes_no_bit(E, whole, tmp_path, patience, monkeypatch):
+def test_a_worker_that_dies_changes_no_bit(E, mortal, tmp_path, patience, monkeypatch):
     """With patience its nanny's new one has the shard, without it the other worker has both."""
     monkeypatch.setattr(dask_crew, "_BATCH", 5 * 8 * N)  # replayed in several pieces
     flag = tmp_path / "died"
     outcome = run(
-        toys.killed_once, shards_of(E, 2), 40, 17, str(flag), client=whole, patience=patience
+        toys.killed_once, shards_of(E, 2), 40, 17, str(flag), client=mortal, patience=patience
     )
     expected = run(toys.killed_once, shards_of(E, 2), 40, 17, None)
     assert flag.exists()
@@ -120,13 +120,13 @@ def test_a_worker_that_dies_changes_no_bit(E, whole, tmp_path, patience, monkeyp
     assert traffic.restarts == 1
     assert 17 * 8 * N < traffic.replayed < 18 * (8 * N + 400) + 2000
     assert traffic.sums == expected.traffic.sums
-    assert nothing_is_left(whole)
+    assert nothing_is_left(mortal)
 
 
-def test_a_shard_that_kills_every_worker_is_given_up(E, whole, monkeypatch):
+def test_a_shard_that_kills_every_worker_is_given_up(E, mortal, monkeypatch):
     monkeypatch.setattr(dask_crew, "_LOSSES", 1)
     with pytest.raises(ClusterError, match="equations 0 to 23: .* lost once.*more memory"):
-        run(toys.dies, shards_of(E, 1), client=whole)
+        run(toys.dies, shards_of(E, 1), client=mortal)
 
 
 def test_a_program_that_forgets_its_path_is_found_out():
@@ -153,19 +153,19 @@ def test_a_shards_error_is_the_users(E):
     assert nothing_is_left()
 
 
-def test_a_shards_error_frees_the_cluster(E, whole):
+def test_a_shards_error_frees_the_cluster(E, cluster):
     bad = shards_of(E, 2)
     E = E.copy()
     E[5, 9] = np.nan
     bad[0] = Shard(bad[0].equations, Made(E[:, bad[0].equations]))
     with pytest.raises(NonFiniteError, match="^equations 0 to 11: equation 'y3': NaN in row 5$"):
-        run(toys.breaks, bad, 3, client=whole)
-    assert nothing_is_left(whole)
+        run(toys.breaks, bad, 3, client=cluster)
+    assert nothing_is_left(cluster)
 
 
 @pytest.mark.parametrize("where", ["here", "there"])
 def test_another_error_keeps_its_type_and_says_where(E, where, request):
-    client = request.getfixturevalue("whole") if where == "there" else None
+    client = request.getfixturevalue("cluster") if where == "there" else None
     with pytest.raises(KeyError, match="nothing") as raised:
         run(toys.bug, shards_of(E, 2), client=client)
     notes = "".join(raised.value.__notes__)
@@ -179,7 +179,7 @@ def test_an_error_that_cannot_travel_is_told(E, where, request):
         with pytest.raises(toys.CannotTravelError):
             run(toys.unpicklable, shards_of(E, 2))
     else:
-        client = request.getfixturevalue("whole")
+        client = request.getfixturevalue("cluster")
         with pytest.raises(CallableError, match="CannotTravelError: stays here"):
             run(toys.unpicklable, shards_of(E, 2), client=client)
 
@@ -207,7 +207,7 @@ def test_what_a_shard_writes_into_is_its_own():
 
 @pytest.mark.parametrize("where", ["here", "there"])
 def test_an_interrupt_frees_everything(E, where, request):
-    client = request.getfixturevalue("whole") if where == "there" else None
+    client = request.getfixturevalue("cluster") if where == "there" else None
     timer = threading.Timer(0.6, _thread.interrupt_main)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
@@ -216,18 +216,18 @@ def test_an_interrupt_frees_everything(E, where, request):
     assert nothing_is_left(client)
 
 
-def test_a_driver_that_is_gone_frees_the_cluster(whole):
+def test_a_driver_that_is_gone_frees_the_cluster(cluster):
     """Its lease is all that keeps a program."""
     from distributed import wait
 
     key = ("a run", 0, 1)
     parcel = packed((toys.breaks, Shard(slice(0, 1), Made(np.ones((3, 1)))), (-1,)))
-    lease = whole.submit(tasks.start, key, parcel, pure=False)
-    with whole.as_current():
+    lease = cluster.submit(tasks.start, key, parcel, pure=False)
+    with cluster.as_current():
         wait(lease)
-    assert [key] in whole.run(tasks.alive).values()
+    assert [key] in cluster.run(tasks.alive).values()
     del lease
-    assert nothing_is_left(whole)
+    assert nothing_is_left(cluster)
 
 
 def test_a_copy_of_a_lease_is_none():

@@ -62,7 +62,6 @@ def local(arrays):
 
 @pytest.fixture(scope="module")
 def fitted(arrays, cluster):
-    cluster.wait_for_workers(2, timeout=30)
     with cluster.as_current():
         res = LowRankSUR(*lazy(arrays), rank=R).fit(**TIGHT)
         _ = res.bse
@@ -156,8 +155,8 @@ def test_responses_may_be_a_frame_that_names_the_equations(arrays):
     assert model.equations[29] == "firm 29"
 
 
-def test_persisted_chunks_stay_where_they_are(arrays, whole, fitted):
-    with whole.as_current():
+def test_persisted_chunks_stay_where_they_are(arrays, cluster, fitted):
+    with cluster.as_current():
         kept = [one.persist() for one in lazy(arrays)]
         res = LowRankSUR(*kept, rank=R).fit()
     assert gap(fitted.params, res.params) < 1e-6
@@ -183,8 +182,8 @@ def test_traffic_is_what_was_predicted(fitted):
 
 
 @pytest.fixture
-def model(arrays, whole):
-    with whole.as_current():
+def model(arrays, cluster):
+    with cluster.as_current():
         return LowRankSUR(*lazy(arrays), rank=R)
 
 
@@ -201,8 +200,10 @@ def at_sweep(monkeypatch, number, act):
     return told
 
 
-def test_a_worker_that_dies_in_a_fit_changes_no_bit(model, fitted, whole, monkeypatch):
-    pid = next(iter(whole.run(os.getpid).values()))
+def test_a_worker_that_dies_in_a_fit_changes_no_bit(arrays, fitted, mortal, monkeypatch):
+    with mortal.as_current():
+        model = LowRankSUR(*lazy(arrays), rank=R)
+    pid = next(iter(mortal.run(os.getpid).values()))
     # In a pass, which takes a few milliseconds.
     timer = threading.Timer(0.002, os.kill, (pid, signal.SIGKILL))
     told = at_sweep(monkeypatch, 3, timer.start)
@@ -215,11 +216,11 @@ def test_a_worker_that_dies_in_a_fit_changes_no_bit(model, fitted, whole, monkey
     assert res.llf == fitted.llf
 
 
-def test_an_interrupt_frees_the_workers(model, whole, monkeypatch):
+def test_an_interrupt_frees_the_workers(model, cluster, monkeypatch):
     at_sweep(monkeypatch, 2, _thread.interrupt_main)
     with pytest.raises(KeyboardInterrupt):
         model.fit()
-    assert set(map(tuple, whole.run(tasks.alive).values())) == {()}
+    assert set(map(tuple, cluster.run(tasks.alive).values())) == {()}
 
 
 def test_a_bar_counts_sweeps(model, capsys):
@@ -231,11 +232,11 @@ def test_a_bar_counts_sweeps(model, capsys):
     assert "NLL=" in said
 
 
-def test_a_bad_partition_names_chunk_equation_column_and_row(arrays, whole):
+def test_a_bad_partition_names_chunk_equation_column_and_row(arrays, cluster):
     Y, X = arrays
     bad = X.copy()
     bad[222, 17, 1] = np.nan
-    with whole.as_current(), pytest.raises(NonFiniteError) as raised:
+    with cluster.as_current(), pytest.raises(NonFiniteError) as raised:
         LowRankSUR(*lazy((Y, bad)), rank=R)
     assert str(raised.value).startswith(
         "chunk 2 of 0 to 3: exog: column number 1 of equation 'y223' has 1 missing value, the "
@@ -243,7 +244,7 @@ def test_a_bad_partition_names_chunk_equation_column_and_row(arrays, whole):
     )
     twice = X.copy()
     twice[222, :, 1] = 2.0
-    with whole.as_current(), pytest.raises(RankDeficientError, match="equation 'y223'"):
+    with cluster.as_current(), pytest.raises(RankDeficientError, match="equation 'y223'"):
         LowRankSUR(*lazy((Y, twice)), rank=R).fit()
 
 
@@ -253,10 +254,13 @@ def broken(x, block_info=None):
     return x
 
 
-def test_a_chunk_that_cannot_be_computed_names_itself(arrays, whole):
+def test_a_chunk_that_cannot_be_computed_names_itself(arrays, cluster):
     Y, X = lazy(arrays)
     X = X.map_blocks(broken, dtype=float, meta=np.empty((0, 0, 0)))
-    with whole.as_current(), pytest.raises(CallableError, match="equations 200 to 249: .*on fire"):
+    with (
+        cluster.as_current(),
+        pytest.raises(CallableError, match="equations 200 to 249: .*on fire"),
+    ):
         LowRankSUR(Y, X, rank=R)
 
 

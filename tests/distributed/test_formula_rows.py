@@ -69,7 +69,7 @@ def test_formulas(engine, form, npartitions, sorted_data):
 def test_schedulers(engine, where, request, sorted_data):
     formula = f"{RESPONSES} ~ x + s + scale(z)"
     data = dd.from_pandas(sorted_data, npartitions=7)
-    scheduler = request.getfixturevalue("whole") if where == "cluster" else where
+    scheduler = request.getfixturevalue("cluster") if where == "cluster" else where
     with dask.config.set(scheduler=scheduler):
         model = LowRankSUR.from_formula(formula, data, rank=1)
     same_fit(model.fit(), LowRankSUR.from_formula(formula, sorted_data, rank=1).fit())

@@ -175,18 +175,18 @@ def test_threads(arrays, full):
     same_fit(model.fit(), full)
 
 
-def test_workers(arrays, full, whole):
+def test_workers(arrays, full, cluster):
     X, Y = arrays
-    before = tasks_of(whole)
-    with dask.config.set(scheduler=whole):
+    before = tasks_of(cluster)
+    with dask.config.set(scheduler=cluster):
         model = LowRankSUR(chunked(Y, (42,) * 10), [chunked(x, (42,) * 10) for x in X], rank=1)
     same_fit(model.fit(), full)
-    assert tasks_left(whole, before) == 0
+    assert tasks_left(cluster, before) == 0
 
 
-def test_what_is_on_the_workers_already(arrays, full, whole):
+def test_what_is_on_the_workers_already(arrays, full, cluster):
     X, Y = arrays
-    with whole.as_current(), dask.config.set(scheduler=whole):
+    with cluster.as_current(), dask.config.set(scheduler=cluster):
         Y, *X = dask.persist(chunked(Y, (140,) * 3), *(chunked(x, (140,) * 3) for x in X))
         model = LowRankSUR(Y, X, rank=1)
     same_fit(model.fit(), full)
@@ -205,7 +205,7 @@ def tasks_left(client, before, seconds=5.0):
     return left
 
 
-def test_an_interrupt_frees_the_workers(arrays, whole, monkeypatch):
+def test_an_interrupt_frees_the_workers(arrays, cluster, monkeypatch):
     X, Y = arrays
 
     def slow(block):
@@ -219,12 +219,12 @@ def test_an_interrupt_frees_the_workers(arrays, whole, monkeypatch):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(dask_tree, "Progress", Interrupted)
-    before = tasks_of(whole)
+    before = tasks_of(cluster)
     Y = chunked(Y, (2,) * 210).map_blocks(slow, meta=np.empty((0, 0)))
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), dask.config.set(scheduler=whole):
+    with pytest.raises(KeyboardInterrupt), dask.config.set(scheduler=cluster):
         LowRankSUR(Y, chunked(X[1], (2,) * 210), rank=1)
-    assert tasks_left(whole, before) == 0
+    assert tasks_left(cluster, before) == 0
     # All of it takes ten seconds.
     assert time.monotonic() - began < 5.0
 
@@ -240,7 +240,7 @@ def test_partitions_are_counted(arrays, where, request, monkeypatch):
             super().__exit__(*error)
 
     monkeypatch.setattr(dask_tree, "Progress", Recorded)
-    scheduler = request.getfixturevalue("whole") if where == "cluster" else where
+    scheduler = request.getfixturevalue("cluster") if where == "cluster" else where
     with dask.config.set(scheduler=scheduler):
         LowRankSUR(chunked(Y, (42,) * 10), chunked(X[1], (42,) * 10), rank=1)
     assert said == [("rows", 10, 10, "partition")]
@@ -278,7 +278,7 @@ def test_nothing_imports_dask_before_it_is_used():
 @pytest.mark.parametrize("where", ["synchronous", "threads", "cluster"])
 def test_a_bad_partition_names_itself(arrays, where, request):
     X, Y = arrays
-    scheduler = request.getfixturevalue("whole") if where == "cluster" else where
+    scheduler = request.getfixturevalue("cluster") if where == "cluster" else where
     before = tasks_of(scheduler) if where == "cluster" else set()
     hole, wall = Y.copy(), X[1].copy()
     hole[257, 2], wall[3, 1] = np.nan, np.inf
@@ -374,7 +374,7 @@ def test_errors_of_the_whole(arrays):
 # -- last, because the worker that follows has to import everything again --------------------------
 
 
-def test_a_worker_that_dies_in_the_middle(arrays, full, whole, tmp_path):
+def test_a_worker_that_dies_in_the_middle(arrays, full, mortal, tmp_path):
     X, Y = arrays
     died = tmp_path / "died"
 
@@ -390,10 +390,10 @@ def test_a_worker_that_dies_in_the_middle(arrays, full, whole, tmp_path):
 
     sizes = (20,) * 21
     Y = chunked(Y, sizes).map_blocks(read, meta=np.empty((0, 0)))
-    before = set(whole.run(os.getpid).values())
-    with dask.config.set(scheduler=whole):
+    before = set(mortal.run(os.getpid).values())
+    with dask.config.set(scheduler=mortal):
         model = LowRankSUR(Y, [chunked(x, sizes) for x in X], rank=1)
     assert died.exists()
     same_fit(model.fit(), full)
-    whole.wait_for_workers(2, timeout=30)
-    assert len(before - set(whole.run(os.getpid).values())) == 1
+    mortal.wait_for_workers(2, timeout=30)
+    assert len(before - set(mortal.run(os.getpid).values())) == 1

@@ -43,12 +43,20 @@ def killed_once(E, across, sweeps, at, flag):
     n = len(E)
     v = np.ones(n) / np.sqrt(n)
     for sweep in range(sweeps):
-        if sweep == at and across.total(1.0) and flag is not None and not Path(flag).exists():
-            Path(flag).touch()
+        if sweep == at and across.total(1.0) and flag is not None and first_to_make(flag):
             os.kill(os.getpid(), signal.SIGKILL)
         w = across.total(E @ (E.T @ v))
         v = w / np.linalg.norm(w)
     return v
+
+
+def first_to_make(flag):
+    """Whether the file was not there: of several processes one is the first."""
+    try:
+        Path(flag).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def breaks(E, across, at):
