@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.base.data import PandasData
 
 from sm_alsgls.border.arguments import choice, count
 from sm_alsgls.core.interactive.corrected import KINDS, Correction, lags_of_response
@@ -18,6 +17,7 @@ from sm_alsgls.data.removed import Removed, gone
 from sm_alsgls.exceptions import FormulaError, OptionError, RankDeficientError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.long import of_long, read_long
+from sm_alsgls.models.one_response import OneResponse
 from sm_alsgls.models.panel_data import asked, complete, keys_of
 
 Array = np.ndarray
@@ -156,7 +156,7 @@ def correction_of(cells: PanelCells, kind: Any, serial: Any, predetermined: Any)
     return Correction(kind, serial, lags)
 
 
-class CellsData(PandasData):
+class CellsData(OneResponse):
     """What statsmodels finds under ``model.data``: names, and a row an observed cell.
 
     Parameters
@@ -167,10 +167,7 @@ class CellsData(PandasData):
 
     def __init__(self, cells: PanelCells) -> None:
         self._cells: PanelCells | None = cells
-        self._ynames, self._param_names = cells.response, list(cells.columns)
-        self._cov_names = self._param_names
-        self.const_idx, self.k_constant = None, 0
-        self._cache: dict[str, Any] = {}
+        super().__init__(cells.response, cells.columns)
 
     @property
     def cells(self) -> PanelCells:
@@ -201,26 +198,6 @@ class CellsData(PandasData):
             [cells.periods.take(rows), cells.units.take(columns)],
             names=[cells.periods.name, cells.units.name],
         )
-
-    @property
-    def orig_endog(self) -> pd.Series:
-        """Responses as a Series."""
-        return pd.Series(self.endog, index=self.row_labels, name=self._ynames)
-
-    @property
-    def orig_exog(self) -> pd.DataFrame:
-        """Regressors as a DataFrame."""
-        return pd.DataFrame(self.exog, index=self.row_labels, columns=self._param_names)
-
-    @property
-    def ynames(self) -> str:
-        """Name of the response."""
-        return self._ynames
-
-    @property
-    def xnames(self) -> list[str]:
-        """Names of the regressors."""
-        return self._param_names
 
     def remove(self) -> None:
         """Let go of the cells."""

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from statsmodels.base.data import PandasData
 
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.mixed.cross_products import CrossProducts
@@ -14,6 +13,7 @@ from sm_alsgls.core.mixed.residual_laws import ResidualLaw
 from sm_alsgls.data.grouped import Grouped, Names
 from sm_alsgls.data.removed import READ_AS_STREAM, Removed, gone, in_place_of
 from sm_alsgls.formula.system import FormulaSystem
+from sm_alsgls.models.one_response import OneResponse
 
 Array = np.ndarray
 
@@ -47,7 +47,7 @@ class Groups(Protocol):
         ...
 
 
-class MixedData(PandasData):
+class MixedData(OneResponse):
     """Response, regressors and labels of rows of groups, in the caller's order.
 
     Parameters
@@ -60,12 +60,9 @@ class MixedData(PandasData):
         self._rows: Grouped | None = rows if rows.keeps_rows else None
         names = rows.names
         self._index = rows.index if rows.keeps_rows else Removed("row labels", READ_AS_STREAM)
-        self._ynames, self._param_names = names.response, list(names.columns)
-        self._cov_names = self._param_names
+        super().__init__(names.response, names.columns)
         self.exog_re_names = list(names.columns_re)
-        self.const_idx, self.k_constant = None, 0
         self._reason = READ_AS_STREAM
-        self._cache: dict[str, Any] = {}
         #: What formulas made the regressors, for statsmodels' tests of terms.
         self.recipe: FormulaSystem | None = None
 
@@ -107,26 +104,6 @@ class MixedData(PandasData):
         rows = self.rows
         codes = rows.restored(rows.codes)
         return pd.Series(rows.labels.take(codes), index=self._index, name=rows.names.group)
-
-    @property
-    def orig_endog(self) -> pd.Series:
-        """Responses as a Series."""
-        return pd.Series(self.endog, index=self._index, name=self._ynames)
-
-    @property
-    def orig_exog(self) -> pd.DataFrame:
-        """Regressors as a DataFrame."""
-        return pd.DataFrame(self.exog, index=self._index, columns=self._param_names)
-
-    @property
-    def ynames(self) -> str:
-        """Name of the response."""
-        return self._ynames
-
-    @property
-    def xnames(self) -> list[str]:
-        """Names of the fixed effects."""
-        return self._param_names
 
     @property
     def row_labels(self) -> pd.Index:
