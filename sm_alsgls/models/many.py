@@ -36,6 +36,8 @@ from sm_alsgls.markup import cut, listed, shown_of, table
 from sm_alsgls.models.many_keywords import refuse_of_fit, refuse_of_model
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.shown import facts
+from sm_alsgls.rank_choice.selection import RankSelection
+from sm_alsgls.rank_choice.tiles import choose_in_tiles
 from sm_alsgls.results.degrees import Degrees
 from sm_alsgls.results.many.covariance import choice_of
 from sm_alsgls.results.many.estimate import Ending, ManyEstimate
@@ -58,8 +60,9 @@ class ManySUR(Listed):
     Parameters
     ----------
     tiled : Tiled
-    rank : int
-        Number of factors r.
+    rank : int or "auto"
+        Number of factors r; "auto" is the default of `LowRankSUR`, of OLS residuals, which takes a
+        few passes over the data for each candidate.
     missing : {"none", "raise"}
         A missing value is an error.
     runner : Runner, optional
@@ -75,6 +78,8 @@ class ManySUR(Listed):
         K and N.
     rank : int
         r.
+    rank_method, rank_selection : str, RankSelection or None
+        What chose it, where it was not given.
     df_model : float
         Free parameters.
     spooled : int
@@ -106,18 +111,32 @@ class ManySUR(Listed):
         _check_missing(missing)
         self.held = Held(LocalRunner(tiled.source) if runner is None else runner, arrays)
         self.nobs, self.neqs, self.spooled = tiled.source.n, tiled.source.K, tiled.spooled
-        self.rank = _whole_rank(rank, self.neqs)
+        whole = None if isinstance(rank, str) and rank == "auto" else _whole_rank(rank, self.neqs)
         checked = check(tiled, self.held.runner)
         self.labels, self._about_mean = checked.labels, checked.about_mean
-        largest = largest_rank(self.neqs, self.nobs, int(self.labels.p.max()))
+        most = int(self.labels.p.max())
+        self.rank_method: str | None = None
+        self.rank_selection: RankSelection | None = None
+        if whole is None:
+            self.rank_method, self.rank_selection = "auto", self._select(most)
+            whole = int(self.rank_selection.rank)
+        self.rank = whole
+        largest = largest_rank(self.neqs, self.nobs, most)
         if self.rank > largest:
             raise IllegalRankError(
                 f"rank={self.rank} is not possible; the largest legal rank is {largest} (of "
-                f"{self.neqs} equations, and {self.nobs} rows less {self.labels.p.max()} "
+                f"{self.neqs} equations, and {self.nobs} rows less {most} "
                 "regressors)"
             )
         self._rows = Provenance(tiled.rows, labelled=tiled.labelled)
         self.df_model = float(self.labels.P + sigma_parameters(self.neqs, self.rank))
+
+    def _select(self, most: int) -> RankSelection:
+        """The default rank; ``most`` is the most regressors of an equation."""
+        try:
+            return choose_in_tiles(self.held.runner, self.neqs, self.nobs, most, self.labels.P)
+        except (DependentColumnsError, TinyColumnsError) as error:
+            blamed(self.labels, error)
 
     def __repr__(self) -> str:
         said = [f"N={self.nobs}", f"K={self.neqs}", f"r={self.rank}"]
@@ -280,6 +299,7 @@ class ManySUR(Listed):
             choice=chosen,
             use_t=debiased if use_t is None else use_t,
             held=self.held,
+            reason=None if self.rank_selection is None else self.rank_selection.reason,
             progress=progress,
         )
 
@@ -315,11 +335,12 @@ def _whole_rank(rank: Any, K: int) -> int:
         why = "an unrestricted Sigma is a K x K array"
     else:
         why = (
-            "a rule would factorise residuals at each candidate, passes of several fits; "
-            "select_rank() of a part of the equations, some hundreds in memory, tells it"
+            "other rules take every eigenvalue of the residuals, or fits of each candidate; "
+            "select_rank() of a part of the equations, some hundreds in memory, has them"
         )
     raise IllegalRankError(
-        f"rank={came(rank)}: with equations in tiles rank is a whole number, rank=5: {why}"
+        f"rank={came(rank)}: with equations in tiles rank is 'auto' or a whole number, rank=5: "
+        f"{why}"
     )
 
 

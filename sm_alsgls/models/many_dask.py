@@ -21,7 +21,7 @@ class DaskSUR(ManySUR):
     Parameters
     ----------
     dasked : Dasked
-    rank : int
+    rank : int or "auto"
         Number of factors r.
     **kwargs
         As those of `ManySUR`.

@@ -55,6 +55,12 @@ def sizes(system: System) -> tuple[int, int, int]:
     return system.nobs, len(system.names), max(map(len, system.columns))
 
 
+def default_ranks(K: int, N: int, p: int) -> list[int]:
+    """0 .. min(10, (N - p) / 3, largest legal rank), and up to the rank of rank="rule"."""
+    most = min(_MOST, largest_rank(K, N, p), (N - p) // _ROWS)
+    return list(range(max(most, auto_rank(K, N, p)) + 1))
+
+
 def candidate_ranks(candidates: Any, system: System) -> list[int]:
     """The candidates, ascending; None is 0 .. min(10, (N - p) / 3, largest legal rank).
 
@@ -68,7 +74,7 @@ def candidate_ranks(candidates: Any, system: System) -> list[int]:
     N, p, _ = system.scarcest
     largest = largest_rank(K, N, p)
     if candidates is None:
-        return list(range(max(min(_MOST, largest, (N - p) // _ROWS), auto_rank(K, N, p)) + 1))
+        return default_ranks(K, N, p)
     listed = isinstance(candidates, (list, tuple, set, frozenset, range)) or (
         depth(candidates) == 1
     )
@@ -219,7 +225,12 @@ def residual_table(
 
 def under_the_cap(ranks: Sequence[int], system: System, parameters: Parameters) -> list[int]:
     """The candidates that the rows support, at least the smallest of them."""
-    cap = supported_rank(_freedom(system, parameters), len(system.names))
+    return supported(ranks, _freedom(system, parameters), len(system.names))
+
+
+def supported(ranks: Sequence[int], n: float, K: int) -> list[int]:
+    """Those of the candidates that n degrees of freedom carry, at least the smallest."""
+    cap = supported_rank(n, K)
     return [r for r in ranks if r <= cap] or list(ranks[:1])
 
 
@@ -281,7 +292,11 @@ def robust_notes(found: RobustRank) -> list[str]:
 
 def default_notes(system: System, parameters: Parameters, rank: int) -> list[str]:
     """Where the cap of the default was what decided."""
-    K, n = len(system.names), _freedom(system, parameters)
+    return notes_of_cap(rank, _freedom(system, parameters), len(system.names))
+
+
+def notes_of_cap(rank: int, n: float, K: int) -> list[str]:
+    """Where n degrees of freedom of each of K equations were what decided."""
     cap = supported_rank(n, K)
     if rank < cap or cap >= min(_MOST, largest_rank(K)):
         return []

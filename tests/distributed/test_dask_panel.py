@@ -142,8 +142,8 @@ def test_what_is_wrong_is_named(engine):
         made(data, {"a": "y ~ x"})
     with pytest.raises(FormulaError, match="2 responses"):
         made(data, "y + x ~ 1")
-    with pytest.raises(IllegalRankError, match="a whole number"):
-        made(data, rank="auto")
+    with pytest.raises(IllegalRankError, match="'auto' or a whole number"):
+        made(data, rank="bic")
     with pytest.raises(OptionError, match="common= does not go"):
         made(data, common=["x"])
     with pytest.raises(OptionError, match="missing='fiml'"):

@@ -426,14 +426,45 @@ def test_bad_data_are_named(tmp_path):
         model(Y=pd.DataFrame(Y, columns=list("abcdefga")))
 
 
+def test_the_default_rank_is_that_of_memory(tmp_path):
+    X, Y = data(K=250, N=50, r=3, seed=4)
+    here = LowRankSUR(Y, list(X))
+    tiled = LowRankSUR(Y, mapped(tmp_path / "x", X))
+    assert isinstance(tiled, ManySUR)
+    assert tiled.rank == here.rank == 3
+    chosen, expected = tiled.rank_selection, here.rank_selection
+    pd.testing.assert_frame_equal(chosen.table, expected.table, rtol=0, atol=2 * Y.size * 1e-8)
+    assert chosen.reason == expected.reason
+    assert chosen.notes == expected.notes
+    assert str(chosen.summary()) == str(expected.summary())
+    assert tiled.rank_method == here.rank_method == "auto"
+    assert chosen.reason in " ".join(str(tiled.fit().summary()).split())
+    given = LowRankSUR(Y, mapped(tmp_path / "y", X), rank=2)
+    assert given.rank_selection is given.rank_method is None
+    assert "chosen by" not in str(given.fit().summary())
+
+
+def test_few_rows_carry_few_factors_in_tiles_too(tmp_path):
+    X, Y = data(K=400, N=30, r=6, seed=2)
+    tiled = LowRankSUR(Y, mapped(tmp_path / "x", X))
+    here = LowRankSUR(Y, list(X))
+    assert tiled.rank == here.rank == 4
+    assert tiled.rank_selection.notes == here.rank_selection.notes != []
+
+
+def test_collinear_regressors_are_named_where_the_rank_is_looked_for(tmp_path):
+    X, Y = data(K=40, N=30)
+    X[7, :, 2] = 2.0 * X[7, :, 1]
+    with pytest.raises(RankDeficientError, match="equation 'y8'"):
+        LowRankSUR(Y, mapped(tmp_path / "x", X))
+
+
 def test_ranks_that_are_not_there(tmp_path):
     X, Y = data(K=8, N=20)
     x = mapped(tmp_path / "x", X)
-    for rank in ("auto", "full", "bic", -1, True, 1.0):
-        with pytest.raises(IllegalRankError, match="whole number"):
+    for rank in ("full", "bic", -1, True, 1.0):
+        with pytest.raises(IllegalRankError, match="'auto' or a whole number"):
             LowRankSUR(Y, x, rank=rank)
-    with pytest.raises(IllegalRankError, match="whole number"):
-        LowRankSUR(Y, x)
     with pytest.raises(IllegalRankError, match="largest legal rank is 4"):
         LowRankSUR(Y, x, rank=5)
     few = mapped(tmp_path / "few", np.ascontiguousarray(X[:, :6]))

@@ -47,7 +47,7 @@ _SHARE = 1e-2
 _GTOL = 1e-3
 # Elsewhere a gradient that leaves the criterion within 2 N K 1e-8 of its own, 2e-5 for 20 equations
 # and 60 rows: what lies below would be an eighth of the evaluations.
-_EXACT = 1e-4
+EXACT = 1e-4
 # A candidate's second start is run where the criterion is within this share of what a factor's
 # parameters are charged of the lowest: in 405 systems, simulated and real, it never took off more
 # than .31 of that, and it was a third of the evaluations.
@@ -85,29 +85,36 @@ def default_criterion(problem: Problem, ranks: Sequence[int], free: int) -> dict
         Free coefficients of the system.
     """
     n, K = degrees_of_freedom(problem, free), problem.K
-    scale = 2.0 * n * problem.n_obs / float(np.mean(problem.counts))
+    share = problem.n_obs / float(np.mean(problem.counts))
     patterns = problem.rows.patterns
     found: dict[int, float] = {}
 
     def criterion(rank: int, nll: float) -> float:
-        return scale * nll + math.log(n) * sigma_parameters(K, rank)
+        return bic(rank, share * nll, n, K)
 
     def near(rank: int, nll: float) -> bool:
         lowest = min(found.values(), default=math.inf)
         return criterion(rank, nll) < lowest + _NEAR * (K - rank) * math.log(n)
 
     if patterns is None:
-        steps = residual_steps(problem, ranks, _EXACT, near)
+        steps = residual_steps(problem, ranks, EXACT, near)
     else:
         steps = _observed_steps(problem, patterns, ranks)
-    risen, last = 0, math.inf
     for rank, nll in zip(ranks, steps, strict=False):
-        value = found[rank] = criterion(rank, nll)
-        risen = risen + 1 if value > last else 0
-        last = value
-        if risen == 2:
+        found[rank] = criterion(rank, nll)
+        if risen_twice(list(found.values())):
             break
     return found
+
+
+def bic(rank: int, nll: float, n: float, K: int) -> float:
+    """2 n nll + m(r) log n."""
+    return 2.0 * n * nll + math.log(n) * sigma_parameters(K, rank)
+
+
+def risen_twice(values: Sequence[float]) -> bool:
+    """Whether the last two of a criterion's values are each more than the one before."""
+    return len(values) > 2 and values[-3] < values[-2] < values[-1]
 
 
 def _observed_steps(problem: Problem, patterns: Patterns, ranks: Sequence[int]) -> Iterator[float]:

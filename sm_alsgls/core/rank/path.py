@@ -17,6 +17,7 @@ import numpy as np
 from sm_alsgls.core.maximise.als import Solution, Start, als
 from sm_alsgls.core.maximise.search import search
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.sigma.block_spectrum import widened
 from sm_alsgls.core.sigma.factor import FactorSolution, fit_factor
 from sm_alsgls.core.sigma.spectrum import spectrum
 from sm_alsgls.core.threads import on_one_thread
@@ -199,7 +200,7 @@ def factor_steps(
             d=None if start is None else start.d,
             floor=floor,
             gtol=gtol,
-            block=None if start is None else _widened(start.block, s, len(E), rank),
+            block=None if start is None else widened(start.block, s, len(E), rank),
         )
 
     with Progress("candidate ranks", len(ranks), "fit") as told:
@@ -225,27 +226,10 @@ def _beyond(
     if rank + 1 > min(n, K):
         return math.nan, None
     more = min(more, n, K)
-    block = _widened(solution.block, problem.s_ols, n, more)
+    block = widened(solution.block, problem.s_ols, n, more)
     source = spectrum(solution.E, problem.n_obs, more, block)
     # The iteration refines only eigenvalues above 1, where a random basis may not reach: a
     # quarter of d makes them four times as large.
     values = source.pairs(0.25 * factors_of(solution.cov).uniquenesses, 1e-2)[0]
     kept = source.block
     return 0.25 * float(values[rank]), kept
-
-
-def _widened(block: Array | None, s: Array, n: int, rank: int) -> Array | None:
-    """A basis of an earlier fit with random columns beside it, as wide as ``rank`` needs.
-
-    ``s`` (K,) are variances, n the number of rows.
-    """
-    if block is None:
-        return None
-    K = len(s)
-    missing = min(2 * rank + 2, n, K) - block.shape[1]
-    if missing <= 0:
-        return block
-    extra = np.random.default_rng(0).standard_normal((K, missing))
-    extra /= np.sqrt(s)[:, None]
-    extra *= np.linalg.norm(block, axis=0).mean() / np.linalg.norm(extra, axis=0)
-    return np.concatenate([block, extra], axis=1)

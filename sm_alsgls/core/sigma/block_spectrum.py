@@ -198,6 +198,39 @@ def _drawn(first: int, K: int, width: int) -> Array:
     return rng.standard_normal((K, width))
 
 
+def widened(
+    block: Array | None, s: Array, n: int, rank: int, first: int = 0, across: Across = ALONE
+) -> Array | None:
+    """A basis of an earlier fit with random columns beside it, as wide as ``rank`` needs.
+
+    Parameters
+    ----------
+    block : ndarray, shape (K, m), optional
+    s : ndarray, shape (K,)
+        Variances.
+    n : int
+        Rows.
+    rank : int
+    first : int
+        The number of the first equation here.
+    across : Across, optional
+        The other equations.
+    """
+    if block is None:
+        return None
+    whole = int(across.total(float(len(s))))
+    missing = min(2 * rank + 2, n, whole) - block.shape[1]
+    if missing <= 0:
+        return block
+    extra = _drawn(first, len(s), missing) / np.sqrt(s)[:, None]
+    m = block.shape[1]
+    squares = across.total(
+        np.concatenate([np.square(block).sum(axis=0), np.square(extra).sum(axis=0)])
+    )
+    extra *= np.sqrt(squares[:m]).mean() / np.sqrt(squares[m:])
+    return np.concatenate([block, extra], axis=1)
+
+
 def _orthonormal(V: Array, across: Across) -> Array:
     """An orthonormal basis of the columns of V."""
     length = np.sqrt(across.total(np.einsum("ij,ij->j", V, V)))

@@ -70,6 +70,8 @@ class ManyEstimate:
     choice : CovarianceChoice
     use_t : bool
     held : Held
+    reason : str, optional
+        What chose the rank.
     progress : bool, optional
     known : dict
         What was computed, and is kept.
@@ -89,6 +91,7 @@ class ManyEstimate:
     choice: CovarianceChoice
     use_t: bool
     held: Held
+    reason: str | None = None
     progress: bool | None = None
     known: dict[str, Any] = field(default_factory=dict)
 

@@ -90,6 +90,8 @@ def equation_summary(
 
 def _close(made: SystemSummary, estimate: ManyEstimate, notes: list[str]) -> None:
     """Notes, what words mean, and what is in doubt."""
+    if estimate.reason is not None:
+        notes = [estimate.reason, *notes]
     doubts = doubts_of(estimate)
     words = " ".join([str(table) for table in made.tables] + notes + doubts)
     made.add_extra_txt(numbered([*notes, *words_note(words), *doubts]))
