@@ -223,3 +223,20 @@ def test_a_start_that_sees_no_factor_is_not_believed():
     theta, _, residual = BlockSpectrum(E, n, r).pairs(d, 1e-8)
     np.testing.assert_allclose(theta, leading(standardised(E, d, n), r)[0], rtol=1e-10)
     assert residual <= 1e-8
+
+
+@pytest.mark.parametrize(("strength", "narrow"), [(1.0, True), (0.0, False)])
+def test_a_space_grows_by_what_is_asked_for_where_that_stands_out(strength, narrow, monkeypatch):
+    rng = np.random.default_rng(5)
+    E = np.asfortranarray(rng.standard_normal((200, 300)))
+    E += strength * rng.standard_normal((200, 3)) @ rng.standard_normal((3, 300))
+    source, widths = BlockSpectrum(E, 200, 3), []
+    extend = source._extend
+    monkeypatch.setattr(source, "_extend", lambda W: (widths.append(W.shape[1]), extend(W)))
+    theta, V, left = source.pairs(np.full(300, 0.5), 1e-6)
+    values = np.linalg.eigvalsh(E @ E.T / (0.5 * 200))[::-1][:3]
+    np.testing.assert_allclose(theta, values, rtol=1e-9)
+    np.testing.assert_allclose(V.T @ V, np.eye(3), atol=1e-12)
+    assert left <= 1e-6
+    assert (4 in widths[1:]) == narrow
+    assert set(widths) <= {4, 8}
