@@ -26,8 +26,8 @@ def panel(T: int, n: int, kind: str, rho: float, seed: int) -> tuple[pd.Series, 
     rng = np.random.default_rng(seed)
     L = rng.standard_normal((n, 2))
     a, g = rng.standard_normal(n), rng.standard_normal((T, 1))
-    e, F = _correlated(rng, T, n, rho), _correlated(rng, T, 2, rho)
-    G = _correlated(rng, T, 2, rho) @ rng.standard_normal((n, 2)).T
+    e, F = correlated(rng, T, n, rho), correlated(rng, T, 2, rho)
+    G = correlated(rng, T, 2, rho) @ rng.standard_normal((n, 2)).T
     moved = F @ L.T if kind == "loadings" else G
     x = a + g + 0.5 * moved + rng.standard_normal((T, n))
     y = x + a + g + F @ L.T + e * rng.uniform(0.5, 1.5, n)
@@ -35,23 +35,25 @@ def panel(T: int, n: int, kind: str, rho: float, seed: int) -> tuple[pd.Series, 
     return pd.Series(y.ravel(), index), pd.DataFrame({"x": x.ravel()}, index)
 
 
-def _correlated(rng: np.random.Generator, T: int, n: int, rho: float) -> np.ndarray:
+def correlated(rng: np.random.Generator, T: int, n: int, rho: float) -> np.ndarray:
     e = rng.standard_normal((T + 20, n))
     for t in range(1, T + 20):
         e[t] = rho * e[t - 1] + np.sqrt(1.0 - rho**2) * e[t]
     return e[20:]
 
 
-def main(reps: int) -> None:
+def main(reps: int, holes: float) -> None:
     """Print rejections at the 5 % level."""
     warnings.simplefilter("ignore")
-    print(f"{reps} replications; standard error of .05: {(0.05 * 0.95 / reps) ** 0.5:.3f}")
+    said = f"; {holes:.0%} of the cells missing" if holes else ""
+    print(f"{reps} replications; standard error of .05: {(0.05 * 0.95 / reps) ** 0.5:.3f}{said}")
     for T, n in SIZES:
         for rho in (0.0, 0.5):
             for kind in ("null", "loadings"):
                 found = []
                 for seed in range(reps):
                     y, X = panel(T, n, kind, rho, seed)
+                    y[np.random.default_rng([7, seed]).random(len(y)) < holes] = np.nan
                     model = LowRankPanel(y, X, 2, factors="fixed", effects="both")
                     found.append(model.fit(n_starts=3).factor_test().table["pvalue"])
                 rejected = (pd.DataFrame(found) < 0.05).mean()
@@ -60,4 +62,7 @@ def main(reps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 300,
+        float(sys.argv[2]) if len(sys.argv) > 2 else 0.0,
+    )

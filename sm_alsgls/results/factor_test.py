@@ -9,7 +9,6 @@ import pandas as pd
 
 from sm_alsgls.core.interactive.contrast import additive, random
 from sm_alsgls.core.interactive.covariance import bandwidth
-from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results.interactive_estimate import InteractiveEstimate
 from sm_alsgls.results.interactive_parts import need_factors
 from sm_alsgls.results.shown import ShownFrame, one_line
@@ -58,8 +57,6 @@ def factor_test(estimate: InteractiveEstimate) -> FactorTest:
     ------
     NoFactorsError
         The model has rank 0.
-    NotApplicableError
-        Cells are missing.
 
     References
     ----------
@@ -67,11 +64,6 @@ def factor_test(estimate: InteractiveEstimate) -> FactorTest:
     235.
     """
     need_factors(estimate, "factor_test")
-    if estimate.fit.panel.seen is not None:
-        raise NotApplicableError(
-            "factor_test needs all cells: make the model with missing='drop', which leaves out "
-            "periods in which any is missing"
-        )
     tests = {
         "additive": additive(estimate.fit, estimate.params),
         "random": random(estimate.fit, estimate.params, bandwidth(estimate.sizes[0])),

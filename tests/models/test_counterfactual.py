@@ -19,7 +19,6 @@ from sm_alsgls.core.interactive.scaled import scaled
 from sm_alsgls.exceptions import (
     InsufficientRowsError,
     NoFactorsError,
-    NotApplicableError,
     OptionError,
     RankDeficientError,
     ShapeError,
@@ -193,6 +192,32 @@ def test_contrasts_are_differences_of_the_estimators():
     assert table.loc["x", "fixed"] == res.params["x"]
 
 
+@pytest.mark.parametrize("effects", [None, "entity", "both"])
+def test_contrasts_of_observed_cells_are_differences_of_the_estimators(effects):
+    """With dummies of effects, and generalised least squares of the cells there are."""
+    y, x, _ = made()
+    seen = np.random.default_rng(3).random((T, N)) > 0.15
+    res = fit(np.where(seen, y, np.nan), x, 1, effects, bias=None)
+    core = res.estimate.fit
+    t, i = np.nonzero(seen)
+    root = np.sqrt(core.d[i])
+    parts = [x[seen][:, None]]
+    if effects:
+        parts.append(np.eye(N)[i])
+    if effects == "both":
+        parts.append(np.eye(T)[t])
+    Z, v = np.column_stack(parts) / root[:, None], y[seen] / root
+    least = np.linalg.lstsq(Z, v, rcond=None)[0][0]
+    assert np.allclose(additive(core, core.beta).other, least, atol=1e-6)
+    _, s, V, _ = core.at.factors
+    Sigma = np.eye(len(v)) + (t[:, None] == t) * (((V * (s**2 / T)) @ V.T)[np.ix_(i, i)])
+    half = np.linalg.cholesky(np.linalg.inv(Sigma)).T
+    b = np.linalg.lstsq(half @ Z, half @ v, rcond=None)[0][0]
+    found = random(core, core.beta, 0)
+    assert np.allclose(found.other, b, atol=1e-6)
+    assert abs(found.difference[0]) > 1e-3
+
+
 def test_sizes_and_power_of_factor_test():
     """More than benchmarks/interactive_tests.py has at its edge fails here."""
     rejected = {moving: [] for moving in (0.0, 0.7)}
@@ -209,8 +234,6 @@ def test_what_factor_test_needs():
     y, x, _ = made()
     with pytest.raises(NoFactorsError):
         fit(y, x, 0).factor_test()
-    with pytest.raises(NotApplicableError, match="all cells"):
-        fit(np.where(np.eye(T, N) > 0, np.nan, y), x, 1).factor_test()
     table = fit(y, x).factor_test().table
     assert list(table.index) == ["additive", "random"]
     assert table["df_denom"].tolist() == [N - 1, T - 1]

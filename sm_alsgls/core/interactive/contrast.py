@@ -21,16 +21,24 @@ sums over units of what loadings do, and over periods of what factors do. With p
 
 for G units (Hotelling 1931), whatever the correlation in time of a unit's errors; the other
 likewise for G periods, with Bartlett's kernel over M of them, for factors are correlated in time.
+
+Where cells are missing, y is filled with what is fitted, so that E is zero there, and each
+estimator has regressors filled its own way (`best_fills`): K A_j, with K M = M for b_A and M C for
+b_R, effects taken out of M, is zero on the holes. Both b are then least squares of the observed
+cells, for the sum over all cells of (K A_j) times anything is that over the observed, and as
+tr A_j'E = 0 for any fills of A_j, both differences are as above.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 from scipy import stats
 
+from sm_alsgls.core.interactive.best_fills import best_fills
 from sm_alsgls.core.interactive.fit import InteractiveFit
 
 Array = np.ndarray
@@ -53,23 +61,36 @@ def additive(fit: InteractiveFit, params: Array) -> Contrast:
     Parameters
     ----------
     fit : InteractiveFit
-        Of all cells.
     params : ndarray, shape (p,)
         Slopes less their bias.
     """
-    scores = (fit.W.X * fit.at.factors.product()).sum(axis=1)
-    return _contrast(fit.W.gram, scores, params, 0)
+    A = _filled(fit, fit.W.project)
+    flat = A.reshape(fit.W.A.shape)
+    return _contrast(flat @ flat.T, (A * fit.at.factors.product()).sum(axis=1), params, 0)
 
 
 def random(fit: InteractiveFit, params: Array, lags: int) -> Contrast:
     """Against factors in the covariance; ``lags`` is M, others as of `additive`."""
-    A, (U, s, V, _) = fit.W.X, fit.at.factors
+    U, s, V, _ = fit.at.factors
     g = np.square(s) / fit.panel.T
+    shrunk = V * (g / (1.0 + g))
+
+    def left(M: Array) -> Array:
+        M = fit.W.project(M)
+        return np.asarray(M - (M @ shrunk) @ V.T)
+
+    A = _filled(fit, left)
     AV = A @ V
     whole = A.reshape(len(A), -1)
     S = whole @ whole.T - np.einsum("jtr,r,ktr->jk", AV, g / (1.0 + g), AV)
     scores = np.einsum("jtr,tr->jt", AV, U * (s / (1.0 + g)))
     return _contrast(S, scores, params, lags)
+
+
+def _filled(fit: InteractiveFit, left: Callable[[Array], Array]) -> Array:
+    """The regressors in units of the errors, less effects; holes as an estimator fills them."""
+    A, seen = fit.W.X, fit.panel.seen
+    return A if seen is None else A + fit.W.project(best_fills(A, left, ~seen))
 
 
 def _contrast(S: Array, scores: Array, params: Array, lags: int) -> Contrast:

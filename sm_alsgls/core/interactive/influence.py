@@ -6,9 +6,8 @@ Z Z', which leaves out that loadings and factors follow b. With what it leaves o
 .90 in place of .86 at 20 x 20 and .94 in place of .915 at 50 x 50 (Bai's design, error variance 4).
 
 With holes Z_j is the residual of the least squares fit of A_j over the observed cells, zero
-elsewhere: A_j's holes are filled so that |Z_j|^2 is least, by conjugate gradients on the fills,
-whose matrix has eigenvalues from 0 to 1. The Hessian is that of regressors filled so, at fixed
-fills of y.
+elsewhere: A_j's holes are filled so that |Z_j|^2 is least (`best_fills`). The Hessian is that of
+regressors filled so, at fixed fills of y.
 """
 
 from __future__ import annotations
@@ -18,13 +17,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.linalg
 
+from sm_alsgls.core.interactive.best_fills import best_fills
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.profile import hessian
-from sm_alsgls.core.interactive.scaled import Scaled, projected
+from sm_alsgls.core.interactive.scaled import projected
 
 Array = np.ndarray
-
-_MOST_CG, _CG_TOL, _PATIENCE = 1000, 1e-12, 30
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def influence(fit: InteractiveFit) -> Influence:
     left, right = np.column_stack([W.L, U]), np.column_stack([W.Q, V])
     A, E = W.X, fit.at.E
     if seen is not None:
-        A = _best_fills(A, left, right, W, ~seen)
+        A = A + W.project(best_fills(A, lambda M: projected(M, left, right), ~seen))
         E = np.where(seen, E, 0.0)
         flat = A.reshape(W.A.shape)
         W = replace(W, A=flat, gram=flat @ flat.T)
@@ -117,32 +115,3 @@ def _estimated_weights(fit: InteractiveFit, Z: Array, bread: Array) -> tuple[Arr
     spread = nu / np.maximum(nu - 2.0, 0.5 * nu)
     z = np.einsum("jtn,jk,ktn->n", Z, bread, Z, optimize=True)
     return spread, min(float(z @ (found.raw / found.d)) / float(z @ spread), 1.0)
-
-
-def _best_fills(A: Array, left: Array, right: Array, W: Scaled, hole: Array) -> Array:
-    """A with the holes that leave least of it; each regressor has a system of its own."""
-    out = np.empty_like(A)
-    for j, one in enumerate(A):
-        res = np.where(hole, -projected(one, left, right), 0.0)
-        total, direction = np.zeros_like(one), res.copy()
-        rho = float(np.vdot(res, res))
-        enough = _CG_TOL**2 * float(np.vdot(one, one))
-        best, least, since = total.copy(), rho, 0
-        for _ in range(_MOST_CG):
-            # Residuals rise and fall on the way, and for good once rounding is all that is left.
-            if least <= enough or since > _PATIENCE:
-                break
-            image = np.where(hole, projected(direction, left, right), 0.0)
-            curvature = float(np.vdot(direction, image))
-            if curvature <= 0.0:
-                break
-            step = rho / curvature
-            total += step * direction
-            res -= step * image
-            new = float(np.vdot(res, res))
-            direction = res + (new / rho) * direction
-            rho, since = new, since + 1
-            if rho < least:
-                best, least, since = total.copy(), rho, 0
-        out[j] = one + W.project(best)
-    return out
