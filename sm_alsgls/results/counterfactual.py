@@ -31,6 +31,8 @@ Array = np.ndarray
 
 # Units never treated below which a bootstrap of their residuals says little.
 _LEAST_DONORS = 5
+# P(Z < -1) of a normal variable.
+_ONE_SIGMA = 0.15865525393145707
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,12 +71,12 @@ class Counterfactual(ShownFrame):
 
     @property
     def std_error(self) -> float:
-        """Bootstrap standard error of ``effect``."""
-        return float(self.draws.mean(axis=1).std(ddof=1))
+        """Bootstrap standard error of ``effect``: half of what the middle .683 of draws span."""
+        return _spread(self.draws.mean(axis=1))
 
     def conf_int(self, alpha: float = 0.05) -> tuple[float, float]:
         """Interval of ``effect``: it less quantiles of its bootstrap errors."""
-        low, high = np.quantile(self.draws.mean(axis=1), [level(alpha) / 2, 1 - alpha / 2])
+        low, high = _quantiles(self.draws.mean(axis=1), level(alpha))
         return float(self.effect - high), float(self.effect - low)
 
     def by_period(self, alpha: float = 0.05) -> pd.DataFrame:
@@ -144,12 +146,24 @@ class Counterfactual(ShownFrame):
         for group in np.unique(groups):
             mine = groups == group
             effect, u = gaps[mine].mean(), self.draws[:, mine].mean(axis=1)
-            low, high = np.quantile(u, [alpha / 2, 1 - alpha / 2])
+            low, high = _quantiles(u, alpha)
             rows.append(
-                (effect, u.std(ddof=1), effect - high, effect - low, len(np.unique(unit[mine])))
+                (effect, _spread(u), effect - high, effect - low, len(np.unique(unit[mine])))
             )
         columns = ["effect", "std_error", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]", "units"]
         return pd.DataFrame(rows, pd.Index(np.unique(groups), name=name), columns)
+
+
+def _quantiles(draws: Array, alpha: float) -> Array:
+    """Those of which another draw is outside with probability alpha: of 39, the ends at .05."""
+    ends = [alpha / 2, 1 - alpha / 2]
+    return np.asarray(np.quantile(draws, ends, method="weibull"))
+
+
+def _spread(draws: Array) -> float:
+    """A standard deviation that few draws of a heavy tail do not make: units have few periods."""
+    low, high = np.quantile(draws, [_ONE_SIGMA, 1.0 - _ONE_SIGMA], method="weibull")
+    return float(high - low) / 2.0
 
 
 @says
@@ -212,11 +226,10 @@ def counterfactual(
         left, unidentified(left.panel, fit.effects, estimate.rank), "factors of untreated cells"
     )
     refuse_scarce(left, scarce(left.panel, fit.effects, estimate.rank), estimate.rank)
-    donors = int((left.seen.all(axis=0) & ~these.any(axis=0)).sum())
+    donors = int((~these.any(axis=0)).sum())
     if donors < _LEAST_DONORS:
         raise InsufficientRowsError(
-            f"treated: {donors} units were never treated and have all periods; intervals need "
-            f"{_LEAST_DONORS} such"
+            f"treated: {donors} units were never treated; intervals need {_LEAST_DONORS} such"
         )
     reps, source = count(reps, "reps", 2), generator(rng) or np.random.default_rng(0)
     how = Correction(estimate.corrected, estimate.serial, estimate.predetermined)

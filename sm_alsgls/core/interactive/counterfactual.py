@@ -6,9 +6,20 @@ and their m is predicted by the factors of all and the loadings of the unit befo
 
     y_it - m_it^ = effect_it + u_it,      u_it = e_it - (m_it^ - m_it),
 
-whose law a bootstrap has: responses of everybody are m^ + e*, e*_i the residuals of a unit that was
-drawn of those never treated, whole series, so that correlation in time is kept, times
-(d_i / d_j)^1/2; they are fitted anew with the same cells left out, and u* = e* - (m^* - m^).
+whose law a bootstrap has: responses of everybody are m^ + e*, they are fitted anew with the same
+cells left out and the same weights, and u* = e* - (m^* - m^). With z_j the residuals of a unit that
+was never treated in units of its error variance, enlarged by what its loadings take of it,
+
+    e*_i = d_i*^1/2 (z_j + w sum_k g_k z_k / m^1/2) / (1 + w^2)^1/2,   d_i* = d_i nu_i / chi2(nu_i),
+
+j drawn of the m, whole series, so that correlation in time is kept; g normal, which makes of m
+series as many as one likes without a change of their covariance, w = m^-1/5; and d_i* as far from
+d_i as nu_i = nu_0 + the degrees of freedom of the unit's periods tell (`variances`; fewer where
+errors are correlated in time, Bartlett 1946), for a treated unit may have few of these. What a fit
+takes of z_j over time, a combination of factors and effects, is in no gap whatever it is, so that
+nothing is added for it but to the mean square of all z, sum z^2 / (T - k). With residuals enlarged
+for periods and d_i taken for known nominal .95 of 30 x 40 is .97 of the average of five units and
+.93 of single ones; so it is .96 and .95.
 
 No effect at all is tested without a law, by residuals of a fit to all cells as if nobody had been
 treated: the mean of |e| over the treated cells is compared with the same of the T shifts of time,
@@ -23,6 +34,7 @@ from dataclasses import replace
 import numpy as np
 
 from sm_alsgls.core.interactive.corrected import Correction, corrected
+from sm_alsgls.core.interactive.covariance import bandwidth
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
 from sm_alsgls.core.interactive.panel import Effects, Panel
@@ -32,7 +44,9 @@ from sm_alsgls.progress import counted
 
 Array = np.ndarray
 
-_GTOL = 1e-4
+_GTOL = 1e-3
+# A unit that a factor has to itself has no residual to enlarge.
+_LEAST_LEFT = 0.01
 
 
 def untreated(at: InteractiveFit, params: Array, X: Array) -> Array:
@@ -69,30 +83,84 @@ class Refit:
 
     @on_one_thread
     def __call__(
-        self, Y: Array | None = None, beta: Array | None = None
+        self, Y: Array | None = None, near: InteractiveFit | None = None
     ) -> tuple[InteractiveFit, InteractiveFit, Array]:
-        """The least squares fit, that given corrected slopes, and these; from ``beta`` only."""
+        """The least squares fit, that given corrected slopes, and these.
+
+        ``near`` is what responses near ``Y`` have: the climb begins there, with its weights.
+        """
         panel = self.panel if Y is None else replace(self.panel, Y=Y)
-        fit = interactive_fit(
-            panel,
-            self._effects,
-            self._rank,
-            weighted=self._weighted,
-            beta=beta,
-            only_given=beta is not None,
-            gtol=1e-8 if beta is None else _GTOL,
-        )
+        if near is None:
+            fit = interactive_fit(panel, self._effects, self._rank, weighted=self._weighted)
+        else:
+            fit = interactive_fit(
+                panel,
+                self._effects,
+                self._rank,
+                d=near.d,
+                beta=near.beta,
+                fills=Y,
+                only_given=True,
+                gtol=_GTOL,
+            )
         params = corrected(fit, self._how, weighted=self._weighted).params
-        return fit, given_slopes(fit, params), params
+        return fit, given_slopes(fit, params, 1e-8 if near is None else _GTOL), params
 
 
-def errors(fit: InteractiveFit, at: InteractiveFit) -> Array:
-    """Residuals of the cells that were seen, enlarged by what the fit takes of them, (T, n)."""
-    U, V, W = at.at.factors.U, at.at.factors.V, at.W
-    g = np.square(U).sum(axis=1) + np.square(W.L).sum(axis=1)
-    h = np.square(V).sum(axis=1) + np.square(W.Q).sum(axis=1)
-    left = np.maximum(np.outer(1.0 - g, 1.0 - h), 0.01)
-    return np.asarray(at.E / np.sqrt(left))
+class Errors:
+    """Whole series of errors like those of the units that were never treated.
+
+    Parameters
+    ----------
+    fit, at : InteractiveFit
+        What the cells that are not treated have, and that given corrected slopes.
+    treated : ndarray of bool, shape (T, n)
+
+    Attributes
+    ----------
+    series : ndarray, shape (T, m)
+        z, of the m units that were never treated.
+    """
+
+    def __init__(self, fit: InteractiveFit, at: InteractiveFit, treated: Array) -> None:
+        seen, found = fit.panel.seen, fit.variances
+        assert seen is not None
+        donors = np.flatnonzero(~treated.any(axis=0))
+        V, Q = at.at.factors.V[donors], at.W.Q[donors]
+        kept = 1.0 - np.square(V).sum(axis=1) - np.square(Q).sum(axis=1)
+        z = at.E[:, donors] / np.sqrt(np.maximum(kept, _LEAST_LEFT) * fit.d[donors])
+        z /= np.sqrt(np.mean(found.raw[donors] / fit.d[donors]))
+        self.series = _filled(z, seen[:, donors])
+        self._d, self._nu = fit.d, found.nu0 + found.nu / _noise(self.series)
+        self._width = len(donors) ** -0.2
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Errors of all units, (T, n)."""
+        m, n = self.series.shape[1], len(self._d)
+        whole = self.series[:, rng.integers(m, size=n)]
+        near = self.series @ (rng.standard_normal((m, n)) / np.sqrt(m))
+        drawn = (whole + self._width * near) / np.sqrt(1.0 + self._width**2)
+        d = self._d.copy()
+        if np.isfinite(self._nu).all():
+            d *= self._nu / rng.chisquare(self._nu)
+        return np.asarray(drawn * np.sqrt(d))
+
+
+def _noise(z: Array) -> float:
+    """1 + 2 sum_k rho_k^2, by which correlation in time makes variances of a unit less certain."""
+    lags = range(1, bandwidth(len(z)) + 1)
+    whole = float(np.vdot(z, z))
+    rho = np.array([float(np.vdot(z[k:], z[:-k])) / whole for k in lags])
+    return 1.0 + 2.0 * float(rho @ rho)
+
+
+def _filled(z: Array, seen: Array) -> Array:
+    """Cells that a unit lacks are another unit's of the same period."""
+    out, rng = z.copy(), np.random.default_rng(0)
+    for t in np.flatnonzero(~seen.all(axis=1) & seen.any(axis=1)):
+        hole = ~seen[t]
+        out[t, hole] = rng.choice(z[t, seen[t]], int(hole.sum()))
+    return out
 
 
 def bootstrap(
@@ -110,18 +178,13 @@ def bootstrap(
     seeds : sequence of SeedSequence
     """
     fit, at, params = found
-    seen, treated = refit.panel.seen, refit.treated
-    assert seen is not None
-    e, root = errors(fit, at), np.sqrt(fit.d)
-    donors = np.flatnonzero(seen.all(axis=0) & ~treated.any(axis=0))
+    treated, errors = refit.treated, Errors(fit, at, refit.treated)
     mean = untreated(at, params, refit.panel.X)
     for seed in counted(seeds, "replicates"):
-        rng = np.random.default_rng(seed)
-        drawn = rng.choice(donors, len(root))
-        e_star = e[:, drawn] / root[drawn] * root
-        _, at_star, params_star = refit(mean + e_star, params)
+        drawn = errors.draw(np.random.default_rng(seed))
+        _, at_star, params_star = refit(mean + drawn, fit)
         again = untreated(at_star, params_star, refit.panel.X)
-        yield (e_star - (again - mean))[treated]
+        yield (drawn - (again - mean))[treated]
 
 
 def shifted_pvalue(E: Array, treated: Array) -> float:

@@ -53,6 +53,7 @@ def interactive_fit(
     n_random: int | None = None,
     rng: np.random.Generator | None = None,
     beta: Array | None = None,
+    fills: Array | None = None,
     only_given: bool = False,
     gtol: float = 1e-8,
     max_iter: int = 500,
@@ -76,6 +77,8 @@ def interactive_fit(
         Of random starts; default one of a fixed seed.
     beta : ndarray, shape (p,), optional
         Another start, before all others.
+    fills : ndarray, shape (T, n), optional
+        Y filled, where that start begins; default means of what ``beta`` leaves.
     only_given : bool
         Run that one alone.
     gtol : float
@@ -102,7 +105,8 @@ def interactive_fit(
     if n_random is None:
         n_random = 2 if panel.Y.size <= _SMALL else 0
     climbs = _Climbs(panel, effects, rank, gtol, max_iter)
-    starts = _starts(panel, effects, W, rank, beta, only_given, rng, n_random)
+    given = None if beta is None else Start("given", beta, fills)
+    starts = _starts(panel, effects, W, rank, given, only_given, rng, n_random)
     with Progress("starts", 5 + n_random, "start") as told:
         for start in starts:
             ended, _ = climbs.run(W, start)
@@ -125,13 +129,13 @@ def _starts(
     effects: Effects,
     W: Scaled,
     rank: int,
-    beta: Array | None,
+    given: Start | None,
     only_given: bool,
     rng: np.random.Generator | None,
     n_random: int,
 ) -> Iterator[Start]:
-    if beta is not None:
-        yield Start("given", beta)
+    if given is not None:
+        yield given
         if only_given:
             return
     if panel.p == 0:
