@@ -177,8 +177,13 @@ def joint_normality(W: Array, tail: Array) -> tuple[float, float]:
         Simulated statistics of one column, of which the sum's mean and variance are made; it is
         referred to the gamma law that has them.
     """
-    total = float(normality(W)[0].sum())
-    mean, variance = W.shape[1] * float(tail.mean()), W.shape[1] * float(tail.var())
+    return summed_normality(normality(W)[0], tail)
+
+
+def summed_normality(statistics: Array, tail: Array) -> tuple[float, float]:
+    """The sum of statistics (m,) of independent columns; as `joint_normality`."""
+    total, m = float(statistics.sum()), len(statistics)
+    mean, variance = m * float(tail.mean()), m * float(tail.var())
     return total, float(stats.gamma.sf(total, mean**2 / variance, scale=variance / mean))
 
 

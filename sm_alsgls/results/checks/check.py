@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,34 @@ def skipped(name: str, why: str) -> Check:
 def verdict(bad: bool) -> str:
     """The word for it."""
     return "look" if bad else "ok"
+
+
+def convergence(
+    measure: float, how: Mapping[str, Any], converged: bool, what: str, raised: str
+) -> Check:
+    """Whether a search ended, and by how many of its starts.
+
+    Parameters
+    ----------
+    measure : float
+    how : mapping
+        ``mle_retvals``: message, starts, starts_at_best.
+    converged : bool
+    what : str
+        What starts reached.
+    raised : str
+        What to do where it did not end.
+    """
+    tried, reached = len(how["starts"]), how["starts_at_best"]
+    alone = tried > 4 and reached == 1
+    return Check(
+        "convergence",
+        measure,
+        np.nan,
+        verdict(not converged or alone),
+        f"{how['message']}; {reached} of {tried} starts reached this {what}",
+        f"not converged: {raised}; one start among many at the best: raise n_starts",
+    )
 
 
 def family(

@@ -11,6 +11,7 @@ from sm_alsgls.core.residuals.residual_tests import condition_numbers, residual_
 from sm_alsgls.core.residuals.wild_signs import wild_pvalue
 from sm_alsgls.exceptions import DataRemovedError, InsufficientRowsError, OptionError
 from sm_alsgls.results.checks.check import Check, skipped, verdict
+from sm_alsgls.results.checks.check import convergence as of_starts
 from sm_alsgls.results.checks.report import listed
 from sm_alsgls.results.criteria import curvature as lowest_curvature
 from sm_alsgls.results.estimate import Estimate
@@ -35,17 +36,12 @@ def convergence(estimate: Estimate) -> Check:
     if estimate.moments is not None:
         return _solved(estimate.moments)
     fit = estimate.likelihood.retvals()
-    tried, reached = len(fit["starts"]), fit["starts_at_best"]
-    found = f"{fit['message']}; {reached} of {tried} starts reached this likelihood"
-    alone = tried > 4 and reached == 1
-    return Check(
-        "convergence",
+    return of_starts(
         max(fit["gradient_d"], fit["score_beta"]),
-        np.nan,
-        verdict(not estimate.likelihood.converged or alone),
-        found,
-        "not converged: raise max_sweeps, or doubt the rank; one start among many at the best: "
-        "raise n_starts",
+        fit,
+        estimate.likelihood.converged,
+        "likelihood",
+        "raise max_sweeps, or doubt the rank",
     )
 
 

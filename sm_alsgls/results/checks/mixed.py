@@ -15,7 +15,7 @@ from sm_alsgls.core.residuals.heteroscedasticity import auxiliary, koenker
 from sm_alsgls.core.residuals.residual_tests import normality
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.exceptions import DataRemovedError
-from sm_alsgls.results.checks.check import Check, family, skipped, verdict
+from sm_alsgls.results.checks.check import Check, convergence, family, skipped, verdict
 from sm_alsgls.results.checks.report import Report, listed
 from sm_alsgls.results.checks.tails import tail
 from sm_alsgls.results.mixed_effects import effects_of_groups
@@ -111,8 +111,15 @@ def diagnostics(estimate: MixedEstimate, alpha: float = 0.05) -> MixedDiagnostic
         index=pd.Index(estimate.names_re, name="effect"),
     )
     groups, outlying = _outlying(estimate, alpha)
+    how = retvals(estimate)
     checks = [
-        _convergence(estimate),
+        convergence(
+            float(how["decrement"]),
+            how,
+            estimate.converged,
+            "likelihood",
+            "raise maxiter, scale columns, or doubt the rank",
+        ),
         _curvature(estimate),
         _boundary(estimate),
         _condition(estimate),
@@ -125,21 +132,6 @@ def diagnostics(estimate: MixedEstimate, alpha: float = 0.05) -> MixedDiagnostic
         table=table, groups=groups, effects=effects, alpha=alpha, nobs=estimate.nobs,
         n_groups=len(estimate.groups),
     )  # fmt: skip
-
-
-def _convergence(estimate: MixedEstimate) -> Check:
-    fit = retvals(estimate)
-    tried, reached = len(fit["starts"]), fit["starts_at_best"]
-    alone = tried > 4 and reached == 1
-    return Check(
-        "convergence",
-        float(fit["decrement"]),
-        np.nan,
-        verdict(not estimate.converged or alone),
-        f"{fit['message']}; {reached} of {tried} starts reached this likelihood",
-        "not converged: raise maxiter, scale columns, or doubt the rank; one start among many at "
-        "the best: raise n_starts",
-    )
 
 
 def _curvature(estimate: MixedEstimate) -> Check:

@@ -13,6 +13,9 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from sm_alsgls.results.summary_text import SystemSummary
 
+# Characters of names that a line has room for.
+_LONG = 120
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Report:
@@ -43,10 +46,14 @@ class Report:
         return list(self.table.index[self.table["verdict"] == "look"])
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__}: {len(self.doubts)} of {len(self.table)} checks want a look"
-            + (f": {', '.join(self.doubts)}>" if self.doubts else ">")
-        )
+        doubts = self.doubts
+        said = f"<{type(self).__name__}: {len(doubts)} of {len(self.table)} checks want a look"
+        named = ", ".join(doubts)
+        if len(named) > _LONG:
+            ends = np.cumsum([len(name) + 2 for name in doubts])
+            kept = max(1, int(np.searchsorted(ends, _LONG)))
+            named = ", ".join(doubts[:kept]) + f" and {len(doubts) - kept} more"
+        return said + (f": {named}>" if doubts else ">")
 
     def __str__(self) -> str:
         return str(self.summary())
