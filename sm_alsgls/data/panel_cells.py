@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.names import listed
-from sm_alsgls.core.interactive.identified import OVER_TIME, OVER_UNITS, Scarce, Unidentified
+from sm_alsgls.core.interactive.identified import (
+    OVER_TIME,
+    OVER_UNITS,
+    Scarce,
+    Unidentified,
+    scarce,
+    unidentified,
+)
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.exceptions import (
     InsufficientRowsError,
@@ -47,6 +54,9 @@ class PanelCells:
         The regressor that is 1 in every cell, which is left out: effects and factors hold it.
     n_dropped : int
         Periods that were left out.
+    series : ndarray, shape (T, k), or None
+        Series over time whose coefficients differ between units.
+    series_names : list of str (k,)
     """
 
     panel: Panel
@@ -56,6 +66,8 @@ class PanelCells:
     response: str
     constant: str | None = None
     n_dropped: int = 0
+    series: Array | None = None
+    series_names: list[str] = field(default_factory=list)
 
     @property
     def seen(self) -> Array:
@@ -128,9 +140,12 @@ def panel_cells(
 
 
 def effects_of(cells: PanelCells, effects: str | None) -> Effects:
-    """Known factors and loadings of additive effects."""
+    """Known factors and known loadings: additive effects, and series of units' own."""
     unit, time = EFFECTS[effects]
-    return Effects.of(cells.panel.T, cells.panel.n, unit=unit, time=time)
+    made = Effects.of(cells.panel.T, cells.panel.n, unit=unit, time=time)
+    if cells.series is None:
+        return made
+    return Effects(np.column_stack([made.L, cells.series]), made.C)
 
 
 def check_response(cells: PanelCells) -> None:
@@ -143,6 +158,19 @@ def check_response(cells: PanelCells) -> None:
     y = cells.panel.Y[cells.seen]
     if y.max() - y.min() <= _NOTHING * np.abs(y).max():
         raise InsufficientRowsError(f"the response {cells.response!r} is the same in every cell")
+
+
+def check_cells(cells: PanelCells, effects: str | None, rank: int) -> None:
+    """Regressors have slopes beside so many factors, and all sides have cells for them.
+
+    Raises
+    ------
+    RankDeficientError, InsufficientRowsError
+    """
+    known = effects_of(cells, effects)
+    what = " and ".join(["factors"] * bool(rank) + ["effects"] * bool(effects))
+    refuse_unidentified(cells, unidentified(cells.panel, known, rank), what)
+    refuse_scarce(cells, scarce(cells.panel, known, rank), rank)
 
 
 def refuse_unidentified(cells: PanelCells, found: Sequence[Unidentified], what: str) -> None:
@@ -191,7 +219,8 @@ def _refuse(cells: PanelCells, found: Sequence[Unidentified], what: str) -> NoRe
             )
         elif reason == OVER_UNITS:
             said += (
-                f". Leave it out, or multiply it by something that differs by {cells.units.name!r}"
+                f". Leave it out, multiply it by something that differs by {cells.units.name!r}, "
+                f"or give each its own coefficient of it: heterogeneous=[{name!r}]"
             )
         else:
             said += ". Leave it out, or take fewer factors"

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
-
-import numpy as np
 
 from sm_alsgls.border.arguments import choice, count, flag
 from sm_alsgls.core.interactive.cce import cce, default_lags, half_panel
 from sm_alsgls.core.interactive.corrected import lags_of_response as lags_of
 from sm_alsgls.core.interactive.identified import unidentified
-from sm_alsgls.core.interactive.panel import Effects
 from sm_alsgls.data.keywords import keywords, refuse
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.data.panel_cells import PanelCells, refuse_unidentified
+from sm_alsgls.data.panel_cells import PanelCells, effects_of, refuse_unidentified
 from sm_alsgls.exceptions import InsufficientRowsError, OptionError
 from sm_alsgls.models.cells import CellsPanel
 from sm_alsgls.models.interactive_data import read_arrays, refuse_others
 from sm_alsgls.models.of_formula import scope_of
+from sm_alsgls.models.panel_data import asked
 from sm_alsgls.results.cce import CCEPanelResults, CCEPanelResultsWrapper
 from sm_alsgls.results.cce_estimate import CCEEstimate, build_cce, choose_cce
 
@@ -48,8 +46,10 @@ class CCEPanel(CellsPanel):
         Labels of units and periods; default the two levels of the data's index.
     effects : {"entity"}, optional
         Units have constants in any case; averages stand for effects of periods.
-    heterogeneous : bool
-        False pools the slopes; True is the mean group estimator, the mean of the units' own.
+    heterogeneous : bool or list of str
+        False pools the slopes; True is the mean group estimator, the mean of the units' own. Names
+        are of regressors that are the same for all units, as a trend is, and whose coefficients
+        differ between units, while slopes are pooled; of True these are found.
     missing : {"fiml", "drop", "raise", "none"}
         "fiml" uses every cell that is there; "drop" removes a period in which any is missing; with
         the others that is an error.
@@ -64,6 +64,8 @@ class CCEPanel(CellsPanel):
     effects : str
     nobs, n_dropped : int
         Observed cells; periods that were left out.
+    data, formula : CellsData, str or None
+        What statsmodels looks names and rows up in; the formula, where there was one.
 
     Raises
     ------
@@ -103,13 +105,14 @@ class CCEPanel(CellsPanel):
         entity: Any = None,
         time: Any = None,
         effects: str | None = None,
-        heterogeneous: bool = False,
+        heterogeneous: Iterable[str] | bool = False,
         missing: str = "fiml",
         **unknown: Any,
     ) -> None:
         refuse_others(unknown, keywords(CCEPanel.__init__), "LowRankPanel()", self.factors)
-        cells = read_arrays(endog, exog, entity, time, missing)
-        self._make(cells, rank=rank, effects=effects, heterogeneous=heterogeneous)
+        whole, own = _own(heterogeneous)
+        cells = read_arrays(endog, exog, entity, time, missing, own, self.factors)
+        self._make(cells, rank=rank, effects=effects, heterogeneous=whole)
 
     @classmethod
     def from_formula(
@@ -121,7 +124,7 @@ class CCEPanel(CellsPanel):
         entity: str | None = None,
         time: str | None = None,
         effects: str | None = None,
-        heterogeneous: bool = False,
+        heterogeneous: Iterable[str] | bool = False,
         subset: Any = None,
         missing: str = "fiml",
         eval_env: int | Mapping[str, Any] = 0,
@@ -152,6 +155,7 @@ class CCEPanel(CellsPanel):
         FormulaError, UnbalancedPanelError, NonFiniteError
             And what the constructor raises.
         """
+        whole, own = _own(heterogeneous)
         return cls._from_formula(
             formula,
             data,
@@ -161,20 +165,26 @@ class CCEPanel(CellsPanel):
             missing=missing,
             scope=scope_of(eval_env, formula) if _scope is None else _scope,
             unknown=unknown,
+            own=own,
             rank=rank,
             effects=effects,
-            heterogeneous=heterogeneous,
+            heterogeneous=whole,
         )
 
     def _make(
-        self, cells: PanelCells, *, rank: Any = "auto", effects: Any = None, heterogeneous: Any = ()
+        self,
+        cells: PanelCells,
+        *,
+        rank: Any = "auto",
+        effects: Any = None,
+        heterogeneous: bool = False,
     ) -> None:
         if not (isinstance(rank, str) and rank == "auto"):
             raise OptionError(
                 f"rank={rank!r} with factors='cce': averages of the response and of each regressor "
                 "stand for the factors, whose number is not asked for; leave it out"
             )
-        self.heterogeneous: bool = _whole(heterogeneous)
+        self.heterogeneous: bool = heterogeneous
         if effects is not None:
             choice(
                 effects,
@@ -183,7 +193,7 @@ class CCEPanel(CellsPanel):
                 said=" with factors='cce', whose averages over units stand for effects of periods",
             )
         self._read(cells, "entity")
-        both = Effects.of(cells.panel.T, cells.panel.n, unit=True, time=True)
+        both = effects_of(cells, "both")
         refuse_unidentified(
             cells, unidentified(cells.panel, both, 0), "averages over units and effects of units"
         )
@@ -229,14 +239,13 @@ class CCEPanel(CellsPanel):
         panel = cells.panel
         T, n, p = panel.T, panel.n, panel.p
         bias = None if bias is None else choice(bias, "bias", ("jackknife",), said=" or None")
-        lagged = len(lags_of(panel.Y, panel.X, cells.seen))
+        lagged, L = len(lags_of(panel.Y, panel.X, cells.seen)), effects_of(cells, "entity").L
         if isinstance(lags, str) and lags == "auto":
             lags = default_lags(T) if lagged else 0
         lags = count(lags, "lags", 0, T - 1, " (or 'auto')")
         # An average of a lag is a lag of an average.
-        columns = 1 + (1 + p) * (1 + lags) - lagged * lags
+        columns = L.shape[1] + (1 + p) * (1 + lags) - lagged * lags
         _check_periods(T - lags if bias is None else (T - lags) // 2, columns, p, bias)
-        L = np.ones((T, 1))
         found = cce(panel, L, lags=lags)
         known = n - int(found.singular.sum())
         if known < 2:
@@ -267,16 +276,10 @@ class CCEPanel(CellsPanel):
         return CCEPanelResultsWrapper(CCEPanelResults(model, estimate))
 
 
-def _whole(heterogeneous: Any) -> bool:
-    """All slopes, or none."""
-    if isinstance(heterogeneous, tuple) and not heterogeneous:  # what `LowRankPanel` has
-        return False
-    if isinstance(heterogeneous, (str, tuple, list)):
-        raise OptionError(
-            f"heterogeneous={heterogeneous!r} with factors='cce': slopes are pooled (False), or "
-            "all of them units' own (True)"
-        )
-    return flag(heterogeneous, "heterogeneous")
+def _own(heterogeneous: Any) -> tuple[bool, list[str] | bool]:
+    """Whether all slopes are units' own, and which series are."""
+    own = asked(heterogeneous)
+    return (own, own) if isinstance(own, bool) else (False, own)
 
 
 def _check_periods(left: int, columns: int, p: int, bias: str | None) -> None:

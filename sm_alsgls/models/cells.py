@@ -83,12 +83,13 @@ class CellsPanel(Listed, Model):
         missing: Any,
         scope: dict[str, Any],
         unknown: Mapping[str, Any],
+        own: list[str] | bool,
         **how: Any,
     ) -> Self:
         refuse_others(unknown, keywords(cls.from_formula), "from_formula()", cls.factors)
         data = frame_of(data)
         check_columns(entity=entity, time=time)
-        cells = read_formula(formula, data, entity, time, subset, missing, scope)
+        cells = read_formula(formula, data, entity, time, subset, missing, scope, own, cls.factors)
         model = cls._of_cells(cells, **how)
         model.formula, model.data.frame = formula, snapshot(data)
         return model
@@ -143,6 +144,7 @@ class CellsPanel(Listed, Model):
             f"{panel.n} units x {panel.T} periods",
             f"{len(self.exog_names)} regressors",
             f"effects: {self.effects}",
+            *[f"units' own: {', '.join(self.cells.series_names)}"] * bool(self.cells.series_names),
         ]
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,22 +13,16 @@ from sm_alsgls.core.interactive.climb import Climb
 from sm_alsgls.core.interactive.corrected import Corrected, Correction, corrected
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
-from sm_alsgls.core.interactive.identified import scarce, unidentified
 from sm_alsgls.core.interactive.search import interactive_fit
 from sm_alsgls.data.keywords import coefficients, guarded, keywords, refuse
 from sm_alsgls.data.labels import Labels
-from sm_alsgls.data.panel_cells import (
-    PanelCells,
-    effects_of,
-    refuse_scarce,
-    refuse_unidentified,
-)
+from sm_alsgls.data.panel_cells import PanelCells, check_cells, effects_of
 from sm_alsgls.models.cells import CellsPanel
 from sm_alsgls.models.interactive_data import (
     correction_of,
+    own_of,
     read_arrays,
     refuse_others,
-    refuse_own,
 )
 from sm_alsgls.models.interactive_doubts import warn
 from sm_alsgls.models.interactive_starts import CONSTRUCTED, Limited
@@ -70,6 +64,9 @@ class InteractivePanel(CellsPanel):
         Labels of units and periods; default the two levels of the data's index.
     effects : {"entity", "time", "both"}, optional
         Additive effects beside the factors.
+    heterogeneous : list of str, optional
+        Regressors that are the same for all units, as a trend is: known factors, whose coefficients
+        differ between units (``res.unit_slopes``).
     missing : {"fiml", "drop", "raise", "none"}
         "fiml" uses every cell that is there; "drop" removes a period in which any is missing; with
         the others that is an error.
@@ -85,6 +82,8 @@ class InteractivePanel(CellsPanel):
     effects : str or None
     nobs, n_dropped : int
         Observed cells; periods that were left out.
+    data, formula : CellsData, str or None
+        What statsmodels looks names and rows up in; the formula, where there was one.
 
     Raises
     ------
@@ -138,12 +137,14 @@ class InteractivePanel(CellsPanel):
         entity: Any = None,
         time: Any = None,
         effects: str | None = None,
+        heterogeneous: Iterable[str] = (),
         missing: str = "fiml",
         **unknown: Any,
     ) -> None:
-        unknown = refuse_own(unknown, self.factors)
+        own = own_of(heterogeneous, self.factors)
         refuse_others(unknown, keywords(InteractivePanel.__init__), "LowRankPanel()", self.factors)
-        self._make(read_arrays(endog, exog, entity, time, missing), rank=rank, effects=effects)
+        cells = read_arrays(endog, exog, entity, time, missing, own, self.factors)
+        self._make(cells, rank=rank, effects=effects)
 
     @classmethod
     def from_formula(
@@ -155,6 +156,7 @@ class InteractivePanel(CellsPanel):
         entity: str | None = None,
         time: str | None = None,
         effects: str | None = None,
+        heterogeneous: Iterable[str] = (),
         subset: Any = None,
         missing: str = "fiml",
         eval_env: int | Mapping[str, Any] = 0,
@@ -173,7 +175,7 @@ class InteractivePanel(CellsPanel):
         rank : int, "auto" or the name of a criterion
         entity, time : str, optional
             Columns, or levels of the index; default its two levels.
-        effects, missing
+        effects, heterogeneous, missing
             See the constructor.
         subset : array_like, optional
             Rows of ``data`` to use, as ``data.loc[subset]``.
@@ -185,7 +187,6 @@ class InteractivePanel(CellsPanel):
         FormulaError, UnbalancedPanelError, NonFiniteError
             And what the constructor raises.
         """
-        unknown = refuse_own(unknown, cls.factors)
         return cls._from_formula(
             formula,
             data,
@@ -195,6 +196,7 @@ class InteractivePanel(CellsPanel):
             missing=missing,
             scope=scope_of(eval_env, formula) if _scope is None else _scope,
             unknown=unknown,
+            own=own_of(heterogeneous, cls.factors),
             rank=rank,
             effects=effects,
         )
@@ -203,20 +205,12 @@ class InteractivePanel(CellsPanel):
         self._read(cells, effects)
         known, panel = effects_of(cells, self.effects), cells.panel
         rule = is_rule(rank)
-        self._check(1 if rule else check_rank(rank, panel, known))
+        check_cells(cells, self.effects, 1 if rule else check_rank(rank, panel, known))
         if rule:
             self.rank_selection = select_interactive(panel, known, rank)
             self.rank_method, rank = rank, int(self.rank_selection.rank)
-            self._check(rank)
+            check_cells(cells, self.effects, rank)
         self.rank: int = int(rank)
-
-    def _check(self, rank: int) -> None:
-        """Regressors have slopes beside so many factors, and all sides have cells for them."""
-        cells = self.cells
-        known = effects_of(cells, self.effects)
-        what = " and ".join(["factors"] * bool(rank) + ["effects"] * bool(self.effects))
-        refuse_unidentified(cells, unidentified(cells.panel, known, rank), what)
-        refuse_scarce(cells, scarce(cells.panel, known, rank), rank)
 
     def _facts(self) -> list[str]:
         return [*super()._facts(), f"{self.rank} fixed factor{'s' * (self.rank != 1)}"]

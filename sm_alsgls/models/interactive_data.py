@@ -12,15 +12,17 @@ from sm_alsgls.border.arguments import choice, count
 from sm_alsgls.core.interactive.corrected import KINDS, Correction, lags_of_response
 from sm_alsgls.core.interactive.covariance import bandwidth
 from sm_alsgls.data.keywords import refuse
+from sm_alsgls.data.known_series import same_for_all, with_series
 from sm_alsgls.data.panel_cells import PanelCells, check_response, panel_cells
 from sm_alsgls.data.removed import Removed, gone
 from sm_alsgls.exceptions import FormulaError, OptionError, RankDeficientError
 from sm_alsgls.formula.build import FormulaSystem, build_system
 from sm_alsgls.formula.long import of_long, read_long
 from sm_alsgls.models.one_response import OneResponse
-from sm_alsgls.models.panel_data import asked, complete, keys_of
+from sm_alsgls.models.panel_data import as_columns, asked, complete, keys_of, with_own
 
 Array = np.ndarray
+Own = list[str] | bool
 
 MISSING = ("fiml", "drop", "raise", "none")
 
@@ -58,25 +60,28 @@ def refuse_others(given: Mapping[str, Any], known: list[str], called: str, facto
     refuse([name for name in given if name not in _ABSENT], known, called, "LowRankPanel")
 
 
-def refuse_own(given: Mapping[str, Any], factors: str) -> dict[str, Any]:
-    """The keywords but ``heterogeneous``, which must not ask for slopes of units.
+def own_of(heterogeneous: Any, factors: str) -> list[str]:
+    """The series that have coefficients of units.
 
     Raises
     ------
     OptionError
+        It asks for slopes of units of all regressors.
     """
-    left = dict(given)
-    own = left.pop("heterogeneous", ())
-    if asked(own) not in ([], False):
+    own = asked(heterogeneous)
+    if own is True:
         raise OptionError(
-            f"heterogeneous= with factors={factors!r}: slopes are common to all units; "
-            "factors='cce' has slopes of units, and their mean"
+            f"heterogeneous= with factors={factors!r}: slopes are common to all units, but of "
+            "series that are named, such as a trend; factors='cce' has slopes of units, and their "
+            "mean"
         )
-    return left
+    return own or []
 
 
-def read_arrays(endog: Any, exog: Any, entity: Any, time: Any, missing: Any) -> PanelCells:
-    """Cells of a response and regressors, a row a pair (entity, time).
+def read_arrays(
+    endog: Any, exog: Any, entity: Any, time: Any, missing: Any, own: Own, factors: str
+) -> PanelCells:
+    """Cells of a response and regressors, a row a pair (entity, time); ``own`` as `read_formula`.
 
     Raises
     ------
@@ -85,7 +90,8 @@ def read_arrays(endog: Any, exog: Any, entity: Any, time: Any, missing: Any) -> 
     missing = choice(missing, "missing", MISSING)
     frame, entity, time = read_long(endog, exog, entity, time)
     built = of_long(frame, entity, time, missing in ("fiml", "drop"))
-    return _cells(built, entity, time, getattr(endog, "name", None) or "y", missing)
+    response = getattr(endog, "name", None) or "y"
+    return _cells(built, entity, time, response, missing, own, factors)
 
 
 def read_formula(
@@ -96,8 +102,19 @@ def read_formula(
     subset: Any,
     missing: Any,
     scope: dict[str, Any],
+    own: Own,
+    factors: str,
 ) -> PanelCells:
     """Cells of a formula and a long DataFrame.
+
+    Parameters
+    ----------
+    formula, data, entity, time, subset, missing, scope
+    own : list of str or True
+        Series with coefficients of units; True is all regressors that are the same for all units.
+        Columns of the data that the formula does not name join it.
+    factors : str
+        What the model is called, for messages.
 
     Raises
     ------
@@ -110,7 +127,7 @@ def read_formula(
         )
     entity, time = keys_of(data, entity, time)
     built = build_system(
-        formula,
+        with_own(formula, own, data),
         data,
         groups=entity,
         time=time,
@@ -118,10 +135,19 @@ def read_formula(
         missing="fiml" if missing in ("fiml", "drop") else missing,
         scope=scope,
     )
-    return _cells(built, entity, time, formula.partition("~")[0].strip(), missing)
+    response = formula.partition("~")[0].strip()
+    return _cells(built, entity, time, response, missing, as_columns(own, built), factors)
 
 
-def _cells(built: FormulaSystem, entity: str, time: str, response: Any, missing: str) -> PanelCells:
+def _cells(
+    built: FormulaSystem,
+    entity: str,
+    time: str,
+    response: Any,
+    missing: str,
+    own: Own,
+    factors: str,
+) -> PanelCells:
     endog, designs, dropped = built.endog, list(built.exog), built.n_dropped
     if missing == "drop":
         keep = complete(endog, designs)
@@ -131,6 +157,9 @@ def _cells(built: FormulaSystem, entity: str, time: str, response: Any, missing:
         endog, designs, entity=entity, time=time, response=str(response), n_dropped=dropped
     )
     check_response(cells)
+    if own is True:
+        own = same_for_all(cells)
+    cells = with_series(cells, own or [], factors)
     if not cells.columns:
         raise RankDeficientError(
             f"{cells.response!r} has no regressor beside the constant: this model has slopes"

@@ -9,18 +9,19 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.exceptions import NotApplicableError
-from sm_alsgls.markup import cut
 from sm_alsgls.results.cce_estimate import CCEEstimate, choose_cce
+from sm_alsgls.results.checks.cce import diagnostics
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.cov_types import CovarianceChoice
-from sm_alsgls.results.header import Line
-from sm_alsgls.results.interactive_summary import table_of
+from sm_alsgls.results.familiar import FamiliarCells
+from sm_alsgls.results.interactive_summary import header_of, own_series, table_of
 from sm_alsgls.results.labelled import CoefficientResultsWrapper, present
+from sm_alsgls.results.method import method
 from sm_alsgls.results.no_likelihood import NoLikelihood
 from sm_alsgls.results.summary_text import SystemSummary
 
 
-class CCEPanelResults(NoLikelihood, CoefficientResults):
+class CCEPanelResults(NoLikelihood, FamiliarCells, CoefficientResults):
     """Results of ``LowRankPanel(..., factors="cce").fit``.
 
     ``params`` has the pooled slopes or, of ``heterogeneous=True``, the means of the units' own.
@@ -135,20 +136,12 @@ class CCEPanelResults(NoLikelihood, CoefficientResults):
         """
         estimate, yname, alpha = self.estimate, text(yname, "yname"), level(alpha)
         fit, cells = estimate.fit, estimate.cells
-        T, n = estimate.sizes
-        left: list[Line] = [
-            ("Dep. Variable:", [cut(yname or estimate.model.endog_names, 26)]),
-            ("Model:", ["Common corr. effects"]),
-            ("Method:", [self._kind]),
-            ("Date:", None),
-            ("Time:", None),
-            ("Averages:", [f"{fit.averages.shape[1] - 1}"]),
+        left, right = header_of(estimate, yname, "Common corr. effects", self._kind)
+        left += [
+            ("Averages:", [f"{fit.averages.shape[1] - 1 - len(cells.series_names)}"]),
             ("Bias Correction:", [estimate.corrected or "none"]),
         ]
-        right: list[Line] = [
-            ("No. Observations:", [f"{estimate.nobs:d}"]),
-            (f"{cut(str(cells.units.name), 14)}, units:", [f"{n}"]),
-            (f"{cut(str(cells.periods.name), 12)}, periods:", [f"{T}"]),
+        right += [
             ("Lags of Averages:", [f"{fit.lags}"]),
             ("Df of t:", [f"{estimate.df_inference:.0f}"]),
             ("R-squared:", [f"{self.rsquared:.4f}"]),
@@ -159,13 +152,16 @@ class CCEPanelResults(NoLikelihood, CoefficientResults):
             "Each unit has a constant, and coefficients of the averages over units of the response "
             "and regressors, which stand for factors (Pesaran 2006).",
         ]
+        notes += own_series(cells)
         if fit.singular.any():
-            named = int(fit.singular.sum())
+            named, n = int(fit.singular.sum()), estimate.sizes[1]
             notes.append(f"{named} of {n} units do not tell slopes of their own: see slopes.")
         if cells.n_dropped:
             notes.append(f"Periods that were left out: {cells.n_dropped}.")
         title = text(title, "title") or "Panel with Common Correlated Effects"
         return table_of(estimate, title, left, right, alpha, notes)
+
+    diagnostics = method(diagnostics)
 
 
 class CCEPanelResultsWrapper(CoefficientResultsWrapper):

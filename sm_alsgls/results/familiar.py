@@ -147,6 +147,26 @@ class FamiliarCoefficients(Familiar):
     }
 
 
+class FamiliarCells(FamiliarCoefficients):
+    """`Familiar` of results of a panel's cells."""
+
+    _familiar: ClassVar[dict[str, str]] = {
+        **FamiliarCoefficients._familiar,
+        **dict.fromkeys(("resids", "residuals", "uhat"), "resid"),
+        **dict.fromkeys(("fitted_values", "fitted", "yhat"), "fittedvalues"),
+        **dict.fromkeys(("r2", "rsquared_overall"), "rsquared"),
+        **dict.fromkeys(
+            (
+                "test_normality", "test_serial_correlation", "test_heteroskedasticity",
+                "durbin_watson", "jarque_bera", "breusch_pagan", "pesaran_cd", "pcdtest", "pbgtest",
+                "outlier_test", "get_influence",
+            ),
+            "diagnostics(), which allows for what factors and effects take of residuals",
+        ),
+        **dict.fromkeys(("condition_number", "eigenvals"), "model.exog, for numpy.linalg"),
+    }  # fmt: skip
+
+
 class FamiliarMixed(FamiliarCoefficients):
     """`Familiar` of a mixed model's results."""
 

@@ -10,10 +10,12 @@ import pandas as pd
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import interactive_parts as parts
 from sm_alsgls.results import interactive_summary
+from sm_alsgls.results.checks.interactive import diagnostics
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.counterfactual import counterfactual
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.factor_test import factor_test
+from sm_alsgls.results.familiar import FamiliarCells
 from sm_alsgls.results.interactive_bootstrap import bootstrap
 from sm_alsgls.results.interactive_covariance import choose_interactive
 from sm_alsgls.results.interactive_estimate import InteractiveEstimate
@@ -23,7 +25,7 @@ from sm_alsgls.results.method import method
 from sm_alsgls.results.no_likelihood import NoLikelihood
 
 
-class InteractivePanelResults(NoLikelihood, CoefficientResults):
+class InteractivePanelResults(NoLikelihood, FamiliarCells, CoefficientResults):
     """Results of ``LowRankPanel(..., factors="fixed").fit``.
 
     ``params`` has the slopes, less their bias where `fit` was asked to correct it; factors,
@@ -45,6 +47,8 @@ class InteractivePanelResults(NoLikelihood, CoefficientResults):
         names = set()
         if self.estimate.model.effects is None:
             names.add("effects")
+        if not self.estimate.cells.series_names:
+            names.add("unit_slopes")
         if self.estimate.rank == 0:
             names |= {"plot_factors", "plot_loadings", "factor_test"}
         return names
@@ -83,6 +87,15 @@ class InteractivePanelResults(NoLikelihood, CoefficientResults):
         in them. NotApplicableError where the model has none.
         """
         return parts.effects(self.estimate)
+
+    @property
+    def unit_slopes(self) -> pd.DataFrame:
+        """Coefficients of units (n, k) of the series that ``heterogeneous=`` names, as a trend.
+
+        Such series are known factors: ``factors`` and effects of periods are what is orthogonal to
+        them, and the rest is in these coefficients. NotApplicableError where none is named.
+        """
+        return parts.unit_slopes(self.estimate)
 
     @property
     def error_variances(self) -> pd.Series:
@@ -163,6 +176,7 @@ class InteractivePanelResults(NoLikelihood, CoefficientResults):
     bootstrap = method(bootstrap)
     counterfactual = method(counterfactual)
     factor_test = method(factor_test)
+    diagnostics = method(diagnostics)
     plot_factors = method(plot_factors)
     plot_loadings = method(plot_loadings)
 

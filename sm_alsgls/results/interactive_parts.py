@@ -41,17 +41,39 @@ def effects(estimate: InteractiveEstimate) -> pd.Series:
         raise NotApplicableError(
             "the model has no additive effects; make it with effects='entity', 'time' or 'both'"
         )
-    whole, cells = estimate.at.additive, estimate.cells
-    of_units = whole.mean(axis=0)
-    of_periods = whole.mean(axis=1) - (whole.mean() if unit else 0.0)
+    cells = estimate.cells
+    own, of_periods = _additive(estimate)
     found = {}
     if unit:
-        found["entity"] = pd.Series(of_units, index=cells.units, name="effect")
+        found["entity"] = pd.Series(own[0], index=cells.units, name="effect")
     if time:
         found["time"] = pd.Series(of_periods, index=cells.periods, name="effect")
     if len(found) == 1:
         return next(iter(found.values()))
     return pd.concat(found, names=["effects", "label"]).rename("effect")
+
+
+def unit_slopes(estimate: InteractiveEstimate) -> pd.DataFrame:
+    """Coefficients of units (n, k) of the series that ``heterogeneous=`` names."""
+    cells, k = estimate.cells, len(estimate.cells.series_names)
+    if not k:
+        raise NotApplicableError(
+            "no series has coefficients of units; name them when the model is made, "
+            "heterogeneous=['trend']"
+        )
+    own = _additive(estimate)[0]
+    return pd.DataFrame(own[len(own) - k :].T, index=cells.units, columns=cells.series_names)
+
+
+def _additive(estimate: InteractiveEstimate) -> tuple[Array, Array]:
+    """Coefficients (kL, n) of constants and series, and effects of periods (T,) beside these.
+
+    What the two have in common, a constant and a multiple of each series, is the units'.
+    """
+    whole, L = estimate.at.additive, estimate.fit.effects.L
+    size = np.linalg.norm(L, axis=0)
+    own = np.linalg.lstsq(L / size, whole, rcond=None)[0] / size[:, None]
+    return own, (whole - L @ own).mean(axis=1)
 
 
 def fittedvalues(estimate: InteractiveEstimate) -> pd.DataFrame:

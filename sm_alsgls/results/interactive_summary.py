@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from statsmodels.iolib.summary import forg, summary_top
 
 from sm_alsgls.border.arguments import level, text
-from sm_alsgls.data.panel_cells import EFFECTS
+from sm_alsgls.border.names import listed
+from sm_alsgls.data.panel_cells import EFFECTS, PanelCells
 from sm_alsgls.markup import cut
 from sm_alsgls.results.coefficients import bse, conf_int, pvalues, tvalues
 from sm_alsgls.results.fitted import Fitted
@@ -18,6 +20,18 @@ from sm_alsgls.results.interactive_estimate import InteractiveEstimate, influenc
 from sm_alsgls.results.interactive_parts import retvals, rsquared
 from sm_alsgls.results.summary_parts import coefficient_table, numbered
 from sm_alsgls.results.summary_text import SystemSummary
+
+
+class OfCells(Protocol):
+    """An estimate of a panel's cells, as far as its header asks."""
+
+    @property
+    def cells(self) -> PanelCells: ...  # noqa: D102
+    @property
+    def sizes(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def nobs(self) -> int: ...  # noqa: D102
+
 
 _WORDS = {None: "none", "entity": "units", "time": "periods", "both": "units, periods"}
 
@@ -69,17 +83,33 @@ def table_of(
     return made
 
 
-def _header(estimate: InteractiveEstimate, yname: str | None) -> tuple[list[Line], list[Line]]:
-    fit, cells, how = estimate.fit, estimate.cells, retvals(estimate)
-    method = estimate.model.rank_method
-    T, n = estimate.sizes
+def header_of(
+    estimate: OfCells, yname: str | None, model: str, method: str
+) -> tuple[list[Line], list[Line]]:
+    """What the headers of panels of cells begin with, left and right."""
+    cells, (T, n) = estimate.cells, estimate.sizes
     left: list[Line] = [
-        ("Dep. Variable:", [cut(yname or estimate.model.endog_names, 26)]),
-        ("Model:", ["Interactive effects"]),
-        ("Method:", ["Weighted LS" if estimate.weighted else "LS (Bai 2009)"]),
+        ("Dep. Variable:", [cut(yname or cells.response, 26)]),
+        ("Model:", [model]),
+        ("Method:", [method]),
         ("Date:", None),
         ("Time:", None),
-        ("Factors:", [f"{estimate.rank}" + (f" ({method})" if method else "")]),
+    ]
+    right: list[Line] = [
+        ("No. Observations:", [f"{estimate.nobs:d}"]),
+        (f"{cut(str(cells.units.name), 14)}, units:", [f"{n}"]),
+        (f"{cut(str(cells.periods.name), 12)}, periods:", [f"{T}"]),
+    ]
+    return left, right
+
+
+def _header(estimate: InteractiveEstimate, yname: str | None) -> tuple[list[Line], list[Line]]:
+    fit, how = estimate.fit, retvals(estimate)
+    chosen, (T, n) = estimate.model.rank_method, estimate.sizes
+    method = "Weighted LS" if estimate.weighted else "LS (Bai 2009)"
+    left, right = header_of(estimate, yname, "Interactive effects", method)
+    left += [
+        ("Factors:", [f"{estimate.rank}" + (f" ({chosen})" if chosen else "")]),
         ("Effects:", [_WORDS[estimate.model.effects]]),
         ("Bias Correction:", [estimate.corrected or "none"]),
         ("Covariance Type:", [estimate.choice.cov_type]),
@@ -88,10 +118,7 @@ def _header(estimate: InteractiveEstimate, yname: str | None) -> tuple[list[Line
     spread = forg(sd.mean(), prec=4).strip()
     if math.isfinite(fit.variances.nu0):
         spread = " - ".join(forg(v, prec=4).strip() for v in (sd.min(), sd.max()))
-    right: list[Line] = [
-        ("No. Observations:", [f"{estimate.nobs:d}"]),
-        (f"{cut(str(cells.units.name), 14)}, units:", [f"{n}"]),
-        (f"{cut(str(cells.periods.name), 12)}, periods:", [f"{T}"]),
+    right += [
         ("Missing Cells:", [f"{T * n - estimate.nobs}"]),
         ("Df Residuals:", [f"{estimate.df_resid:.0f}"]),
         ("R-squared:", [f"{rsquared(estimate):.4f}"]),
@@ -109,6 +136,7 @@ def _notes(estimate: InteractiveEstimate) -> list[str]:
     if held is not None:
         what = "effects" if unit or time else "factors"
         notes.append(f"The constant {held!r} is among the {what}, and has no coefficient.")
+    notes += own_series(estimate.cells)
     if estimate.rank:
         notes.append(
             "Factors and loadings are parameters, which may move with the regressors (Bai 2009)."
@@ -128,6 +156,13 @@ def _notes(estimate: InteractiveEstimate) -> list[str]:
             f"ended {100.0 * how['worst_gap']:.2g} % above."
         )
     return notes
+
+
+def own_series(cells: PanelCells) -> list[str]:
+    """Which series have coefficients of units, as a note."""
+    if not cells.series_names:
+        return []
+    return [f"Each unit has its own coefficients of {listed(map(repr, cells.series_names))}."]
 
 
 def warnings_of(estimate: InteractiveEstimate) -> list[str]:

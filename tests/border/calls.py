@@ -134,6 +134,7 @@ def made() -> dict[str, Any]:
         "AveragesResults": of_cce,
         "Counterfactual": of_fixed.counterfactual({"IBM": 1950}, reps=2),
         "FactorTest": of_fixed.factor_test(),
+        "PanelDiagnostics": of_fixed.diagnostics(),
         "HoledResults": holed,
         "EquationResults": res.equations["a"],
         "Saved": LowRankSUR(Y, X, rank=1).fit(n_starts=1),

@@ -73,6 +73,20 @@ def _mixed():
     ]  # fmt: skip
 
 
+def _cells():
+    model, averages = (
+        LowRankPanel.from_formula(
+            "invest ~ value + capital", load_grunfeld(), entity="firm", time="year", **how
+        )
+        for how in ({"factors": "fixed", "rank": 1, "effects": "entity"}, {"factors": "cce"})
+    )
+    res = model.fit()
+    return [
+        model, res, averages, averages.fit(), res.diagnostics(), res.factor_test(),
+        res.counterfactual({"IBM": 1950}, reps=2),
+    ]  # fmt: skip
+
+
 def _documented(kind, name):
     member = inspect.getattr_static(kind, name, None)
     function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
@@ -84,7 +98,7 @@ def _documented(kind, name):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("make", [_sur, _panel, _three, _mixed])
+@pytest.mark.parametrize("make", [_sur, _panel, _three, _mixed, _cells])
 def test_every_name_of_what_users_get_is_documented(make):
     missing = {}
     for value in make():

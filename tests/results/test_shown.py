@@ -45,7 +45,7 @@ OF_SUR = LIKELIHOOD | {
     "curvature", "exogeneity_test", "forecast", "law_tests", "mle_settings", "nll_per_row",
     "plot_trace",
 }  # fmt: skip
-OF_CELLS = COEFFICIENTS - {"augment", "diagnostics", "get_prediction", "glance", "heywood"}
+OF_CELLS = COEFFICIENTS - {"augment", "get_prediction", "glance", "heywood"}
 LISTED = {
     "sur": COEFFICIENTS | SYSTEM | OF_SUR | FACTORS,
     "full": COEFFICIENTS | SYSTEM | OF_SUR,
@@ -326,6 +326,7 @@ HELD = {
         "bootstrap": lambda res: res.bootstrap(2, rng=1),
         "factors": lambda res: res.factor_test(),
         "effect": lambda res: res.counterfactual({"IBM": 1950}, reps=2),
+        "checks": lambda res: res.diagnostics(),
     },
     "mixed": {
         "variance": lambda res: res.variance_test("Days"),
