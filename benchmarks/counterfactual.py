@@ -71,7 +71,8 @@ def main(draws: int, sizes: tuple[tuple[int, ...], ...] = SIZES, kinds: tuple = 
             start = time.process_time()
             found = np.array([covered(*size, kind, seed) for seed in range(draws)])
             average, period, unit = found[:, :3].mean(axis=0)
-            ratio = np.sqrt(np.mean(np.square(found[:, 4]))) / np.sqrt(np.mean(found[:, 3] ** 2))
+            # Medians: with few periods before treatment the tails of effects are heavy.
+            ratio = np.median(found[:, 4]) / (np.median(np.abs(found[:, 3])) / 0.6745)
             print(
                 "T={} n={} treated={} before={} ".format(*size)
                 + f"{kind:12s} average {average:.3f}  by period {period:.3f}  by unit {unit:.3f}  "

@@ -83,6 +83,12 @@ class PanelCells:
         """The same with some cells (T, n) as if they had not been observed."""
         return replace(self, panel=replace(self.panel, seen=self.seen & ~cells))
 
+    def of_units(self, kept: Array) -> PanelCells:
+        """The same of some units, (n,) of bool."""
+        columns = np.flatnonzero(kept)
+        panel = self.panel.taken(slice(None), columns)
+        return replace(self, panel=panel, units=self.units[columns])
+
 
 def panel_cells(
     endog: pd.DataFrame,

@@ -17,7 +17,6 @@ from sm_alsgls.core.interactive.counterfactual import (
     Refit,
     bootstrap,
     shifted_pvalue,
-    untreated,
 )
 from sm_alsgls.core.interactive.identified import scarce, unidentified
 from sm_alsgls.data.panel_cells import PanelCells, refuse_scarce, refuse_unidentified
@@ -53,7 +52,7 @@ class Counterfactual(ShownFrame):
     draws : ndarray, shape (reps, treated cells)
         Bootstrap errors of the gap in the treated cells, by period and then unit.
     params : Series (p,)
-        Slopes, of the cells that are not treated.
+        Slopes, of the units that were never treated.
     """
 
     effect: float
@@ -177,8 +176,8 @@ def counterfactual(
 ) -> Counterfactual:
     """Effects of a treatment, by what treated cells would have been without it.
 
-    Treated cells are left out of a new fit, like missing ones; factors of the others and each
-    unit's loadings before treatment predict them (generalised synthetic control, Xu 2017).
+    Units that were never treated tell slopes, factors and effects of periods; each treated unit's
+    loadings before treatment then predict it (generalised synthetic control, Xu 2017).
 
     Parameters
     ----------
@@ -206,7 +205,7 @@ def counterfactual(
     InsufficientRowsError
         A treated unit has too few periods before; fewer than five units were never treated.
     RankDeficientError
-        A regressor has no slope in the cells that are left, as the treatment itself.
+        A regressor has no slope among the units never treated, as the treatment itself.
 
     Notes
     -----
@@ -221,23 +220,27 @@ def counterfactual(
     these = _flags(treated, cells) & cells.seen
     if not these.any():
         raise OptionError("treated: no cell of the panel is treated")
-    left = cells.without(these)
-    refuse_unidentified(
-        left, unidentified(left.panel, fit.effects, estimate.rank), "factors of untreated cells"
-    )
-    refuse_scarce(left, scarce(left.panel, fit.effects, estimate.rank), estimate.rank)
-    donors = int((~these.any(axis=0)).sum())
-    if donors < _LEAST_DONORS:
+    others = ~these.any(axis=0)
+    if int(others.sum()) < _LEAST_DONORS:
         raise InsufficientRowsError(
-            f"treated: {donors} units were never treated; intervals need {_LEAST_DONORS} such"
+            f"treated: {int(others.sum())} units were never treated; they tell the factors, and "
+            f"intervals need {_LEAST_DONORS} such"
         )
+    left = cells.without(these)
+    refuse_scarce(left, scarce(left.panel, fit.effects, estimate.rank), estimate.rank)
+    never = cells.of_units(others)
+    known = fit.effects.taken(slice(None), others)
+    refuse_unidentified(
+        never, unidentified(never.panel, known, estimate.rank), "factors of units never treated"
+    )
+    refuse_scarce(never, scarce(never.panel, known, estimate.rank), estimate.rank)
     reps, source = count(reps, "reps", 2), generator(rng) or np.random.default_rng(0)
     how = Correction(estimate.corrected, estimate.serial, estimate.predetermined)
     refit = Refit(cells.panel, these, fit.effects, estimate.rank, estimate.weighted, how)
     found = refit()
     seeds = np.random.SeedSequence(source.integers(0, 2**63, 2).tolist()).spawn(reps)
     draws = np.array(list(bootstrap(refit, found, seeds)))
-    made = untreated(found[1], found[2], cells.panel.X)
+    made = found.mean
     at = np.flatnonzero(these.any(axis=0))
     gap = np.where(cells.seen, cells.panel.Y - made, np.nan)
     labels: dict[str, Any] = {"index": cells.periods, "columns": cells.units[at]}
@@ -248,7 +251,7 @@ def counterfactual(
         pd.DataFrame(these[:, at], **labels),
         shifted_pvalue(np.where(cells.seen, estimate.at.E, np.nan), these),
         draws,
-        pd.Series(found[2], index=estimate.labels.params),
+        pd.Series(found.params, index=estimate.labels.params),
     )
 
 

@@ -12,7 +12,6 @@ from sm_alsgls.core.interactive.counterfactual import (
     Refit,
     bootstrap,
     shifted_pvalue,
-    untreated,
 )
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import scaled
@@ -46,9 +45,10 @@ def made(seed=0, effect=1.0, noise=0.5, moving=0.5):
     return y + effect * flags, x, flags
 
 
-def fit(y, x, rank=2, effects="both", **how):
-    X = pd.DataFrame({"x": long(x)})
-    return LowRankPanel(long(y), X, rank, factors="fixed", effects=effects).fit(**how)
+def fit(y, x, rank=2, effects="both", units=slice(None), **how):
+    kept = long(np.broadcast_to(np.isin(np.arange(N), np.arange(N)[units]), (T, N)))
+    data = pd.DataFrame({"y": long(y), "x": long(x)})[kept]
+    return LowRankPanel(data["y"], data[["x"]], rank, factors="fixed", effects=effects).fit(**how)
 
 
 fit_of = fit
@@ -93,61 +93,105 @@ def test_intervals_cover_and_the_test_holds_its_size():
     assert abs(np.mean(effects) - 1.0) < 4 * np.std(effects) / 3
 
 
-def _core(seen=None, seed=0):
-    y, x, flags = made(seed)
+def _core(seen=None, seed=0, weighted=True, **how):
+    y, x, flags = made(seed, **how)
     effects = Effects.of(T, N, unit=True, time=True)
-    refit = Refit(Panel(y, x[None], seen), flags, effects, 2, True, Correction("analytic"))
-    return refit, refit(), x, flags
+    refit = Refit(Panel(y, x[None], seen), flags, effects, 2, weighted, Correction("analytic"))
+    return refit, refit(), y, x, flags
+
+
+def test_treated_units_regress_on_what_the_others_have():
+    """With dummies: a fit to the others, then each unit's cells before on constant and factors."""
+    _, found, y, x, _ = _core()
+    others = fit_of(y, x, units=slice(TREATED, N))
+    assert np.allclose(found.params, others.params, rtol=1e-8)
+    assert np.allclose(found.mean[:, TREATED:], others.fittedvalues, atol=1e-8)
+    a = others.effects
+    H = np.column_stack([np.ones(T), others.factors])
+    for i in range(TREATED):
+        explained = x[:, i] * others.params["x"] + a["time"].to_numpy()
+        own = np.linalg.lstsq(H[:FIRST], (y[:, i] - explained)[:FIRST], rcond=None)[0]
+        assert np.allclose(found.mean[:, i], explained + H @ own, atol=1e-7)
+        left = (y[:, i] - explained - H @ own)[:FIRST]
+        v = found.fit.variances
+        nu = v.nu0 + FIRST - 3
+        if np.isinf(nu):
+            assert found.d[i] == v.d0
+        else:
+            assert found.d[i] == pytest.approx((v.nu0 * v.d0 + left @ left) / nu)
+        assert found.nu[i] == pytest.approx(nu)
+
+
+def test_weak_factors_before_treatment_do_no_harm():
+    """Where treated cells were holes the sum of squares had no minimum here: effects of 45,325."""
+    rng = np.random.default_rng([31, 109])
+    L, a, g = rng.standard_normal((40, 2)), rng.standard_normal(40), rng.standard_normal((16, 1))
+    F, e = (rng.standard_normal((36, k)) for k in (2, 40))
+    for M in (F, e):
+        for t in range(1, 36):
+            M[t] = 0.5 * M[t - 1] + np.sqrt(0.75) * M[t]
+    F, e = F[20:], e[20:]
+    x = a + g + 0.5 * F @ L.T + rng.standard_normal((16, 40))
+    y = x + a + g + F @ L.T + e * rng.uniform(0.5, 1.5, 40)
+    index = pd.MultiIndex.from_product([range(16), range(40)], names=["t", "i"]).swaplevel()
+    y, X = pd.Series(y.ravel(), index), pd.DataFrame({"x": x.ravel()}, index)
+    res = LowRankPanel(y, X, 2, factors="fixed", effects="both").fit(n_starts=1)
+    found = res.counterfactual(dict.fromkeys(range(5), 8), reps=39)
+    low, high = found.conf_int()
+    assert abs(found.effect) < 3.0
+    assert 0.5 < high - low < 10.0
+    assert found.std_error < 3.0
 
 
 def test_draws_are_gaps_of_panels_without_an_effect():
-    refit, found, x, flags = _core()
+    refit, found, _, x, flags = _core()
     (draw,) = bootstrap(refit, found, [np.random.SeedSequence(5)])
-    fit, at, params = found
-    mean = untreated(at, params, x[None])
     rng = np.random.default_rng(np.random.SeedSequence(5))
-    star = mean + Errors(fit, at, flags).draw(rng)
-    _, again, slopes = refit(star, fit)
-    gap = star - untreated(again, slopes, x[None])
+    star = found.mean + Errors(found).draw(rng)
+    gap = star - refit(star, found).mean
     assert np.allclose(draw, gap[flags], atol=1e-10)
     # Refits are of the least squares of these responses, with these weights, from anywhere.
-    left = interactive_fit(
-        Panel(star, x[None], ~flags), fit.effects, 2, d=fit.d, beta=np.array([0.9])
-    )
-    assert abs(left.beta[0] - refit(star, fit)[0].beta[0]) < 1e-4
+    never = Panel(star[:, TREATED:], x[None, :, TREATED:])
+    left = interactive_fit(never, found.fit.effects, 2, d=found.fit.d, beta=np.array([0.9]))
+    assert abs(left.beta[0] - refit(star, found).fit.beta[0]) < 1e-4
 
 
 def test_drawn_errors_are_of_the_size_of_those_that_were():
     """Of mean square one before units' variances; scales of units with few periods are wide."""
-    _, (fit, at, _), _, flags = _core()
-    errors = Errors(fit, at, flags)
+    _, found, _, _, _ = _core(noise=np.linspace(0.2, 2.0, N))
+    errors, at, d = Errors(found), found.at, found.fit.d
+    assert np.isfinite(found.fit.variances.nu0)
     square = np.square(errors.series).sum(axis=0) / (T - 3)
-    V, Q = at.at.factors.V[TREATED:], at.W.Q[TREATED:]
-    own = np.square(at.E[:, TREATED:]).sum(axis=0) / fit.d[TREATED:]
+    V, Q = at.at.factors.V, at.W.Q
+    own = np.square(at.E).sum(axis=0) / d
     own = own / (T - 3) / (1.0 - np.square(V).sum(axis=1) - np.square(Q).sum(axis=1))
     assert np.allclose(square / own, (square / own)[0])
     drawn = np.stack([errors.draw(np.random.default_rng(k)) for k in range(400)])
-    assert np.isclose(np.mean(drawn[:, :, TREATED:] ** 2 / fit.d[TREATED:]), (T - 3) / T, rtol=0.1)
-    # The covariance over time is that of the series.
-    over = np.einsum("ktn,ksn->ts", drawn, drawn) / np.sum(fit.d) / 400
-    theirs = errors.series @ errors.series.T / (N - TREATED)
-    assert np.abs(over - theirs).max() < 0.25
+    unit = drawn[:, :, TREATED:] / np.sqrt(d)
+    # Scales are drawn too: the mean of nu / chi2(nu).
+    nu = found.nu[TREATED:]
+    wide = np.mean(nu / (nu - 2.0))
+    assert np.isclose(np.mean(unit**2), wide * np.mean(errors.series**2), rtol=0.1)
+    over = np.einsum("ktn,ksn->ts", unit, unit) / unit.shape[2] / 400 / wide
+    assert np.abs(over - errors.series @ errors.series.T / (N - TREATED)).max() < 0.3
+    # A unit's size differs from draw to draw, the more the fewer its periods.
+    size = np.log(np.square(drawn).mean(axis=1)).std(axis=0)
+    assert size[:TREATED].mean() > size[TREATED:].mean()
 
 
 def test_series_with_holes_have_cells_of_others():
     seen = np.random.default_rng(1).random((T, N)) > 0.1
-    refit, (fit, at, params), x, flags = _core(seen)
-    errors = Errors(fit, at, flags)
+    refit, found, y, x, flags = _core(seen)
+    errors = Errors(found)
     z = errors.series[seen[:, TREATED:]]
     assert (np.abs(errors.series) > 1e-12).all()
     assert np.isin(errors.series[~seen[:, TREATED:]], z).all()
-    (draw,) = bootstrap(refit, (fit, at, params), [np.random.SeedSequence(5)])
+    (draw,) = bootstrap(refit, found, [np.random.SeedSequence(5)])
     assert np.isfinite(draw).all()
-    y = np.where(seen, made()[0], np.nan)
-    found = fit_of(y, x).counterfactual(CASES, reps=20)
-    low, high = found.conf_int()
-    assert low < found.effect < high
-    assert found.draws.shape == (20, int((flags & seen).sum()))
+    told = fit_of(np.where(seen, y, np.nan), x).counterfactual(CASES, reps=20)
+    low, high = told.conf_int()
+    assert low < told.effect < high
+    assert told.draws.shape == (20, int((flags & seen).sum()))
 
 
 def test_tables_add_up():

@@ -1,14 +1,19 @@
-"""What treated cells would have been: treated cells are holes, everybody else tells the factors.
+"""What treated cells would have been, told by units that were never treated.
 
-With y_it(0) = m_it + e_it, m = x'b + effects + f_t' lambda_i, treated cells are left out of the fit
-and their m is predicted by the factors of all and the loadings of the unit before treatment (Xu
-2017, Political Analysis 25). The gap is the effect and an error,
+With y_it(0) = m_it + e_it, m = x'b + effects + f_t' lambda_i, slopes, factors and effects of
+periods are those of the units that were never treated, and a treated unit's loadings, constant and
+coefficients of known series are of its regression on these before treatment (Xu 2017, Political
+Analysis 25). The gap is the effect and an error,
 
-    y_it - m_it^ = effect_it + u_it,      u_it = e_it - (m_it^ - m_it),
+    y_it - m_it^ = effect_it + u_it,      u_it = e_it - (m_it^ - m_it).
 
-whose law a bootstrap has: responses of everybody are m^ + e*, they are fitted anew with the same
-cells left out and the same weights, and u* = e* - (m^* - m^). With z_j the residuals of a unit that
-was never treated in units of its error variance, enlarged by what its loadings take of it,
+Cells of treated units have no part in the factors: with treated cells as holes the sum of squares
+may have no minimum, for a factor that is all but zero before treatment fits what noise treated
+units have then, with loadings that grow without end, and m with them.
+
+The law of u is that of a bootstrap: responses of everybody are m^ + e*, they are fitted anew with
+the same weights, and u* = e* - (m^* - m^). With z_j the residuals of a unit that was never treated
+in units of its error variance, enlarged by what its loadings take of it,
 
     e*_i = d_i*^1/2 (z_j + w sum_k g_k z_k / m^1/2) / (1 + w^2)^1/2,   d_i* = d_i nu_i / chi2(nu_i),
 
@@ -30,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,11 +53,20 @@ Array = np.ndarray
 _GTOL = 1e-3
 # A unit that a factor has to itself has no residual to enlarge.
 _LEAST_LEFT = 0.01
+# Of a unit that has as many periods as coefficients.
+_LEAST_NU = 0.05
+_EVERY = slice(None)
 
 
-def untreated(at: InteractiveFit, params: Array, X: Array) -> Array:
-    """m (T, n): slopes' part of the regressors as they are, and what a fit given slopes has."""
-    return np.asarray(np.tensordot(params, X, 1) + at.common + at.additive)
+class Untreated(NamedTuple):
+    """What responses would be without treatment, and what tells it."""
+
+    fit: InteractiveFit  #: of the units that were never treated
+    at: InteractiveFit  #: the same given params
+    params: Array  #: (p,), slopes less their bias
+    mean: Array  #: (T, n), m
+    d: Array  #: (n,), error variances of all units
+    nu: Array  #: (n,), their degrees of freedom, the prior's among them
 
 
 class Refit:
@@ -77,34 +92,70 @@ class Refit:
         weighted: bool,
         how: Correction,
     ) -> None:
+        self.panel, self.treated = panel, treated
         seen = np.ones(panel.Y.shape, dtype=bool) if panel.seen is None else panel.seen
-        self.panel, self.treated = replace(panel, seen=seen & ~treated), treated
-        self._effects, self._rank, self._weighted, self._how = effects, rank, weighted, how
+        self._told = seen & ~treated
+        some = treated.any(axis=0)
+        self.units, self.others = np.flatnonzero(some), np.flatnonzero(~some)
+        self._never = panel.taken(_EVERY, self.others)
+        self._effects = effects.taken(_EVERY, self.others)
+        self._rank, self._weighted, self._how = rank, weighted, how
 
     @on_one_thread
-    def __call__(
-        self, Y: Array | None = None, near: InteractiveFit | None = None
-    ) -> tuple[InteractiveFit, InteractiveFit, Array]:
-        """The least squares fit, that given corrected slopes, and these.
+    def __call__(self, Y: Array | None = None, near: Untreated | None = None) -> Untreated:
+        """Fit to responses (T, n), default those of the panel.
 
-        ``near`` is what responses near ``Y`` have: the climb begins there, with its weights.
+        ``near`` is what responses near these have: the climb begins there, with its weights.
         """
-        panel = self.panel if Y is None else replace(self.panel, Y=Y)
-        if near is None:
-            fit = interactive_fit(panel, self._effects, self._rank, weighted=self._weighted)
+        if Y is None or near is None:
+            Y, gtol = self.panel.Y, 1e-8
+            fit = interactive_fit(self._never, self._effects, self._rank, weighted=self._weighted)
         else:
+            mine, gtol = Y[:, self.others], _GTOL
             fit = interactive_fit(
-                panel,
+                replace(self._never, Y=mine),
                 self._effects,
                 self._rank,
-                d=near.d,
-                beta=near.beta,
-                fills=Y,
+                d=near.fit.d,
+                beta=near.fit.beta,
+                fills=mine,
                 only_given=True,
-                gtol=_GTOL,
+                gtol=gtol,
             )
         params = corrected(fit, self._how, weighted=self._weighted).params
-        return fit, given_slopes(fit, params, 1e-8 if near is None else _GTOL), params
+        at = given_slopes(fit, params, gtol)
+        return self._all(Y, fit, at, params)
+
+    def _all(self, Y: Array, fit: InteractiveFit, at: InteractiveFit, params: Array) -> Untreated:
+        """Units that were treated regress on what the others have, by the cells before."""
+        H, of_periods = np.column_stack([self._effects.L, at.F]), _of_periods(at)
+        slopes = np.tensordot(params, self.panel.X, 1)
+        mean = slopes + of_periods[:, None]
+        mean[:, self.others] = slopes[:, self.others] + at.common + at.additive
+        found = fit.variances
+        d, nu = np.empty(Y.shape[1]), np.empty(Y.shape[1])
+        d[self.others], nu[self.others] = found.d, found.nu0 + found.nu
+        for i in self.units:
+            told = self._told[:, i]
+            own = np.linalg.lstsq(H[told], (Y[:, i] - mean[:, i])[told], rcond=None)[0]
+            mean[:, i] += H @ own
+            left = (Y[:, i] - mean[:, i])[told]
+            mine = max(float(len(left) - H.shape[1]), _LEAST_NU)
+            nu[i], d[i] = found.nu0 + mine, found.d0
+            if np.isfinite(found.nu0):
+                d[i] = (found.nu0 * found.d0 + float(left @ left)) / nu[i]
+        return Untreated(fit, at, params, mean, d, nu)
+
+
+def _of_periods(at: InteractiveFit) -> Array:
+    """Effects of periods (T,), less what constants and known series of units have of them."""
+    whole, L = at.additive, at.effects.L
+    if not at.effects.C.shape[1]:
+        return np.zeros(len(whole))
+    if L.shape[1]:
+        size = np.linalg.norm(L, axis=0)
+        whole = whole - L @ (np.linalg.lstsq(L / size, whole, rcond=None)[0] / size[:, None])
+    return np.asarray(whole.mean(axis=1))
 
 
 class Errors:
@@ -112,9 +163,7 @@ class Errors:
 
     Parameters
     ----------
-    fit, at : InteractiveFit
-        What the cells that are not treated have, and that given corrected slopes.
-    treated : ndarray of bool, shape (T, n)
+    found : Untreated
 
     Attributes
     ----------
@@ -122,17 +171,18 @@ class Errors:
         z, of the m units that were never treated.
     """
 
-    def __init__(self, fit: InteractiveFit, at: InteractiveFit, treated: Array) -> None:
-        seen, found = fit.panel.seen, fit.variances
-        assert seen is not None
-        donors = np.flatnonzero(~treated.any(axis=0))
-        V, Q = at.at.factors.V[donors], at.W.Q[donors]
+    def __init__(self, found: Untreated) -> None:
+        fit, at = found.fit, found.at
+        V, Q, raw = at.at.factors.V, at.W.Q, fit.variances.raw
         kept = 1.0 - np.square(V).sum(axis=1) - np.square(Q).sum(axis=1)
-        z = at.E[:, donors] / np.sqrt(np.maximum(kept, _LEAST_LEFT) * fit.d[donors])
-        z /= np.sqrt(np.mean(found.raw[donors] / fit.d[donors]))
-        self.series = _filled(z, seen[:, donors])
-        self._d, self._nu = fit.d, found.nu0 + found.nu / _noise(self.series)
-        self._width = len(donors) ** -0.2
+        z = at.E / np.sqrt(np.maximum(kept, _LEAST_LEFT) * fit.d)
+        z /= np.sqrt(np.mean(raw / fit.d))
+        self.series = z if fit.panel.seen is None else _filled(z, fit.panel.seen)
+        self._d = found.d
+        # The prior's own degrees of freedom are of the spread between units, whatever the time.
+        prior = fit.variances.nu0
+        self._nu = prior + (found.nu - prior) / _noise(self.series) if np.isfinite(prior) else None
+        self._width = z.shape[1] ** -0.2
 
     def draw(self, rng: np.random.Generator) -> Array:
         """Errors of all units, (T, n)."""
@@ -140,9 +190,9 @@ class Errors:
         whole = self.series[:, rng.integers(m, size=n)]
         near = self.series @ (rng.standard_normal((m, n)) / np.sqrt(m))
         drawn = (whole + self._width * near) / np.sqrt(1.0 + self._width**2)
-        d = self._d.copy()
-        if np.isfinite(self._nu).all():
-            d *= self._nu / rng.chisquare(self._nu)
+        d = self._d
+        if self._nu is not None:
+            d = d * self._nu / rng.chisquare(self._nu)
         return np.asarray(drawn * np.sqrt(d))
 
 
@@ -164,27 +214,22 @@ def _filled(z: Array, seen: Array) -> Array:
 
 
 def bootstrap(
-    refit: Refit,
-    found: tuple[InteractiveFit, InteractiveFit, Array],
-    seeds: Sequence[np.random.SeedSequence],
+    refit: Refit, found: Untreated, seeds: Sequence[np.random.SeedSequence]
 ) -> Iterator[Array]:
     """u* of the treated cells, one (number of treated cells,) for each seed.
 
     Parameters
     ----------
     refit : Refit
-    found : tuple
+    found : Untreated
         What it made of the responses.
     seeds : sequence of SeedSequence
     """
-    fit, at, params = found
-    treated, errors = refit.treated, Errors(fit, at, refit.treated)
-    mean = untreated(at, params, refit.panel.X)
+    errors = Errors(found)
     for seed in counted(seeds, "replicates"):
         drawn = errors.draw(np.random.default_rng(seed))
-        _, at_star, params_star = refit(mean + drawn, fit)
-        again = untreated(at_star, params_star, refit.panel.X)
-        yield (drawn - (again - mean))[treated]
+        again = refit(found.mean + drawn, found)
+        yield (drawn - (again.mean - found.mean))[refit.treated]
 
 
 def shifted_pvalue(E: Array, treated: Array) -> float:
