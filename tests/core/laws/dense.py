@@ -1,6 +1,7 @@
 """Laws of the errors by brute force: the covariance of vec(e) in full, nothing of the package."""
 
 import numpy as np
+import scipy.linalg
 
 
 def stationary(rho, times, Sigma):
@@ -34,9 +35,28 @@ def nll(E, Omega, seen=None):
     """NLL per row of the cells of E (N, K) that are seen, vec(E) ~ N(0, Omega) by rows."""
     e = E.ravel()
     at = np.arange(len(e)) if seen is None else np.flatnonzero(seen.ravel())
-    e, Omega = e[at], Omega[np.ix_(at, at)]
-    value = len(e) * np.log(2 * np.pi) + np.linalg.slogdet(Omega)[1] + e @ np.linalg.solve(Omega, e)
-    return 0.5 * value / len(E)
+    return 0.5 * minus_twice_log_density(e[at], Omega[np.ix_(at, at)]) / len(E)
+
+
+def minus_twice_log_density(e, Omega):
+    """log|Omega| + e' Omega^-1 e + n log 2 pi by Omega = L L', a fourth of the work of two LUs."""
+    L = np.linalg.cholesky(Omega)
+    u = scipy.linalg.solve_triangular(L, e, lower=True, check_finite=False)
+    return 2.0 * np.log(np.diag(L)).sum() + u @ u + len(e) * np.log(2 * np.pi)
+
+
+def nll_of_rows(E, Omega, seen, scale=None):
+    """NLL per row of seen cells of E (N, K), e_n ~ N(0, scale_n Omega) with Omega (K, K).
+
+    A cell that is not seen is put apart from the others with variance 1 and value 0: it adds
+    nothing to the determinant and the quadratic form, and all rows are one stack of matrices.
+    """
+    both = seen[:, :, None] & seen[:, None, :]
+    r2 = np.ones(len(E)) if scale is None else scale
+    S = np.where(both, r2[:, None, None] * Omega, np.eye(len(Omega)))
+    e = np.where(seen, E, 0.0)[:, :, None]
+    value = np.linalg.slogdet(S)[1].sum() + (e * np.linalg.solve(S, e)).sum()
+    return 0.5 * (value + seen.sum() * np.log(2 * np.pi)) / len(E)
 
 
 def differences(f, x, h=1e-5):

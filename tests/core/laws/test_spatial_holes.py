@@ -24,7 +24,7 @@ from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.exceptions import OptionError
 from tests.core.laws import dense
-from tests.core.laws.test_spatial_laws import POOLED, K, N, blocks, p, sample, weights
+from tests.core.laws.test_spatial_laws import POOLED, K, N, blocks, neighbours, p, sample, weights
 from tests.core.laws.test_spatial_weights import mutual, nearest
 
 TIGHT = ALSOptions(gtol=1e-9)
@@ -57,15 +57,10 @@ def in_full(theta, X, Y, mask, error, lag, root=None):
     lam, theta = (theta[0], theta[1:]) if error else (0.0, theta)
     rho, theta = (theta[0], theta[1:]) if lag else (0.0, theta)
     b, F, x = np.split(theta, [p, p + K])
-    A = np.linalg.inv(np.eye(K) - rho * weights(nearest).W.toarray())
-    B = np.linalg.inv(np.eye(K) - lam * weights().W.toarray())
+    A = np.linalg.inv(np.eye(K) - rho * neighbours(nearest))
+    B = np.linalg.inv(np.eye(K) - lam * neighbours(mutual))
     Omega = A @ B @ (np.outer(F, F) + np.diag(np.exp(x))) @ B.T @ A.T
-    E = Y - (X @ b) @ A.T
-    total = 0.0
-    for n, o in enumerate(mask):
-        S = Omega[np.ix_(o, o)] * (1.0 if root is None else root[n] ** 2)
-        total += np.linalg.slogdet(S)[1] + E[n, o] @ np.linalg.solve(S, E[n, o])
-    return 0.5 * (total + mask.sum() * np.log(2 * np.pi)) / len(Y)
+    return dense.nll_of_rows(Y - (X @ b) @ A.T, Omega, mask, None if root is None else root**2)
 
 
 def theta_of(fit):

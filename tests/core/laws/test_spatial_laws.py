@@ -1,6 +1,7 @@
 """Spatial errors and lags around the loop, against the likelihood of all cells in full."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,8 +36,17 @@ N, K, p = 60, 6, 2
 TIGHT = ALSOptions(gtol=1e-9)
 
 
+@cache
 def weights(kind=mutual, seed=0):
     return SpatialWeights(kind(np.random.default_rng(seed), K))
+
+
+@cache
+def neighbours(kind):
+    """W (K, K) in full, as dense twins ask for it thousands of times."""
+    W = weights(kind).W.toarray()
+    W.setflags(write=False)
+    return W
 
 
 def sample(lam, rho, seed=0, rank=1):
@@ -75,8 +85,8 @@ def in_full(theta, X, Y, error, lag):
     lam, theta = (theta[0], theta[1:]) if error else (0.0, theta)
     rho, theta = (theta[0], theta[1:]) if lag else (0.0, theta)
     b, F, x = np.split(theta, [p, p + K])
-    A = np.eye(K) - rho * weights(nearest).W.toarray()
-    B = np.eye(K) - lam * weights().W.toarray()
+    A = np.eye(K) - rho * neighbours(nearest)
+    B = np.eye(K) - lam * neighbours(mutual)
     U = (Y @ A.T - X @ b) @ B.T
     S = np.outer(F, F) + np.diag(np.exp(x))
     value = np.linalg.slogdet(S)[1] + np.trace(np.linalg.solve(S, U.T @ U)) / N
