@@ -53,15 +53,25 @@ class House:
         if not typing:
             for node in filter(_for_the_type_checker, self.nodes[module]):
                 hidden.update(id(one) for top in node.body for one in ast.walk(top))
-        for node in self.nodes[module]:
+        for node in self._links[module]:
             if id(node) not in hidden:
                 yield from (t for t in self._targets(module, node) if t != module)
 
-    def _targets(self, module: str, node: ast.AST) -> list[str]:
+    @cached_property
+    def _links(self) -> dict[str, list[ast.Import | ast.ImportFrom]]:
+        """Per module: its few import statements, of some thousand nodes."""
+        return {
+            module: [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+            for module, nodes in self.nodes.items()
+        }
+
+    @cached_property
+    def _defined(self) -> dict[str, set[str]]:
+        return {module: _defined(nodes) for module, nodes in self.nodes.items()}
+
+    def _targets(self, module: str, node: ast.Import | ast.ImportFrom) -> list[str]:
         if isinstance(node, ast.Import):
             return [a.name for a in node.names if a.name in self.nodes]
-        if not isinstance(node, ast.ImportFrom):
-            return []
         source = self._source(module, node)
         inner = [f"{source}.{alias.name}" for alias in node.names]
         return [n if n in self.nodes else source for n in inner if {n, source} & self.nodes.keys()]
@@ -160,7 +170,7 @@ class House:
         """
         found: Counter[str] = Counter()
         for module, nodes in self.nodes.items():
-            own = _defined(nodes)
+            own = self._defined[module]
             for node in nodes:
                 for name in _private(node):
                     if name not in own:
@@ -172,7 +182,7 @@ class House:
         """`module borrows _name`: of self, not defined in the module (mixins, bases)."""
         found: Counter[str] = Counter()
         for module, nodes in self.nodes.items():
-            own = _defined(nodes) | {n for c in nodes for n in _fields(c)}
+            own = self._defined[module] | {n for c in nodes for n in _fields(c)}
             for node in nodes:
                 if _is_of_self(node) and _is_private(node.attr) and node.attr not in own:
                     found[f"{module} borrows {node.attr}"] += 1
@@ -288,7 +298,7 @@ def _defined(nodes: Iterable[ast.AST]) -> set[str]:
     found = set()
     classes = {"self", "cls"} | {n.name for n in nodes if isinstance(n, ast.ClassDef)}
     for node in nodes:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
