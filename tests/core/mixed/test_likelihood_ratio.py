@@ -63,14 +63,7 @@ def test_draws_of_products_have_the_moments_of_rows(law):
     V, order = dense.whole(d, fit.G, fit.s2, fit.theta)
     rng = np.random.default_rng(2)
     y = d.X[order] @ fit.b + rng.standard_normal((reps, len(order))) @ np.linalg.cholesky(V).T
-    expected = np.array(
-        [
-            CrossProducts.of_rows(
-                d.Z, d.X, one, d.codes, d.m, d.law, d.index, d.weights
-            ).in_user_units()[..., -1]
-            for one in y
-        ]
-    )
+    expected = products_of_responses(d, y)
     one, two = (a.reshape(reps, -1) for a in (found[..., -1], expected))
     for a, b in ((one, two), (np.square(one - one.mean(0)), np.square(two - two.mean(0)))):
         error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / reps) + 1e-12
@@ -78,6 +71,29 @@ def test_draws_of_products_have_the_moments_of_rows(law):
     some = one.std(axis=0) > 1e-9
     corr = np.corrcoef(one[:, some].T) - np.corrcoef(two[:, some].T)
     assert abs(corr).max() < 0.12
+
+
+def products_of_responses(d, y):
+    """The last column of products of each of the responses y (reps, n), rows as in ``d``.
+
+    Z'y and X'y are linear in y and y'y is a quadratic form: all are known from y = e_i and, for
+    y'y, from e_i + e_j; thousands of responses are three products of matrices.
+    """
+
+    def column(one):
+        products = CrossProducts.of_rows(d.Z, d.X, one, d.codes, d.m, d.law, d.index, d.weights)
+        return products.in_user_units()[..., -1]
+
+    eye = np.eye(y.shape[1])
+    units = np.array([column(e) for e in eye])
+    form = np.zeros((len(eye), *units[..., -1].shape))
+    for i, e in enumerate(eye):
+        for j, f in enumerate(eye[: i + 1]):
+            form[i, j] = form[j, i] = column(e + f)[..., -1] - units[i, ..., -1] - units[j, ..., -1]
+    out = np.einsum("ri,i...->r...", y, units)
+    out[..., -1] = 0.5 * np.einsum("ri,ijmk,rj->rmk", y, form, y, optimize=True)
+    np.testing.assert_allclose(out[0], column(y[0]), rtol=1e-9, atol=1e-9)
+    return out
 
 
 @pytest.mark.parametrize("law", ["common", "levels"])
