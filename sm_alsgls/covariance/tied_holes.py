@@ -104,7 +104,7 @@ class TiedHoles:
 
     def back(self, M: Array) -> Array:
         """T_m' of rows (N, K): (M,)."""
-        return np.asarray(self.T.T @ np.ascontiguousarray(M).ravel())
+        return np.asarray(self.turned @ np.ascontiguousarray(M).ravel())
 
     def forth(self, e: Array) -> Array:
         """What cells e (M,) are in rows, (N, K)."""
@@ -112,10 +112,22 @@ class TiedHoles:
 
     def spread(self, pairs: Array) -> Sparse:
         """Values (q, K) of pairs as a sparse array (N K, M)."""
+        places = self._places
+        values = (pairs.ravel()[places.data], places.indices, places.indptr)
+        return scipy.sparse.csr_array(values, shape=self.T.shape)
+
+    @cached_property
+    def _places(self) -> Sparse:
+        """Where values of pairs stand: the same at every Omega, so they are sorted once."""
         K = self.patterns.K
         row = (self.row[:, None] * K + np.arange(K)).ravel()
-        cell = np.repeat(self.cell, K)
-        return scipy.sparse.coo_array((pairs.ravel(), (row, cell)), shape=self.T.shape).tocsr()
+        at = np.arange(len(row)), (row, np.repeat(self.cell, K))
+        return scipy.sparse.coo_array(at, shape=self.T.shape).tocsr()
+
+    @cached_property
+    def turned(self) -> Sparse:
+        """T_m' (M, N K), by rows."""
+        return self.T.T.tocsr()
 
 
 class ThroughTiedHoles(FilledRows):
@@ -151,7 +163,7 @@ class ThroughTiedHoles(FilledRows):
     @cached_property
     def _L(self) -> Array:
         """Q_mm = L L'."""
-        Q = np.asarray((self._holes.T.T @ self._V).toarray())
+        Q = (self._holes.turned @ self._V).toarray()
         return scipy.linalg.cholesky(0.5 * (Q + Q.T), lower=True, overwrite_a=True)
 
     @cached_property
