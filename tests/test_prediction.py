@@ -439,8 +439,8 @@ class TestDesigns:
 def test_coverage_of_observations():
     """95 % intervals for new observations cover 95 %, at N = 60, K = 8, r = 1.
 
-    400 replications of 8 equations x 5 new rows; the standard error of coverage, from the
-    replications' means, is about 0.0025. Over six seeds it is 0.9519 (0.0010), and 0.9385 with
+    200 replications of 8 equations x 5 new rows; the standard error of coverage, from the
+    replications' means, is about 0.0035. Over six seeds it is 0.9519 (0.0010), and 0.9385 with
     debiased=False, which this test would notice.
     """
     rng = np.random.default_rng(21)
@@ -448,7 +448,7 @@ def test_coverage_of_observations():
     covered = []
     X = [np.column_stack([np.ones(N), rng.standard_normal((N, p - 1))]) for _ in range(K)]
     F, d = rng.uniform(0.5, 1.5, (K, 1)), rng.uniform(0.5, 1.5, K)
-    for _ in range(400):
+    for _ in range(200):
         Z = [np.column_stack([np.ones(new), rng.standard_normal((new, p - 1))]) for _ in range(K)]
         E = rng.standard_normal((N + new, 1)) @ F.T
         E += rng.standard_normal((N + new, K)) * np.sqrt(d)
@@ -457,5 +457,5 @@ def test_coverage_of_observations():
         upper = interval.xs("upper", axis=1, level=1).to_numpy()
         covered.append(((lower <= E[N:]) & (E[N:] <= upper)).mean())
     mean, error = np.mean(covered), np.std(covered, ddof=1) / np.sqrt(len(covered))
-    assert error < 0.003
+    assert error < 0.0042
     assert abs(mean - 0.95) < 2.5 * error, f"coverage {mean:.4f}, standard error {error:.4f}"
