@@ -13,12 +13,16 @@ chi-square of nu_0 degrees around d_0, the mean of 1/d_i given s_i^2 is 1 over
     d_i = (nu_0 d_0 + nu_i s_i^2) / (nu_0 + nu_i)
 
 (Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3, for genes), nu_0 and d_0 by the moments of log s_i^2:
-with z_i = log s_i^2 - psi(nu_i/2) + log(nu_i/2),
+with z_i = log s_i^2 - psi(nu_i/2) + log(nu_i/2), v = mean psi'(nu_i/2), what var z is where all d_i
+are equal, and x = var z - v,
 
-    psi'(nu_0/2) = var z - mean psi'(nu_i/2),      log d_0 = mean z + psi(nu_0/2) - log(nu_0/2).
+    psi'(nu_0/2) = x - c^2 / x  where x > c = 1.645 v (2 / (n - 1))^1/2,  else 0,
+    log d_0 = mean z + psi(nu_0/2) - log(nu_0/2).
 
-Where the s_i^2 differ no more than their noise nu_0 is infinite and all d_i are equal: Bai's (2009)
-estimator. d_i is at least d_0 nu_0 / (nu_0 + nu_i), so that nothing is degenerate.
+Equal d_i have x > c by chance in one of twenty samples; their weights would be noise (at 20 x 20
+without c in one of four). x - c^2 / x goes to 0 without a step, and to x where variances differ
+(Breiman's 1995 garrote, Technometrics 37). At 0 nu_0 is infinite and all d_i are equal: Bai's
+(2009) estimator. d_i is at least d_0 nu_0 / (nu_0 + nu_i), so that nothing is degenerate.
 """
 
 from __future__ import annotations
@@ -95,7 +99,8 @@ def moderated(raw: Array, nu: Array) -> Variances:
         d0 = float(np.average(raw, weights=nu))
         return Variances(np.full(len(raw), d0), raw, nu, math.inf, d0)
     z = np.log(raw[usable]) - special.digamma(half[usable]) + np.log(half[usable])
-    spread = float(z.var(ddof=1) - special.polygamma(1, half[usable]).mean())
+    noise = float(special.polygamma(1, half[usable]).mean())
+    spread = _beyond_chance(float(z.var(ddof=1)) - noise, noise, len(z))
     if spread > _LEAST_SPREAD:
         nu0 = 2.0 * inverse_trigamma(spread)
         d0 = math.exp(float(z.mean()) + special.digamma(0.5 * nu0) - math.log(0.5 * nu0))
@@ -106,6 +111,13 @@ def moderated(raw: Array, nu: Array) -> Variances:
 
 # psi'(nu_0/2) below which nu_0, some thousands, is as good as infinite.
 _LEAST_SPREAD = 1e-3
+# Of a normal, passed by chance in one of twenty.
+_QUANTILE = 1.645
+
+
+def _beyond_chance(spread: float, noise: float, n: int) -> float:
+    chance = _QUANTILE * noise * math.sqrt(2.0 / (n - 1.0))
+    return spread - chance**2 / spread if spread > chance else 0.0
 
 
 def inverse_trigamma(y: float) -> float:
