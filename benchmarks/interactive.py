@@ -1,14 +1,16 @@
 """Interactive effects in Bai's (2009) design: errors, coverage, seconds, and peers.
 
-    python benchmarks/interactive.py [--draws 500] [--variance 2] [--errors normal|equal|serial]
-                                     [--cells 20x20,50x50] [--speed] [--peer-python PYTHON]
+    python benchmarks/interactive.py [--draws 500] [--panel 50] [--variance 2] [--speed]
+        [--errors normal,equal,serial] [--cells 20x20,50x50] [--peer-python PYTHON]
 
 x_it,j = 1 + lambda_i'f_t + sum lambda_i + sum f_t + eta_it, two factors, b = (1, 3), everything
 standard normal but e: variances d_i lognormal (sd of the log .7) with the mean asked for, all
 equal ("equal"), or the first with e and eta AR(1) of .5 in time ("serial"). Estimators: least
-squares, two-way within, default LowRankPanel (with --panel), Bai's, and his weighted by d_i, both
-bias-corrected as well, with standard errors "nonrobust", "hetero" and "unit". Starts are those of
-the library but for random ones.
+squares, two-way within, default LowRankPanel in so many draws as --panel says, Bai's, and what
+factors="fixed" is by default, weighted by d_i and rho, both bias-corrected as well. Intervals of
+"nonrobust", "hetero" and "unit" (the default) are of t as the library has them; their mean length
+is beside the coverage, relative to "nonrobust". Starts are those of the library but for random
+ones. The jackknife is there with --jackknife.
 
 --speed: seconds of a fit at 100 x 100 and 1,000 x 1,000, five regressors, three factors, beside
 pyInteractiveFixedEffects and pyfector where the Python given has them (default this one).
@@ -28,16 +30,20 @@ import one_thread  # noqa: F401  before NumPy
 
 # isort: split
 import numpy as np
+from scipy import stats
 
 from sm_alsgls.core.interactive.bias import bias
+from sm_alsgls.core.interactive.correlated import correlated_fit
 from sm_alsgls.core.interactive.covariance import covariance
 from sm_alsgls.core.interactive.influence import influence
+from sm_alsgls.core.interactive.jackknife import jackknife
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import scaled
 from sm_alsgls.core.interactive.search import interactive_fit
 
 CELLS = ((20, 20), (50, 50), (100, 100), (20, 100), (100, 20))
 KINDS = ("nonrobust", "hetero", "unit")
+ERRORS = ("normal", "equal", "serial")
 SPREAD, RHO = 0.7, 0.5
 
 
@@ -78,49 +84,71 @@ def default_panel(panel):
     return found.params[names].to_numpy(), found.bse[names].to_numpy()
 
 
-def cell(T, n, draws, variance, errors, with_panel=False, seed=0):
-    """Errors and coverage by estimator: a dict of rmse, bias and covered."""
+def cell(T, n, draws, variance, errors, with_panel=0, with_jackknife=False, seed=0):
+    """Errors, coverage and lengths of intervals by estimator, and rmse by Bai's with its error."""
     wrong: dict[str, list] = {}
     inside: dict[str, list] = {}
-    none = Effects.of(T, n)
+    length: dict[str, list] = {}
+    none, two_way, ones = Effects.of(T, n), Effects.of(T, n, unit=True, time=True), np.ones(n)
     for k in range(draws):
         panel, b = draw(
             np.random.default_rng([seed, T, n, k]), T, n, variance=variance, errors=errors
         )
-        ones = np.ones(n)
-        two_way = Effects.of(T, n, unit=True, time=True)
+
+        def note(name, beta, kinds, b=b):
+            wrong.setdefault(name, []).append(beta - b)
+            for kind, half in kinds.items():
+                inside.setdefault(f"{name} {kind}".strip(), []).append(np.abs(beta - b) <= half)
+                length.setdefault(f"{name} {kind}".strip(), []).append(half)
+
         for name, effects in (("ols", none), ("within", two_way)):
-            wrong.setdefault(name, []).append(scaled(panel, effects, ones).least_squares() - b)
-        if with_panel:
+            note(name, scaled(panel, effects, ones).least_squares(), {})
+        if k < with_panel:
             beta, se = default_panel(panel)
-            wrong.setdefault("LowRankPanel", []).append(beta - b)
-            inside.setdefault("LowRankPanel", []).append(np.abs(beta - b) <= 1.96 * se)
-        for name, weighted in (("Bai", False), ("weighted", True)):
-            fit = interactive_fit(panel, none, 2, weighted=weighted, n_random=0)
-            found = influence(fit)
-            corrected = fit.beta + bias(fit, found, serial=3 if errors == "serial" else 0).total
-            wrong.setdefault(name, []).append(fit.beta - b)
-            wrong.setdefault(f"{name}, corrected", []).append(corrected - b)
-            for kind in KINDS:
-                se = np.sqrt(np.diag(covariance(found, fit.df_resid, kind)))
-                inside.setdefault(f"{name} {kind}", []).append(np.abs(fit.beta - b) <= 1.96 * se)
-                inside.setdefault(f"{name}, corrected {kind}", []).append(
-                    np.abs(corrected - b) <= 1.96 * se
-                )
+            note("LowRankPanel", beta, {"": 1.96 * se})
+        fit = correlated_fit(panel, none, 2, n_random=0)
+        bais = interactive_fit(panel, none, 2, weighted=False, beta=fit.bai, only_given=True)
+        for name, found in (("Bai", bais), ("weighted", fit)):
+            reach = influence(found)
+            kinds = {kind: half_length(found, reach, kind) for kind in KINDS}
+            note(name, found.beta, kinds)
+            note(f"{name}, corrected", found.beta + bias(found, reach).total, kinds)
+            if with_jackknife:
+                note(f"{name}, jackknife", jackknife(found), kinds)
     return {
         "rmse": {name: float(np.sqrt(np.square(e).mean())) for name, e in wrong.items()},
         "bias": {name: float(np.mean(e)) for name, e in wrong.items()},
         "covered": {name: float(np.mean(c)) for name, c in inside.items()},
+        "length": {name: float(np.mean(c)) for name, c in length.items()},
+        "by Bai": beside(np.array(wrong["weighted, corrected"]), np.array(wrong["Bai"])),
     }
 
 
-def show(T, n, found):
-    print(f"\n{T} periods x {n} units")
+def half_length(fit, reach, kind):
+    """Half the length of .95 intervals (p,)."""
+    df = fit.panel.n - 1 if kind == "unit" else fit.df_resid
+    se = np.sqrt(np.diag(covariance(reach, fit.df_resid, kind)))
+    return stats.t.ppf(0.975, df) * se
+
+
+def beside(mine, others):
+    """The ratio of root mean squares of paired errors (draws, p), and its standard error."""
+    a, b = np.square(mine).mean(axis=1), np.square(others).mean(axis=1)
+    ratio = a.mean() / b.mean()
+    error = (a - ratio * b).std() / (b.mean() * np.sqrt(len(a)))
+    return float(np.sqrt(ratio)), float(error / (2.0 * np.sqrt(ratio)))
+
+
+def show(T, n, errors, found):
+    ratio, error = found["by Bai"]
+    print(f"\n{errors}, {T} periods x {n} units; rmse by Bai's {ratio:.3f} ({error:.3f})")
     for name, rmse in found["rmse"].items():
+        plain = found["length"].get(f"{name} nonrobust", 0.0)
         covered = [
-            f"{kind or 'default'} {found['covered'][f'{name} {kind}'.strip()]:.3f}"
+            f"{kind or 'default'} {found['covered'][key]:.3f}"
+            + (f" x {found['length'][key] / plain:.2f}" if plain else "")
             for kind in ("", *KINDS)
-            if f"{name} {kind}".strip() in found["covered"]
+            if (key := f"{name} {kind}".strip()) in found["covered"]
         ]
         print(
             f"  {name:20s} rmse {rmse:.4f}  bias {found['bias'][name]:+.4f}  " + "  ".join(covered)
@@ -201,19 +229,22 @@ def main():
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("--draws", type=int, default=500)
     ask.add_argument("--variance", type=float, default=2.0)
-    ask.add_argument("--errors", choices=("normal", "equal", "serial"), default="normal")
+    ask.add_argument("--errors", default="normal", help=",".join(ERRORS))
     ask.add_argument("--cells", default=",".join(f"{T}x{n}" for T, n in CELLS))
-    ask.add_argument("--panel", action="store_true", help="LowRankPanel as well")
+    ask.add_argument("--panel", type=int, default=0, help="draws that have LowRankPanel as well")
+    ask.add_argument("--jackknife", action="store_true")
     ask.add_argument("--speed", action="store_true")
     ask.add_argument("--peer-python", default=sys.executable)
     asked = ask.parse_args()
     if asked.speed:
         speed(asked.peer_python)
         return
-    for one in asked.cells.split(","):
-        T, n = map(int, one.split("x"))
-        show(T, n, cell(T, n, asked.draws, asked.variance, asked.errors, asked.panel))
-        sys.stdout.flush()
+    for errors in asked.errors.split(","):
+        for one in asked.cells.split(","):
+            T, n = map(int, one.split("x"))
+            found = cell(T, n, asked.draws, asked.variance, errors, asked.panel, asked.jackknife)
+            show(T, n, errors, found)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -10,12 +9,8 @@ import numpy as np
 
 from sm_alsgls.border.arguments import choice, count, flag, generator, number, starts
 from sm_alsgls.core.interactive.climb import Climb
-from sm_alsgls.core.interactive.corrected import Corrected, Correction, corrected
-from sm_alsgls.core.interactive.fit import InteractiveFit
-from sm_alsgls.core.interactive.given import given_slopes
-from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.corrected import corrected
 from sm_alsgls.data.keywords import coefficients, guarded, keywords, refuse
-from sm_alsgls.data.labels import Labels
 from sm_alsgls.data.panel_cells import PanelCells, check_cells, effects_of
 from sm_alsgls.models.cells import CellsPanel
 from sm_alsgls.models.interactive_data import (
@@ -25,14 +20,13 @@ from sm_alsgls.models.interactive_data import (
     refuse_others,
 )
 from sm_alsgls.models.interactive_doubts import warn
+from sm_alsgls.models.interactive_made import fitted, results, rho_of
 from sm_alsgls.models.interactive_starts import CONSTRUCTED, Limited
 from sm_alsgls.models.of_formula import scope_of
 from sm_alsgls.rank_choice.interactive import WORDS, check_rank, is_rule, select_interactive
 from sm_alsgls.rank_choice.selection import RankSelection
-from sm_alsgls.results.cov_types import CovarianceChoice
-from sm_alsgls.results.interactive import InteractivePanelResults, InteractivePanelResultsWrapper
-from sm_alsgls.results.interactive_covariance import build_interactive, choose_interactive
-from sm_alsgls.results.interactive_estimate import InteractiveEstimate, influence_of
+from sm_alsgls.results.interactive import InteractivePanelResultsWrapper
+from sm_alsgls.results.interactive_covariance import choose_interactive
 from sm_alsgls.results.progress import says
 
 Array = np.ndarray
@@ -101,9 +95,11 @@ class InteractivePanel(CellsPanel):
 
     Notes
     -----
-    **Weights.** Bai's estimator takes all units for equally precise. `fit` weighs by 1/d_i, where
-    error variances d_i are drawn towards one another, for with factors as parameters sum log d has
-    no maximum (`core.interactive.variances`).
+    **Weights.** Bai's estimator takes all units for equally precise, and all cells for independent.
+    `fit` weighs by 1/d_i, where error variances d_i are drawn towards one another, for with factors
+    as parameters sum log d has no maximum (`core.interactive.variances`), and by the correlation
+    of errors in time, for correlated errors look like factors (`core.interactive.correlated`).
+    Standard errors rely on neither.
 
     **Bias.** With r (T + n) parameters slopes are biased by 1/T and 1/n; `fit` subtracts what
     Bai (2009) and Moon and Weidner (2017) have of it.
@@ -262,6 +258,7 @@ class InteractivePanel(CellsPanel):
         start_params: Any = None,
         *,
         weighted: bool = True,
+        ar: float | str = "auto",
         bias: str | None = "analytic",
         serial: int = 0,
         predetermined: int | str = "auto",
@@ -271,7 +268,7 @@ class InteractivePanel(CellsPanel):
         gtol: float = 1e-8,
         callback: Callable[[Climb], object] | None = None,
         progress: bool | None = None,
-        cov_type: str = "HC2",
+        cov_type: str = "cluster",
         cov_kwds: Mapping[str, Any] | None = None,
         use_t: bool = True,
         **unknown: Any,
@@ -283,7 +280,12 @@ class InteractivePanel(CellsPanel):
         start_params : array_like (p,), optional
             Another start for the slopes, before all others.
         weighted : bool
-            Weights 1/d_i by the error variances of the units; False is Bai's (2009) estimator.
+            Weights by the errors' variances d_i and their correlation in time; False is Bai's
+            (2009) estimator.
+        ar : float or "auto"
+            rho of errors e_it = rho e_i,t-1 + u_it, of all units the same. "auto" is that of the
+            residuals where it is more than chance; it is 0 where cells are missing, where lags of
+            the response are regressors, and with ``weighted=False``.
         bias : {"analytic", "jackknife"} or None
             What is subtracted: the terms of Bai (2009) and Moon and Weidner (2017), or what fits
             of half the periods, and of half the units, say.
@@ -306,11 +308,12 @@ class InteractivePanel(CellsPanel):
         progress : bool, optional
             Whether to say how far it is: True with a bar from the start (needs tqdm), False never;
             by default after two seconds, where standard error is a terminal or a notebook.
-        cov_type : {"HC2", "nonrobust", "HAC", "cluster"}
-            "HC2" is robust to any variances of independent errors, "HAC" to correlation in time as
-            well, "cluster" to any within units or within periods.
+        cov_type : {"cluster", "nonrobust", "HC2", "HAC"}
+            "cluster" is robust to any variances and any correlation of a unit's errors in time
+            (t of n - 1 degrees of freedom), or of a period's; "HC2" to any variances of errors
+            that are independent, "HAC" to correlation over some lags as well.
         cov_kwds : mapping, optional
-            ``maxlags`` of "HAC"; ``groups`` of "cluster", "entity" or "time".
+            ``maxlags`` of "HAC"; ``groups`` of "cluster", "entity" (default) or "time".
         use_t : bool
             t and F, or normal and chi2.
 
@@ -338,11 +341,12 @@ class InteractivePanel(CellsPanel):
         if start is not None:
             start = coefficients(start, self.exog_names, "start_params")
         watch = guarded(callback, "a Climb", lambda climb: f"start {climb.label!r}")
-        found = interactive_fit(
+        found = fitted(
             panel,
             effects_of(cells, self.effects),
             self.rank,
-            weighted=weighted,
+            weighted,
+            rho_of(ar, weighted, how.predetermined > 0, panel),
             n_random=None if limit is None else max(limit - CONSTRUCTED, 0),
             rng=source,
             beta=start,
@@ -351,44 +355,5 @@ class InteractivePanel(CellsPanel):
             callback=Limited(limit, watch),
         )
         warn(found)
-        made = corrected(found, how, weighted=weighted, rng=source)
-        return self._results(found, made, how, weighted, chosen, use_t, progress)
-
-    def _results(
-        self,
-        found: InteractiveFit,
-        made: Corrected,
-        how: Correction,
-        weighted: bool,
-        chosen: CovarianceChoice,
-        use_t: bool,
-        progress: bool | None,
-    ) -> InteractivePanelResultsWrapper:
-        model, panel = copy.copy(self), found.panel
-        model.data = copy.copy(self.data)
-        at = given_slopes(found, made.params)
-        estimate = InteractiveEstimate(
-            model=model,
-            labels=Labels.of_one(self.endog_names, self.exog_names),
-            params=made.params,
-            nobs=self.nobs,
-            df_model=float(self.nobs - found.df_resid),
-            choice=chosen,
-            use_t=use_t,
-            covariances=build_interactive,
-            progress=progress,
-            cells=self.cells,
-            fit=found,
-            at=at,
-            weighted=weighted,
-            corrected=how.kind,
-            bias=made.bias,
-            serial=how.serial,
-            predetermined=how.predetermined,
-            sizes=(panel.T, panel.n),
-            rank=self.rank,
-            freedom_left=found.df_resid,
-            converged=found.converged,
-        )
-        influence_of.give(estimate, made.influence)
-        return InteractivePanelResultsWrapper(InteractivePanelResults(model, estimate))
+        made = corrected(found, how, rng=source)
+        return results(self, found, made, how, weighted, chosen, use_t, progress)

@@ -34,7 +34,8 @@ _ABSENT = {
     "out",
     "weights": "weights of cells are not there; those of units, by their error variances, are "
     "fit(weighted=True), the default of factors='fixed'",
-    "ar": "errors are not filtered here: use cov_type='HAC', or a lag of the response",
+    "ar": "factors='fixed' has it in fit(ar=...), estimated by default; factors='cce' has lags of "
+    "the response in its place",
     "row_scale": "variances of periods are in cov_type='HC2': leave it out",
     "cell_scale": "variances of cells are in cov_type='HC2': leave it out",
     "spatial_error": "factors stand for what units have in common; neighbours beside them are of "

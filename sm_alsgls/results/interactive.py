@@ -97,6 +97,10 @@ class InteractivePanelResults(NoLikelihood, FamiliarCells, CoefficientResults):
         """
         return parts.unit_slopes(self.estimate)
 
+    def ar(self) -> float:
+        """rho of errors e_it = rho e_i,t-1 + u_it that the fit was weighted by; 0 where by none."""
+        return self.estimate.fit.rho
+
     @property
     def error_variances(self) -> pd.Series:
         """Error variances d (n,) by unit, drawn towards one another; equal if not weighted."""

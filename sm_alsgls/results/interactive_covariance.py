@@ -12,14 +12,15 @@ from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.dense_covariance import DenseCovariance
 from sm_alsgls.results.interactive_estimate import InteractiveEstimate, influence_of
 
-COV_TYPES = ("nonrobust", "HC2", "HAC", "cluster")
+COV_TYPES = ("cluster", "nonrobust", "HC2", "HAC")
 _KWDS: dict[str, list[str]] = {"HAC": ["maxlags"], "cluster": ["groups"]}
 _SAID = {
     "nonrobust": "Standard errors assume errors that are independent, of one variance within a "
     "unit.",
     "HC2": "Standard errors are robust to any variances of independent errors (HC2).",
     "HAC": "Standard errors are robust to any variances, and to correlation in time over {} lags.",
-    "cluster": "Standard errors are robust to any correlation within {}.",
+    "cluster": "Standard errors are robust to any variances, and to any correlation within {}; t "
+    "has {} degrees of freedom.",
 }
 
 
@@ -30,7 +31,7 @@ def choose_interactive(
 
     Parameters
     ----------
-    cov_type : {"nonrobust", "HC2", "HAC", "cluster"}
+    cov_type : {"cluster", "nonrobust", "HC2", "HAC"}
     cov_kwds : mapping, optional
         ``maxlags`` of "HAC", default 4 (T / 100)^(2/9); ``groups`` of "cluster", "entity" (default)
         or "time".
@@ -54,8 +55,8 @@ def choose_interactive(
     elif cov_type == "cluster":
         groups = choice(kwds.get("groups", "entity"), "groups", ("entity", "time"))
         kwds["groups"] = groups
-        said = said.format("units" if groups == "entity" else "periods")
         df = float((n if groups == "entity" else T) - 1)
+        said = said.format("units" if groups == "entity" else "periods", f"{df:.0f}")
     return CovarianceChoice(cov_type, kwds, said, df)
 
 

@@ -113,6 +113,7 @@ def _header(estimate: InteractiveEstimate, yname: str | None) -> tuple[list[Line
         ("Effects:", [_WORDS[estimate.model.effects]]),
         ("Bias Correction:", [estimate.corrected or "none"]),
         ("Covariance Type:", [estimate.choice.cov_type]),
+        ("AR(1) of Errors:", [f"{fit.rho:.3f}" if fit.rho else "none"]),
     ]
     sd = np.sqrt(fit.d)
     spread = forg(sd.mean(), prec=4).strip()
@@ -123,6 +124,7 @@ def _header(estimate: InteractiveEstimate, yname: str | None) -> tuple[list[Line
         ("Df Residuals:", [f"{estimate.df_resid:.0f}"]),
         ("R-squared:", [f"{rsquared(estimate):.4f}"]),
         ("Error std. dev.:", [spread]),
+        ("Df of t:", [f"{estimate.df_inference:.0f}"]),
         ("Converged:", ["yes" if estimate.converged else "NO"]),
         ("Starts at the Best:", [f"{how['starts_at_best']} of {len(how['starts'])}"]),
     ]

@@ -2,7 +2,8 @@
 
     y*_it = m_it + w_it e_it / ((1 - g_t)(1 - h_i))^1/2,      E w = 0, E w^2 = 1,
 
-m being what slopes, effects and factors explain (Wu 1986; Goncalves and Perron 2014, J. of
+m being what slopes, effects and factors explain, and e in units in which errors are taken to be
+independent in time (`serial`), turned back after (Wu 1986; Goncalves and Perron 2014, J. of
 Econometrics 182, with factors). "wild": w_it = +-1, which keeps every cell's variance.
 "dependent": w_it is the mean of M + 1 neighbours of white noise times (M + 1)^1/2, whose
 correlation over time is Bartlett's 1 - |t - s| / (M + 1) (Shao 2010, J. of the American Statistical
@@ -76,20 +77,23 @@ def replicate(parent: Parent, method: str, lags: int, rng: np.random.Generator) 
     fit, at, seen = parent.fit, parent.at, parent.fit.panel.seen
     left = np.maximum(np.outer(1.0 - parent.found.g, 1.0 - parent.found.h), 0.01)
     T, n = fit.panel.Y.shape
-    drawn = multipliers(T, n, method, lags, rng) * at.E / np.sqrt(left)
-    mean = np.tensordot(parent.params, fit.panel.X, 1) + at.panel.Y - _residual(at)
-    panel = replace(fit.panel, Y=mean + drawn, seen=seen)
+    drawn = multipliers(T, n, method, lags, rng) * at.at.E / np.sqrt(left)
+    if seen is not None:
+        drawn = np.where(seen, drawn, 0.0)
+    mean = np.tensordot(parent.params, fit.panel.X, 1) + at.panel.Y - at.in_data(at.at.E)
+    panel = replace(fit.panel, Y=mean + at.in_data(drawn), seen=seen)
     again = interactive_fit(
         panel,
         fit.effects,
         fit.rank,
         weighted=parent.weighted,
+        rho=fit.rho,
         beta=parent.params,
         only_given=True,
         n_random=0,
         gtol=_GTOL,
     )
-    made = corrected(again, parent.how, weighted=parent.weighted, rng=rng)
+    made = corrected(again, parent.how, rng=rng)
     V = covariance(made.influence, again.df_resid, parent.kind, parent.lags)
     return Draw(made.params, np.sqrt(np.diagonal(V)), again.converged)
 
@@ -109,8 +113,3 @@ def bootstrap(
     """
     for seed in counted(seeds, "replicates"):
         yield replicate(parent, method, lags, np.random.default_rng(seed))
-
-
-def _residual(at: InteractiveFit) -> Array:
-    """Residuals in units of the data, of the filled cells as well."""
-    return np.asarray(at.at.E * np.sqrt(at.W.d))

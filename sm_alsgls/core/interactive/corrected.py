@@ -45,7 +45,6 @@ def corrected(
     fit: InteractiveFit,
     how: Correction,
     *,
-    weighted: bool = True,
     rng: np.random.Generator | None = None,
 ) -> Corrected:
     """Correct the slopes of a fit.
@@ -54,8 +53,6 @@ def corrected(
     ----------
     fit : InteractiveFit
     how : Correction
-    weighted : bool
-        As the fit was made.
     rng : numpy Generator, optional
         Of the jackknife's halves.
     """
@@ -64,7 +61,7 @@ def corrected(
         parts = bias(fit, found, serial=how.serial, predetermined=how.predetermined)
         return Corrected(fit.beta + parts.total, parts, found)
     if how.kind == "jackknife":
-        return Corrected(jackknife(fit, weighted=weighted, rng=rng), None, found)
+        return Corrected(jackknife(fit, rng=rng), None, found)
     return Corrected(fit.beta, None, found)
 
 

@@ -35,11 +35,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from sm_alsgls.core.interactive.corrected import Correction, corrected
+from sm_alsgls.core.interactive.correlated import correlated_fit
 from sm_alsgls.core.interactive.covariance import bandwidth
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
@@ -79,7 +81,8 @@ class Refit:
     treated : ndarray of bool, shape (T, n)
     effects : Effects
     rank : int
-    weighted : bool
+    weighted, correlated : bool
+        Whether weights are of variances, and whether of a correlation in time as well.
     how : Correction
     """
 
@@ -90,6 +93,7 @@ class Refit:
         effects: Effects,
         rank: int,
         weighted: bool,
+        correlated: bool,
         how: Correction,
     ) -> None:
         self.panel, self.treated = panel, treated
@@ -99,7 +103,8 @@ class Refit:
         self.units, self.others = np.flatnonzero(some), np.flatnonzero(~some)
         self._never = panel.taken(_EVERY, self.others)
         self._effects = effects.taken(_EVERY, self.others)
-        self._rank, self._weighted, self._how = rank, weighted, how
+        self._rank, self._how = rank, how
+        self._weighted, self._correlated = weighted, correlated
 
     @on_one_thread
     def __call__(self, Y: Array | None = None, near: Untreated | None = None) -> Untreated:
@@ -109,7 +114,9 @@ class Refit:
         """
         if Y is None or near is None:
             Y, gtol = self.panel.Y, 1e-8
-            fit = interactive_fit(self._never, self._effects, self._rank, weighted=self._weighted)
+            plain = partial(interactive_fit, weighted=self._weighted)
+            search = correlated_fit if self._correlated else plain
+            fit = search(self._never, self._effects, self._rank)
         else:
             mine, gtol = Y[:, self.others], _GTOL
             fit = interactive_fit(
@@ -117,12 +124,13 @@ class Refit:
                 self._effects,
                 self._rank,
                 d=near.fit.d,
+                rho=near.fit.rho,
                 beta=near.fit.beta,
                 fills=mine,
                 only_given=True,
                 gtol=gtol,
             )
-        params = corrected(fit, self._how, weighted=self._weighted).params
+        params = corrected(fit, self._how).params
         at = given_slopes(fit, params, gtol)
         return self._all(Y, fit, at, params)
 

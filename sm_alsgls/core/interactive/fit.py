@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.profile import Point
 from sm_alsgls.core.interactive.scaled import Scaled
+from sm_alsgls.core.interactive.serial import coloured
 from sm_alsgls.core.interactive.variances import Variances
 
 Array = np.ndarray
@@ -73,6 +75,11 @@ class InteractiveFit:
         return self.variances.d
 
     @property
+    def rho(self) -> float:
+        """Correlation in time that errors were taken to have, see `serial`."""
+        return self.W.rho
+
+    @property
     def converged(self) -> bool:
         """Whether b, fills and weights are at rest."""
         return self.status == "stationary"
@@ -80,31 +87,32 @@ class InteractiveFit:
     @property
     def E(self) -> Array:
         """Residuals e_it, shape (T, n); zero where nothing was observed."""
-        return self._seen(self.at.E * np.sqrt(self.W.d))
+        return self._seen(self.in_data(self.at.E))
 
     @property
     def F(self) -> Array:
         """Factors, shape (T, r), with F'F / T = I."""
-        return np.asarray(self.at.factors.U * (self._signs * math.sqrt(self.panel.T)))
+        U, _, V = self._triplets
+        return np.asarray(U * (_signs(V) * math.sqrt(self.panel.T)))
 
     @property
     def loadings(self) -> Array:
         """Lambda, shape (n, r), with Lambda' diag(d)^-1 Lambda diagonal, falling."""
-        V, s = self.at.factors.V, self.at.factors.s
+        _, s, V = self._triplets
         return np.asarray(
-            np.sqrt(self.W.d)[:, None] * V * (self._signs * s / math.sqrt(self.panel.T))
+            np.sqrt(self.W.d)[:, None] * V * (_signs(V) * s / math.sqrt(self.panel.T))
         )
 
     @property
     def additive(self) -> Array:
         """L a + xi C', shape (T, n): what is neither regressors, factors nor residual."""
         whole = self.panel.Y - np.tensordot(self.beta, self.panel.X, 1)
-        return np.asarray(whole - self.common - self.at.E * np.sqrt(self.W.d))
+        return np.asarray(whole - self.common - self.in_data(self.at.E))
 
     @property
     def common(self) -> Array:
         """F Lambda', shape (T, n)."""
-        return np.asarray(self.at.factors.product() * np.sqrt(self.W.d))
+        return self.in_data(self.at.factors.product())
 
     @property
     def df_resid(self) -> int:
@@ -117,14 +125,28 @@ class InteractiveFit:
     def loglike(self) -> float:
         """Gaussian log-likelihood of the observed cells at these d, all else maximised."""
         seen = self.panel.periods_of_units()
-        square = float(np.sum(np.square(self.E) / self.d))
-        return -0.5 * (float(seen @ np.log(2.0 * math.pi * self.d)) + square)
+        square = float(np.sum(np.square(self._seen(self.at.E))))
+        # |R| = (1 - rho^2)^(T-1).
+        size = (self.panel.T - 1.0) * self.panel.n * math.log1p(-(self.rho**2))
+        return -0.5 * (float(seen @ np.log(2.0 * math.pi * self.d)) + size + square)
 
     @property
-    def _signs(self) -> Array:
-        # The largest loading of a factor is positive.
-        V = self.at.factors.V
-        return np.sign(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])])
+    def _triplets(self) -> tuple[Array, Array, Array]:
+        """U s V' = P^-1 (U s V' of W): that of the factors as the data have them."""
+        U, s, V, _ = self.at.factors
+        if self.rho == 0.0 or not len(s):
+            return U, s, V
+        U, s, turn = scipy.linalg.svd(coloured(U * s, self.rho), full_matrices=False)
+        return U, s, V @ turn.T
+
+    def in_data(self, M: Array) -> Array:
+        """What is in units of the errors, (T, n), in units of the data."""
+        return np.asarray(coloured(M, self.rho) * np.sqrt(self.W.d))
 
     def _seen(self, M: Array) -> Array:
         return M if self.panel.seen is None else np.where(self.panel.seen, M, 0.0)
+
+
+def _signs(V: Array) -> Array:
+    # The largest loading of a factor is positive.
+    return np.sign(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])])

@@ -25,6 +25,7 @@ def given_slopes(fit: InteractiveFit, params: Array, gtol: float = 1e-8) -> Inte
         fit.effects,
         fit.rank,
         d=fit.d,
+        rho=fit.rho,
         beta=np.empty(0),
         fills=left,
         only_given=True,

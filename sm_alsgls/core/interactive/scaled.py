@@ -7,17 +7,19 @@ and M_q the same of q = diag(d)^-1/2 C,
 
 for effects l_t' a_i are what the columns of L span whatever the unit weighs, and effects c_i' xi_t
 are factors whose loadings, q after weighting, are known. With unit weights M_l and M_q take means
-over time and over units.
+over time and over units. Where errors are correlated in time R and L are first turned into P R and
+P L, whose errors are not (`serial`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
 
 from sm_alsgls.core.interactive.panel import Effects, Panel
+from sm_alsgls.core.interactive.serial import whitened
 
 Array = np.ndarray
 
@@ -37,6 +39,8 @@ class Scaled:
     d : ndarray, shape (n,)
     L, Q : ndarray, shape (T, kL) and (n, kC)
         Orthonormal bases of what was projected out.
+    rho : float
+        Of the errors in time; 0 with missing cells.
     """
 
     y: Array
@@ -45,6 +49,7 @@ class Scaled:
     d: Array
     L: Array
     Q: Array
+    rho: float = 0.0
 
     @property
     def p(self) -> int:
@@ -66,8 +71,8 @@ class Scaled:
 
     def with_y(self, Y: Array) -> Scaled:
         """The same regressors with another response, as observed."""
-        y = self.project(Y / np.sqrt(self.d))
-        return Scaled(y, self.A, self.gram, self.d, self.L, self.Q)
+        y = self.project(whitened(Y / np.sqrt(self.d), self.rho))
+        return replace(self, y=y)
 
     def least_squares(self) -> Array:
         """b without factors."""
@@ -83,7 +88,7 @@ def projected(M: Array, L: Array, Q: Array) -> Array:
     return M
 
 
-def scaled(panel: Panel, effects: Effects, d: Array) -> Scaled:
+def scaled(panel: Panel, effects: Effects, d: Array, rho: float = 0.0) -> Scaled:
     """The panel in units of its errors.
 
     Examples
@@ -97,13 +102,13 @@ def scaled(panel: Panel, effects: Effects, d: Array) -> Scaled:
     True
     """
     root = np.sqrt(d)
-    L, Q = basis(effects.L), basis(effects.C / root[:, None])
-    y = projected(panel.Y / root, L, Q)
+    L, Q = basis(whitened(effects.L, rho)), basis(effects.C / root[:, None])
+    y = projected(whitened(panel.Y / root, rho), L, Q)
     A = np.empty((panel.p, panel.Y.size))
     for j, X in enumerate(panel.X):
         # Twice: a regressor may have a mean that is large beside its variation.
-        A[j] = projected(projected(X / root, L, Q), L, Q).ravel()
-    return Scaled(y, A, A @ A.T, d, L, Q)
+        A[j] = projected(projected(whitened(X / root, rho), L, Q), L, Q).ravel()
+    return Scaled(y, A, A @ A.T, d, L, Q, rho)
 
 
 def basis(M: Array) -> Array:

@@ -50,6 +50,7 @@ def interactive_fit(
     *,
     weighted: bool = True,
     d: Array | None = None,
+    rho: float = 0.0,
     n_random: int | None = None,
     rng: np.random.Generator | None = None,
     beta: Array | None = None,
@@ -71,6 +72,8 @@ def interactive_fit(
         Weights 1/d_i of the fit's own residuals; False is Bai's estimator.
     d : ndarray, shape (n,), optional
         Weights 1/d_i that are known: steps 2 and 3 are left out.
+    rho : float
+        Correlation in time that errors have, see `serial`; 0 with missing cells.
     n_random : int, optional
         Random starts; default 2 up to 40,000 cells, else none.
     rng : numpy Generator, optional
@@ -101,7 +104,7 @@ def interactive_fit(
     ('stationary', True)
     """
     panel = filled(panel)
-    W = scaled(panel, effects, np.ones(panel.n) if d is None else np.asarray(d, dtype=float))
+    W = scaled(panel, effects, np.ones(panel.n) if d is None else np.asarray(d, dtype=float), rho)
     if n_random is None:
         n_random = 2 if panel.Y.size <= _SMALL else 0
     climbs = _Climbs(panel, effects, rank, gtol, max_iter)
@@ -178,7 +181,8 @@ class _Climbs:
         """Steps 2 and 3 of the module."""
         first = self.best()
         found = self.variances(W, first[0].at)
-        W = scaled(self._panel, self._effects, found.d)
+        rho = W.rho
+        W = scaled(self._panel, self._effects, found.d, rho)
         now = min(
             (self._climb(W, end.label, end.at.beta, Y) for end, Y in self._minima()),
             key=lambda pair: pair[0].at.S,
@@ -186,7 +190,7 @@ class _Climbs:
         status, steps = f"{_MOST_WEIGHTS} rounds of weights did not suffice", 1
         while steps < _MOST_WEIGHTS:
             again = self.variances(W, now[0].at)
-            new = scaled(self._panel, self._effects, again.d)
+            new = scaled(self._panel, self._effects, again.d, rho)
             then = self._climb(new, now[0].label, now[0].at.beta, now[1], now[0].at)
             steps += 1
             move = then[0].at.beta - now[0].at.beta
@@ -268,7 +272,7 @@ def _in_units(W: Scaled, best: Climb, found: Variances) -> tuple[Scaled, Climb]:
     """Equal weights in units of one d: divided by its root, nothing else changes."""
     size = math.sqrt(found.d[0])
     at, top = best.at, best.at.factors
-    scaled_W = Scaled(W.y / size, W.A / size, W.gram / size**2, found.d, W.L, W.Q)
+    scaled_W = Scaled(W.y / size, W.A / size, W.gram / size**2, found.d, W.L, W.Q, W.rho)
     there = Point(
         at.beta, at.S / size**2, at.E / size, top._replace(s=top.s / size), at.gradient / size**2
     )

@@ -48,11 +48,11 @@ def constructed(panel: Panel, effects: Effects, W: Scaled, rank: int) -> Iterato
     T, n = panel.Y.shape
     both = Effects(_beside(effects.L, np.ones((T, 1))), _beside(effects.C, np.ones((n, 1))))
     if both.L.shape[1] > effects.L.shape[1] or both.C.shape[1] > effects.C.shape[1]:
-        yield Start("within", scaled(panel, both, W.d).least_squares())
+        yield Start("within", scaled(panel, both, W.d, W.rho).least_squares())
     averages = np.column_stack([panel.Y.mean(axis=1), panel.X.mean(axis=2).T])
     L = _beside(effects.L, averages)
     if L.shape[1] < T - 1:
-        yield Start("cce", scaled(panel, Effects(L, effects.C), W.d).least_squares())
+        yield Start("cce", scaled(panel, Effects(L, effects.C), W.d, W.rho).least_squares())
     near = nuclear(W, rank, ols)
     if panel.seen is None:
         yield Start("nuclear", near)

@@ -1,0 +1,89 @@
+"""The fit of interactive effects, weighted by what errors are correlated in time as well.
+
+1. A weighted fit as if errors were independent (`search`), and rho of its residuals (`serial`).
+2. Where rho is further from 0 than chance takes it, 1.96 / f^1/2, f the degrees of freedom: all
+   starts again with P of that rho, from the b of step 1 too.
+3. rho of that fit, a climb from its b, and again, until rho moves less than a hundredth of f^-1/2.
+
+A correlated error has larger leading singular values than a white one of the same variance, and
+where these reach those of the factors the least sum of squares takes errors for factors. In Bai's
+design with errors that are AR(1) of .5, 20 x 20, it does so in one panel of eight, and the root
+mean square error is .15; with P of that rho .06, and the same as without where errors are
+independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from sm_alsgls.core.interactive.climb import Climb
+from sm_alsgls.core.interactive.fit import InteractiveFit
+from sm_alsgls.core.interactive.panel import Effects, Panel
+from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.serial import MOST, beyond_chance
+
+Array = np.ndarray
+
+_CHANCE, _TOL, _MOST_ROUNDS = 1.96, 0.01, 20
+
+
+def correlated_fit(
+    panel: Panel,
+    effects: Effects,
+    rank: int,
+    *,
+    n_random: int | None = None,
+    rng: np.random.Generator | None = None,
+    beta: Array | None = None,
+    only_given: bool = False,
+    gtol: float = 1e-8,
+    max_iter: int = 500,
+    callback: Callable[[Climb], object] | None = None,
+) -> InteractiveFit:
+    """A weighted fit with rho of its own; with missing cells rho is 0.
+
+    Parameters
+    ----------
+    panel, effects, rank, n_random, rng, beta, only_given, gtol, max_iter, callback
+        As `interactive_fit` has them. Starts are run, and told, once without and once with rho.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sm_alsgls.core.interactive.serial import coloured
+    >>> rng = np.random.default_rng(0)
+    >>> f, a = rng.standard_normal((40, 1)), rng.standard_normal((30, 1))
+    >>> X = (f @ a.T + rng.standard_normal((40, 30)))[None]
+    >>> Y = 2.0 * X[0] + 3.0 * f @ a.T + coloured(rng.standard_normal((40, 30)), 0.6)
+    >>> found = correlated_fit(Panel(Y, X), Effects.of(40, 30), 1)
+    >>> bool(abs(found.beta[0] - 2.0) < 0.1), bool(abs(found.rho - 0.6) < 0.08)
+    (True, True)
+    """
+    search = partial(
+        interactive_fit, panel, effects, rank,
+        n_random=n_random, rng=rng, gtol=gtol, max_iter=max_iter,
+    )  # fmt: skip
+    first = search(beta=beta, only_given=only_given, callback=callback)
+    chance = 1.0 / math.sqrt(max(first.df_resid, 1))
+    rho = 0.0 if panel.seen is not None else _rho(first)
+    if abs(rho) <= _CHANCE * chance:
+        return first
+    now = search(rho=rho, beta=first.beta, only_given=only_given, callback=callback)
+    runs = now.runs
+    for _ in range(_MOST_ROUNDS):
+        rho = _rho(now)
+        if abs(rho - now.rho) <= _TOL * chance:
+            break
+        now = search(rho=rho, beta=now.beta, only_given=True)
+    return replace(now, bai=first.bai, runs=runs)
+
+
+def _rho(fit: InteractiveFit) -> float:
+    U = np.column_stack([fit.W.L, fit.at.factors.U])
+    rho = fit.rho + beyond_chance(fit.at.E, U)
+    return min(max(rho, -MOST), MOST)
