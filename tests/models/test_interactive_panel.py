@@ -9,11 +9,13 @@ import pytest
 
 from sm_alsgls import LowRankPanel, LowRankSUR
 from sm_alsgls.core.interactive.bias import bias
+from sm_alsgls.core.interactive.correlated import correlated_fit
 from sm_alsgls.core.interactive.covariance import bandwidth, covariance
 from sm_alsgls.core.interactive.influence import influence
 from sm_alsgls.core.interactive.jackknife import jackknife
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.serial import whitened
 from sm_alsgls.exceptions import (
     DataRemovedError,
     IllegalRankError,
@@ -58,7 +60,7 @@ def res(cigar):
 
 @pytest.fixture(scope="module")
 def core(cigar):
-    return interactive_fit(panel_of(cigar), Effects.of(30, 46, unit=True, time=True), 2)
+    return correlated_fit(panel_of(cigar), Effects.of(30, 46, unit=True, time=True), 2)
 
 
 # Bai's estimator by an eigenvalue iteration of another implementation, five digits.
@@ -78,6 +80,10 @@ def test_numbers_are_those_of_the_core(res, core):
     b = core.beta + bias(core, found).total
     assert np.allclose(res.params, b, rtol=1e-8)
     assert res.df_resid == core.df_resid
+    assert res.ar == core.rho
+    assert 0.5 < res.ar < 0.95
+    by_unit = covariance(found, core.df_resid, "unit")
+    assert np.allclose(res.bse, np.sqrt(np.diagonal(by_unit)), rtol=1e-6)
     kinds = {
         "HC2": (covariance(found, core.df_resid), {}),
         "nonrobust": (covariance(found, core.df_resid, "nonrobust"), {}),
@@ -96,7 +102,7 @@ def test_numbers_are_those_of_the_core(res, core):
 def test_jackknife_is_that_of_the_core(cigar, core):
     res = model(cigar).fit(bias="jackknife", rng=3)
     rng = np.random.default_rng(3)
-    fit = interactive_fit(core.panel, core.effects, 2, rng=rng)
+    fit = correlated_fit(core.panel, core.effects, 2, rng=rng)
     assert np.allclose(res.params, jackknife(fit, rng=rng), rtol=1e-6)
     assert list(res.bias_table) == ["unweighted", "least_squares", "jackknife", "params"]
 
@@ -131,12 +137,14 @@ def test_given_slopes_factors_are_the_least_squares_ones(res, core, cigar):
     """What is reported beside corrected slopes is a minimum given them."""
     data = panel_of(cigar)
     R = (data.Y - np.tensordot(np.asarray(res.params), data.X, 1)) / np.sqrt(core.d)
-    L, q = np.ones((30, 1)) / np.sqrt(30), 1.0 / np.sqrt(core.d)[:, None]
+    R, L = whitened(R, core.rho), whitened(np.ones((30, 1)), core.rho)
+    L, q = L / np.linalg.norm(L), 1.0 / np.sqrt(core.d)[:, None]
     q /= np.linalg.norm(q)
     R = R - L @ (L.T @ R)
     R = R - (R @ q) @ q.T
     rest = np.linalg.svd(R)[1][2:]
-    assert np.isclose((rest**2).sum(), ((res.resid / np.sqrt(core.d)) ** 2).to_numpy().sum())
+    left = whitened(res.resid.to_numpy() / np.sqrt(core.d), core.rho)
+    assert np.isclose((rest**2).sum(), (left**2).sum())
 
 
 def test_arrays_and_formulas_agree_in_any_order(cigar, res):
@@ -196,7 +204,8 @@ def test_bootstrap_keeps_what_it_says(cigar):
     assert ((boot.std_errors / res.bse).between(0.6, 1.6)).all()
     assert ((boot.params.mean() - res.params).abs() < res.bse).all()
     assert boot.params.equals(res.bootstrap(30, rng=1).params)
-    dependent = res.bootstrap(30, "dependent", rng=1)
+    res = model(cigar, 1).fit(ar=0)
+    boot, dependent = res.bootstrap(30, rng=1), res.bootstrap(30, "dependent", rng=1)
     # Errors are correlated in time, and so their sums over time are less certain.
     assert (dependent.std_errors > boot.std_errors).all()
     assert dependent.conf_int().shape == (2, 2)
@@ -335,12 +344,36 @@ def test_summary_says_what_was_done(cigar, res):
 def test_starts_are_counted_and_told(cigar):
     seen = []
     res = model(cigar, 1).fit(n_starts=2, callback=lambda climb: seen.append(climb.label))
+    # Once without correlation in time and once with it, from what the first found.
+    assert seen == ["ols", "cce", "given"]
+    seen.clear()
+    res = model(cigar, 1).fit(n_starts=2, ar=0, callback=lambda climb: seen.append(climb.label))
     assert seen == ["ols", "cce"]
     assert len(res.mle_retvals["starts"]) == 2
     stopped = model(cigar, 1).fit(callback=lambda climb: True)
     assert len(stopped.mle_retvals["starts"]) == 1
     given = model(cigar, 1).fit(start_params=[-0.6, 0.4], n_starts=1)
     assert given.mle_retvals["starts"]["start"].tolist() == ["given"]
+
+
+def test_correlation_in_time_is_estimated_given_or_left_out(cigar):
+    res = model(cigar, 1).fit()
+    assert f"{res.ar:.3f}" in str(res.summary())
+    assert model(cigar, 1).fit(ar=res.ar).params.round(6).equals(res.params.round(6))
+    none = model(cigar, 1).fit(ar=0)
+    assert none.ar == model(cigar, 1).fit(weighted=False).ar == 0.0
+    assert (none.params - res.params).abs().max() > 1e-3
+    lagged = model(cigar, 1, formula=f"{FORMULA} + lag(np.log(sales))")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert lagged.fit().ar == 0.0
+    holes = model(cigar.drop(index=[700]), 1)
+    assert holes.fit(gtol=1e-6).ar == 0.0
+    with pytest.raises(OptionError, match="no cell is missing"):
+        holes.fit(ar=0.5)
+    for value in (1.0, "common", True):
+        with pytest.raises(OptionError, match="ar must be 'auto' or a number"):
+            model(cigar, 1).fit(ar=value)
 
 
 def test_pictures_have_their_units(res):

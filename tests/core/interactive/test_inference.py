@@ -12,9 +12,9 @@ from sm_alsgls.core.interactive.search import interactive_fit
 from tests.core.interactive import dense
 
 
-def _fit(kind="both", share=0.0, seed=0, T=14, n=11, r=2, **how):
+def _fit(kind="both", share=0.0, seed=0, T=14, n=11, r=2, spread=0.7, **how):
     rng = np.random.default_rng(seed)
-    panel, _, b = dense.bai(rng, T, n, r=r)
+    panel, _, b = dense.bai(rng, T, n, r=r, spread=spread)
     if share:
         panel = dense.with_holes(panel, rng, share)
     return interactive_fit(panel, dense.effects_of(panel, kind), r, beta=b, only_given=True, **how)
@@ -60,7 +60,7 @@ def test_the_bread_is_how_b_answers_to_y():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.0, 0.15])
 def test_covariances_are_sums_over_pairs_of_cells(kind, share):
-    fit = _fit("unit", share, r=1)
+    fit = _fit("unit", share, r=1, spread=1.0)
     found = influence(fit)
     T, n = fit.panel.Y.shape
     e = found.E / np.sqrt(np.outer(1.0 - found.g, 1.0 - found.h))
@@ -179,7 +179,7 @@ def test_bais_design_at_50_x_50():
 
 def test_the_jackknife_is_three_less_two_means_of_halves():
     fit = _fit("unit", T=22, n=19)
-    got = jackknife(fit, rng=np.random.default_rng(3))
+    got = jackknife(fit, splits=1, rng=np.random.default_rng(3))
     order = np.random.default_rng(3).permutation(19)
     halves = [
         (slice(0, 11), slice(None)),
@@ -189,7 +189,12 @@ def test_the_jackknife_is_three_less_two_means_of_halves():
     ]
     found = [
         interactive_fit(
-            fit.panel.taken(*half), fit.effects.taken(*half), 2, beta=fit.beta, only_given=True
+            fit.panel.taken(*half),
+            fit.effects.taken(*half),
+            2,
+            d=fit.d[half[1]],
+            beta=fit.beta,
+            only_given=True,
         ).beta
         for half in halves
     ]
