@@ -2,8 +2,7 @@
 
 In units of the errors Z_j = M_U A_j M_V is what of a regressor neither factors nor loadings nor
 effects span (Bai 2009, theorem 2). H is the Hessian of the sum of squares; to first order it is 2
-Z Z', which leaves out that loadings and factors follow b. With what it leaves out a nominal .95 is
-.90 in place of .86 at 20 x 20 and .94 in place of .915 at 50 x 50 (Bai's design, error variance 4).
+Z Z', which leaves out that loadings and factors follow b, and standard errors were too small by it.
 
 With holes Z_j is the residual of the least squares fit of A_j over the observed cells, zero
 elsewhere: A_j's holes are filled so that |Z_j|^2 is least (`best_fills`). The Hessian is that of

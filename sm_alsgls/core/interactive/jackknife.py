@@ -7,10 +7,14 @@
 Econometrics 192). Halves of periods are runs of neighbours; units have no order, so that the mean
 over several random halves is taken. An odd period or unit is in both halves. Halves have the d and
 rho of the whole: with weights of their own what errors do to halves does not cancel against what
-they do to the whole, and at 20 x 20 in Bai's design the root mean square error is JKANEW in place of
-JKFIXED.
+they do to the whole, and at 20 x 20 in Bai's design the root mean square error is .10 in place of
+.067 (60 panels).
 
-b_jk has b's covariance to first order, but halves are small panels: JKWHEN
+b_jk has b's covariance to first order, but halves of a small panel are smaller still. In that
+design, where b has next to no bias, its error is .055 at 20 x 20, and at 50 x 50 .0224, where b_jk
+has .0220 (40 panels): it costs nothing from there on. Of a lagged y at 20 periods x 100 units it
+takes the bias from -.062 to .007 with a root mean square error of .033; the analytic correction,
+which knows where that bias comes from, leaves -.014 and .022.
 """
 
 from __future__ import annotations
