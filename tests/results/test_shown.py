@@ -64,7 +64,7 @@ LISTED = {
        "random_effects_frame", "re_table", "reml", "residual_params", "scale", "sd_re",
        "t_test_pairwise", "variance_test"},
     "fixed": OF_CELLS
-    | {"bias_table", "counterfactual", "effects", "error_variances", "factor_test", "factors",
+    | {"ar", "bias_table", "counterfactual", "effects", "error_variances", "factor_test", "factors",
        "interactive_effects", "loadings", "mle_retvals", "plot_factors", "plot_loadings",
        "rsquared", "rsquared_slopes", "warnings"},
     "cce": OF_CELLS - {"bootstrap", "converged", "rank"}

@@ -38,8 +38,8 @@ SAME = 1e-8
 #: Move of b, in standard errors, and share of a d, that end the rounds of weights.
 WEIGHT_TOL = 1e-6
 _MOST_WEIGHTS = 100
-# Cells up to which two random starts are added to the constructed ones by default.
-_SMALL = 40_000
+#: Cells up to which two random starts are added to the constructed ones by default.
+SMALL = 40_000
 
 
 @on_one_thread
@@ -106,7 +106,7 @@ def interactive_fit(
     panel = filled(panel)
     W = scaled(panel, effects, np.ones(panel.n) if d is None else np.asarray(d, dtype=float), rho)
     if n_random is None:
-        n_random = 2 if panel.Y.size <= _SMALL else 0
+        n_random = 2 if panel.Y.size <= SMALL else 0
     climbs = _Climbs(panel, effects, rank, gtol, max_iter)
     given = None if beta is None else Start("given", beta, fills)
     starts = _starts(panel, effects, W, rank, given, only_given, rng, n_random)
