@@ -97,6 +97,7 @@ class InteractivePanelResults(NoLikelihood, FamiliarCells, CoefficientResults):
         """
         return parts.unit_slopes(self.estimate)
 
+    @property
     def ar(self) -> float:
         """rho of errors e_it = rho e_i,t-1 + u_it that the fit was weighted by; 0 where by none."""
         return self.estimate.fit.rho

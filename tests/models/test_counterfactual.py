@@ -96,7 +96,9 @@ def test_intervals_cover_and_the_test_holds_its_size():
 def _core(seen=None, seed=0, weighted=True, **how):
     y, x, flags = made(seed, **how)
     effects = Effects.of(T, N, unit=True, time=True)
-    refit = Refit(Panel(y, x[None], seen), flags, effects, 2, weighted, False, Correction("analytic"))
+    refit = Refit(
+        Panel(y, x[None], seen), flags, effects, 2, weighted, False, Correction("analytic")
+    )
     return refit, refit(), y, x, flags
 
 

@@ -47,7 +47,8 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
 
     Notes
     -----
-    Formulas are in `core.interactive.residuals`. Where there are effects of periods residuals add
+    Checks are of residuals in units of the errors: where cells are weighted by a correlation in
+    time, of what each has beyond it. Formulas are in `core.interactive.residuals`. Where there are effects of periods residuals add
     up to about zero in each, and the CD says nothing: then only the weighted one is there.
 
     References
@@ -64,8 +65,10 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
     ...     "np.log(sales) ~ np.log(price / cpi) + np.log(ndi / cpi)", load_cigarettes(), rank=2,
     ...     entity="state", time="year", effects="both", factors="fixed",
     ... )
-    >>> model.fit().diagnostics().table.loc["serial correlation, jointly", "verdict"]
-    'look'
+    >>> for ar in (0, "auto"):  # residuals, and what they have beyond weights in time
+    ...     print(model.fit(ar=ar).diagnostics().table.loc["serial correlation, jointly", "verdict"])
+    look
+    ok
     """
     alpha = level(alpha)
     fit, at, seen = estimate.fit, estimate.at, estimate.cells.seen
@@ -82,6 +85,7 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
         taken=np.column_stack([W.Q, factors.V]),
         freedom=float(T - H.shape[1]),
         advice=_ADVICE,
+        rho=fit.rho,
     )
     how = retvals(estimate)
     search = convergence(

@@ -83,7 +83,8 @@ class Left(NamedTuple):
     seen : ndarray of bool, shape (T, n)
         Cells that were used.
     z : ndarray, shape (T, n)
-        Residuals in units of the errors; zero elsewhere.
+        Residuals in units of the errors, a correlation in time that the fit was weighted by taken
+        out; zero elsewhere.
     d : ndarray, shape (n,)
         Error variances.
     nu : ndarray, shape (n,)
@@ -95,6 +96,8 @@ class Left(NamedTuple):
     freedom : float
         Periods less what a unit's regression takes.
     advice : Advice
+    rho : float
+        That correlation.
     """
 
     cells: PanelCells
@@ -106,6 +109,7 @@ class Left(NamedTuple):
     taken: Array
     freedom: float
     advice: Advice
+    rho: float = 0.0
 
 
 def report(left: Left, first: Sequence[Check], alpha: float) -> PanelDiagnostics:
@@ -181,13 +185,14 @@ def _serial(left: Left, units: pd.DataFrame, alpha: float) -> list[Check]:
     if not np.isfinite(found.pvalue):
         return [skipped(name, "too few periods follow each other") for name in names]
     advice = left.advice.serial
+    beyond = f" beyond the {left.rho:.2f} that cells are weighted by" if left.rho else ""
     return [
         Check(
             names[0],
             found.statistic,
             found.pvalue,
             verdict(found.pvalue < alpha),
-            f"common first-order correlation {found.rho:+.2f}, less what factors and effects make "
+            f"common first-order correlation {found.rho:+.2f}{beyond}, less what factors and effects make "
             f"of it; t with {found.df} degrees of freedom",
             advice,
         ),

@@ -33,11 +33,13 @@ def panel(seed=0, kind="clean", share=0.0):
     return pd.Series(y.ravel(), index, name="y"), pd.DataFrame({"x": x.ravel()}, index)
 
 
-def fitted(factors, *data, **how):
+def fitted(factors, *data, ar=0, **how):
+    """Not weighted by a correlation in time, which residuals would have no more."""
     y, X = panel(*data)
     if factors == "cce":
         return LowRankPanel(y, X, factors="cce", **how).fit()
-    return LowRankPanel(y, X, 1, factors="fixed", effects="entity", **how).fit(n_starts=2)
+    model = LowRankPanel(y, X, 1, factors="fixed", effects="entity", **how)
+    return model.fit(n_starts=2, ar=ar)
 
 
 NAMES = [
@@ -122,10 +124,11 @@ def test_a_unit_that_is_a_factor_is_named():
 
 
 def test_cigarettes_are_correlated_in_time():
-    res = LowRankPanel.from_formula(
+    model = LowRankPanel.from_formula(
         "np.log(sales) ~ np.log(price / cpi) + np.log(ndi / cpi)", load_cigarettes(), rank=2,
         entity="state", time="year", effects="both", factors="fixed",
-    ).fit()  # fmt: skip
+    )  # fmt: skip
+    res = model.fit(ar=0)
     line = res.diagnostics().table.loc["serial correlation, jointly"]
     # Residuals' own correlation, which estimated factors take towards minus one.
     e = res.resid / np.sqrt(res.error_variances)
@@ -133,3 +136,15 @@ def test_cigarettes_are_correlated_in_time():
     assert line["verdict"] == "look"
     assert 0.3 < plain < 0.42
     assert "correlation +0.4" in line["found"]
+    assert "beyond" not in line["found"]
+
+
+def test_what_cells_are_weighted_by_is_no_doubt():
+    for seed in range(3):
+        res = fitted("fixed", seed, "serial", ar="auto")
+        line = res.diagnostics().table.loc["serial correlation, jointly"]
+        assert line["pvalue"] > 0.01, seed
+        assert f"beyond the {res.ar:.2f} that cells are weighted by" in line["found"]
+        # Wrong weights are: innovations of twice the correlation have one of the other sign.
+        wrong = fitted("fixed", seed, "serial", ar=0.95).diagnostics()
+        assert wrong.table.loc["serial correlation, jointly", "verdict"] == "look", seed
