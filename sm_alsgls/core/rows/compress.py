@@ -12,9 +12,9 @@ from sm_alsgls.core.rows.triangle import Triangle
 
 Array = np.ndarray
 
-# Rows that are factorised at a time, a block of 120 columns stays in the second-level cache; and
-# columns up to which it is a multiple of these, so that calls on small matrices are fewer.
-_BLOCK, _NARROW = 2_000, 60
+# Rows that are factorised at a time; and columns up to which these are a multiple, so that calls on
+# small matrices are fewer: 2 MB at most.
+_BLOCK, _NARROW = 2_000, 120
 # Designs of which a few rows are looked at together.
 _PROBED = 64
 # Rows that the first guesses look at: which columns are distinct, and where they lie.
@@ -299,8 +299,11 @@ class RowStream:
             self._first = block[0].copy()
             if self._filled < (self._n_rows or self.n_obs + 1):
                 self._shift = _locations(block)
-        still = np.flatnonzero(~self._varies)
-        self._varies[still] = (block[:, still] != self._first[still]).any(axis=0)
+        # A few rows show most of them, so that hardly a column is copied.
+        for rows in (block[:_FIRST], block):
+            still = np.flatnonzero(~self._varies)
+            if len(still):
+                self._varies[still] = (rows[:, still] != self._first[still]).any(axis=0)
         if self._shift.any():
             far = np.flatnonzero(self._shift)
             for k in far:

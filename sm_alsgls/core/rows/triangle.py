@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas, cholesky, lapack
+
+from sm_alsgls.core.rows.products import cross_products
 
 Array = np.ndarray
 
@@ -14,9 +16,10 @@ _PANEL = 16
 # Largest squared length of a column of B R^-1 at which the Cholesky factor of I + (B R^-1)'(B R^-1)
 # is used: rounding errors grow with its root.
 _LARGEST = 100.0
-# Condition number (1-norm, of R with unit columns) up to which plain cross-products are added: they
-# round by its square times eps, 1e-12 at most and 1e-14 where columns are nearly orthogonal.
-_BENIGN = 100.0
+# Condition number (1-norm, of R with unit columns) up to which plain cross-products are added, and
+# up to which multiple of a column's squared length in R: they round by the one squared times the
+# other times eps, 1e-11 at most and 1e-14 where columns are nearly orthogonal.
+_BENIGN, _GROWN = 100.0, 10.0
 # Lengths of columns whose squares are far from overflow and underflow.
 _SMALL, _LARGE = 1e-60, 1e60
 
@@ -44,7 +47,9 @@ class Triangle:
     Where the columns of R, brought to unit length, have a condition number below 100, R itself
     need not precondition: R <- chol(R'R + B'B), half the flops. That is a Gram matrix, but of
     columns that are known to be nearly orthogonal, hence not nearly constant: an offset, which
-    would lose everything, makes them nearly dependent on the column of ones.
+    would lose everything, makes them nearly dependent on the column of ones. Cross-products of
+    blocks are added up until they are ten times those of R, so that of a million rows a few
+    Cholesky factors are made; R'R alone keeps the sum away from being singular.
 
     Parameters
     ----------
@@ -57,9 +62,22 @@ class Triangle:
     """
 
     def __init__(self, c: int) -> None:
-        self.R = np.zeros((c, c), order="F")
+        self._R = np.zeros((c, c), order="F")
         self._work = np.empty(0)
         self._empty = True
+        # Cross-products that R lacks yet, and up to which squared lengths; None: not known.
+        self._sum: Array | None = None
+        self._room: Array | None = None
+
+    @property
+    def R(self) -> Array:
+        """R of all rows so far."""
+        self._settle()
+        return self._R
+
+    @R.setter
+    def R(self, R: Array) -> None:
+        self._R, self._sum, self._room = R, None, None
 
     def append(self, block: Array) -> None:
         """Put rows ``block`` (m, c), Fortran-ordered, below R; the block may be overwritten."""
@@ -83,21 +101,33 @@ class Triangle:
         self.R = grown
 
     def _gram(self, block: Array) -> bool:
-        """R <- chol(R'R + B'B); False, and R unchanged, where that is not accurate."""
-        scale = np.sqrt(np.einsum("ik,ik->k", self.R, self.R))
-        if not (scale.min() > _SMALL and scale.max() < _LARGE):
+        """Add B'B to R'R; False, and R unchanged, where that is not accurate."""
+        if self._room is None:
+            self._room = _room(self._R)
+        if not len(self._room):
             return False
-        unit = np.asfortranarray(self.R / scale)
-        if not lapack.dtrcon(unit)[0] * _BENIGN > 1.0:
-            return False
-        G = blas.dsyrk(1.0, block, trans=1) / np.multiply.outer(scale, scale)
-        if not (np.diagonal(G) <= _LARGEST).all():
-            return False
-        U, info = lapack.dpotrf(blas.dsyrk(1.0, unit, beta=1.0, c=G, trans=1))
-        if info != 0:
-            return False
-        self.R = np.asfortranarray(U * scale)
+        G = cross_products(block)
+        both = G if self._sum is None else self._sum + G
+        if not (np.diagonal(both) <= self._room).all():
+            if self._sum is None:
+                return False
+            self._settle()
+            self._room, both = _room(self._R), G
+            if not len(self._room) or not (np.diagonal(G) <= self._room).all():
+                return False
+        self._sum = both
         return True
+
+    def _settle(self) -> None:
+        """R <- chol(R'R + what was added up)."""
+        if self._sum is None:
+            return
+        scale = _lengths(self._R)
+        unit = np.asfortranarray(self._R / scale)
+        G = np.asfortranarray(self._sum / np.multiply.outer(scale, scale))
+        G = blas.dsyrk(1.0, unit, beta=1.0, c=G, trans=1)
+        # The least eigenvalue of R'R in these units is 1e-4 / c at least, rounding 1e-14.
+        self.R = np.asfortranarray(cholesky(G, check_finite=False) * scale)
 
     def _cholesky(self, block: Array) -> bool:
         """R <- U R; False, and R unchanged, where that is not accurate."""
@@ -113,7 +143,7 @@ class Triangle:
         Z = self._work[: m * c].reshape((m, c), order="F")
         np.copyto(Z, block)
         Z = blas.dtrsm(1.0, T, Z, side=1, overwrite_b=1)
-        G = blas.dsyrk(1.0, Z, trans=1)
+        G = cross_products(Z)
         size = np.diagonal(G)
         # The negation also catches what is not a number, from a division by a tiny pivot.
         if not (size <= _LARGEST).all() or size[zero].any():
@@ -124,3 +154,16 @@ class Triangle:
             return False
         self.R = blas.dtrmm(1.0, U, self.R, overwrite_b=1)
         return True
+
+
+def _lengths(R: Array) -> Array:
+    return np.asarray(np.sqrt(np.einsum("ik,ik->k", R, R)))
+
+
+def _room(R: Array) -> Array:
+    """Up to which squared lengths (c,) cross-products go with R; empty where none do."""
+    scale = _lengths(R)
+    if not (scale.min(initial=1.0) > _SMALL and scale.max(initial=1.0) < _LARGE):
+        return np.empty(0)
+    benign = lapack.dtrcon(np.asfortranarray(R / scale))[0] * _BENIGN > 1.0
+    return _GROWN * scale * scale if benign else np.empty(0)

