@@ -193,7 +193,11 @@ def read_part(
         read = read_system(endog, exog, missing == "drop")
         if start and not read.provenance.labelled:
             read = replace(read, index=read.index + start)
-        check_finite(read, cells=False)
-    stream = RowStream()
-    stream.update(read.blocks, read.Y)
-    return Part(PartLabels.of(read, called), dropped + read.n_dropped, stream.reduced())
+        stream = RowStream()
+        with np.errstate(over="ignore", invalid="ignore"):
+            stream.update(read.blocks, read.Y)
+            rows = stream.reduced()
+        # What is not finite, or too large, is seen in the factor, without a pass of its own.
+        if not rows.sound:
+            check_finite(read, cells=False)
+    return Part(PartLabels.of(read, called), dropped + read.n_dropped, rows)

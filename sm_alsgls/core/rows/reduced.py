@@ -12,6 +12,10 @@ from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
 
+# Lengths of columns, and values that they are shifted by, beyond which a number that has no square
+# may be among them.
+_LARGE = 1e140
+
 
 @dataclass(frozen=True, eq=False)
 class ReducedRows:
@@ -98,6 +102,14 @@ class ReducedRows:
     def ones(self) -> list[Array]:
         """K arrays (p_j,): which regressors have held nothing but ones."""
         return self._by_equation(self.places == 0)
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is of finite numbers for sure, all below 1e150.
+
+        One that is not makes an element of its column of R infinite, NaN or as large.
+        """
+        return all(bool((np.abs(made) < _LARGE).all()) for made in (self.R, self.shift))
 
     def merge(self, other: ReducedRows) -> ReducedRows:
         """What both have left, in O(c^3).

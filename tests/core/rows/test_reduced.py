@@ -163,3 +163,22 @@ def test_a_stream_that_was_reduced_begins_anew(rng):
     second = stream.reduced()
     assert (first.n_obs, second.n_obs, len(second.R)) == (100, 50, 1 + 4 + 4)
     np.testing.assert_array_equal(first.R, kept)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e151, -1e160])
+@pytest.mark.parametrize("row", [0, 150, 5_000, 20_999])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_number_that_has_no_square_is_seen_in_the_factor(rng, value, row, offset):
+    """In the first block, in one whose products are added, in the last; shifted columns, too."""
+    N = 21_000
+    X, Y = rng.standard_normal((N, 3)), rng.standard_normal((N, 2)) + offset
+    X[:, 0] = 1.0
+    assert reduced([X, X], Y, slice(0, N)).sound
+    for A, column in ((X, 0), (X, 1), (Y, 1)):
+        was, A[row, column] = A[row, column], value
+        with np.errstate(over="ignore", invalid="ignore"):
+            assert not reduced([X, X], Y, slice(0, N)).sound
+            assert not reduced([X, X.copy()], Y, slice(0, N)).sound
+        A[row, column] = was
+    Y[:] = 1e155  # a column that is far from zero
+    assert not reduced([X, X], Y, slice(0, N)).sound
