@@ -1,17 +1,18 @@
 """Many tasks of dask and the tree that merges what they return, on whatever scheduler there is.
 
-A task a partition, whose blocks are let go once it has returned; a merge of a few at a time, so
+A task a partition, which makes its blocks and lets them go; a merge of a few at a time, so
 that no more than some of the results exist at once. The graph is dask's: what a worker had that
 died is computed again from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import methodcaller
 from typing import Any
 
+from sm_alsgls.border.dask_graphs import Within, apart
 from sm_alsgls.border.dask_inputs import Partition, client_of
 from sm_alsgls.exceptions import AlsglsError, CallableError
 from sm_alsgls.progress import Progress
@@ -64,11 +65,12 @@ def merged(partitions: Sequence[Partition], task: Callable[..., Any], said: str)
     from dask.base import tokenize
 
     token = tokenize(object())
-    work = delayed(task, pure=False, traverse=False)
     join = delayed(_merge, pure=False)
     leaves = [
-        work(one.called, one.start, *one.blocks, dask_key_name=f"partition-{token}-{i}")
-        for i, one in enumerate(partitions)
+        work(one.called, one.start, *blocks, dask_key_name=f"partition-{token}-{i}")
+        for i, (one, (work, blocks)) in enumerate(
+            zip(partitions, _works(task, partitions), strict=True)
+        )
     ]
     level, height = leaves, 0
     while len(level) > 1:
@@ -83,6 +85,19 @@ def merged(partitions: Sequence[Partition], task: Callable[..., Any], said: str)
         if client is not None:
             return _by_client(client, level[0], leaves, names, told)
         return _here(level[0], names, told)
+
+
+def _works(task: Callable[..., Any], partitions: Sequence[Partition]) -> Iterator[tuple[Any, Any]]:
+    """The delayed task of each partition, and what it takes from others."""
+    from dask import delayed
+
+    own = apart([one.blocks for one in partitions])
+    if own is None:
+        work = delayed(task, pure=False, traverse=False)
+        yield from ((work, one.blocks) for one in partitions)
+    else:
+        for lazy, needs in own:
+            yield delayed(Within(task, lazy), pure=False, traverse=False), needs
 
 
 def kept(*collections: Any) -> tuple[Any, ...]:

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from sm_alsgls.border.dask_graphs import Key, Lazy
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.tiles.sound import SoundTiles
 from sm_alsgls.core.tiles.source import ArraySource, Tile, TileSource
-from sm_alsgls.distributed.lazies import Graph, Key, Lazy
+from sm_alsgls.distributed.lazies import Graph
 from sm_alsgls.distributed.parcels import let_go
 from sm_alsgls.distributed.shard import Shard, runs
 from sm_alsgls.exceptions import AlsglsError, CallableError, ShapeError, SystemInputError

@@ -9,37 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-#: Of a task, as dask has them.
-Key: TypeAlias = str | int | float | tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Lazy:
-    """Some values of a graph.
-
-    Attributes
-    ----------
-    graph : dict
-        All tasks that they need but for ``needs``.
-    keys : tuple
-        Of the values.
-    needs : tuple
-        Keys of results that are on a cluster.
-    """
-
-    graph: Mapping[Key, Any]
-    keys: tuple[Key, ...]
-    needs: tuple[Key, ...] = ()
-
-    def compute(self, there: Mapping[Key, Any]) -> list[Any]:
-        """The values, made in this thread; ``there`` has the results that are needed."""
-        from dask.local import get_sync
-
-        whole = {**self.graph, **{key: there[key] for key in self.needs}}
-        return list(get_sync(whole, list(self.keys)))
+from sm_alsgls.border.dask_graphs import Key, Lazy
 
 
 class Graph:
