@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from sm_alsgls.core.across import Across
 from sm_alsgls.distributed.live import LiveProgram
+from sm_alsgls.distributed.memory import memory_kept
 from sm_alsgls.distributed.messages import Answer, Ask, Reply, payload
 from sm_alsgls.distributed.shard import Program, Shard
 
@@ -47,7 +48,8 @@ def begin(
     program: Program, shard: Shard, args: Sequence[Any], pieces: Sequence[Any], across: Across
 ) -> Any:
     """Run a program where it is."""
-    return program(shard.make(*pieces), across, *args)
+    with memory_kept():
+        return program(shard.make(*pieces), across, *args)
 
 
 class ThreadCrew:
