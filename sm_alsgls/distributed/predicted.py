@@ -41,7 +41,8 @@ def predicted(
 
         8 N [steps r + passes (2 r + 2)]  +  8 * 15 passes (2 r + 2)^2  +  150 sums
 
-    each way, with the Gram matrices of the block's basis, and an envelope for each of all sums.
+    each way, with the Gram matrices of the block's basis, and an envelope for each of all sums. An
+    iteration that extends its block by r + 1 columns only is half a pass.
 
     Parameters
     ----------
@@ -67,11 +68,12 @@ def predicted(
     return Moved((shards if workers is None else workers) * numbers, shards * numbers)
 
 
-def rounds_of(traffic: Traffic, N: int, r: int) -> dict[str, int]:
+def rounds_of(traffic: Traffic, N: int, r: int) -> dict[str, float]:
     """``steps``, ``passes`` and ``sums`` of a run, for `predicted`."""
     large = {
         shape[0]: sums.rounds
         for (_, shape), sums in traffic.sums.items()
         if len(shape) == 2 and shape[1] == N and shape[0] != N
     }
-    return {"steps": large.get(r, 0), "passes": large.get(2 * r + 2, 0), "sums": traffic.rounds}
+    passes = large.get(2 * r + 2, 0) + 0.5 * large.get(r + 1, 0)
+    return {"steps": large.get(r, 0), "passes": passes, "sums": traffic.rounds}

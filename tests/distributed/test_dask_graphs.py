@@ -67,13 +67,13 @@ def test_a_block_of_two_partitions_is_needed_and_not_owned():
     assert [len(value) for value in alone.compute({})] == [3, 3]
 
 
-def test_where_it_is_known_where_tasks_run_they_are_left_alone(whole):
+def test_where_it_is_known_where_tasks_run_they_are_left_alone(cluster):
     X = da.ones((6, 2), chunks=(3, 2))
     assert apart(blocks_of(X, X + 1)) is not None
     with dask.annotate(resources={"disk": 1}):
         there = X + 1
     assert apart(blocks_of(X, there)) is None
-    kept = whole.persist(X)
+    kept = cluster.persist(X)
     assert apart(blocks_of(kept, kept + 1)) is None
 
 
@@ -91,7 +91,7 @@ def test_a_task_makes_its_arguments_from_those_of_others():
     assert Within(lambda *all_: all_, Lazy({"b": 7}, ("b",)))("first") == ("first", 7)
 
 
-def test_responses_and_regressors_of_a_partition_meet_without_a_network(whole, monkeypatch):
+def test_responses_and_regressors_of_a_partition_meet_without_a_network(cluster, monkeypatch):
     """Of arrays that are read apart, which workers would take as they come."""
 
     def read(value, block_info=None):
@@ -111,7 +111,7 @@ def test_responses_and_regressors_of_a_partition_meet_without_a_network(whole, m
         return made.part
 
     monkeypatch.setattr(partitions, "merged", merged)
-    with dask.config.set(scheduler=whole):
+    with dask.config.set(scheduler=cluster):
         LowRankSUR(Y, X, rank=0)
     assert len(seen) == 12
     assert all(here == y == x for here, y, x in seen)

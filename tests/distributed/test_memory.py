@@ -67,12 +67,12 @@ def programs(source, across):
     return memory._programs + 0 * across.total(1.0)
 
 
-def test_programs_on_workers_keep_memory(whole):
+def test_programs_on_workers_keep_memory(cluster):
     shards = [Shard(slice(i, i + 1), Made(i)) for i in range(2)]
-    assert all(many >= 1 for many in run(programs, shards, client=whole).values)
+    assert all(many >= 1 for many in run(programs, shards, client=cluster).values)
     assert all(many >= 1 for many in run(programs, shards).values)
     assert memory._programs == 0
     # A program that is through may still be on its way out.
-    assert set(whole.run(lambda: __import__("os").environ["MALLOC_TRIM_THRESHOLD_"]).values()) == {
+    assert set(cluster.run(lambda: __import__("os").environ["MALLOC_TRIM_THRESHOLD_"]).values()) == {
         "65536"
     }
