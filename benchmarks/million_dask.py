@@ -7,11 +7,11 @@
 Each worker reads half of the equations from the files; what goes between it and this process are
 sums over equations. ``--errors`` adds standard errors.
 
-A million equations, on two cores that two other processes wanted as well, at the lowest priority: a
-first look 35 s, a fit of five sweeps 252 s, 1.45 GB resident in a worker at most, 1.32 MB moved in a
-sweep, and the log-likelihood of `million.py` to 13 digits. Where workers give memory back as dask
-sets them to, which `sm_alsgls.distributed.memory` keeps them from, the fit takes four to six times
-as long.
+A million equations, on two cores that two other processes wanted as well, at the lowest priority:
+a first look 35 s, a fit of five sweeps 252 s, 1.45 GB resident in a worker at most, 1.32 MB moved
+in a sweep, and the log-likelihood of `million.py` to 13 digits. Where workers give memory back as
+dask sets them to, which `sm_alsgls.distributed.memory` keeps them from, the fit takes four to six
+times as long.
 """
 
 from __future__ import annotations

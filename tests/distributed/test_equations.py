@@ -124,6 +124,13 @@ def test_tables_are_frames_of_dask(fitted, local):
     assert str(fitted.summary()).split("Time:")[0] == str(local.summary()).split("Time:")[0]
 
 
+def test_a_table_is_written_to_a_file(fitted, local, tmp_path):
+    fitted.tidy(path=tmp_path / "table.csv")
+    local.tidy(path=tmp_path / "local.csv")
+    one, other = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("table", "local"))
+    pd.testing.assert_frame_equal(one, other, rtol=1e-9)
+
+
 def test_pickles_leave_the_data_behind(fitted):
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.bse, fitted.bse)

@@ -1,6 +1,7 @@
 """Whose thresholds of malloc a worker has while a program runs."""
 
 import ctypes
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -72,7 +73,6 @@ def test_programs_on_workers_keep_memory(cluster):
     assert all(many >= 1 for many in run(programs, shards, client=cluster).values)
     assert all(many >= 1 for many in run(programs, shards).values)
     assert memory._programs == 0
-    # A program that is through may still be on its way out.
-    assert set(cluster.run(lambda: __import__("os").environ["MALLOC_TRIM_THRESHOLD_"]).values()) == {
-        "65536"
-    }
+    # What the module is there for: dask may do otherwise one day.
+    set_by_dask = cluster.run(lambda: os.environ.get("MALLOC_TRIM_THRESHOLD_"))
+    assert set(set_by_dask.values()) == {"65536"}
