@@ -48,8 +48,9 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
     Notes
     -----
     Checks are of residuals in units of the errors: where cells are weighted by a correlation in
-    time, of what each has beyond it. Formulas are in `core.interactive.residuals`. Where there are effects of periods residuals add
-    up to about zero in each, and the CD says nothing: then only the weighted one is there.
+    time, of what each has beyond it. Formulas are in `core.interactive.residuals`. Where there are
+    effects of periods residuals add up to about zero in each, and the CD says nothing: then only
+    the weighted one is there.
 
     References
     ----------
@@ -65,8 +66,9 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
     ...     "np.log(sales) ~ np.log(price / cpi) + np.log(ndi / cpi)", load_cigarettes(), rank=2,
     ...     entity="state", time="year", effects="both", factors="fixed",
     ... )
+    >>> name = "serial correlation, jointly"
     >>> for ar in (0, "auto"):  # residuals, and what they have beyond weights in time
-    ...     print(model.fit(ar=ar).diagnostics().table.loc["serial correlation, jointly", "verdict"])
+    ...     print(model.fit(ar=ar).diagnostics().table.loc[name, "verdict"])
     look
     ok
     """

@@ -192,8 +192,8 @@ def _serial(left: Left, units: pd.DataFrame, alpha: float) -> list[Check]:
             found.statistic,
             found.pvalue,
             verdict(found.pvalue < alpha),
-            f"common first-order correlation {found.rho:+.2f}{beyond}, less what factors and effects make "
-            f"of it; t with {found.df} degrees of freedom",
+            f"common first-order correlation {found.rho:+.2f}{beyond}, less what factors and "
+            f"effects make of it; t with {found.df} degrees of freedom",
             advice,
         ),
         family(
