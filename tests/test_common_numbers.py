@@ -28,6 +28,9 @@ def test_numbers_are_those_of_the_restrictions(case):
         # p-values of 1e-20 lose the digits that their statistics have.
         assert_same(got[key], value, f"{case}, {key}", 1e-8 if key == "types" else 1e-10)
     for kind, told in BEFORE[case]["types"].items():
+        # The Sigma of "nonrobust" intervals is a Sigma-step that ends at a gradient of 1e-8: of
+        # "many" these were 1.9e-9 from where it leads, and are 1.5e-9.
+        tolerance = 1e-8 if kind == "nonrobust" else 1e-10
         np.testing.assert_allclose(
-            got["types"][kind]["bse"], told["bse"], rtol=1e-10, err_msg=f"{case}, {kind}"
+            got["types"][kind]["bse"], told["bse"], rtol=tolerance, err_msg=f"{case}, {kind}"
         )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse
+from pandas.api.types import is_hashable
 
 from sm_alsgls.border.arguments import came, flag
 from sm_alsgls.border.frames import to_pandas
@@ -205,6 +206,9 @@ def _aligned(pairs: Pairs, labels: list[Any], argument: str) -> Any:
     first, second, size, ids = pairs
     K = len(labels)
     known = _Positions(labels)
+    for label in (*first, *second):
+        if not is_hashable(label):
+            raise OptionError(f"{argument}: {shown(label)} is no unit{close(str(label), labels)}")
     named = list(dict.fromkeys([*(ids or ()), *first, *second]))
     position = {label: known.find(label) for label in named}
     if ids is not None and all(at is None for at in position.values()) and _counted(ids, K):
