@@ -16,7 +16,7 @@ a collision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -74,21 +74,27 @@ def fingerprints(arrays: Sequence[Array]) -> Array:
     Cost: one pass over the memory, no copy of an array.
     """
     out = np.zeros(len(arrays), dtype=np.uint64)
-    small: list[tuple[int, Array]] = []
+    # Those of one shape together: a call for each would take longer than their memory does.
+    small: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
     strided: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
     for i, array in enumerate(arrays):
         A = array.T if array.flags.f_contiguous else array
         if not A.flags.c_contiguous:
             strided.setdefault(A.shape, []).append((i, A))
         elif A.size <= _CHUNK:
-            small.append((i, A))
+            small.setdefault(A.shape, []).append((i, A))
         else:
             flat = A.reshape(-1)
             pieces = range(0, len(flat), _CHUNK)
             out[i] = _joined([_of_batch([flat[at : at + _CHUNK]])[0] for at in pieces])
-    table = np.empty(min(_BATCH, sum(A.size + _WIDTH for _, A in small)))
-    for batch in _batches(small):
-        out[[i for i, _ in batch]] = _of_batch([A for _, A in batch], table)
+    table = np.empty(
+        max((min(_BATCH, len(group) * group[0][1].size) for group in small.values()), default=0)
+    )
+    for group in small.values():
+        many = _BATCH // max(1, group[0][1].size)
+        for start in range(0, len(group), many):
+            batch = group[start : start + many]
+            out[[i for i, _ in batch]] = _of_batch([A for _, A in batch], table)
     for shape, group in strided.items():
         # Slab by slab: columns of one table share its pages and cache lines.
         height = max(1, _CHUNK // int(np.prod(shape[1:])))
@@ -150,48 +156,34 @@ class Watch:
                 )
 
 
-def _batches(arrays: list[tuple[int, Array]]) -> Iterator[list[tuple[int, Array]]]:
-    batch: list[tuple[int, Array]] = []
-    longest = 0
-    for i, A in arrays:
-        longest = max(longest, A.size)
-        if batch and (len(batch) + 1) * longest > _BATCH:
-            yield batch
-            batch, longest = [], A.size
-        batch.append((i, A))
-    if batch:
-        yield batch
-
-
 def _of_batch(arrays: list[Array], table: Array | None = None) -> Array:
-    """Fingerprints of arrays of at most a chunk, or of one that is longer (a row of a table).
+    """Fingerprints of arrays of one shape, of at most a chunk; or of one (a row of a table) longer.
 
     ``table`` is memory to work in, which is faster than new memory.
     """
-    size = max(A.size for A in arrays)
-    depth = -(-size // _WIDTH)
-    if len(arrays) == 1 and arrays[0].flags.c_contiguous and size == depth * _WIDTH:
-        return _print(arrays[0].reshape(1, depth, _WIDTH).view(np.uint64))
-    shape = len(arrays), depth * _WIDTH
-    if table is None or table.size < shape[0] * shape[1]:
-        table = np.empty(shape[0] * shape[1])
-    table = table[: shape[0] * shape[1]].reshape(shape)
-    if all(A.shape == arrays[0].shape for A in arrays):
-        np.stack(arrays, out=table[:, :size].reshape(len(arrays), *arrays[0].shape, copy=False))
-        table[:, size:] = 0.0
+    first, m = arrays[0], len(arrays)
+    if m == 1 and first.flags.c_contiguous:
+        words = first.reshape(1, -1)
     else:
-        for row, A in zip(table, arrays, strict=True):
-            row[: A.size].reshape(A.shape)[...] = A
-            row[A.size :] = 0.0
-    return _print(table.reshape(len(arrays), depth, _WIDTH).view(np.uint64))
+        words = (np.empty(m * first.size) if table is None else table)[: m * first.size]
+        np.concatenate(arrays, out=words.reshape(m * len(first), *first.shape[1:]))
+        words = words.reshape(m, -1)
+    return _print(words.view(np.uint64))
 
 
 def _print(words: Array) -> Array:
-    """One number for each of m tables, (m, depth, 256)."""
-    sums = np.concatenate([np.add.reduce(words, axis=1), np.add.reduce(words, axis=2)], axis=1)
-    # Rows of zeros count for nothing, so that a table may be filled up with them.
-    mixed = np.where(sums == 0, np.uint64(0), _mix(sums))
-    return np.add.reduce(mixed, axis=1)
+    """One number for each row of words, (m, size)."""
+    m, size = words.shape
+    depth = size // _WIDTH
+    whole, rest = words[:, : depth * _WIDTH], words[:, depth * _WIDTH :]
+    whole = whole.reshape(m, depth, _WIDTH)
+    sums = np.empty((m, _WIDTH + depth + 1), dtype=np.uint64)
+    np.add.reduce(whole, axis=1, out=sums[:, :_WIDTH])
+    np.add.reduce(whole, axis=2, out=sums[:, _WIDTH:-1])
+    # The last, shorter row.
+    sums[:, : rest.shape[1]] += rest
+    np.add.reduce(rest, axis=1, out=sums[:, -1])
+    return np.add.reduce(_mix(sums), axis=1)
 
 
 def _mix(values: Array) -> Array:
