@@ -61,8 +61,15 @@ class Normal(Protocol):
         """H B for columns B (P, m), m small."""
         ...
 
-    def score(self, E: Array, g: Array) -> Array:
-        """Score (P,) of the penalised log-likelihood in g at residuals E (n, K)."""
+    def own(self, E: Array) -> Array | None:
+        """Q_j'e_j, (P,), where `score` has a use for it."""
+        ...
+
+    def score(self, E: Array, g: Array, own: Array | None = None) -> Array:
+        """Score (P,) of the penalised log-likelihood in g at residuals E (n, K).
+
+        ``own`` is what `own` makes of them, or None.
+        """
         ...
 
     def score_size(self, score: Array) -> float:

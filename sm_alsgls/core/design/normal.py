@@ -28,7 +28,7 @@ from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.design.bases import fitted_values
 from sm_alsgls.core.design.ridge import Ridge
 from sm_alsgls.covariance.arrays import run
-from sm_alsgls.covariance.base import RowCovariance
+from sm_alsgls.covariance.base import Pieces, RowCovariance
 from sm_alsgls.exceptions import NotApplicableError
 
 Array = np.ndarray
@@ -98,8 +98,7 @@ class NormalEquations:
         solver = self.cov.piecewise(n * m)
         if solver is None:
             return np.stack([self.apply(b) for b in g.T], axis=1)
-        size = max(1, _TILE_BYTES // (8 * n * m))
-        tile = np.empty((min(size, self.design.K), n * m))
+        size, tile = self._tile(m)
         for equations, basis, at in self._free.tiles(size):
             b = B[at].reshape(len(equations), -1, m)
             fitted = tile[: len(equations)]
@@ -108,31 +107,53 @@ class NormalEquations:
             else:
                 np.matmul(basis.transpose(0, 2, 1), b, out=fitted.reshape(-1, n, m))
             solver.read(equations, fitted)
-        out = np.empty_like(B)
-        for equations, basis, at in self._free.tiles(size):
-            taken = solver.taken(equations, tile[: len(equations)]).reshape(-1, n, m)
-            product = solver.scale(equations)[:, None, None] * B[at].reshape(len(taken), -1, m)
-            product -= np.matmul(basis, taken)
-            out[at] = product.reshape(-1, m)
-        out = self.design.drop(out)
+        out = self.design.drop(self._scaled_less_taken(solver, B, size, tile))
         if self._ridge is not None:
             for i in range(m):
                 out[:, i] += self.penalty(g[:, i])
         return out
 
-    def score(self, E: Array, g: Array) -> Array:
-        """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K)."""
-        out = self.projected_solve(E)
+    def _tile(self, m: int) -> tuple[int, Array]:
+        """Equations of a tile, and memory for n rows of m numbers of each of them."""
+        size = max(1, _TILE_BYTES // (8 * self.design.n * m))
+        return size, np.empty((min(size, self.design.K), self.design.n * m))
+
+    def _scaled_less_taken(self, solver: Pieces, B: Array, size: int, tile: Array) -> Array:
+        """scale_j B_j - Q_j' taken_j for columns B (P, m), of what the solver has read."""
+        m, n, out = B.shape[1], self.design.n, np.empty_like(B)
+        for equations, basis, at in self._free.tiles(size):
+            taken = solver.taken(equations, tile[: len(equations)]).reshape(-1, n, m)
+            product = solver.scale(equations)[:, None, None] * B[at].reshape(len(taken), -1, m)
+            product -= np.matmul(basis, taken)
+            out[at] = product.reshape(-1, m)
+        return out
+
+    def own(self, E: Array) -> Array | None:
+        """Q_j'e_j, flat (P,), where `score` has a use for it; a step in gamma takes off itself."""
+        return self.design.project(E) if self._in_pieces and self._plain else None
+
+    def score(self, E: Array, g: Array, own: Array | None = None) -> Array:
+        """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K).
+
+        ``own`` (P,) is what `own` makes of them, which saves a product with the bases.
+        """
+        out = self.projected_solve(E, own)
         if self._ridge is not None:
             out -= self.penalty(g)
         return out
 
-    def projected_solve(self, E: Array) -> Array:
-        """Q_j' (E Sigma^-1)_j, flat (P,), for E (n, K)."""
+    def projected_solve(self, E: Array, own: Array | None = None) -> Array:
+        """Q_j' (E Sigma^-1)_j, flat (P,), for E (n, K); ``own`` as in `score`."""
         if self._precision is not None:
             return self.design.project(E @ self._precision)
         if not self._in_pieces:
             return self.design.project(self.cov.solve(E))
+        solver = self.cov.piecewise(self.design.n)
+        if own is not None and solver is not None:
+            solver.read(np.arange(self.design.K), E.T)
+            return self.design.drop(
+                self._scaled_less_taken(solver, own[:, None], *self._tile(1))[:, 0]
+            )
         out = np.empty(self._free.P)
         for _, basis, at, Wt in self.solved(E):
             out[at] = np.matmul(basis, Wt[:, :, None]).reshape(-1)

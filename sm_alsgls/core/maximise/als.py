@@ -71,6 +71,7 @@ class _Point:
     factor: SigmaStep
     cov: Covariance
     normal: Scored
+    own: Array | None
     score: Array
     score_beta: float
     nll: float
@@ -170,14 +171,15 @@ class ALS:
             d = low.uniquenesses if d is None and low is not None else d
         return gamma, E, d, iterations
 
-    def _point(self, gamma: Array, E: Any, factor: SigmaStep) -> _Point:
+    def _point(self, gamma: Array, E: Any, factor: SigmaStep, own: Array | None = None) -> _Point:
         problem, cov = self._problem, factor.cov
         normal = problem.normal(cov)
-        score = normal.score(E, gamma)
+        own = normal.own(E) if own is None else own
+        score = normal.score(E, gamma, own)
         nll = factor.nll + problem.errors.constant
         if problem.ridge is not None:
             nll += problem.ridge.value(gamma)
-        return _Point(gamma, E, factor, cov, normal, score, normal.score_size(score), nll)
+        return _Point(gamma, E, factor, cov, normal, own, score, normal.score_size(score), nll)
 
     def done(self, state: _State) -> str:
         """Whether both measures are at rest, and still are after the last beta-step.
@@ -233,7 +235,8 @@ class ALS:
             gtol=self._sigma_tol(point),
         )
         self._score = point.score_beta
-        trial = self._point(gamma, E, factor)
+        own = None if point.own is None else point.own - direction
+        trial = self._point(gamma, E, factor, own)
         # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
         held = problem.across.largest(float(point.factor.at_bound.any()))

@@ -24,8 +24,15 @@ class Scored(Protocol):
         """Of H, (P,)."""
         ...
 
-    def score(self, E: Any, g: Array) -> Array:
-        """Score (P,) of the likelihood at residuals and coefficients."""
+    def own(self, E: Any) -> Array | None:
+        """What residuals have in each equation's own regressors, where `score` has a use for it.
+
+        In orthonormal coordinates (P,), so that a step in gamma takes off itself.
+        """
+        ...
+
+    def score(self, E: Any, g: Array, own: Array | None = None) -> Array:
+        """Score (P,) of the likelihood at residuals and coefficients; ``own`` may be None."""
         ...
 
     def score_size(self, score: Array) -> float:

@@ -40,7 +40,11 @@ class TiledNormal:
         self.diagonal = design.expand(cov.precision_diag())
         self._scale = design.expand(1.0 / cov.uniquenesses)
 
-    def score(self, E: TiledResiduals, gamma: Array) -> Array:
+    def own(self, E: TiledResiduals) -> None:
+        """None: `score` knows it."""
+        return None
+
+    def score(self, E: TiledResiduals, gamma: Array, own: Array | None = None) -> Array:
         """Q_j' (E Sigma^-1)_j, flat (P,): a pass over X, as Q_j' e_j = (OLS - gamma)_j."""
         out = self._scale * (self.design.gamma_ols - gamma)
         self._subtract(out, E.factored(self._cov))
