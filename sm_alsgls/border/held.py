@@ -145,15 +145,15 @@ class Watch:
         ------
         DataChangedError
         """
-        chosen = range(len(self._arrays)) if which is None else which
-        now = fingerprints([self._arrays[i] for i in chosen])
-        for i, value in zip(chosen, now, strict=True):
-            if value != self._known[i]:
-                raise DataChangedError(
-                    f"{self._names[i]} was changed after {self._what} was made, and results would "
-                    f"mix old data and new; make {self._what} again from the data as they are "
-                    "now, or, to go on writing into the array, pass a copy of it"
-                )
+        chosen = np.arange(len(self._arrays)) if which is None else np.asarray(which, dtype=np.intp)
+        now = fingerprints([self._arrays[i] for i in chosen.tolist()])
+        changed = chosen[now != self._known[chosen]].tolist()
+        if changed:
+            raise DataChangedError(
+                f"{self._names[changed[0]]} was changed after {self._what} was made, and results "
+                f"would mix old data and new; make {self._what} again from the data as they are "
+                "now, or, to go on writing into the array, pass a copy of it"
+            )
 
 
 def _of_batch(arrays: list[Array], table: Array | None = None) -> Array:

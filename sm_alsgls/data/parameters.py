@@ -53,9 +53,12 @@ class Parameters:
         """
         chosen = _chosen(common, labels.regressors)
         number = {name: i for i, name in enumerate(chosen)}
-        places = Places(
-            [np.array([number.get(c, -1) for c in columns]) for columns in labels.regressors]
-        )
+        if chosen:
+            shares = [np.array([number.get(c, -1) for c in names]) for names in labels.regressors]
+        else:
+            own = np.full(labels.p.max(initial=0), -1)
+            shares = [own[: len(names)] for names in labels.regressors]
+        places = Places(shares)
         found = labels.shared(chosen, places) if chosen else labels
         _check_names(found.params, chosen)
         return cls(found, places)

@@ -21,8 +21,11 @@ from sm_alsgls.data.validity import (
     check_missing,
     check_responses_vary,
     responses_vary,
+    sound_at_once,
 )
 from sm_alsgls.exceptions import InsufficientRowsError, ShapeError
+
+_DOUBLE = np.dtype(float)
 
 
 def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
@@ -33,13 +36,13 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, OptionError
     """
     check_missing(missing)
-    system = read_system(endog, exog, missing == "drop")
+    system, sound = _read_system(endog, exog, missing == "drop", look=True)
     N = system.nobs
     if N == 0:
         if system.n_dropped:
             raise InsufficientRowsError(nothing_left(read_system(endog, exog, False)))
         raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
-    check_finite(system)
+    check_finite(system, sound=sound)
     check_enough_rows(system.names, system.columns, N)
     check_responses_vary(system.names, responses_vary(system.Y), N, system.Y[0])
     return system
@@ -74,6 +77,7 @@ class Designs(NamedTuple):
     named: tuple[bool, ...]  # whose columns came with names
     index: pd.Index  # of the rows
     labelled: bool  # whether the caller gave it
+    sound: bool  # whether reading has shown that all numbers are finite, and have squares
 
 
 def read_system(endog: Any, exog: Any, drop: bool) -> System:
@@ -85,6 +89,11 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
     ------
     ShapeError
     """
+    return _read_system(endog, exog, drop, look=False)[0]
+
+
+def _read_system(endog: Any, exog: Any, drop: bool, look: bool) -> tuple[System, bool]:
+    """`read_system`, and whether its regressors, where one is to look, are known to be sound."""
     if exog is None:
         pairs = isinstance(endog, Mapping) and any(
             isinstance(value, (Mapping, tuple)) for value in endog.values()
@@ -98,12 +107,12 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
             )
         )
     names, Y, y_index = _responses(_read(endog, "endog"))
-    made = read_designs(exog, "exog", names, len(Y), y_index)
+    made = read_designs(exog, "exog", names, len(Y), y_index, look=look)
     if Y.shape[1] == 0:
         raise ShapeError(f"the system is empty: {len(Y)} rows, 0 equations")
     source = Provenance(made.index, labelled=made.labelled)
     system = System(names, made.index, Y, made.blocks, made.columns, 0, made.named, source=source)
-    return system.kept(complete_rows(system)) if drop else system
+    return system.kept(complete_rows(system)) if drop else system, made.sound
 
 
 def complete_rows(system: System) -> np.ndarray:
@@ -122,6 +131,7 @@ def read_designs(
     index: pd.Index | None,
     letter: str = "x",
     least: str = "at least a constant",
+    look: bool = False,
 ) -> Designs:
     """The designs of the equations ``names``, in any of the forms `LowRankSUR` documents.
 
@@ -139,13 +149,16 @@ def read_designs(
         Columns without names are const, x1, x2, ...
     least : str
         What to give where a design has no columns.
+    look : bool
+        Whether to find out if all numbers are finite, while a design is in the cache.
 
     Raises
     ------
     ShapeError
     """
     values = _by_equation(_read(value, argument), names, argument)
-    blocks, columns = _designs(values, names, argument, letter)
+    with np.errstate(over="ignore", invalid="ignore"):  # in squares; once, as it takes a while
+        blocks, columns, sound = _designs(values, names, argument, letter, look)
     for name, X in zip(names, blocks, strict=True):
         if len(X) != N:
             raise ShapeError(
@@ -155,7 +168,8 @@ def read_designs(
         if X.shape[1] == 0:
             raise ShapeError(f"equation {name!r}: {argument} has no columns; give {least}")
     common, labelled = _common_index(index, [_index_of(x) for x in values], names, N, argument)
-    return Designs(blocks, columns, tuple(_has_names(x) for x in values), common, labelled)
+    named = tuple(_has_names(x) for x in values)
+    return Designs(blocks, columns, named, common, labelled, sound)
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -239,9 +253,9 @@ def _by_equation(given: Any, names: list[str], argument: str) -> list[Any]:
 
 
 def _designs(
-    values: list[Any], names: list[str], argument: str, letter: str
-) -> tuple[list[np.ndarray], list[list[str]]]:
-    """Blocks and column names of each equation's design."""
+    values: list[Any], names: list[str], argument: str, letter: str, look: bool
+) -> tuple[list[np.ndarray], list[list[str]], bool]:
+    """Blocks and column names of each equation's design, and whether all are known to be sound."""
     blocks: list[np.ndarray] = []
     columns: list[list[str]] = []
     known: dict[int, tuple[np.ndarray, list[str]]] = {}
@@ -254,6 +268,7 @@ def _designs(
                 raise ShapeError(
                     f"equation {name!r}: {argument} must be (N, p), got {X.ndim} dimensions"
                 )
+            look = look and sound_at_once(X)
             labels = _given_names(value, name, argument, letter)
             if labels is None:
                 ones = _ones(X)
@@ -264,11 +279,13 @@ def _designs(
         X, labels = known[id(value)]
         blocks.append(X)
         columns.append(labels)
-    return blocks, columns
+    return blocks, columns, look
 
 
 def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
     """A float array, missing values as NaN; no copy when it is a float array already."""
+    if type(value) is np.ndarray and value.dtype is _DOUBLE:
+        return value
     return numbers(value, f"{argument} of equation {name!r}" if name else argument)
 
 
@@ -299,7 +316,10 @@ def _ones(X: np.ndarray) -> tuple[bool, ...]:
     """Which columns of ``X`` (N, p) hold 1s."""
     if len(X) == 0:
         return (False,) * X.shape[1]
-    ends = zip(X[0].tolist(), X[-1].tolist(), strict=True)
+    first = X[0].tolist()
+    if 1.0 not in first:
+        return (False,) * len(first)
+    ends = zip(first, X[-1].tolist(), strict=True)
     return tuple(
         [
             first == last == 1.0 and int(np.count_nonzero(X[:, i] == 1.0)) == len(X)

@@ -21,6 +21,8 @@ from sm_alsgls.exceptions import (
 LARGEST = 1e152
 # Rows that are checked at a time: of a hundred columns they stay in a cache.
 _SLAB = 8_192
+# Rows in which most responses are seen to vary.
+_FIRST = 16
 
 
 #: What ``missing=`` may say.
@@ -53,16 +55,17 @@ def distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
     return list({id(X): X for X in blocks}.values())
 
 
-def check_finite(system: System, cells: bool = True) -> None:
+def check_finite(system: System, cells: bool = True, sound: bool = False) -> None:
     """Finite numbers everywhere; an error names equation, column and row.
 
-    ``cells`` says whether the system can do without single cells, which is then a remedy.
+    ``cells`` says whether the system can do without single cells, which is then a remedy;
+    ``sound``, whether its designs are known to be so.
 
     Raises
     ------
     NonFiniteError
     """
-    if _sound(system.arrays):
+    if _sound([system.Y] if sound else system.arrays):
         return
     if not np.isfinite(system.Y).all():
         j = int(np.flatnonzero(~np.isfinite(system.Y).all(axis=0))[0])
@@ -102,6 +105,14 @@ def _check_large(system: System) -> None:
             )
 
 
+def sound_at_once(X: np.ndarray) -> bool:
+    """Whether an array's sum of squares is far from overflow; False where it has many rows.
+
+    Who asks lets NumPy ignore overflow.
+    """
+    return len(X) <= _SLAB and _squares(X) < LARGEST**2
+
+
 def _sound(arrays: list[np.ndarray]) -> bool:
     """Whether sums of squares are far from overflow, as they are of finite numbers; no copy.
 
@@ -120,7 +131,7 @@ def _squares(X: np.ndarray) -> float:
     """Sum of squares, NaN or infinite where an element is."""
     if X.flags.c_contiguous or X.flags.f_contiguous:
         x = X.ravel(order="K")
-        return float(x @ x)
+        return float(x.dot(x))
     return float(np.einsum("kn,kn->", X.T, X.T))
 
 
@@ -208,8 +219,8 @@ def _where(
 
 def responses_vary(Y: np.ndarray) -> np.ndarray:
     """Which columns of ``Y`` (N, K) are not constant; the first rows show most of them."""
-    varies = (Y[:_SLAB] != Y[0]).any(axis=0)
-    for start in range(_SLAB, len(Y), _SLAB):
+    varies = (Y[:_FIRST] != Y[0]).any(axis=0)
+    for start in range(_FIRST, len(Y), _SLAB):
         still = np.flatnonzero(~varies)
         if not len(still):
             break

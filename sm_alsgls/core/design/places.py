@@ -39,7 +39,7 @@ class Places:
     """
 
     def __init__(self, shares: Sequence[Array]) -> None:
-        self.shares = tuple(np.asarray(share, dtype=np.intp) for share in shares)
+        self.shares = tuple([np.asarray(share, dtype=np.intp) for share in shares])
         self.p = np.array([len(share) for share in self.shares])
         flat = np.concatenate(self.shares)
         self.m = int(flat.max(initial=-1)) + 1
