@@ -28,6 +28,10 @@ class Pieces(Protocol):
         """Take in the columns Mt (jb, n) of some equations."""
         ...
 
+    def know(self, scores: Array) -> bool:
+        """Take in all columns by F'D^-1 M' (r, n); False where they must be read."""
+        ...
+
     def taken(self, equations: Array, out: Array) -> Array:
         """What is taken off those columns, into ``out`` (jb, n)."""
         ...

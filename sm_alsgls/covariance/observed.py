@@ -252,6 +252,10 @@ class PiecewiseObserved:
         """Take in the columns Mt (jb, n) of some equations."""
         self._T += self._observed._G[equations].T @ Mt
 
+    def know(self, scores: Array) -> bool:
+        """False: rows differ in the equations that they have."""
+        return False
+
     def taken(self, equations: Array, out: Array) -> Array:
         """What the factors take off those columns, into ``out`` (jb, n)."""
         if not self._closed:

@@ -176,6 +176,16 @@ class PiecewiseSolve:
                 if int(j) in self._last:
                     self._rows_J[self._last[int(j)]] = Mt[i]
 
+    def know(self, scores: Array) -> bool:
+        """Take in all columns of M by F'D^-1 M' (r, n); False where some must be read themselves.
+
+        Those are equations that are eliminated last.
+        """
+        if self._last:
+            return False
+        self._T = np.ascontiguousarray(_right_divide(scores.T, self._f.R, self._f.perm))
+        return True
+
     def taken(self, equations: npt.NDArray[np.intp], out: Array) -> Array:
         """What the factors take off those columns, into ``out`` (jb, n)."""
         if not self._closed:

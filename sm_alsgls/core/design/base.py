@@ -65,10 +65,12 @@ class Normal(Protocol):
         """Q_j'e_j, (P,), where `score` has a use for it."""
         ...
 
-    def score(self, E: Array, g: Array, own: Array | None = None) -> Array:
+    def score(
+        self, E: Array, g: Array, own: Array | None = None, scores: Array | None = None
+    ) -> Array:
         """Score (P,) of the penalised log-likelihood in g at residuals E (n, K).
 
-        ``own`` is what `own` makes of them, or None.
+        ``own`` is what `own` makes of them, ``scores`` F'D^-1 E', or None.
         """
         ...
 

@@ -132,25 +132,31 @@ class NormalEquations:
         """Q_j'e_j, flat (P,), where `score` has a use for it; a step in gamma takes off itself."""
         return self.design.project(E) if self._in_pieces and self._plain else None
 
-    def score(self, E: Array, g: Array, own: Array | None = None) -> Array:
+    def score(
+        self, E: Array, g: Array, own: Array | None = None, scores: Array | None = None
+    ) -> Array:
         """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K).
 
-        ``own`` (P,) is what `own` makes of them, which saves a product with the bases.
+        ``own`` (P,) is what `own` makes of them, which saves a product with the bases; ``scores``
+        are F'D^-1 E' (r, n) where a Sigma-step has left them, which saves one with E.
         """
-        out = self.projected_solve(E, own)
+        out = self.projected_solve(E, own, scores)
         if self._ridge is not None:
             out -= self.penalty(g)
         return out
 
-    def projected_solve(self, E: Array, own: Array | None = None) -> Array:
-        """Q_j' (E Sigma^-1)_j, flat (P,), for E (n, K); ``own`` as in `score`."""
+    def projected_solve(
+        self, E: Array, own: Array | None = None, scores: Array | None = None
+    ) -> Array:
+        """Q_j' (E Sigma^-1)_j, flat (P,), for E (n, K); ``own`` and ``scores`` as in `score`."""
         if self._precision is not None:
             return self.design.project(E @ self._precision)
         if not self._in_pieces:
             return self.design.project(self.cov.solve(E))
         solver = self.cov.piecewise(self.design.n)
         if own is not None and solver is not None:
-            solver.read(np.arange(self.design.K), E.T)
+            if scores is None or not solver.know(scores):
+                solver.read(np.arange(self.design.K), E.T)
             return self.design.drop(
                 self._scaled_less_taken(solver, own[:, None], *self._tile(1))[:, 0]
             )

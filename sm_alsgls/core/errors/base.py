@@ -46,6 +46,8 @@ class SigmaStep(Protocol):
     evaluations : int
     block
         What the next Sigma-step of this law may start with besides; nobody else looks at it.
+    scores : ndarray, shape (r, n), optional
+        F'D^-1 E', where the step knows it.
     """
 
     @property
@@ -60,6 +62,8 @@ class SigmaStep(Protocol):
     def evaluations(self) -> int: ...  # noqa: D102
     @property
     def block(self) -> Any: ...  # noqa: D102
+    @property
+    def scores(self) -> Array | None: ...  # noqa: D102
 
 
 class Step(NamedTuple):
@@ -71,6 +75,7 @@ class Step(NamedTuple):
     at_bound: Array
     evaluations: int
     block: Any = None
+    scores: Array | None = None
 
 
 class Direction(NamedTuple):

@@ -175,7 +175,7 @@ class ALS:
         problem, cov = self._problem, factor.cov
         normal = problem.normal(cov)
         own = normal.own(E) if own is None else own
-        score = normal.score(E, gamma, own)
+        score = normal.score(E, gamma, own, factor.scores)
         nll = factor.nll + problem.errors.constant
         if problem.ridge is not None:
             nll += problem.ridge.value(gamma)

@@ -31,8 +31,13 @@ class Scored(Protocol):
         """
         ...
 
-    def score(self, E: Any, g: Array, own: Array | None = None) -> Array:
-        """Score (P,) of the likelihood at residuals and coefficients; ``own`` may be None."""
+    def score(
+        self, E: Any, g: Array, own: Array | None = None, scores: Array | None = None
+    ) -> Array:
+        """Score (P,) of the likelihood at residuals and coefficients.
+
+        ``own`` and, where a Sigma-step has left them, ``scores`` F'D^-1 E' spare work.
+        """
         ...
 
     def score_size(self, score: Array) -> float:

@@ -45,6 +45,8 @@ class ObservedFactor:
     converged : bool
     block : SecantMemory
         Curvature, to start the next Sigma-step with.
+    scores : None
+        Each row has its own Sigma.
     """
 
     F: Array
@@ -55,6 +57,7 @@ class ObservedFactor:
     evaluations: int
     converged: bool
     block: SecantMemory = field(repr=False)
+    scores: None = field(default=None, repr=False)
 
     @property
     def cov(self) -> LowRankDiag:

@@ -44,7 +44,13 @@ class TiledNormal:
         """None: `score` knows it."""
         return None
 
-    def score(self, E: TiledResiduals, gamma: Array, own: Array | None = None) -> Array:
+    def score(
+        self,
+        E: TiledResiduals,
+        gamma: Array,
+        own: Array | None = None,
+        scores: Array | None = None,
+    ) -> Array:
         """Q_j' (E Sigma^-1)_j, flat (P,): a pass over X, as Q_j' e_j = (OLS - gamma)_j."""
         out = self._scale * (self.design.gamma_ols - gamma)
         self._subtract(out, E.factored(self._cov))

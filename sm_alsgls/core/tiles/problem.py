@@ -43,6 +43,7 @@ class TiledStep(NamedTuple):
     at_bound: Array
     evaluations: int
     block: Array | None
+    scores: None = None  # residuals know them
 
 
 class _Law(NamedTuple):
