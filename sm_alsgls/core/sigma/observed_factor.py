@@ -45,8 +45,6 @@ class ObservedFactor:
     converged : bool
     block : SecantMemory
         Curvature, to start the next Sigma-step with.
-    scores : None
-        Each row has its own Sigma.
     """
 
     F: Array
@@ -57,7 +55,11 @@ class ObservedFactor:
     evaluations: int
     converged: bool
     block: SecantMemory = field(repr=False)
-    scores: None = field(default=None, repr=False)
+
+    @property
+    def scores(self) -> None:
+        """Nobody knows them: each row has its own Sigma."""
+        return None
 
     @property
     def cov(self) -> LowRankDiag:
