@@ -286,11 +286,13 @@ class MaximumLikelihood(Likelihood, SystemModel):
             if self.parameters.bound:
                 maximise = _least_squares
         order = self.law.order
-        warned, messages = False, Messages(order, self.law.has_factors)
+        messages = Messages(order, self.law.has_factors)
+        warned, looked = False, None
 
         def look_at(seen: Problem, first: Solution) -> None:  # not after all the other starts
-            nonlocal warned
-            warned = warn_of_spare(messages, spare_factor(seen, first, order))
+            nonlocal warned, looked
+            looked = first, spare_factor(seen, first, order)
+            warned = warn_of_spare(messages, looked[1])
 
         first, made, laws = self._first_start(problem, start_params), None, None
         with StartsOfSweeps(most_starts(problem, order, limit)) as told:
@@ -327,7 +329,11 @@ class MaximumLikelihood(Likelihood, SystemModel):
         )
         results = self.results_class(self, estimate)
         if not warned:
-            spare = spare_factor(problem, found.best, order)  # of data that were compared
+            # Mostly the best start is the first, which was looked at.
+            if looked is not None and looked[0] is found.best:
+                spare = looked[1]
+            else:
+                spare = spare_factor(problem, found.best, order)  # of data that were compared
             warn_of_spare(messages, last_factor.give(estimate, spare))
         if disp:
             print(

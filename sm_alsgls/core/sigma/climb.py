@@ -130,6 +130,9 @@ def climb(
 _MOST_FLAT = 12
 # Above this ratio s_j / d_j the trace of S Sigma^-1 loses too many digits as a difference.
 _NEAR_HEYWOOD = 1e2
+# Largest gradient at which what is on a bound that is no minimum is lifted off it: the rest need
+# not be at its end there. At .1 one of 1,561 searches missed its maximum, here none.
+_SETTLED = 0.05
 # Not ndarray.sum, which takes twice as long to get there: this is in the loop of every fit.
 _sum, _largest, _any = np.add.reduce, np.maximum.reduce, np.logical_or.reduce
 
@@ -209,7 +212,7 @@ def _minimise(
         if point.near_heywood:
             trial, spent = _towards_bounds(evaluate, point, low, s, snapped_at, tol, done, across)
             evaluations += spent
-            if trial is None and done:
+            if trial is None and size <= max(gtol, _SETTLED):
                 trial, spent = _off_bounds(evaluate, point, low, s, tol, across)
                 evaluations += spent
             if trial is not None:
