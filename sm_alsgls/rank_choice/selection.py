@@ -44,19 +44,21 @@ def choose(criterion: str, values: pd.Series, alpha: float) -> int | str | None:
 
     Ties go to the smaller rank.
     """
-    known = values.dropna()
-    if known.empty:
-        return _label(values.index[0]) if len(values) == 1 else None
-    rule = RULES[criterion]
+    # NumPy's: of a handful of candidates pandas' take five times as long.
+    numbers, ranks = np.asarray(values, dtype=float), values.index
+    at = np.flatnonzero(~np.isnan(numbers))
+    if not len(at):
+        return _label(ranks[0]) if len(ranks) == 1 else None
+    known, rule = numbers[at], RULES[criterion]
     if rule == "least":
-        return _label(known.idxmin())
+        return _label(ranks[at[np.argmin(known)]])
     if rule == "most":
-        return _label(known.idxmax())
+        return _label(ranks[at[np.argmax(known)]])
     if rule == "first accepted":
-        accepted = known.index[known > alpha]
-        return _label(accepted[0] if len(accepted) else values.index[-1])
-    above = known.index[known >= 1.0]
-    return _label(above[-1] if len(above) else values.index[0])
+        accepted = at[known > alpha]
+        return _label(ranks[accepted[0] if len(accepted) else -1])
+    above = at[known >= 1.0]
+    return _label(ranks[above[-1] if len(above) else 0])
 
 
 def _label(candidate: Any) -> int | str:

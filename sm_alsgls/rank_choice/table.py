@@ -247,7 +247,9 @@ def default_table(
     if loose:
         _loosen(problem)
     found = default_criterion(problem, ranks, parameters.free)
-    return pd.DataFrame({"bic_ols": found}, index=pd.Index(list(found), name="rank"))
+    # A dict would be aligned with the index, which takes as long again.
+    values = np.fromiter(found.values(), float)
+    return pd.DataFrame({"bic_ols": values}, index=pd.Index(list(found), name="rank"))
 
 
 def robust_column(

@@ -53,16 +53,20 @@ class DenseHessian(ScaledHessian):
         H = np.empty((self.size, self.size))
         H[:g, :g] = design.drop(design.drop(stacked.spread(P) / n_obs).T)
         v = (stacked.Qt @ W) / n_obs
+        # The last axis is one of equations: that of factors would be loops of one or two steps.
         P_of, A_of = P.take(stacked.owner, axis=0), A.take(stacked.owner, axis=0)
-        to_F = P_of[:, :, None] * (v @ F)[:, None, :] + v[:, :, None] * A_of[:, None, :]
-        H[g:f, :g] = design.drop(to_F.reshape(len(stacked.owner), K * r)).T
+        to_F = (v @ F).T[:, :, None] * P_of
+        to_F += A_of.T[:, :, None] * v
+        H[g:f, :g] = design.drop(to_F.transpose(1, 2, 0).reshape(len(stacked.owner), K * r)).T
         H[f:, :g] = design.drop(P_of * v * d).T
         M, T = F.T @ A, F.T @ B
-        # Axes i, l, m, k.
-        H_FF = P[:, None, :, None] * (T - M)[:, None, :] + C[:, None, :, None] * M[:, None, :]
-        H_FF += Delta[:, None, :, None] * np.eye(r)[:, None, :]
-        H_FF += A[:, None, None, :] * (B - A).T[:, :, None] + B[:, None, None, :] * A.T[:, :, None]
-        H[g:f, g:f] = H_FF.reshape(K * r, K * r)
+        # Axes l, k, i, m; Delta is P - C.
+        of_P, of_C = (T - M + np.eye(r)).reshape(-1, 1), (M - np.eye(r)).reshape(-1, 1)
+        H_FF = (of_P * P.ravel() + of_C * C.ravel()).reshape(r, r, K, K)
+        At, Bt = A.T, B.T
+        H_FF += At[:, :, None] * (Bt - At)[:, None, None, :]
+        H_FF += Bt[:, :, None] * At[:, None, None, :]
+        H[g:f, g:f] = H_FF.transpose(2, 0, 3, 1).reshape(K * r, K * r)
         to_x = (C - P)[:, None, :] * A.T + P[:, None, :] * B.T
         H[f:, g:f] = (to_x * d).reshape(K * r, K).T
         H[f:, f:] = P * (C - 0.5 * P) * d * d[:, None]
