@@ -10,8 +10,9 @@ from sm_alsgls.border.blame import caller
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.instruments.three_stage import ThreeStage
 from sm_alsgls.core.maximise.found import Search
+from sm_alsgls.core.maximise.solution import Solution
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.rank.excess import LastFactor
+from sm_alsgls.core.rank.excess import LastFactor, spare_factor
 from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, RankWarning
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.results.maximum import Messages
@@ -59,6 +60,36 @@ def warn_of_spare(messages: Messages, last: LastFactor | None) -> bool:
         return False
     warnings.warn(messages.spare(last), RankWarning, stacklevel=caller())
     return True
+
+
+class Spare:
+    """The last factor of a search's first solution beside noise, warned of at once.
+
+    Parameters
+    ----------
+    messages : Messages
+    rank : int
+
+    Attributes
+    ----------
+    warned : bool
+        Whether there was something to warn of.
+    """
+
+    def __init__(self, messages: Messages, rank: int) -> None:
+        self._messages, self._rank, self.warned = messages, rank, False
+        self._first: tuple[Solution, LastFactor | None] | None = None
+
+    def look_at(self, problem: Problem, first: Solution) -> None:
+        """Compare and warn."""
+        self._first = first, spare_factor(problem, first, self._rank)
+        self.warned = warn_of_spare(self._messages, self._first[1])
+
+    def of(self, problem: Problem, best: Solution) -> LastFactor | None:
+        """The last factor of the best solution, which mostly is the first."""
+        if self._first is not None and self._first[0] is best:
+            return self._first[1]
+        return spare_factor(problem, best, self._rank)
 
 
 def warn_of_stages(equations: list[str], found: ThreeStage) -> None:

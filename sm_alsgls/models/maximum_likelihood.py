@@ -20,7 +20,7 @@ from sm_alsgls.border.arguments import (
 from sm_alsgls.core.errors.law import Law, law_of
 from sm_alsgls.core.laws.estimated import Estimated, estimated
 from sm_alsgls.core.laws.maximise import maximise as maximum_of_laws
-from sm_alsgls.core.maximise.als import Solution, Sweep
+from sm_alsgls.core.maximise.als import Sweep
 from sm_alsgls.core.maximise.em import em_search
 from sm_alsgls.core.maximise.least_squares import least_squares
 from sm_alsgls.core.maximise.search import Search, most_starts, search
@@ -29,7 +29,6 @@ from sm_alsgls.core.maximise.swamy_arora import swamy_arora
 from sm_alsgls.core.maximise.two_step import two_step
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.core.rank.excess import spare_factor
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.data.error_laws import ErrorLaws, guessed, left_of
 from sm_alsgls.data.keywords import refuse, watched
@@ -39,7 +38,7 @@ from sm_alsgls.exceptions import NotApplicableError, OptionError
 from sm_alsgls.formula.build import FormulaSystem
 from sm_alsgls.formula.stream import FormulaStream
 from sm_alsgls.models.base import SystemModel
-from sm_alsgls.models.doubts import warn, warn_of_spare
+from sm_alsgls.models.doubts import Spare, warn, warn_of_spare
 from sm_alsgls.models.likelihood import Likelihood
 from sm_alsgls.rank_choice.legal import warn_if_no_factor
 from sm_alsgls.rank_choice.selection import RankSelection
@@ -287,13 +286,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
                 maximise = _least_squares
         order = self.law.order
         messages = Messages(order, self.law.has_factors)
-        warned, looked = False, None
-
-        def look_at(seen: Problem, first: Solution) -> None:  # not after all the other starts
-            nonlocal warned, looked
-            looked = first, spare_factor(seen, first, order)
-            warned = warn_of_spare(messages, looked[1])
-
+        spare = Spare(messages, order)
         first, made, laws = self._first_start(problem, start_params), None, None
         with StartsOfSweeps(most_starts(problem, order, limit)) as told:
             watching = told.watching(callback)
@@ -305,7 +298,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
                     rng=rng,
                     first=first,
                     callback=watching,
-                    after_first=look_at,
+                    after_first=spare.look_at,  # not after all the other starts
                 )
             else:
                 made = self._with_laws(options, method, reml, limit, rng, first, watching)
@@ -328,13 +321,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             made=made,
         )
         results = self.results_class(self, estimate)
-        if not warned:
-            # Mostly the best start is the first, which was looked at.
-            if looked is not None and looked[0] is found.best:
-                spare = looked[1]
-            else:
-                spare = spare_factor(problem, found.best, order)  # of data that were compared
-            warn_of_spare(messages, last_factor.give(estimate, spare))
+        if not spare.warned:  # of data that were compared
+            warn_of_spare(messages, last_factor.give(estimate, spare.of(problem, found.best)))
         if disp:
             print(
                 f"{results.mle_retvals['message']}\n"
