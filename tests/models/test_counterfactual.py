@@ -326,3 +326,15 @@ def test_what_factor_test_needs():
     table = fit(y, x).factor_test().table
     assert list(table.index) == ["additive", "random"]
     assert table["df_denom"].tolist() == [N - 1, T - 1]
+
+
+def test_replicates_are_turned_as_the_fit_was():
+    y, x, flags = made(0)
+    e = np.random.default_rng(1).standard_normal((T, N))
+    for t in range(1, T):
+        e[t] = 0.7 * e[t - 1] + 0.7 * e[t]
+    effects = Effects.of(T, N, unit=True, time=True)
+    refit = Refit(Panel(y + e, x[None]), flags, effects, 2, True, True, Correction("analytic"))
+    found = refit()
+    assert found.fit.rho > 0.2
+    assert refit(found.mean + e, found).fit.rho == found.fit.rho

@@ -391,3 +391,17 @@ def test_the_constructor_hands_over(cigar):
     assert type(made) is InteractivePanel
     random = LowRankPanel(long["sales"], long[["price", "ndi"]], 1, factors="random")
     assert type(random) is LowRankPanel
+
+
+def test_lags_of_the_response_and_holes_turn_weights_in_time_off(cigar):
+    names = "np.log(sales) ~ lag(np.log(sales)) + np.log(price)"
+    assert model(cigar, 1, formula=names).fit().ar == 0.0
+    assert model(cigar.drop(index=[40, 700]), 1).fit().ar == 0.0
+    assert model(cigar, 1).fit().ar > 0.3
+
+
+def test_data_have_the_names_of_the_response_and_the_regressors(res):
+    data = res.model.data
+    assert data.orig_endog.name == data.ynames == res.model.endog_names
+    assert list(data.orig_exog.columns) == data.xnames == list(res.params.index)
+    assert data.orig_exog.index.equals(data.orig_endog.index)

@@ -96,3 +96,13 @@ def test_missing_cells_leave_rho_out():
     fit = correlated_fit(panel, Effects.of(15, 12), 1, beta=b, only_given=True)
     assert fit.rho == 0.0
     assert scaled(panel, fit.effects, fit.d).rho == 0.0
+
+
+def test_where_cells_are_missing_nothing_is_turned():
+    rng = np.random.default_rng(3)
+    panel, _ = _correlated(rng, 30, 20, 0.6)
+    whole = correlated_fit(panel, Effects.of(30, 20), 2)
+    assert whole.rho > 0.3
+    seen = rng.random((30, 20)) > 0.05
+    holes = correlated_fit(Panel(panel.Y, panel.X, seen), Effects.of(30, 20), 2)
+    assert holes.rho == 0.0
