@@ -125,7 +125,9 @@ class BlockSpectrum:
         self._W = self._SW = np.empty((K, 0))
         self._gram = np.empty((0, 0))
 
-    def pairs(self, d: Array, tol: float = 1e-3) -> tuple[Array, Array, float]:
+    def pairs(
+        self, d: Array, tol: float = 1e-3, heavy: Array | None = None
+    ) -> tuple[Array, Array, float]:
         """Ritz values (r,), Ritz vectors (K, r), and the size of F's gradient they leave.
 
         W is extended until that size is below ``tol`` (or 30 times).

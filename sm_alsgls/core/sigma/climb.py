@@ -130,6 +130,10 @@ def climb(
 _MOST_FLAT = 12
 # Above this ratio s_j / d_j the trace of S Sigma^-1 loses too many digits as a difference.
 _NEAR_HEYWOOD = 1e2
+# Ratio from which eigenpairs of the rest may have to be found apart (`pairs_apart`), and the
+# tolerance from which that counts: f would be wrong by rounding of the ratio, and falls by the
+# square of the gradient.
+_HEAVY, _FINE = 1e6, 1e-4
 # Largest gradient at which what is on a bound that is no minimum is lifted off it: the rest need
 # not be at its end there. At .1 one of 1,561 searches missed its maximum, here none.
 _SETTLED = 0.05
@@ -150,14 +154,16 @@ def _objective(
 
     def evaluate(x: Array, tol: float) -> _Point:
         d = np.exp(x)
-        theta, V, residual = source.pairs(d, tol)
+        ratio = s / d
+        largest = across.largest(float(_largest(ratio)))
+        heavy = ratio > _HEAVY if largest > _HEAVY and tol < _FINE else None
+        theta, V, residual = source.pairs(d, tol, heavy)
         lam = theta
         if lam_F > 0.0:
             lam = 2.0 * theta / (1.0 + np.sqrt(1.0 + 4.0 * lam_F * theta))
         lam = np.maximum(lam, 1.0)
-        ratio = s / d
         total = summed(float(_sum(ratio)))
-        near_heywood = across.largest(float(_largest(ratio))) >= _NEAR_HEYWOOD
+        near_heywood = largest >= _NEAR_HEYWOOD
         if near_heywood:
             gradient, quadratic = sums(d, V, lam, source.seen)
             gradient -= 0.5 * lam_F * (np.square(V) @ (lam - 1.0))

@@ -11,6 +11,7 @@ from scipy.linalg.lapack import dsyevd
 from sm_alsgls.core.sigma.block_spectrum import BlockSpectrum
 from sm_alsgls.core.sigma.eigenpairs import leading
 from sm_alsgls.core.sigma.followed import followed, orthonormal
+from sm_alsgls.core.sigma.heavy import pairs_apart
 
 Array = np.ndarray
 
@@ -38,8 +39,11 @@ class Spectrum(Protocol):
     block: Array | None
     seen: Array | None
 
-    def pairs(self, d: Array, tol: float) -> tuple[Array, Array, float]:
-        """Eigenvalues (r,), descending, eigenvectors (K, r), and the gradient of F they leave."""
+    def pairs(self, d: Array, tol: float, heavy: Array | None = None) -> tuple[Array, Array, float]:
+        """Eigenvalues (r,), descending, eigenvectors (K, r), and the gradient of F they leave.
+
+        ``heavy`` (K,) marks equations of which d_j is next to nothing, where that matters.
+        """
         ...
 
     def hessian(self, d: Array) -> Array | None:
@@ -73,7 +77,9 @@ class DenseSpectrum:
         fits = start is not None and start.shape == (E.shape[1], rank)
         self._start = start if fits and self._S is not None else None
 
-    def pairs(self, d: Array, tol: float = 0.0) -> tuple[Array, Array, float]:
+    def pairs(
+        self, d: Array, tol: float = 0.0, heavy: Array | None = None
+    ) -> tuple[Array, Array, float]:
         """Eigenvalues (r,), descending, eigenvectors (K, r), and the residual measure (0)."""
         u = 1.0 / np.sqrt(d)
         r = self._rank
@@ -85,6 +91,9 @@ class DenseSpectrum:
             values, V = self._all(d)
             return values[:r], V[:, :r], 0.0
         Z = self._E * u
+        found = None if heavy is None else pairs_apart(Z, heavy, r)
+        if found is not None:
+            return *found, 0.0
         values, left = self._found(Z @ Z.T)
         return values, (Z.T @ left) / np.sqrt(np.maximum(values, 1e-300)), 0.0
 
