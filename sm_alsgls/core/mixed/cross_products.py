@@ -134,7 +134,7 @@ class Basis:
         """
         n, p = X.shape
         y = y.reshape(-1)
-        Xy: Array = np.linalg.qr(np.column_stack([X, y]), mode="r")  # type: ignore[assignment]
+        Xy = _upright(np.column_stack([X, y]))
         Tx, size = Xy[:p, :p], np.linalg.norm(X, axis=0)
         if len(Xy) < p or (np.abs(np.diagonal(Tx)) <= _DEPENDENT * size).any():
             short = np.abs(np.diagonal(Tx)) <= _DEPENDENT * size[: len(Xy)]
@@ -145,11 +145,17 @@ class Basis:
         return cls(_triangle_of(Z) / root, Tx / root, b0)
 
 
+def _upright(M: Array) -> Array:
+    """R of M = Q R with a diagonal that is not negative, so that it is one, on any CPU."""
+    R: Array = np.linalg.qr(M, mode="r")  # type: ignore[assignment]
+    return np.where(np.diagonal(R) < 0.0, -1.0, 1.0)[:, None] * R
+
+
 def _triangle_of(Z: Array) -> Array:
     """R of Z = Q R, or the lengths of its columns on a diagonal where they are dependent."""
     size = np.linalg.norm(Z, axis=0)
     size = np.where(size > 0.0, size, 1.0)
-    R: Array = np.linalg.qr(Z, mode="r")  # type: ignore[assignment]
+    R = _upright(Z)
     if len(R) < Z.shape[1] or (np.abs(np.diagonal(R)) <= _DEPENDENT * size).any():
         return np.diag(size)
     return R

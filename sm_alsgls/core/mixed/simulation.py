@@ -8,7 +8,9 @@ Of rows that are independent given effects, terms k of the residual law with var
 
 with F_i = [Z X]'[Z X] of the term, and the last part independent: products can be drawn without
 rows, O(m (q + p)^2) a draw, also where rows were a stream. Autoregressive residuals couple the
-terms; there rows are drawn, and their products made.
+terms; there rows are drawn, and their products made. Roots of G and F_i are the symmetric ones,
+which are unique: of loadings and eigenvectors LAPACK chooses signs, another on another CPU, and
+the same seed would be another draw.
 """
 
 from __future__ import annotations
@@ -72,9 +74,9 @@ class Draws:
         self._fit = fit
         self.products = products = fit.products if within is None else within
         at = range(products.q) if kept is None else kept
-        #: A root of G, (q, k), in the user's units.
-        self._root_G = np.zeros((products.q, fit.A.shape[1]))
-        self._root_G[list(at)] = np.sqrt(fit.s2) * fit.A
+        #: The root of G, (q, k), in the user's units.
+        self._root_G = np.zeros((products.q, len(fit.A)))
+        self._root_G[list(at)] = np.sqrt(fit.s2) * _root(fit.A @ fit.A.T)
         self._rows = None
         if not fit.law.independent:
             if rows is None:
@@ -88,8 +90,7 @@ class Draws:
         self._F = products.C[:, :, :k, :k]
         values, vectors = np.linalg.eigh(self._F)
         self._there = values > _ROUNDING * np.maximum(values[..., -1:], 1e-300)
-        size = np.sqrt(np.where(self._there, values, 0.0))
-        self._root_F = vectors * size[..., None, :]
+        self._size, self._vectors = np.sqrt(np.where(self._there, values, 0.0)), vectors
 
     def one(self, rng: np.random.Generator) -> CrossProducts:
         """The products of one draw, in the basis that they were in."""
@@ -101,8 +102,10 @@ class Draws:
         sd = np.sqrt(fit.s2 / fit.law.weights(fit.point.theta))
         b = np.broadcast_to(fit.point.b, (m, products.p))
         eta = np.concatenate([effects @ products.basis.z.T, b], axis=1)
-        noise = np.where(self._there, rng.standard_normal(self._there.shape), 0.0)
-        g = np.einsum("mkab,mkb->mka", self._root_F, noise) * sd[:, None]
+        z = rng.standard_normal(self._there.shape)[..., None, :]
+        noise = np.where(self._there, (z @ self._vectors)[..., 0, :], 0.0)
+        g = self._vectors @ (self._size * noise)[..., None]
+        g = g[..., 0] * sd[:, None]
         left = products.pairs - self._there.sum(axis=2)
         beyond = np.where(left > 0, rng.chisquare(np.maximum(left, 1), (m, L)), 0.0)
         squares = (np.square(noise).sum(axis=2) + beyond) * sd**2
@@ -124,6 +127,12 @@ class Draws:
             rows.Z, rows.X, y, rows.codes, products.m, fit.law, rows.index, rows.weights,
             products.basis,
         )  # fmt: skip
+
+
+def _root(G: Array) -> Array:
+    """The symmetric root of a G that may be singular."""
+    values, vectors = np.linalg.eigh(G)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 def autoregressive(codes: Array, times: Array, rho: float, rng: np.random.Generator) -> Array:

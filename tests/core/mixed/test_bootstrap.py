@@ -44,6 +44,33 @@ def test_draws_are_those_of_the_seed_one_by_one():
     np.testing.assert_array_equal(one.b[3], alone.b)
 
 
+def test_a_seed_is_one_draw_whatever_signs_lapack_chooses(monkeypatch):
+    """Other kernels of BLAS, on another CPU, turn eigenvectors and triangles round."""
+    d = dense.data(seed=4, m=20, sizes=(4, 9))
+    start = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1)
+
+    def drawn():
+        fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=1, first=start)
+        return np.abs(Draws(fit).one(np.random.default_rng(3)).C)
+
+    here = drawn()
+    eigh, qr = np.linalg.eigh, np.linalg.qr
+
+    def turned(A):
+        values, vectors = eigh(A)
+        return values, vectors * np.where(np.arange(vectors.shape[-1]) % 2, 1.0, -1.0)
+
+    def other(A, mode="reduced"):
+        if mode != "r":
+            return qr(A, mode)
+        R = qr(A, mode)
+        return np.where(np.arange(len(R)) % 2, 1.0, -1.0)[:, None] * R
+
+    monkeypatch.setattr(np.linalg, "eigh", turned)
+    monkeypatch.setattr(np.linalg, "qr", other)
+    np.testing.assert_allclose(drawn(), here, rtol=1e-6, atol=1e-6 * here.max())
+
+
 @pytest.mark.parametrize("name", LME4)
 def test_performance(name):
     fit = LME4[name]
