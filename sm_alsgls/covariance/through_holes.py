@@ -65,6 +65,14 @@ class Holes:
         #: Equations that some row lacks.
         self.lacking = np.flatnonzero(patterns.rows < patterns.N)
 
+    @cached_property
+    def stacks(self) -> list[tuple[list[Group], Array]]:
+        """Groups that lack equally many equations, and what they lack (G, m): one call for them."""
+        alike: dict[int, list[Group]] = {}
+        for group in self.groups:
+            alike.setdefault(group.missing.shape[1], []).append(group)
+        return [(some, np.concatenate([g.missing for g in some])) for some in alike.values()]
+
     @property
     def counts(self) -> Array:
         """Rows that tell of each equation, (K,): a row that lacks j says nothing where A is I."""
@@ -155,11 +163,15 @@ class ThroughHoles(FilledRows):
     @cached_property
     def _blocks(self) -> list[_Blocks]:
         out = []
-        for group in self._holes.groups:
-            L = np.linalg.cholesky(self._of(group.missing))
+        for these, missing in self._holes.stacks:
+            L = np.linalg.cholesky(self._of(missing))
             root = np.linalg.inv(L)
             logdet = 2.0 * np.log(np.einsum("gmm->gm", L)).sum(axis=1)
-            out.append(_Blocks(group, root.swapaxes(1, 2) @ root, root, logdet))
+            inverse, start = root.swapaxes(1, 2) @ root, 0
+            for group in these:
+                part = slice(start, start + len(group.missing))
+                out.append(_Blocks(group, inverse[part], root[part], logdet[part]))
+                start = part.stop
         return out
 
     def missing(self, E: Array) -> Array:

@@ -155,7 +155,10 @@ def test_a_draw_that_is_not_identified_is_nan():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["iv", "gmm"])
 def test_size_with_weak_instruments(method):
-    """40 draws at 5 %, a standard error of .034: t rejects .16 (first-stage F of 3)."""
+    """40 systems at 5 %, a standard error of .034: t rejects .16 (first-stage F of 3).
+
+    Of 19 draws the test at 5 % is as exact as of 39, with less power.
+    """
     N, K, told = 100, 4, [np.array([False, True])] * 4
     rejected = plain = 0
     for seed in range(40):
@@ -175,8 +178,8 @@ def test_size_with_weak_instruments(method):
         made = whole(method, 1, (X, Z, Y), told)
         null = system_under_null(made, 1, 1.0)
         t = abs(made.estimated(X, Y).t(1, 1.0))
-        draws = np.abs(list(wild_draws(null, np.random.SeedSequence(seed).spawn(39))))
-        rejected += (1 + np.sum(draws >= t)) / 40 <= 0.05
+        draws = np.abs(list(wild_draws(null, np.random.SeedSequence(seed).spawn(19))))
+        rejected += (1 + np.sum(draws >= t)) / 20 <= 0.05
         plain += t > stats.t.ppf(0.975, N - 3)
     assert rejected / 40 < 0.16
     assert plain / 40 > 0.1

@@ -271,7 +271,8 @@ def test_rho_has_the_bias_of_whole_panels():
             rng = np.random.default_rng(seed)
             mask = rng.random((200, 6)) >= some
             law = AR.of(200, np.zeros(1), 6, mask=mask)
-            out.append(maximise(system(rng, law, mask, 200), 1).found.best.nuisance.values[0])
+            raw = system(rng, law, mask, 200, options=ALSOptions())
+            out.append(maximise(raw, 1, n_starts=1).found.best.nuisance.values[0])
     assert abs(np.mean(short) - np.mean(full)) < 0.018
 
 

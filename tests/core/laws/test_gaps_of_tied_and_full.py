@@ -131,7 +131,7 @@ def test_one_variance_needs_no_gaps(case):
     assert over.nll == pytest.approx(plain.nll)
 
 
-def system(seed, law, mask, sigma, rho=0.6):
+def system(seed, law, mask, sigma, rho=0.6, gtol=1e-8):
     rng = np.random.default_rng(seed)
     n, k = mask.shape
     S = np.full((k, k), 0.7) + 0.5 * np.eye(k)
@@ -140,7 +140,7 @@ def system(seed, law, mask, sigma, rho=0.6):
     for i in range(1, n):
         E[i] += rho * E[i - 1]
     X = [np.column_stack([np.ones(n), rng.standard_normal(n)]) for _ in range(k)]
-    options = ALSOptions(gtol=1e-8)
+    options = ALSOptions(gtol=gtol)
     return RawSystem(np.where(mask, E, 0.0), X, law, options, law_of(sigma).make, mask=mask)
 
 
@@ -205,11 +205,12 @@ def test_the_fit_is_the_maximum_of_the_dense_likelihood(sigma, m):
 @pytest.mark.parametrize("sigma", ["exchangeable", "full"])
 def test_rho_has_the_bias_of_whole_panels(sigma):
     """A fifth of the cells missing: -.037 (.004) where an innovation over a gap is taken for one of
-    its last row, 0 (.003) here, of ten panels; six are drawn."""
+    its last row, 0 (.003) here, of ten panels; five are drawn."""
     short, whole = [], []
-    for seed in range(6):
+    for seed in range(5):
         mask = np.random.default_rng(seed).random((200, 5)) >= 0.2
         for seen, out in ((mask, short), (np.ones_like(mask), whole)):
             law = AR.of(200, np.zeros(1), 5, mask=seen)
-            out.append(maximise(system(seed, law, seen, sigma), 1).found.best.nuisance.values[0])
+            raw = system(seed, law, seen, sigma, gtol=1e-6)
+            out.append(maximise(raw, 1, n_starts=1).found.best.nuisance.values[0])
     assert abs(np.mean(short) - np.mean(whole)) < 0.02

@@ -63,12 +63,12 @@ def test_products_with_the_next_row_are_of_the_row_before():
     np.testing.assert_allclose(lagged, 0.5 * Q[:-1].T @ Q[1:], atol=1e-12)
 
 
-def scaled_system(seed, N, K=6, m=1, delta=1.0):
+def scaled_system(seed, N, K=6, m=1, delta=1.0, options=TIGHT):
     rng = np.random.default_rng(seed)
     blocks, _ = systems.system(rng, N, K, 1, 3)
     z = rng.standard_normal((N, m))
     Y = systems.factor_data(rng, N, K, 1) * np.exp(0.5 * delta * z.sum(axis=1, keepdims=True))
-    return RawSystem(Y, blocks, RowScale(z, K, np.zeros(m)), TIGHT), z
+    return RawSystem(Y, blocks, RowScale(z, K, np.zeros(m)), options), z
 
 
 @pytest.mark.parametrize("m", [1, 2])
@@ -104,18 +104,18 @@ def test_the_equation_of_delta_is_solved(m):
 
 @pytest.mark.slow
 def test_delta_is_not_biased_and_its_intervals_cover():
-    """60 systems of N = 30, K = 6: ML is .07 too large."""
+    """45 systems of N = 30, K = 6: ML is .12 too large."""
     errors, covered = [], []
-    for seed in range(60):
-        raw, _ = scaled_system([2, seed], 30)
+    for seed in range(45):
+        raw, _ = scaled_system([2, seed], 30, options=ALSOptions())
         ml = maximise(raw, 1, n_starts=1)
         found = leverage_scale(ml, 1).found.best.nuisance
         errors.append([found.values[0] - 1.0, ml.found.best.nuisance.values[0] - 1.0])
         covered.append(abs(errors[-1][0]) < 1.96 * found.cov[0, 0] ** 0.5)
-    (mine, other), se = np.mean(errors, axis=0), np.std(errors, axis=0) / 60**0.5
+    (mine, other), se = np.mean(errors, axis=0), np.std(errors, axis=0) / 45**0.5
     assert abs(mine) < 2.5 * se[0]
     assert other > 3.0 * se[1]
-    assert np.mean(covered) > 0.88
+    assert np.mean(covered) > 0.85  # three standard errors of .033 below
 
 
 def test_scales_of_cells_have_no_leverage_of_rows():
@@ -137,17 +137,19 @@ def test_an_equation_that_is_not_solved_says_so(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("own_constants", [False, True])
 def test_size_and_power_of_no_ar(own_constants):
-    rejected = []
-    for seed in range(200):
-        rejected.append([])
-        for rho in (0.0, 0.15):
+    def rejects(rho, draws):
+        out = []
+        for seed in range(draws):
             rng = np.random.default_rng([5, seed])
             raw = panel(rng, Chain([]), 20, 12, rho, own_constants=own_constants)
-            rejected[-1].append(no_ar(raw, maximise(raw, 1, n_starts=1)).pvalue < 0.05)
-    size, power = np.mean(rejected, axis=0)
+            out.append(no_ar(raw, maximise(raw, 1, n_starts=1)).pvalue < 0.05)
+        return np.mean(out)
+
+    # Power, of .53 and more, is seen in fewer draws than a size: its standard error is .065.
+    size, power = rejects(0.0, 200), rejects(0.15, 60)
     # Three Monte Carlo standard errors of .015; measured .02 at this size, .05 at 40 x 30.
     assert 0.005 < size < 0.095
-    assert power > 0.4
+    assert power > 0.34
 
 
 def lag_trace(X):
@@ -175,18 +177,19 @@ def test_no_ar_of_free_equations_is_near_pooled_serial():
 
 @pytest.mark.slow
 def test_size_and_power_of_no_scale():
-    rejected = []
-    for seed in range(200):
-        rejected.append([])
-        for delta in (0.0, 0.4):
-            raw, z = scaled_system([6, seed], 30, m=2, delta=delta)
+    def rejects(delta, draws):
+        out = []
+        for seed in range(draws):
+            raw, z = scaled_system([6, seed], 30, m=2, delta=delta, options=ALSOptions())
             plain = module.replace(raw, filter=Chain([]))
-            found = no_scale(maximise(plain, 1, n_starts=1), z)
-            rejected[-1].append(found.pvalue < 0.05)
-    size, power = np.mean(rejected, axis=0)
+            out.append(no_scale(maximise(plain, 1, n_starts=1), z).pvalue < 0.05)
+        return np.mean(out)
+
+    # Power, of .9, is seen in fewer draws than a size: its standard error is .04.
+    size, power = rejects(0.0, 200), rejects(0.4, 60)
     # Three Monte Carlo standard errors of .015.
     assert 0.01 < size < 0.095
-    assert power > 0.5
+    assert power > 0.7
 
 
 def test_no_scale_is_the_regression_of_squares_on_z():
