@@ -27,7 +27,7 @@ def system(N=60, K=12, p=3, r=2, seed=4):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_is_that_of_select_rank(rule):
-    X, Y = system(K=8)
+    X, Y = system(K=7, r=1)
     model = LowRankSUR(Y, X, rank=rule)
     chosen = select_rank(LowRankSUR(Y, X, rank=0), rule)
     assert type(model.rank) is int
@@ -93,7 +93,7 @@ def test_fit_and_summary_say_how_the_rank_was_chosen():
 
 
 def test_restrictions_of_the_model_are_known_and_later_ones_keep_the_rank():
-    X, Y = system()
+    X, Y = system(K=7, r=1)
     model = LowRankSUR(Y, X, rank="bic", common=["x1"])
     bound = select_rank(LowRankSUR(Y, X, rank=0, common=["x1"]), "bic")
     pd.testing.assert_frame_equal(model.rank_selection.table, bound.table)
@@ -122,7 +122,7 @@ def test_formulas_pairs_and_chunks():
         "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank="bic_ols"
     )
     assert panel.rank == 1
-    X, Y = system()
+    X, Y = system(K=7, r=1)
     pairs = LowRankSUR.from_system({f"y{j}": (Y[:, j], X[j]) for j in range(Y.shape[1])}, rank="ed")
     assert pairs.rank == LowRankSUR(Y, X, rank="ed").rank
     parts = [(Y[i : i + 20], [x[i : i + 20] for x in X]) for i in range(0, 60, 20)]

@@ -20,7 +20,6 @@ from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.tied_holes import MOST, TiedHoles
 from sm_alsgls.exceptions import OptionError
-from tests.core.laws import dense
 from tests.core.laws.test_spatial_weights import mutual, nearest
 
 N, K = 24, 4
