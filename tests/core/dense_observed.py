@@ -19,14 +19,18 @@ def holes(rng, N, K, share, least=5):
 
 def inverses(mask, Sigma):
     """Sigma_n^-1 of every row in the K x K frame, zero where something is missing."""
-    out = np.zeros((len(mask), *Sigma.shape))
-    for P, m in zip(out, mask, strict=True):
-        P[np.ix_(m, m)] = np.linalg.inv(Sigma[np.ix_(m, m)])
-    return out
+    both = mask[:, :, None] & mask[:, None, :]
+    return np.where(both, np.linalg.inv(framed(mask, Sigma)), 0.0)
+
+
+def framed(mask, Sigma):
+    """Sigma_n of every row in the K x K frame; what is missing has variance 1, apart from it."""
+    both = mask[:, :, None] & mask[:, None, :]
+    return np.where(both, Sigma, np.eye(len(Sigma)))
 
 
 def logdet(mask, Sigma):
-    return sum(np.linalg.slogdet(Sigma[np.ix_(m, m)])[1] for m in mask)
+    return np.linalg.slogdet(framed(mask, Sigma))[1].sum()
 
 
 def solve(E, mask, Sigma):
@@ -39,10 +43,9 @@ def nll(E, mask, Sigma):
     return 0.5 * (mask.sum() * np.log(2 * np.pi) + logdet(mask, Sigma) + quad) / len(E)
 
 
-def gradient_sigma(E, mask, F, d):
-    """Gradients of the NLL per row in F and in log d."""
-    Sigma = F @ F.T + np.diag(d)
-    P = inverses(mask, Sigma)
+def gradient_sigma(E, mask, F, d, P=None):
+    """Gradients of the NLL per row in F and in log d; P are `inverses`, if they are at hand."""
+    P = inverses(mask, F @ F.T + np.diag(d)) if P is None else P
     W = np.einsum("nij,nj->ni", P, np.where(mask, E, 0.0))
     Delta = (P.sum(axis=0) - W.T @ W) / len(E)
     return Delta @ F, 0.5 * d * np.diag(Delta)
@@ -50,12 +53,8 @@ def gradient_sigma(E, mask, F, d):
 
 def information(blocks, mask, Sigma):
     """H = sum over rows of X_n' Sigma_n^-1 X_n, (P, P)."""
-    P = inverses(mask, Sigma)
-    total = 0.0
-    for n in range(len(mask)):
-        Xn = scipy.linalg.block_diag(*[X[n][None] for X in blocks])
-        total = total + Xn.T @ P[n] @ Xn
-    return total
+    X = np.stack([scipy.linalg.block_diag(*[B[n][None] for B in blocks]) for n in range(len(mask))])
+    return (X.swapaxes(1, 2) @ inverses(mask, Sigma) @ X).sum(axis=0)
 
 
 def gls(blocks, Y, mask, Sigma):
@@ -98,10 +97,12 @@ class FullLikelihood:
         beta, F, d = self.split(theta)
         E = residuals(self.blocks, self.Y, self.mask, beta)
         Sigma = F @ F.T + np.diag(d)
-        W = solve(E, self.mask, Sigma)
+        P = inverses(self.mask, Sigma)
+        W = np.einsum("nij,nj->ni", P, E)
         g_beta = -np.concatenate([X.T @ W[:, j] for j, X in enumerate(self.blocks)]) / len(E)
-        g_F, g_x = gradient_sigma(E, self.mask, F, d)
-        return nll(E, self.mask, Sigma), np.concatenate([g_beta, g_F.ravel(), g_x])
+        g_F, g_x = gradient_sigma(E, self.mask, F, d, P)
+        total = self.mask.sum() * np.log(2 * np.pi) + logdet(self.mask, Sigma) + np.vdot(E, W)
+        return 0.5 * total / len(E), np.concatenate([g_beta, g_F.ravel(), g_x])
 
     def maximum(self, start, low):
         """L-BFGS-B, then Newton steps (rotations of F left out) on coordinates off their bound."""

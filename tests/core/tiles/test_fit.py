@@ -54,7 +54,7 @@ def together(parts):
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=7, deadline=None)
 @given(st.lists(st.integers(1, K - 1), max_size=4, unique=True), st.integers(1, 60))
 def test_any_shards_and_tiles_give_the_local_fit(data, local, cuts, size):
     X, Y = data
@@ -81,10 +81,11 @@ def test_any_shards_and_tiles_give_the_local_fit(data, local, cuts, size):
 def test_regressors_far_from_zero_keep_their_digits():
     # Cross-products of X have no digit left of these.
     X, Y = system(1, offset=1e6)
+    X, Y = X[:50], np.ascontiguousarray(Y[:, :50])
     problem = Problem(list(X), Y, ALSOptions())
     beta = np.stack(problem.design.to_beta(als(problem, R).gamma))
-    fit = fit_tiles(ArraySource(X, Y, size=50), rank=R)
-    np.testing.assert_allclose(fit.beta.reshape(K, 3)[:, 1:], beta[:, 1:], atol=1e-7)
+    fit = fit_tiles(ArraySource(X, Y, size=15), rank=R)
+    np.testing.assert_allclose(fit.beta.reshape(50, 3)[:, 1:], beta[:, 1:], atol=1e-7)
     assert fit.converged
 
 
