@@ -112,6 +112,7 @@ def test_the_constructor_takes_an_iterator(arrays, full):
 
 def test_mappings_of_frames(arrays, slices):
     X, Y = arrays
+    X, Y = [x[:160] for x in X], Y[:160]
     endog = {f"e{j}": pd.Series(y, name=f"s{j}") for j, y in enumerate(Y.T)}
     exog = {
         f"e{j}": pd.DataFrame(x, columns=["one", "u", "v"][: x.shape[1]]) for j, x in enumerate(X)
@@ -120,6 +121,7 @@ def test_mappings_of_frames(arrays, slices):
     chunks = (
         ({k: y.iloc[at] for k, y in endog.items()}, {k: x.iloc[at] for k, x in exog.items()})
         for at in slices
+        if at.start < 160
     )
     res = LowRankSUR.from_chunks(chunks, rank=1).fit()
     assert res.params.index[1] == "e0_u"
@@ -443,6 +445,10 @@ FORMS = {
 }
 
 
+#: Fits of all rows in memory, which streams of any cuts are compared with.
+of_whole_frames = {}
+
+
 @pytest.mark.parametrize("form", list(FORMS))
 @pytest.mark.parametrize("cuts", [(), (100, 200), (40, 40, 41, 299)])
 def test_formulas(engine, form, cuts):
@@ -451,7 +457,10 @@ def test_formulas(engine, form, cuts):
 
     data, formula = frame(), FORMS[form]
     scope = {"np": np, "scale": scale}
-    expected = LowRankSUR.from_formula(formula, data, rank=1, eval_env=scope).fit()
+    if (engine, form) not in of_whole_frames:
+        fit = LowRankSUR.from_formula(formula, data, rank=1, eval_env=scope).fit()
+        of_whole_frames[engine, form] = fit
+    expected = of_whole_frames[engine, form]
     model = LowRankSUR.from_formula(formula, pieces(data, *cuts), rank=1, eval_env=scope)
     res = model.fit()
     assert_same_fit(res, expected)

@@ -240,7 +240,7 @@ def test_subsets_are_of_instruments_too(engine, wide):
     assert system.instruments[0].index.equals(rows)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.permutations(range(N)), st.permutations(["a", "b"]))
 def test_permuted_rows_and_equations_give_the_same_system(order, names):
     rng = np.random.default_rng(3)

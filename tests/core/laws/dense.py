@@ -13,16 +13,12 @@ def stationary(rho, times, Sigma):
 
 def recursion(rho, N, Sigma):
     """Cov of e_n = R e_{n-1} + u_n, R = diag(rho), e_1 = (I - R^2)^-1/2 u_1; rows after rows."""
-    K = len(Sigma)
-    R = np.diag(rho)
-    first = np.diag(1.0 / np.sqrt(1.0 - rho**2))
-    # e = L u
-    L = np.zeros((N * K, N * K))
-    for n in range(N):
-        for m in range(n + 1):
-            start = first if m == 0 else np.eye(K)
-            L[n * K : (n + 1) * K, m * K : (m + 1) * K] = np.linalg.matrix_power(R, n - m) @ start
-    return L @ np.kron(np.eye(N), Sigma) @ L.T
+    lag = np.subtract.outer(np.arange(N), np.arange(N))
+    powers = np.where(lag >= 0, np.power(rho[:, None, None], np.maximum(lag, 0)), 0.0)
+    powers[:, :, 0] /= np.sqrt(1.0 - rho**2)[:, None]
+    # e = L u, L_ij of equations i and j is zero but for i = j.
+    Omega = np.einsum("inm,ij,jlm->nilj", powers, Sigma, powers, optimize=True)
+    return Omega.reshape(N * len(rho), -1)
 
 
 def scaled(root, Omega):

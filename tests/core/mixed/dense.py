@@ -1,6 +1,7 @@
 """Mixed models by whole covariance matrices of groups: the twin of `sm_alsgls.core.mixed`."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -70,22 +71,26 @@ def data(seed=0, m=12, q=3, p=2, law="common", weights=False, sizes=(1, 9)):
 
 
 def residual_covariance(d, theta, at):
-    """R of the rows ``at``."""
+    """R of the rows ``at``, (..., T), of one group or of a stack of them."""
     if isinstance(d.law, Levels):
-        R = np.diag(np.exp(np.append(0.0, theta))[d.index[at]])
+        R = np.exp(np.append(0.0, theta))[d.index[at]][..., None] * np.eye(at.shape[-1])
     elif isinstance(d.law, AR1):
-        t = d.index[at].astype(float)
-        R = np.power(theta[0], np.abs(t[:, None] - t))
+        R = np.power(theta[0], apart(d.index[at]))
     elif isinstance(d.law, LevelsAR1):
-        t, level = d.index[at].T
+        t, level = np.moveaxis(d.index[at], -1, 0)
         size = np.exp(0.5 * np.append(0.0, theta[:-1]))[level]
-        R = np.power(theta[-1], np.abs(t[:, None] - t)) * np.outer(size, size)
+        R = np.power(theta[-1], apart(t)) * size[..., :, None] * size[..., None, :]
     else:
-        R = np.eye(len(at))
+        R = np.broadcast_to(np.eye(at.shape[-1]), (*at.shape, at.shape[-1]))
     if d.weights is None:
         return R
     root = 1.0 / np.sqrt(d.weights[at])
-    return R * np.outer(root, root)
+    return R * root[..., :, None] * root[..., None, :]
+
+
+def apart(times):
+    t = times.astype(float)
+    return np.abs(t[..., :, None] - t[..., None, :])
 
 
 def groups(d):
@@ -107,13 +112,39 @@ def gls(d, G, s2, theta):
     return cov @ X.T @ inverse @ y, cov, V, inverse, X, y, order
 
 
-def llf(d, G, s2, theta, reml):
+def llf_of_whole_matrices(d, G, s2, theta, reml):
     """At given variances; b is GLS."""
     b, cov, V, inverse, X, y, _ = gls(d, G, s2, theta)
     r = y - X @ b
     free = len(y) - (X.shape[1] if reml else 0)
     value = free * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + r @ inverse @ r
     return -0.5 * (value - np.linalg.slogdet(cov)[1] if reml else value)
+
+
+@lru_cache(maxsize=2)
+def stacked(d):
+    """Rows of each group (m, T), and which of these there are, for groups of fewer than T."""
+    at = groups(d)
+    seen = np.arange(max(map(len, at))) < np.array([len(a) for a in at])[:, None]
+    rows = np.zeros(seen.shape, dtype=int)
+    rows[seen] = np.concatenate(at)
+    return rows, seen
+
+
+def llf(d, G, s2, theta, reml):
+    """The same, as V is of blocks: those of all groups at once, 1 where a group has no row."""
+    rows, seen = stacked(d)
+    Z = d.Z[rows]
+    V = Z @ G @ Z.swapaxes(1, 2) + s2 * residual_covariance(d, theta, rows)
+    V = np.where(seen[:, :, None] & seen[:, None, :], V, np.eye(seen.shape[1]))
+    X, y = np.where(seen[:, :, None], d.X[rows], 0.0), np.where(seen, d.y[rows], 0.0)[..., None]
+    WX = np.linalg.solve(V, X)
+    H = np.einsum("mtp,mtq->pq", WX, X)
+    r = y - X @ np.linalg.solve(H, np.einsum("mtp,mto->po", WX, y))
+    free = len(d.y) - (len(H) if reml else 0)
+    value = free * np.log(2 * np.pi) + np.linalg.slogdet(V)[1].sum()
+    value += np.vdot(r, np.linalg.solve(V, r))
+    return -0.5 * (value + np.linalg.slogdet(H)[1] if reml else value)
 
 
 def derivative(function, x, a, h=1e-5):

@@ -32,6 +32,16 @@ def user_gamma(profile, phi):
     return root @ root.T
 
 
+@pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
+@pytest.mark.parametrize("reml", [False, True])
+def test_the_twin_of_groups_is_that_of_whole_matrices(law, reml):
+    d = dense.data(seed=3, law=law, weights=True)
+    theta = np.array({"common": [], "levels": [0.3, -0.4], "ar": [0.5]}.get(law, [0.3, -0.4, 0.5]))
+    G = np.diag([1.0, 0.5, 0.2]) + 0.1
+    one, two = (of(d, G, 1.3, theta, reml) for of in (dense.llf, dense.llf_of_whole_matrices))
+    assert one == pytest.approx(two, rel=1e-12)
+
+
 @pytest.mark.parametrize("reml", [False, True])
 @pytest.mark.parametrize(("structure", "law", "weights"), CASES)
 def test_the_likelihood_is_that_of_whole_matrices(structure, law, weights, reml):

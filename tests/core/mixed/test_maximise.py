@@ -44,8 +44,13 @@ def test_no_other_climber_gets_higher(kind, law, reml):
     # Under low rank there are maxima .07 and .27 below, other Heywood cases.
     assert fit.ties >= 2
     profile = fit.profile
+
+    def value(x):
+        point = profile.at(x)
+        return point.nll, point.gradient
+
     other = minimize(
-        lambda x: (profile.at(x).nll, profile.at(x).gradient),
+        value,
         fit.point.x + 0.1,
         jac=True,
         method="L-BFGS-B",

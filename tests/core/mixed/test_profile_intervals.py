@@ -108,7 +108,7 @@ def test_variances_that_may_be_zero():
     codes = np.repeat(np.arange(12), 4)
     Z = np.column_stack([np.ones(48), np.tile(np.arange(4.0), 12)])
     zeros = 0
-    for seed in range(6):
+    for seed in range(4):
         rng = np.random.default_rng(seed)
         y = rng.standard_normal(12)[codes] + 2.0 * rng.standard_normal(48)
         products = CrossProducts.of_rows(Z, Z, y, codes, 12)
@@ -122,7 +122,7 @@ def test_variances_that_may_be_zero():
                 low, high, note = profile_interval(made, Quantity("correlation", 0, 1), Z95)
                 assert low < high <= 1.0
                 assert not note
-    assert zeros > 6
+    assert zeros > 4
 
 
 def test_a_variance_that_is_zero_has_no_interval_of_wald():
