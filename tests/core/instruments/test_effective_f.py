@@ -118,7 +118,7 @@ def brute(S11, S12, S22, draws, rng):
     return best
 
 
-@pytest.mark.parametrize(("L", "seed"), [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2)])
+@pytest.mark.parametrize(("L", "seed"), [(1, 0), (2, 0), (3, 0), (3, 1)])
 def test_bias_of_tsls(L, seed):
     rng = np.random.default_rng(seed)
     root = rng.standard_normal((2 * L, 2 * L + 3))

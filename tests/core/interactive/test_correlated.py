@@ -81,12 +81,12 @@ def test_residuals_of_independent_errors_have_the_correlation_that_is_taken_off(
 def test_correlated_errors_are_not_taken_for_factors():
     """A slice of benchmarks/interactive.py: 20 x 20, AR(1) of .5."""
     mine, others = [], []
-    for seed in range(15):
+    for seed in range(8):
         panel, b = _correlated(np.random.default_rng([5, seed]), 20, 20, 0.5)
-        fit = correlated_fit(panel, Effects.of(20, 20), 2, n_random=0)
+        fit = correlated_fit(panel, Effects.of(20, 20), 2, n_random=0, gtol=1e-5)
         mine.append(fit.beta - b)
         others.append(fit.bai - b)
-    assert np.square(mine).mean() < 0.6 * np.square(others).mean()
+    assert np.square(mine).mean() < 0.4 * np.square(others).mean()
 
 
 def test_missing_cells_leave_rho_out():

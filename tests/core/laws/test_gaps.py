@@ -264,16 +264,16 @@ def test_standard_errors_are_of_the_dense_information():
 @pytest.mark.slow
 def test_rho_has_the_bias_of_whole_panels():
     """A fifth of the cells missing: an innovation over a gap taken for one of its last row has
-    .04 less than whole panels have; 14 panels of 6 units, T = 200, standard error .006."""
+    .04 less than whole panels have; 10 panels of 6 units, T = 200, standard error .007."""
     short, full = [], []
-    for seed in range(14):
+    for seed in range(10):
         for some, out in ((0.2, short), (0.0, full)):
             rng = np.random.default_rng(seed)
             mask = rng.random((200, 6)) >= some
             law = AR.of(200, np.zeros(1), 6, mask=mask)
             raw = system(rng, law, mask, 200, options=ALSOptions())
             out.append(maximise(raw, 1, n_starts=1).found.best.nuisance.values[0])
-    assert abs(np.mean(short) - np.mean(full)) < 0.018
+    assert abs(np.mean(short) - np.mean(full)) < 0.021
 
 
 def test_scales_after_the_filter_leave_the_weights():

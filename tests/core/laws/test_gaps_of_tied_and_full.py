@@ -205,9 +205,9 @@ def test_the_fit_is_the_maximum_of_the_dense_likelihood(sigma, m):
 @pytest.mark.parametrize("sigma", ["exchangeable", "full"])
 def test_rho_has_the_bias_of_whole_panels(sigma):
     """A fifth of the cells missing: -.037 (.004) where an innovation over a gap is taken for one of
-    its last row, 0 (.003) here, of ten panels; five are drawn."""
+    its last row, 0 (.003) here, of ten panels; four are drawn, of a standard error of .005."""
     short, whole = [], []
-    for seed in range(5):
+    for seed in range(4):
         mask = np.random.default_rng(seed).random((200, 5)) >= 0.2
         for seen, out in ((mask, short), (np.ones_like(mask), whole)):
             law = AR.of(200, np.zeros(1), 5, mask=seen)

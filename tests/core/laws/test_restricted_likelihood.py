@@ -90,17 +90,18 @@ def test_the_criterion_has_no_slope_by_brute_force():
 
 @pytest.mark.slow
 def test_a_common_rho_beside_constants_of_each_unit_is_not_biased():
-    """30 panels of T = 15, 20 units: ML is .15 too low, ten times its standard error."""
+    """20 panels of T = 15, 20 units: ML is .15 too low, eight times its standard error."""
     found = []
-    for seed in range(30):
+    for seed in range(20):
         rng = np.random.default_rng([1, seed])
-        ml = maximise(panel(rng, AR.of(15, np.zeros(1), 20), 15, 20, 0.6, own_constants=True), 1)
+        raw = panel(rng, AR.of(15, np.zeros(1), 20), 15, 20, 0.6, own_constants=True)
+        ml = maximise(raw, 1, n_starts=1)
         both = ml.found.best.nuisance, restricted_likelihood(ml, 1).found.best.nuisance
         found.append([b.values[0] - 0.6 for b in both])
     other, mine = np.mean(found, axis=0)
-    se = np.std(found, axis=0) / 30**0.5
+    se = np.std(found, axis=0) / 20**0.5
     assert abs(mine) < 3.0 * se[1]
-    assert other < -6.0 * se[0]
+    assert other < -5.0 * se[0]
 
 
 def test_what_has_no_maximum_says_so(monkeypatch):

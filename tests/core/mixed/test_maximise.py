@@ -55,7 +55,7 @@ def test_no_other_climber_gets_higher(kind, law, reml):
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(profile.low, profile.high, strict=True)),
-        options={"ftol": 1e-15, "gtol": 1e-7, "maxiter": 2000},
+        options={"ftol": 1e-15, "gtol": 1e-7, "maxiter": 400},
     )
     assert fit.nll <= other.fun + 1e-7
     assert fit.llf == pytest.approx(dense.llf(d, fit.G, fit.s2, fit.theta, reml), rel=1e-11)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal
 
 from sm_alsgls.core.sigma.unrestricted import (
     ObservedLikelihood,
@@ -14,6 +13,7 @@ from sm_alsgls.core.sigma.unrestricted import (
 )
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.unrestricted import Unrestricted
+from tests.core import dense_observed
 
 FLOOR = np.full(9, 1e-12)
 
@@ -28,12 +28,8 @@ def residuals(seed, N, K, share=0.7):
 
 def dense_nll(Sigma, E, patterns):
     """Row by row, without the constant."""
-    total = 0.0
-    for m in np.unique(patterns.mask, axis=0):
-        seen, rows = np.flatnonzero(m), (patterns.mask == m).all(axis=1)
-        part = Sigma[np.ix_(seen, seen)]
-        total -= multivariate_normal.logpdf(E[np.ix_(rows, seen)], cov=part).sum()
-    return total / len(E) - 0.5 * patterns.n_cells * np.log(2 * np.pi) / len(E)
+    value = dense_observed.nll(E, patterns.mask, Sigma)
+    return value - 0.5 * patterns.n_cells * np.log(2 * np.pi) / len(E)
 
 
 def em_step(Sigma, E, patterns):
