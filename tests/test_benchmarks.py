@@ -203,10 +203,11 @@ def test_memory_is_that_of_the_fit(load, backend):
         pytest.importorskip(backend)
     script = load("compare_sur")
     # The bases are a copy of the designs, 0.75 of the input; a dense P x P alone would be 16 of it.
-    row = script.memory("ours", 160, 60, 4, 1, backend)
+    rows = [script.memory("ours", 160, 60, 4, 1, backend) for _ in range(3)]
     given = 8 * 60 * 160 * 5 / 1e6
-    assert row["backend"] == backend
-    assert 0.75 * given < row["mb"] < 8 * given
+    assert {row["backend"] for row in rows} == {backend}
+    # Other threads of this process can only add to one of them.
+    assert 0.75 * given < min(row["mb"] for row in rows) < 8 * given
 
 
 def test_a_missing_option_names_its_package(load, monkeypatch):
@@ -244,7 +245,7 @@ def test_everyday_fits_are_taken_apart_beside_their_peers(load):
     assert seconds["loop of OLS"] < seconds["linearmodels"]
 
 
-def test_als_and_em_are_compared_on_the_same_draws(load):
+def test_als_and_em_are_compared_on_the_same_draws(load, monkeypatch):
     script = load("compare_als_vs_em")
     names = script.available(peer=False)
     drawn = script.replicate(10, 2, names)
@@ -259,19 +260,21 @@ def test_als_and_em_are_compared_on_the_same_draws(load):
     gap = np.subtract(drawn["em"]["rmse"], drawn["als"]["rmse"])
     assert test["difference"] == pytest.approx(gap.mean())
     assert 0.0 <= test["p"] <= 1.0
-    used = script.memory("em", 10)
+    # What threads of this process allocate meanwhile would be counted too.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    used = script.memory_apart("em", 10)
     assert used["arrays_mb"] > used["iterations_mb"] > 0.0
 
 
 def test_intervals_cover_what_they_say(load):
-    """A slice of benchmarks/coverage.py: 60 replications, 1,200 slopes a cell.
+    """A slice of benchmarks/coverage.py: 36 replications, 720 slopes a cell.
 
-    The standard error over replications is 0.006, so the band is three of them either way; the
+    The standard error over replications is 0.008, so the band is three of them either way; the
     plug-in with normal quantiles lies below it.
     """
     coverage = load("coverage")
-    out = coverage.cell(40, 10, 60, seed=5)
-    error = out["default"].std() / np.sqrt(60)
+    out = coverage.cell(40, 10, 36, seed=5)
+    error = out["default"].std() / np.sqrt(36)
     assert error < 0.01
     assert abs(out["default"].mean() - 0.945) < 3 * error
     assert out["plug-in"].mean() < out["default"].mean() - 0.015
@@ -311,10 +314,11 @@ def test_small_samples_cover(load, cell, reps):
 
 def test_unrestricted_sur_covers_less_with_many_equations(load, capsys):
     kept = {}
-    verdicts = load("coverage").unrestricted(1, kept, N=60, sizes=(25,))
+    verdicts = load("coverage").unrestricted(1, kept, N=60, sizes=(25,), least=10)
     assert capsys.readouterr().out.count("| 60, 25 |") == len(verdicts) == 2
     for found in kept.values():
         theirs, ours = np.mean(found["share"], axis=0)
+        # Slopes of 10 draws: .95 with a standard error of .01.
         assert theirs < 0.85
         assert 0.92 < ours < 0.98
         theirs, ours = np.mean(found["error"], axis=0)
@@ -365,7 +369,7 @@ def test_robust_errors_repair_what_the_model_gets_wrong(load, rows, cov_type, kw
     assert robust.mean() > 0.87
 
 
-def test_missing_cells_script_measures_what_it_says(load):
+def test_missing_cells_script_measures_what_it_says(load, monkeypatch):
     script = load("missing")
     rng = np.random.default_rng(0)
     X, Y, _ = script.draw(rng, 4000)
@@ -377,6 +381,7 @@ def test_missing_cells_script_measures_what_it_says(load):
         more = np.isnan(holes[high, 1:]).mean() - np.isnan(holes[~high, 1:]).mean()
         assert (more > 0.1) == (kind == "MAR")
     assert script.estimates("listwise SUR", X, script.hide(Y, "MCAR", 1.0, rng)) is None
+    monkeypatch.setattr(script, "CASES", [("MCAR", 0.3), ("MAR", 0.3)])
     rows = script.accuracy(12)
     table = {(row["holes"], row["fit"]): row for row in rows}
     for holes in ("MCAR 30%", "MAR 30%"):
@@ -385,7 +390,7 @@ def test_missing_cells_script_measures_what_it_says(load):
     biased, right = table["MAR 30%", "OLS, own rows"], table["MAR 30%", "fiml"]
     assert biased["bias of constants"] < -0.1
     assert abs(right["bias of constants"]) < 3.5 * right["bias se"]
-    assert script.table(rows).count("\n") == 17
+    assert script.table(rows).count("\n") == 9
 
 
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
@@ -406,18 +411,19 @@ class TestJointTests:
     """A slice of benchmarks/joint_tests.py; the whole table is in docs/measured/tests.md."""
 
     def test_alphas_of_equal_designs(self, load):
-        found = load("joint_tests").alphas(60, 25, "AR", 1, reps=40, seed=1)
+        found = load("joint_tests").alphas(60, 25, "AR", 1, reps=24, seed=1)
         size = {name: np.mean(np.array(p) < 0.05) for name, p in found.items()}
-        # 2.6 and more Monte Carlo errors of .034 above the nominal size are a fault.
+        # 3 and more Monte Carlo errors of .045 above the nominal size are a fault.
         for name in ("default", "sandwich", "HC1", "grs_test"):
-            assert size[name] < 0.15
+            assert size[name] < 0.185
         assert size["sandwich, plain F"] > 0.3
         assert size["HC1, plain F"] > 0.3
 
     def test_few_clusters(self, load):
         cell = load("joint_tests").slopes
-        found = cell(40, 10, 5, reps=30, seed=1, cov_type="cluster", per_group=4)
-        assert np.mean(np.array(found["CR2"]) < 0.05) < 0.17
+        found = cell(40, 10, 5, reps=20, seed=1, cov_type="cluster", per_group=4)
+        # 3 Monte Carlo errors of .049 above the nominal size.
+        assert np.mean(np.array(found["CR2"]) < 0.05) < 0.2
         assert np.mean(np.array(found["CR1, plain F"]) < 0.05) > 0.25
         better = np.array(found["coverage CR2"]) - found["coverage CR1, df of before"]
         assert better.mean() > 0.015
@@ -591,7 +597,7 @@ class TestMixedCoverage:
     def test_intervals_of_few_groups(self, load):
         """Normal intervals are short with 8 groups, those with degrees of freedom are not."""
         script = load("mixed_coverage")
-        rows = script.table(script.run(8, "strong", 20, ranks=("rank 2",), processes=1))
+        rows = script.table(script.run(8, "strong", 10, ranks=("rank 2",), processes=1))
         known, z, satterthwaite, kenward_roger = (
             rows[key]["slopes"]
             for key in ("G known/z", "rank 2/z", "rank 2/Satterthwaite", "rank 2/Kenward-Roger")
@@ -632,11 +638,11 @@ class TestMixedCoverage:
 
     @pytest.mark.slow
     def test_sizes_of_variance_tests(self, load, capsys):
-        given = ["--groups", "12", "--draws", "10", "--processes", "1"]
+        given = ["--groups", "12", "--draws", "5", "--processes", "1"]
         found = load("mixed_variance_size").main(given)
         assert all(share["test"][0] <= 0.4 for share in found.values())
         assert len(found) == 3
-        assert "| no random slope | 12 | 10 |" in capsys.readouterr().out
+        assert "| no random slope | 12 | 5 |" in capsys.readouterr().out
 
     def test_rejections_of_a_bootstrap_are_by_all_its_draws(self, load):
         """Statistics 0 to 99 among draws 0 to 99: as many are rejected as the level says."""
