@@ -34,7 +34,7 @@ from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.results.cov_types import CovarianceChoice
 from sm_alsgls.results.covariance import covariance
 from sm_alsgls.results.mixed import LowRankMixedLMResults, LowRankMixedLMResultsWrapper
-from sm_alsgls.results.mixed_covariance import build_mixed, choose_or_usual
+from sm_alsgls.results.mixed_covariance import build_mixed, check_words, choose_or_usual
 from sm_alsgls.results.mixed_estimate import MixedEstimate
 from sm_alsgls.results.progress import says
 from sm_alsgls.results.shown import Listed
@@ -324,6 +324,7 @@ class LowRankMixedLM(
         reml, disp = flag(reml, "reml"), flag(disp, "disp")
         limit, source = starts(n_starts), generator(rng)
         maxiter, use_t = count(maxiter, "maxiter"), flag(use_t, "use_t")
+        check_words(cov_type, cov_kwds)
         where = guarded(callback, "a Step", lambda step: f"step {step.step}")
         found = mixed_fit(
             self.products,

@@ -83,6 +83,17 @@ def choose_mixed(
     ------
     OptionError, UnknownArgumentError, NotApplicableError
     """
+    cov_type, kwds = _asked(cov_type, cov_kwds)
+    if cov_type == "kenward-roger":
+        check_kenward_roger(fit)
+    said = _SAID[cov_type].format(kwds.get("correction", ""))
+    if cov_type == "nonrobust" and fit.at_bound.any():
+        said += " Uniquenesses that are zero are unknown in them as others are."
+    return CovarianceChoice(cov_type, kwds, said)
+
+
+def _asked(cov_type: str, cov_kwds: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    """A covariance type by its own name, with its options: what is to be checked of the words."""
     kwds = own(mapping(cov_kwds, "cov_kwds", "{'correction': 'CR1'}"))
     if isinstance(cov_type, str) and cov_type.lower() in _ALIASES:
         cov_type, stands_for = _ALIASES[cov_type.lower()]
@@ -101,14 +112,25 @@ def choose_mixed(
     taken = _KWDS[cov_type]
     unknown([name for name in kwds if name not in taken], taken, f"cov_type={cov_type!r}")
     if cov_type == "kenward-roger":
-        check_kenward_roger(fit)
         kwds["variant"] = choice(str(kwds.get("variant", "positive")), "variant", VARIANTS)
     if cov_type == "cluster":
         kwds["correction"] = _correction(kwds)
-    said = _SAID[cov_type].format(kwds.get("correction", ""))
-    if cov_type == "nonrobust" and fit.at_bound.any():
-        said += " Uniquenesses that are zero are unknown in them as others are."
-    return CovarianceChoice(cov_type, kwds, said)
+    return cov_type, kwds
+
+
+def check_words(cov_type: str | None, cov_kwds: Mapping[str, Any] | None) -> None:
+    """Refuse before a fit what `choose_or_usual` would refuse of any fit.
+
+    Raises
+    ------
+    OptionError
+        Also options of no type.
+    UnknownArgumentError
+    """
+    if cov_type is not None:
+        _asked(cov_type, cov_kwds)
+    elif own(mapping(cov_kwds, "cov_kwds", "{'correction': 'CR1'}")):
+        raise OptionError("cov_kwds are options of a cov_type: give cov_type= as well")
 
 
 def choose_or_usual(
@@ -126,10 +148,9 @@ def choose_or_usual(
         Also options of no type.
     UnknownArgumentError, NotApplicableError
     """
+    check_words(cov_type, cov_kwds)
     if cov_type is not None:
         return choose_mixed(cov_type, cov_kwds, fit)
-    if own(mapping(cov_kwds, "cov_kwds", "{'correction': 'CR1'}")):
-        raise OptionError("cov_kwds are options of a cov_type: give cov_type= as well")
     if not (use_t and fit.reml):
         return choose_mixed("nonrobust", None, fit)
     if is_quick(fit):
