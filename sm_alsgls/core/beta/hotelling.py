@@ -264,8 +264,9 @@ def sandwich_eta(system: System, R: Array, nu: float, root: Array | None = None)
     f = float(np.square(G @ G.T if N <= q * K else G.T @ G).sum())
     step = int(np.ceil(float(N) * N * q * q * K / _PAIRS))
     s = 0.0
+    beside = z.transpose(2, 1, 0).reshape(K, N * q)
     for n in counted(range(0, N, step), "degrees of freedom", unit="row"):
-        M = np.einsum("ak,bmk->mab", z[:, n], z)
-        s += float(np.einsum("mab,mba->", M, M))
+        M = (z[:, n] @ beside).reshape(q, N, q)
+        s += float(np.einsum("amb,bma->", M, M))
     s *= N / len(range(0, N, step))
     return q * (q + 1.0) * nu / (f + s)
