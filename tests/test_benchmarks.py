@@ -491,6 +491,10 @@ class TestInstruments:
 
 
 class TestSpatial:
+    @pytest.fixture(autouse=True)
+    def few_regions(self, load, monkeypatch):
+        monkeypatch.setattr(load("spatial"), "SIDE", 6)
+
     def test_factors_are_worth_their_while(self, load, capsys):
         draws = load("spatial").run("error", 3, None)
         found = draws.rows()
@@ -498,7 +502,7 @@ class TestSpatial:
         assert found["spatial_error, factors"]["rmse"] < 0.1
         ends = found["spatial_error, factors, law_intervals()"]
         assert ends["rmse"] == found["spatial_error, factors"]["rmse"]
-        assert "spatial error, 64 regions" in capsys.readouterr().out
+        assert "spatial error, 36 regions" in capsys.readouterr().out
         assert not draws.failed
 
     def test_without_space_nothing_is_found(self, load, tmp_path):
@@ -540,8 +544,10 @@ class TestPanelLaws:
 
 
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
-def test_a_small_slice_of_the_speed_of_panels(load):
+def test_a_small_slice_of_the_speed_of_panels(load, monkeypatch):
     script = load("panel_speed")
+    taken = script.seconds
+    monkeypatch.setattr(script, "seconds", lambda run, runs=3: taken(run, 1))
     found = script.autoregressive((40, 5), (40, 12)) | script.spatial(4, 30)
     found |= script.random_effects(4, 30)
     assert len(found) >= 11
