@@ -21,25 +21,26 @@ def largest_loading(one):
 
 @pytest.mark.parametrize("method", ["parametric", "residual", "wild", "block"])
 def test_standard_errors_agree_with_theory(res, method):
-    boot = res.bootstrap(200, method, rng=1)
-    # The standard deviation of 200 draws has a relative standard error of 5 %.
+    boot = res.bootstrap(120, method, rng=1)
+    # The standard deviation of 120 draws has a relative standard error of 6.5 %, the median over
+    # 20 coefficients is below that: the band is three of what it may be.
     ratio = boot.std_errors / res.bse
     assert abs(np.log(ratio)).median() < 0.12
-    assert boot.params.shape == boot.bse.shape == (200, 20)
+    assert boot.params.shape == boot.bse.shape == (120, 20)
     assert boot.converged.mean() > 0.97
-    bias = (boot.params.mean() - res.params) / (boot.std_errors / np.sqrt(200))
+    bias = (boot.params.mean() - res.params) / (boot.std_errors / np.sqrt(120))
     assert (bias.abs() < 4.5).all()
 
 
 def test_intervals_and_pvalues_are_what_they_say(res):
-    boot = res.bootstrap(199, rng=2)
+    boot = res.bootstrap(59, rng=2)
     t = (boot.params - res.params) / boot.bse
     np.testing.assert_allclose(boot.tvalues, t)
     half = t.abs().quantile(0.9) * boot.estimate_bse
     np.testing.assert_allclose(boot.conf_int(0.1)[1], res.params + half)
     np.testing.assert_allclose(boot.conf_int(0.1)[0], res.params - half)
     np.testing.assert_allclose(boot.conf_int(0.1, kind="percentile")[0], boot.params.quantile(0.05))
-    expected = (1 + (t.abs() >= (res.params / boot.estimate_bse).abs()).sum()) / 200
+    expected = (1 + (t.abs() >= (res.params / boot.estimate_bse).abs()).sum()) / 60
     np.testing.assert_allclose(boot.pvalues, expected)
     frame = boot.summary_frame()
     assert list(frame.index) == list(res.params.index)
