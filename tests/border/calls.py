@@ -64,6 +64,17 @@ class Public:
         return self.call(*positional, **given)
 
 
+@functools.cache
+def firms() -> pd.DataFrame:
+    """Six of Grunfeld's firms, as few as a counterfactual of one takes.
+
+    What is made of a formula takes as long as there are units. Nobody changes it.
+    """
+    data = load_grunfeld()
+    few = ["General Motors", "US Steel", "Chrysler", "Westinghouse", "IBM", "Goodyear"]
+    return data[data["firm"].isin(few)].reset_index(drop=True)
+
+
 def _positional(call: Callable[..., Any]) -> list[str]:
     parameters = inspect.signature(call).parameters.values()
     return [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
@@ -80,11 +91,9 @@ def made() -> dict[str, Any]:
         for name, x in zip(names, truth.exog, strict=True)
     }
     model = LowRankSUR(Y, X, rank=1)
-    panel = LowRankSUR.from_formula(
-        "invest ~ value", load_grunfeld(), groups="firm", time="year", rank=1
-    )
+    panel = LowRankSUR.from_formula("invest ~ value", firms(), groups="firm", time="year", rank=1)
     pooled = LowRankPanel.from_formula(
-        "invest ~ value + capital", load_grunfeld(), 1, entity="firm", time="year",
+        "invest ~ value + capital", firms(), 1, entity="firm", time="year",
         effects="entity", heterogeneous=["capital"],
     )  # fmt: skip
     mixed = LowRankMixedLM.from_formula(
@@ -92,7 +101,7 @@ def made() -> dict[str, Any]:
     )
     beside = {
         kind: LowRankPanel.from_formula(
-            "invest ~ value + capital", load_grunfeld(), rank, entity="firm", time="year",
+            "invest ~ value + capital", firms(), rank, entity="firm", time="year",
             factors=kind,
         )
         for kind, rank in (("fixed", 1), ("cce", "auto"))
@@ -143,7 +152,7 @@ def made() -> dict[str, Any]:
         "NonlinearCombinations": res.nlcom("a_x / b_x"),
         "BootstrapCombinations": res.bootstrap(3).nlcom("a_x / b_x"),
         "Prediction": res.get_prediction(),
-        "PanelPrediction": long.get_prediction(load_grunfeld()),
+        "PanelPrediction": long.get_prediction(firms()),
         "Conditional": res.get_prediction(given=True),
         "Diagnostics": res.diagnostics(),
         "RankSelection": sm_alsgls.select_rank(model),
@@ -164,8 +173,8 @@ def needed() -> dict[str, Any]:
     return {
         "LowRankSUR.endog": model.endog,
         "LowRankSUR.exog": model.exog,
-        "LowRankPanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
-        "LowRankPanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
+        "LowRankPanel.endog": firms().set_index(["firm", "year"])["invest"],
+        "LowRankPanel.exog": firms().set_index(["firm", "year"])[["value"]],
         "LowRankPanel.rank": 1,
         "PooledModel.rank": 1,
         "PanelModel.rank": 1,
@@ -190,17 +199,18 @@ def needed() -> dict[str, Any]:
             "Reaction ~ Days", load_sleepstudy(), groups="Subject"
         ).fit(),
         "variance_test.reps": 2,
-        "InteractivePanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
-        "InteractivePanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
+        "InteractivePanel.endog": firms().set_index(["firm", "year"])["invest"],
+        "InteractivePanel.exog": firms().set_index(["firm", "year"])[["value"]],
         "InteractivePanel.rank": 1,
-        "CCEPanel.endog": load_grunfeld().set_index(["firm", "year"])["invest"],
-        "CCEPanel.exog": load_grunfeld().set_index(["firm", "year"])[["value"]],
+        "CCEPanel.endog": firms().set_index(["firm", "year"])["invest"],
+        "CCEPanel.exog": firms().set_index(["firm", "year"])[["value"]],
         **{
             f"{owner}.{name}": value
             for owner in ("FixedModel", "AveragesModel")
             for name, value in {"entity": "firm", "time": "year", "params": np.ones(2)}.items()
         },
         "FixedModel.rank": 1,
+        "FixedModel.n_starts": 1,
         **{
             f"{owner}.{name}": value
             for owner in ("FixedResults", "AveragesResults")
@@ -227,11 +237,11 @@ def needed() -> dict[str, Any]:
         "ManyEquationResults.functions": "x1 ** 2",
         "to_memmap.path": os.path.join(tempfile.gettempdir(), f"columns{os.getpid()}.npy"),
         "from_formula.formula": "invest ~ value",
-        "from_formula.data": load_grunfeld(),
+        "from_formula.data": firms(),
         "bootstrap.reps": 2,
         "forecast.exog": model.exog,
-        "PanelResults.exog": load_grunfeld().assign(year=lambda data: data["year"] + 20),
-        "PooledResults.exog": load_grunfeld().assign(year=lambda data: data["year"] + 20),
+        "PanelResults.exog": firms().assign(year=lambda data: data["year"] + 20),
+        "PooledResults.exog": firms().assign(year=lambda data: data["year"] + 20),
         "model": model,
         "results": res,
         "params": np.asarray(res.params),

@@ -270,7 +270,9 @@ def test_a_statistic_in_processes_that_are_really_started(method, tmp_path):
         timeout=300,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == ["OptionError", "same", "CallableError ZeroDivisionError"]
+    assert run.stdout.splitlines() == [
+        "OptionError", "same", *["CallableError ZeroDivisionError"] * (method == "spawn")
+    ]  # fmt: skip
 
 
 _SCRIPT = """
@@ -296,6 +298,9 @@ if __name__ == "__main__":
         print("OptionError")
     one, two = (res.bootstrap(2, statistic=likelihood, n_jobs=n).statistics for n in (1, 2))
     print("same" if list(one) == list(two) else (one, two))
+    # What it raises comes back by the same road: once is enough for two more processes.
+    if sys.argv[1] != "spawn":
+        sys.exit()
     try:
         res.bootstrap(2, statistic=broken, n_jobs=2)
     except CallableError as error:
