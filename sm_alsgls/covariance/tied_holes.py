@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-from scipy.linalg.lapack import dpotri
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.covariance.filled_rows import FilledRows
@@ -38,6 +38,8 @@ Sparse = Any
 
 #: Missing cells that are integrated out together: 9 million numbers, and some seconds, each time.
 MOST = 3000
+#: Numbers of T_m that are kept with their zeros: a sparse product takes some 50 us to begin.
+SMALL = 50_000
 
 
 def check_size(M: int) -> None:
@@ -78,6 +80,8 @@ class TiedHoles:
         self._shape = patterns.N, patterns.K
         K, M = patterns.K, self.T.shape[1]
         check_size(M)
+        #: T_m with its zeros where it is small.
+        self.whole = self.T.toarray() if patterns.N * K * M <= SMALL else None
         touches = touches.tocsr()
         touches.sort_indices()
         size = np.diff(touches.indptr)
@@ -104,11 +108,20 @@ class TiedHoles:
 
     def back(self, M: Array) -> Array:
         """T_m' of rows (N, K): (M,)."""
-        return np.asarray(self.turned @ np.ascontiguousarray(M).ravel())
+        turned = self.turned if self.whole is None else self.whole.T
+        return np.asarray(turned @ np.ascontiguousarray(M).ravel())
 
     def forth(self, e: Array) -> Array:
         """What cells e (M,) are in rows, (N, K)."""
-        return np.asarray(self.T @ e).reshape(self._shape)
+        T = self.T if self.whole is None else self.whole
+        return np.asarray(T @ e).reshape(self._shape)
+
+    def laid(self, pairs: Array) -> Array:
+        """Values (q, K) of pairs with zeros elsewhere, (N K, M)."""
+        (N, K), M = self._shape, self.T.shape[1]
+        out = np.zeros((N, M, K))
+        out[self.row, self.cell] = pairs
+        return out.swapaxes(1, 2).reshape(N * K, M)
 
     def spread(self, pairs: Array) -> Sparse:
         """Values (q, K) of pairs as a sparse array (N K, M)."""
@@ -156,15 +169,24 @@ class ThroughTiedHoles(FilledRows):
         self._holes = holes
 
     @cached_property
-    def _V(self) -> Sparse:
+    def _V(self) -> Sparse | Array:
         """Omega^-1 T_m, (N K, M)."""
-        return self._holes.spread(self.cov.solve(self._holes.columns))
+        holes = self._holes
+        put = holes.spread if holes.whole is None else holes.laid
+        return put(self.cov.solve(holes.columns))
 
     @cached_property
     def _L(self) -> Array:
         """Q_mm = L L'."""
-        Q = (self._holes.turned @ self._V).toarray()
-        return scipy.linalg.cholesky(0.5 * (Q + Q.T), lower=True, overwrite_a=True)
+        holes = self._holes
+        V = self._V
+        Q = (holes.turned @ V).toarray() if holes.whole is None else holes.whole.T @ V
+        if not Q.size:
+            return np.empty((0, 0))
+        L, info = dpotrf(0.5 * (Q + Q.T), lower=1, clean=1)
+        if info:
+            raise np.linalg.LinAlgError("the precision of the missing cells is singular")
+        return np.asarray(L)
 
     @cached_property
     def covariance(self) -> Array:
@@ -176,7 +198,9 @@ class ThroughTiedHoles(FilledRows):
     def cells(self, E: Array) -> Array:
         """What is added to missing cells, (M,)."""
         pull = self._holes.back(self.cov.solve(E))
-        return -scipy.linalg.cho_solve((self._L, True), pull)
+        if not pull.size:
+            return pull
+        return -np.asarray(dpotrs(self._L, pull, lower=1)[0])
 
     def missing(self, E: Array) -> Array:
         """The same in an array (N, K), zero elsewhere."""
@@ -198,16 +222,25 @@ class ThroughTiedHoles(FilledRows):
         """Rows whose products sum to those of T_n C_n T_n'."""
         columns, K = self._holes.columns, self.patterns.K
         if K <= self.patterns.N:
-            S = np.zeros((K, K))
-            for pairs, C in self._blocks():
-                T = columns[pairs]
-                S += T.reshape(-1, K).T @ (C @ T).reshape(-1, K)
+            S = self._summed()
             values, vectors = np.linalg.eigh(0.5 * (S + S.T))
             yield np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
             return
         for pairs, C in self._blocks():
             root = np.linalg.cholesky(C)
             yield (root.swapaxes(1, 2) @ columns[pairs]).reshape(-1, K)
+
+    def _summed(self) -> Array:
+        """Sum of T_n C_n T_n', (K, K)."""
+        holes, K = self._holes, self.patterns.K
+        if holes.whole is not None:
+            T = holes.whole.reshape(-1, K, holes.whole.shape[1])
+            return np.asarray(np.tensordot(T @ self.covariance, T, ((0, 2), (0, 2))))
+        S = np.zeros((K, K))
+        for pairs, C in self._blocks():
+            T = holes.columns[pairs]
+            S += T.reshape(-1, K).T @ (C @ T).reshape(-1, K)
+        return S
 
     def pulled(self) -> Sparse:
         """Omega^-1 T_m C where T_m is not zero, (N K, M): products with a derivative of T_m.

@@ -30,9 +30,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
 from scipy.linalg.blas import dgemm, dtrsm
-from scipy.linalg.lapack import dgeqp3, dpotrf
+from scipy.linalg.lapack import dgeqp3, dpotrf, dtrtrs
 
 from sm_alsgls.covariance.arrays import Array, run
 
@@ -290,12 +289,25 @@ def _right_divide(X: Array, R: Array, perm: npt.NDArray[np.intp] | None) -> Arra
 
 def _over(M: Array, R: Array) -> Array:
     """M R^-1 for rows M (n, m) and upper triangular R (m, m)."""
-    return np.asarray(solve_triangular(R, M.T, trans=1, check_finite=False)).T
+    return _solved(R, M.T, 1).T
 
 
 def _over_transpose(M: Array, R: Array) -> Array:
     """M R^-T for rows M (n, m) and upper triangular R (m, m)."""
-    return np.asarray(solve_triangular(R, M.T, check_finite=False)).T
+    return _solved(R, M.T, 0).T
+
+
+def _solved(R: Array, B: Array, trans: int) -> Array:
+    """R^-1 B, or R'^-1 B where ``trans`` is 1: SciPy's looks at what it gets for longer."""
+    if not B.size:
+        return np.empty(B.shape)
+    if R.flags.f_contiguous:
+        X, info = dtrtrs(R, B, trans=trans)
+    else:
+        X, info = dtrtrs(R.T, B, lower=1, trans=1 - trans)
+    if info:
+        raise np.linalg.LinAlgError("a factor of Sigma is singular")
+    return np.asarray(X)
 
 
 def _times(rows: Array, Gt: Array) -> Array:

@@ -16,7 +16,7 @@ from sm_alsgls.core.laws.spatial_rows import SpatialRows
 from sm_alsgls.core.laws.spatial_weights import SpatialWeights
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.options import ALSOptions
-from sm_alsgls.covariance import LowRankDiag
+from sm_alsgls.covariance import LowRankDiag, tied_holes
 from sm_alsgls.covariance.patterns import Patterns
 from sm_alsgls.covariance.tied_holes import MOST, TiedHoles
 from sm_alsgls.exceptions import OptionError
@@ -113,6 +113,7 @@ def test_gradient_is_that_of_differences_at_the_inner_optimum(kind, lag, scale):
     np.testing.assert_allclose(point.gradient, slope, atol=1e-6)
 
 
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("rank", [0, 1])
 def test_without_neighbours_it_is_the_likelihood_over_gaps(rank):
     """Of units that are there from the first row on, as those before it are none's gaps."""
@@ -131,6 +132,34 @@ def test_without_neighbours_it_is_the_likelihood_over_gaps(rank):
     np.testing.assert_allclose(second.gradient, first.gradient, atol=1e-6)
 
 
+@pytest.fixture(params=[0, tied_holes.SMALL], ids=["sparse", "with zeros"])
+def kept(request, monkeypatch):
+    """How columns of missing cells are kept."""
+    monkeypatch.setattr(tied_holes, "SMALL", request.param)
+
+
+def test_columns_with_their_zeros_are_the_sparse_ones(monkeypatch):
+    rng = np.random.default_rng(6)
+    mask = rng.random((N, K)) >= 0.2
+    cov = LowRankDiag.from_factors(rng.standard_normal((K, 1)), rng.uniform(0.5, 2.0, K))
+    E, X = rng.standard_normal((N, K)), rng.standard_normal((N, 2 * K))
+    filter, owner = filters("rows and scale"), np.repeat(np.arange(K), 2)
+    found = []
+    for small in (0, tied_holes.SMALL):
+        monkeypatch.setattr(tied_holes, "SMALL", small)
+        holes = Reach(Probe(filter, (N, K)), filter, lags("rows"), Patterns(mask)).holes
+        assert (holes.whole is None) == (small == 0)
+        seen = holes.seen(cov)
+        extra = np.vstack(list(seen.extra()))
+        found.append(
+            [seen.cells(E), seen.filled(E), seen.logdet(), extra.T @ extra, seen.covariance,
+             seen.products(X, owner), seen.pulled().toarray()]
+        )  # fmt: skip
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("kept")
 def test_more_equations_than_rows():
     rng = np.random.default_rng(8)
     n, k = 6, 15
@@ -177,6 +206,7 @@ def test_filters_that_tie_rows_need_their_probe():
         RawSystem(Y, X, filters("ar"), TIGHT, mask=mask, lag=lags("equations"))
 
 
+@pytest.mark.usefixtures("kept")
 def test_covariance_of_coefficients_is_that_of_the_observed_cells():
     raw = system(filters("ar"), lags("equations"))
     problem = raw.problem()
