@@ -157,6 +157,11 @@ class NullTail:
         self._from = float(np.quantile(self._x, 0.995))
         self._scale = float(np.mean(self._x[self._x > self._from] - self._from))
 
+    @property
+    def of_two(self) -> Array:
+        """The simulated p-values as statistics with two degrees of freedom: -2 log p."""
+        return np.asarray(-2.0 * np.log(self.pvalues))
+
     def __call__(self, pvalues: Array) -> Array:
         """Corrected p-values; NaN stay."""
         x = -np.log(np.maximum(pvalues, 1e-300))

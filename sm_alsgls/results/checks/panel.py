@@ -219,7 +219,7 @@ def _normality(left: Left, evened: Array, units: pd.DataFrame, alpha: float) -> 
     corrected = tail("normality", usual, 0)
     units["normality"] = corrected(nominal)
     known = np.isfinite(statistic)
-    total, p = summed_normality(statistic[known], stats.chi2.isf(corrected.pvalues, 2))
+    total, p = summed_normality(statistic[known], corrected.of_two)
     advice = left.advice.normality
     return [
         Check(

@@ -48,8 +48,7 @@ def of_normality(
     corrected = tail("normality", N, 0)
     statistic, nominal = normality(E)
     equations["normality"] = corrected(nominal)
-    simulated = stats.chi2.isf(corrected.pvalues, 2)
-    joint, p = joint_normality(estimate.row_sigma.whiten(E), simulated)
+    joint, p = joint_normality(estimate.row_sigma.whiten(E), corrected.of_two)
     return [
         Check(
             NORMALITY[0],
