@@ -9,6 +9,7 @@ from sm_alsgls.core.laws.bootstrap import law_replicate, responses
 from sm_alsgls.exceptions import NotApplicableError, OptionError
 from tests.results.laws.fits import CASES, LAWS, data_of, fitted, twin
 
+DRAWS = 1200
 # The prior of empirical Bayes is the fit's own, which a fit from nothing finds anew.
 SAME = ["ar", "row_scale", "cell_scale", "lag", "all", "ar, holes", "units, error", "units, all"]
 
@@ -29,7 +30,7 @@ def test_parametric_rows_have_the_law_of_the_fit(name, monkeypatch):
     made = parent(res, "parametric", monkeypatch)
     rng = np.random.default_rng(0)
     n = len(res.resid)
-    draws = np.array([responses(made, rng).ravel() for _ in range(3000)])
+    draws = np.array([responses(made, rng).ravel() for _ in range(DRAWS)])
     seen = np.isfinite(res.resid.to_numpy()).ravel()
     mean = res.predict().to_numpy().ravel()
     cov = twin(name)[0]
@@ -38,11 +39,15 @@ def test_parametric_rows_have_the_law_of_the_fit(name, monkeypatch):
     cov = (cov * np.outer(c, c))[np.ix_(seen, seen)]
     draws, mean = draws[:, seen], mean[seen]
     se = np.sqrt(np.diagonal(cov))
-    assert np.abs((draws.mean(axis=0) - mean) / se).max() * np.sqrt(3000) < 5.0
+    assert np.abs((draws.mean(axis=0) - mean) / se).max() * np.sqrt(DRAWS) < 5.0
     unit = (draws - mean) / se
     found = unit.T @ unit / len(draws)
-    # Entries of a correlation from 3000 draws have standard errors of 1/55.
-    assert np.abs(found - cov / np.outer(se, se)).max() < 6.0 * np.sqrt(2.0 / 3000)
+    # Of some 20,000 entries of a correlation, with standard errors of 1/35 from 1200 draws, none
+    # is 5.5 of them away; of 200 variances, with a root of two more, none is either.
+    away = np.abs(found - cov / np.outer(se, se)) * np.sqrt(DRAWS)
+    assert away.max() < 5.5 * np.sqrt(2.0)
+    np.fill_diagonal(away, 0.0)
+    assert away.max() < 5.5
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -87,12 +92,12 @@ def test_a_replicate_is_a_fit_of_the_drawn_data(name, monkeypatch):
 @pytest.mark.parametrize("method", ["parametric", "residual", "wild", "block"])
 def test_laws_have_draws(name, method):
     res = fitted(name)
-    boot = res.bootstrap(4, method, rng=1)
+    boot = res.bootstrap(2, method, rng=1)
     table = boot.law_frame(0.1)
     assert list(table.index) == list(res.law_params().index)
     np.testing.assert_allclose(table["coef"], res.law_params()["coef"])
     np.testing.assert_allclose(table["boot std err"], boot.law_params.std(ddof=1))
-    assert boot.law_params.shape == (4, len(table))
+    assert boot.law_params.shape == (2, len(table))
     assert (boot.law_params.std() > 0).all()
     assert boot.converged.all()
     assert np.isfinite(boot.conf_int()).all().all()
@@ -100,11 +105,12 @@ def test_laws_have_draws(name, method):
 
 def test_standard_errors_agree_with_theory():
     res = fitted("ar")
-    boot = res.bootstrap(70, rng=2)
-    # The standard deviation of 70 draws has a relative standard error of 8 %.
-    assert abs(np.log(boot.std_errors / res.bse)).median() < 0.16
+    boot = res.bootstrap(40, rng=2)
+    # The standard deviation of 40 draws has a relative standard error of 11 %, the median of six
+    # about half of that.
+    assert abs(np.log(boot.std_errors / res.bse)).median() < 0.17
     ratio = boot.law_frame()["boot std err"] / res.law_params()["std err"]
-    assert abs(np.log(ratio)).max() < 0.32
+    assert abs(np.log(ratio)).max() < 0.34
 
 
 def test_processes_and_statistics():

@@ -1,5 +1,6 @@
 """Methods of results where errors follow laws: against other fits, dense twins, or refused."""
 
+import functools
 import inspect
 
 import numpy as np
@@ -27,13 +28,19 @@ UNITS = [name for name in LAWS if CASES[name].units]
 
 
 def fit(name, rank=1, *, own=None, **options):
-    """The same with other arguments; the maximum of the likelihood."""
-    case = CASES[name]
+    """The same with other arguments; the maximum of the likelihood. Made once, changed by none."""
     if own is None:
-        own = [] if case.units else ["x"]
+        own = [] if CASES[name].units else ["x"]
+    return _fit(name, rank, own if own is True else tuple(own), **options)
+
+
+@functools.cache
+def _fit(name, rank, own, **options):
+    case = CASES[name]
     return LowRankPanel.from_formula(
         "y ~ x", data_of(case.units, case.holes), rank, entity="entity", time="year",
-        independent="entity" if case.units else "time", heterogeneous=own, **case.laws,
+        independent="entity" if case.units else "time",
+        heterogeneous=own if own is True else list(own), **case.laws,
     ).fit(reml=False, **options)  # fmt: skip
 
 
