@@ -109,7 +109,7 @@ def test_clean_systems_are_left_alone():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for seed in range(DRAWS):
-            table = fitted(*draw(seed, N=120)).diagnostics().table
+            table = fitted(*draw(seed)).diagnostics().table
             for name in looks:
                 looks[name] += table.verdict[name] == "look"
     # Two tests at 5 % behind the first.

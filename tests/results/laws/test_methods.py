@@ -56,11 +56,11 @@ ARGUMENTS = {
     "test_across": ("x",),
     "get_robustcov_results": ("HC1",),
     "plot_coefficients": ("x",),
-    "bootstrap": (2,),
 }
-#: Who change things, compare two, draw, or are of another kind of model.
+#: Who change things, compare two, draw, or are of another kind of model; test_persistence.py draws
+#: replicates of each law.
 ELSEWHERE = {
-    "remove_data", "save", "load", "compare_lr", "forecast", "initialize", "predict", "plot_fit",
+    "bootstrap", "remove_data", "save", "load", "compare_lr", "forecast", "initialize", "predict", "plot_fit",
     "t_test_pairwise", "restriction_tests", "law_tests", "law_intervals",
     "wrapper",
 }  # fmt: skip
