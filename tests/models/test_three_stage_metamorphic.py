@@ -1,5 +1,7 @@
 """What must not change with units, origins and orders of a system with instruments, and limits."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -55,6 +57,13 @@ class Seen:
         return np.split(np.asarray(values), self.ends)
 
 
+@functools.cache
+def as_it_is(N=90, method="iv", rank=1, **kwds):
+    """The fit of `made`'s system, which others are compared with."""
+    Y, X, Z = made(N=N)
+    return Seen(Y, X, Z, method, rank, **kwds)
+
+
 def same(one, other, equations=None, maps=None, rtol=1e-6):
     """``one`` is ``other`` with its equations in an order, and b_j = maps_j b_j of that."""
     order = range(K) if equations is None else equations
@@ -88,7 +97,7 @@ def test_units(data, method, rank):
         method,
         rank,
     )
-    plain = Seen(Y, X, Z, method, rank)
+    plain = as_it_is(90, method, rank)
     same(scaled, plain, maps=[np.diag(ck / ak) for ck, ak in zip(c, a, strict=True)])
     assert_allclose(scaled.first, plain.first, rtol=1e-6)
 
@@ -112,7 +121,7 @@ def test_origins(data, method, rank):
         M = np.eye(x.shape[1])
         M[0] -= a
         maps.append(M)
-    plain, moved = Seen(Y, X, Z, method, rank), Seen(Y, moved_x, moved_z, method, rank)
+    plain, moved = as_it_is(90, method, rank), Seen(Y, moved_x, moved_z, method, rank)
     same(moved, plain, maps=maps)
     assert_allclose(moved.first, plain.first, rtol=1e-6)
 
@@ -126,7 +135,7 @@ def test_orders(data, method, rank):
     order = data.draw(st.permutations(range(K)))
     columns = [data.draw(st.permutations(range(p))) for p in P]
     others = [data.draw(st.permutations(range(q))) for q in Q]
-    plain = Seen(Y, X, Z, method, rank)
+    plain = as_it_is(90, method, rank)
     moved = Seen(
         Y[rows][:, order],
         [X[j][rows][:, columns[j]] for j in order],
@@ -146,7 +155,7 @@ def test_instruments_are_a_space(seed, method, rank):
     turned = [
         z @ (np.eye(q) + 0.5 * rng.standard_normal((q, q))) for z, q in zip(Z, Q, strict=True)
     ]
-    plain, moved = Seen(Y, X, Z, method, rank), Seen(Y, X, turned, method, rank)
+    plain, moved = as_it_is(90, method, rank), Seen(Y, X, turned, method, rank)
     same(moved, plain)
 
 
@@ -259,7 +268,7 @@ FITS = [
 def test_responses_far_from_1(c, fit):
     """Pivots of 3SLS's matrix were chosen by units: errors of HC1 were 1e34 times as large."""
     Y, X, Z = made(N=150)
-    plain, scaled = Seen(Y, X, Z, **fit), Seen(Y * c, X, Z, **fit)
+    plain, scaled = as_it_is(150, **fit), Seen(Y * c, X, Z, **fit)
     same(scaled, plain, maps=[ck * np.eye(p) for ck, p in zip(c, P, strict=True)])
     assert_allclose(scaled.res.fittedvalues / c, plain.res.fittedvalues, rtol=1e-6)
 
@@ -269,6 +278,15 @@ EQUAL = np.zeros((1, 13))
 EQUAL[0, [1, 3]] = 1.0, -1.0
 
 
+@functools.cache
+def tied(unit, rank=1, **fit):
+    """Results with the two equal, of responses times ``unit``."""
+    Y, X, Z = made(N=150)
+    Y = Y * [1.0, 10.0, 100.0, 1000.0, 7.0]
+    R = EQUAL[:, : sum(P)]
+    return LowRank3SLS(Y * unit, X, Z, rank=rank).fit_constrained((R, [0.0]), **fit)
+
+
 @pytest.mark.parametrize("fit", FITS, ids=str)
 @pytest.mark.parametrize("c", [1e-100, 1e-35, 1e40, 1e100])
 def test_one_unit_of_tied_equations(c, fit):
@@ -276,13 +294,7 @@ def test_one_unit_of_tied_equations(c, fit):
 
     Coefficients were off by 47 % (2SLS) and 64 % ("iv").
     """
-    Y, X, Z = made(N=150)
-    Y, fit = Y * [1.0, 10.0, 100.0, 1000.0, 7.0], dict(fit)
-    rank = fit.pop("rank", 1)
-    R = EQUAL[:, : sum(P)]
-    plain, scaled = (
-        LowRank3SLS(Y * a, X, Z, rank=rank).fit_constrained((R, [0.0]), **fit) for a in (1.0, c)
-    )
+    plain, scaled = tied(1.0, **fit), tied(c, **fit)
     assert_allclose(scaled.params / c, plain.params, rtol=1e-7, atol=1e-9)
     assert_allclose(scaled.bse / c, plain.bse, rtol=1e-7)
 
