@@ -1,5 +1,6 @@
 """R-squared and F of the system, tests across equations, nested systems."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +30,12 @@ def grunfeld(rank=2, formula="invest ~ value + capital", **kwargs):
 @pytest.fixture(scope="module")
 def res():
     return grunfeld().fit()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """One regressor less."""
+    return grunfeld(formula="invest ~ value").fit()
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +243,7 @@ def test_terms_without_formulas():
 
 
 class TestCompare:
-    def test_by_hand(self, res):
-        small = grunfeld(formula="invest ~ value").fit()
+    def test_by_hand(self, res, small):
         test = res.compare_lr(small)
         plain = 2 * (res.llf - small.llf)
         assert test.statistic == pytest.approx(plain * (20 - 3 - 2) / 20, rel=1e-12)
@@ -259,12 +265,12 @@ class TestCompare:
             rtol=1e-9,
         )
 
-    def test_errors_say_why(self, res):
+    def test_errors_say_why(self, res, small):
         data = load_grunfeld()
         with pytest.raises(OptionError, match=r"33 parameters|larger of the two"):
-            grunfeld(formula="invest ~ value").fit().compare_lr(res)
+            small.compare_lr(res)
         with pytest.raises(OptionError, match="ranks 2 and 1"):
-            res.compare_lr(grunfeld(1, "invest ~ value").fit())
+            res.compare_lr(grunfeld(1, "invest ~ value").fit(n_starts=1))
         data["other"] = np.random.default_rng(0).standard_normal(len(data))
         with pytest.raises(OptionError, match="not nested: equation 'General Motors'"):
             res.compare_lr(grunfeld(formula="invest ~ other", data=data).fit())
@@ -275,8 +281,8 @@ class TestCompare:
         with pytest.raises(OptionError, match="must be the results of"):
             res.compare_lr(3)
 
-    def test_a_missed_maximum_is_said(self, res):
-        small = grunfeld(formula="invest ~ value").fit()._results
+    def test_a_missed_maximum_is_said(self, res, small):
+        small = copy.copy(small._results)
         maximum = replace(small.estimate.likelihood, nll=res.nll_per_row - 1.0)
         small.estimate = replace(small.estimate, maximum=maximum)
         with pytest.warns(ConvergenceWarning, match="poorer local maximum"):
@@ -289,9 +295,9 @@ class TestCompare:
 
 
 def test_size_of_joint_tests():
-    """150 systems, N=100, K=6, r=1, one start: p-values of a true null are uniform.
+    """90 systems, N=100, K=6, r=1, one start: p-values of a true null are uniform.
 
-    The share below 5 % is at most three se (.0178) above it, and the mean within three se (.0236)
+    The share below 5 % is at most three se (.0230) above it, and the mean within three se (.0304)
     of one half, which a statistic or degrees of freedom too small would leave as well.
     """
     rng = np.random.default_rng(11)
@@ -299,7 +305,7 @@ def test_size_of_joint_tests():
     root = np.linalg.cholesky(S)
     small = [x[:, :2] if j < 2 else x for j, x in enumerate(X)]
     found = []
-    for _ in range(150):
+    for _ in range(90):
         Y = rng.standard_normal((100, 6)) @ root.T + np.column_stack([x[:, 1] for x in X])
         res = LowRankSUR(Y, X, rank=1).fit(n_starts=1)
         found.append([
@@ -308,8 +314,8 @@ def test_size_of_joint_tests():
             res.compare_lr(LowRankSUR(Y, small, rank=1).fit(n_starts=1)).pvalue,
         ])  # fmt: skip
     p = np.array(found)
-    assert ((p < 0.05).mean(axis=0) < 0.05 + 3 * 0.0178).all()
-    assert (abs(p.mean(axis=0) - 0.5) < 3 * 0.0236).all()
+    assert ((p < 0.05).mean(axis=0) < 0.05 + 3 * 0.0230).all()
+    assert (abs(p.mean(axis=0) - 0.5) < 3 * 0.0304).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
