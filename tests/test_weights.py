@@ -35,12 +35,18 @@ def scaled(X, Y, w):
 
 @pytest.mark.parametrize("kind", ["rows", "cells"])
 class TestTransformation:
+    made = {}  # noqa: RUF012  fits of a kind, which no test changes
+
     def fits(self, data, kind, **options):
-        X, Y, row, cell = data
-        w = row if kind == "rows" else cell
-        blocks, Z, root = scaled(X, Y, w)
-        one = LowRankSUR(Y, X, 1, weights=7.0 * w).fit(**TIGHT, **options)
-        return one, LowRankSUR(Z, blocks, 1).fit(**TIGHT, **options), root
+        key = kind, *options.items()
+        if key not in self.made:
+            X, Y, row, cell = data
+            w = row if kind == "rows" else cell
+            blocks, Z, root = scaled(X, Y, w)
+            one = LowRankSUR(Y, X, 1, weights=7.0 * w).fit(**TIGHT, **options)
+            other = LowRankSUR(Z, blocks, 1).fit(**TIGHT, **options)
+            self.made[key] = one, other, root
+        return self.made[key]
 
     def test_estimates_are_those_of_the_scaled_system(self, data, kind):
         one, other, root = self.fits(data, kind)
