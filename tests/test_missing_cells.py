@@ -325,9 +325,10 @@ class TestResults:
         model, *_ = case
         res = model.fit()
         for method in ("parametric", "wild"):
-            drawn = res.bootstrap(60, method, rng=1)
+            drawn = res.bootstrap(30, method, rng=1)
             assert drawn.converged.all()
             ratio = drawn.std_errors / res.bse
+            # Of 30 draws, one ratio has a standard error of 13 %, their median half of that.
             assert 0.75 < ratio.median() < 1.3
         for method in ("residual", "block"):
             with pytest.raises(OptionError, match="'parametric' or 'wild'"):
