@@ -60,8 +60,8 @@ ARGUMENTS = {
 #: Who change things, compare two, draw, or are of another kind of model; test_persistence.py draws
 #: replicates of each law.
 ELSEWHERE = {
-    "bootstrap", "remove_data", "save", "load", "compare_lr", "forecast", "initialize", "predict", "plot_fit",
-    "t_test_pairwise", "restriction_tests", "law_tests", "law_intervals",
+    "remove_data", "save", "load", "compare_lr", "forecast", "initialize", "predict", "plot_fit",
+    "bootstrap", "t_test_pairwise", "restriction_tests", "law_tests", "law_intervals",
     "wrapper",
 }  # fmt: skip
 
