@@ -316,7 +316,7 @@ class TestStreams:
         data.iloc[5, data.columns.get_loc("x2")] = np.nan
         how = {"weights": "w", "residual": residual}
         whole = made(data, "full", **how)
-        parts = [data.iloc[i : i + 7] for i in range(0, len(data), 7)]
+        parts = [data.iloc[i : i + 23] for i in range(0, len(data), 23)]
         streamed = made(iter(parts), "full", **how)
         assert (streamed.nobs, streamed.n_dropped) == (whole.nobs, 1)
         assert streamed.group_labels.equals(whole.group_labels)
