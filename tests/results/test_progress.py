@@ -200,9 +200,9 @@ LONG = {
         5,
     ),
     "LowRankPanelResults.bootstrap, laws": (
-        lambda **o: _of_laws().bootstrap(3, rng=1, **o),
+        lambda **o: _of_laws().bootstrap(2, rng=1, **o),
         "bootstrap",
-        3,
+        2,
     ),
     "LowRank3SLSResults.bootstrap": (
         lambda **o: _of(_klein).bootstrap(5, rng=1, **o),
