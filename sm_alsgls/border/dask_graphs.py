@@ -31,9 +31,12 @@ class Lazy:
 
     def compute(self, there: Mapping[Key, Any]) -> list[Any]:
         """The values, made in this thread; ``there`` has the results that are needed."""
+        from dask._task_spec import DataNode
         from dask.local import get_sync
 
-        whole = {**self.graph, **{key: there[key] for key in self.needs}}
+        # As they are, a tuple might be called and a string be followed, for tasks look like that.
+        results = {key: DataNode(key, there[key]) for key in self.needs}
+        whole = {**self.graph, **results}
         # Bars and profilers of whoever drives count tasks of their own.
         return list(get_sync(whole, list(self.keys), callbacks=()))
 

@@ -134,3 +134,32 @@ class Noted:
 
     def merge(self, other):
         return Noted(self.part.merge(other.part), self.pids + other.pids)
+
+
+def made_to_mislead():
+    """What a task may return and a graph would take for a task, a key, or several of both."""
+    return ["other", "mine", [("other",)], (np.log, 100.0), [(np.log, 1.0)], {"a": "other"}, None]
+
+
+@pytest.mark.parametrize("value", made_to_mislead(), ids=repr)
+def test_a_shared_result_is_a_value_whatever_it_looks_like(value):
+    lazy = Lazy({"mine": (lambda got: [got], "needed"), "other": 1.0}, ("mine",), ("needed",))
+    (got,) = lazy.compute({"needed": value})
+    assert got == [value]
+    (itself,) = Lazy({"other": 1.0}, ("needed",), ("needed",)).compute({"needed": value})
+    assert itself == value
+
+
+def test_partitions_share_a_transformation_and_its_argument():
+    def block(by, i):
+        transformed, scale = by
+        return transformed(np.exp(np.random.default_rng(i).standard_normal((30, 3)))) * scale
+
+    by = delayed(lambda: (np.log, 100.0))()
+    Y = da.concatenate(
+        [da.from_delayed(delayed(block)(by, i), (30, 3), float) for i in range(2)], axis=0
+    )
+    assert all(lazy.needs for lazy, _ in apart(blocks_of(Y)))
+    res = LowRankSUR(Y, da.ones((60, 1), chunks=(30, 1)), rank=0).fit()
+    expected = np.concatenate([np.random.default_rng(i).standard_normal((30, 3)) for i in range(2)])
+    np.testing.assert_allclose(res.params, 100.0 * expected.mean(axis=0), rtol=1e-10)
