@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -92,13 +91,16 @@ def apart(groups: Sequence[Sequence[Any]]) -> list[tuple[Lazy, list[Any]]] | Non
     from dask.optimization import cull
 
     graphs = {id(one.dask): one.dask for group in groups for one in group}.values()
-    if any(map(_is_placed, graphs)):
+    if any(map(_is_annotated, graphs)):
         return None
     whole: dict[Key, Any] = {}
     for graph in graphs:
         whole.update(graph)
     keys = [tuple(one.key for one in group) for group in groups]
-    tasks, needed = cull(whole, [key for group in keys for key in group])
+    wanted = [key for group in keys for key in group]
+    tasks, needed = cull(whole, wanted)
+    if parted(tasks, wanted)[1]:
+        return None
     group_of = _groups(keys, needed)
     own: list[dict[Key, Any]] = [{} for _ in groups]
     needs: list[dict[Key, None]] = [{} for _ in groups]
@@ -114,6 +116,31 @@ def apart(groups: Sequence[Sequence[Any]]) -> list[tuple[Lazy, list[Any]]] | Non
         (Lazy(own[g], group, tuple(needs[g])), [Delayed(key, whole) for key in needs[g]])
         for g, group in enumerate(keys)
     ]
+
+
+def parted(graph: Mapping[Key, Any], keys: Iterable[Key]) -> tuple[dict[Key, Any], list[Key]]:
+    """Tasks of a graph, and results that it leans on and does not make: they are on a cluster.
+
+    A task may hold a future anywhere in its arguments, or know it by no more than its key.
+
+    Parameters
+    ----------
+    graph : mapping
+    keys : iterable
+        Of the values that are wanted of it.
+
+    Returns
+    -------
+    tasks : dict
+        As dask runs them, without futures that are values of the graph.
+    elsewhere : list
+        Keys.
+    """
+    from dask._task_spec import convert_legacy_graph
+
+    tasks: dict[Key, Any] = convert_legacy_graph(graph)
+    needed = [key for task in tasks.values() for key in task.dependencies]
+    return tasks, [key for key in dict.fromkeys([*keys, *needed]) if key not in tasks]
 
 
 def _groups(
@@ -143,12 +170,6 @@ def _groups(
     return found
 
 
-def _is_placed(graph: Any) -> bool:
-    """Whether somebody has said where its tasks run, or results of it are there."""
-    if any(layer.annotations for layer in getattr(graph, "layers", {}).values()):
-        return True
-    if "distributed" not in sys.modules:
-        return False  # nobody has a future
-    from distributed import futures_of
-
-    return bool(futures_of(list(graph.values())))
+def _is_annotated(graph: Any) -> bool:
+    """Whether somebody has said where its tasks run."""
+    return any(layer.annotations for layer in getattr(graph, "layers", {}).values())

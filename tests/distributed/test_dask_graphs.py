@@ -136,6 +136,54 @@ class Noted:
         return Noted(self.part.merge(other.part), self.pids + other.pids)
 
 
+# --- results that tasks hold, and results that are shared ---
+
+
+def by_layer(future, shape):
+    """A task of a raw graph, in which dask finds the future when it runs it."""
+    name = f"of-{future.key}"
+    chunks = tuple((n,) for n in shape)
+    return da.Array({(name, *(0 for _ in shape)): (np.array, future)}, name, chunks, dtype=float)
+
+
+def of_list(values):
+    return np.array(values[0])
+
+
+HOLDING = {
+    "future": lambda f, shape: da.from_delayed(f, shape, float),
+    "argument": lambda f, shape: da.from_delayed(delayed(np.array)(f), shape, float),
+    "keyword": lambda f, shape: da.from_delayed(delayed(np.array)(object=f), shape, float),
+    "in a list": lambda f, shape: da.from_delayed(delayed(of_list)([f]), shape, float),
+    "in a layer": by_layer,
+    # What is left of the future is its key.
+    "optimised": lambda f, shape: dask.optimize(by_layer(f, shape) + 0.0)[0],
+}
+
+
+@pytest.fixture(params=HOLDING.values(), ids=HOLDING)
+def holding(request):
+    """An array of one chunk, of a task that holds a future."""
+    return request.param
+
+
+def test_tasks_that_hold_a_future_are_left_alone(cluster, holding):
+    future = cluster.submit(np.ones, (3, 2))
+    assert apart(blocks_of(holding(future, (3, 2)) + 1.0)) is None
+
+
+def test_partitions_of_futures_are_those_of_arrays(cluster, holding):
+    rng = np.random.default_rng(0)
+    Y, X = rng.standard_normal((60, 3)), rng.standard_normal((60, 2))
+    # Dask may know a future by its key alone: it is kept here.
+    futures = [cluster.submit(np.array, Y[at : at + 30], pure=False) for at in (0, 30)]
+    there = da.concatenate([holding(future, (30, 3)) for future in futures])
+    with dask.config.set(scheduler=cluster):
+        res = LowRankSUR(there, da.from_array(X, chunks=(30, 2)), rank=0).fit()
+    expected = np.linalg.lstsq(X, Y, rcond=None)[0].T.ravel()
+    np.testing.assert_allclose(res.params, expected, rtol=1e-10)
+
+
 def made_to_mislead():
     """What a task may return and a graph would take for a task, a key, or several of both."""
     return ["other", "mine", [("other",)], (np.log, 100.0), [(np.log, 1.0)], {"a": "other"}, None]

@@ -14,7 +14,7 @@ from sm_alsgls.core.tiles.fit import fit_tiles
 from sm_alsgls.core.tiles.passes import over_tiles
 from sm_alsgls.core.tiles.sound import UnsoundTileError
 from sm_alsgls.core.tiles.source import ArraySource
-from sm_alsgls.distributed.dask_tiles import DaskTiles, equation_shards
+from sm_alsgls.distributed.dask_tiles import DaskTiles, equation_shards, tiles_here
 from sm_alsgls.distributed.engine import run
 from sm_alsgls.distributed.mapped_shards import mapped_shards
 from sm_alsgls.distributed.parcels import packed
@@ -209,6 +209,67 @@ def test_workers_have_the_tiles_however_they_come(arrays, cluster, kind, tmp_pat
     np.testing.assert_allclose(beta, expected, atol=1e-12)
     # What dask said is where it is.
     assert outcome.traffic.begun < (8000 if kind == "files" else 30000)
+
+
+def held_by_tasks(arrays, futures_of):
+    """Chunks of tasks that hold a future: as an argument, and in a list."""
+    Y, X = arrays
+    ys, xs = (futures_of(whole, axis) for whole, axis in ((Y, 1), (X, 0)))
+    one = dask.delayed(np.array)
+    two = dask.delayed(lambda pieces: pieces[0] + 0.0)
+    return (
+        da.concatenate(
+            [da.from_delayed(one(y), (N, m), float) * 1.0 for y, m in zip(ys, CHUNKS, strict=True)],
+            axis=1,
+        ),
+        da.concatenate(
+            [da.from_delayed(two([x]), (m, N, P), float) for x, m in zip(xs, CHUNKS, strict=True)]
+        ),
+    )
+
+
+def of_raw_layers(arrays, futures_of):
+    """The same of a raw graph, optimised: of futures the keys are left."""
+    Y, X = arrays
+    out, kept = [], []
+    for whole, axis, chunks in ((Y, 1, ((N,), CHUNKS)), (X, 0, (CHUNKS, (N,), (P,)))):
+        futures = futures_of(whole, axis)
+        kept.append(futures)
+        name = f"of-{futures[0].key}"
+        places = [tuple(c if a == axis else 0 for a in range(whole.ndim)) for c in range(4)]
+        layer = {(name, *at): (np.array, f) for at, f in zip(places, futures, strict=True)}
+        out.append(dask.optimize(da.Array(layer, name, chunks, dtype=float) + 0.0)[0])
+    return (*out, kept)
+
+
+@pytest.mark.parametrize("kind", [held_by_tasks, of_raw_layers], ids=lambda kind: kind.__name__)
+def test_workers_have_tiles_of_futures_that_tasks_hold(arrays, cluster, kind):
+    Y, X = arrays
+    stops = np.cumsum(CHUNKS)[:-1]
+
+    def futures_of(whole, axis):
+        pieces = np.split(whole, stops, axis=axis)
+        return [cluster.submit(np.array, piece, pure=False) for piece in pieces]
+
+    lazy_Y, lazy_X, *_kept = kind(arrays, futures_of)
+    with dask.config.set(scheduler=cluster):
+        shards = equation_shards(lazy_Y, lazy_X, 2)
+        here = tiles_here(lazy_Y, lazy_X)
+    assert [len(shard.pieces) for shard in shards] == [4, 4]
+    for products, _ in run(toys.moments, shards, client=cluster).values:
+        np.testing.assert_allclose(products, Y @ Y.T, rtol=1e-12)
+    for t, at in enumerate(here.bounds):
+        np.testing.assert_array_equal(here.read(t).Xt, X[at].transpose(0, 2, 1))
+
+
+def test_a_future_that_nobody_here_has_is_told_of(arrays, cluster):
+    def futures_of(whole, axis):
+        pieces = np.split(whole, np.cumsum(CHUNKS)[:-1], axis=axis)
+        return [cluster.submit(np.array, piece, pure=False) for piece in pieces]
+
+    lazy_Y, lazy_X, _kept = of_raw_layers(arrays, futures_of)
+    with pytest.raises(SystemInputError, match=r"leans on the result 'array-.* no future of it"):
+        equation_shards(lazy_Y, lazy_X, 2)  # its client is not that of dask
 
 
 def test_a_bad_partition_names_itself(arrays, cluster):
