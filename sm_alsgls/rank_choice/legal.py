@@ -115,12 +115,29 @@ def resolve_rank(
 
 def warn_if_no_factor(rule: str, system: System) -> None:
     """Warn where no factor is identified, so that any rule chooses rank 0."""
-    K = len(system.names)
     N, p, whose = system.scarcest
+    full = "rank='full' fits an unrestricted Sigma"
+    warn_if_none_legal(rule, len(system.names), N, p, whose=whose, two=full)
+
+
+def warn_if_none_legal(
+    rule: str, K: int, N: int, p: int, *, whose: str = "", two: str = ""
+) -> None:
+    """The same of numbers of equations, rows and regressors.
+
+    Parameters
+    ----------
+    rule : str
+    K, N, p : int
+    whose : str
+        Whose rows and regressors they are, where equations have others.
+    two : str
+        What to do with two equations.
+    """
     if K < 2 or largest_rank(K, N, p) > 0:
         return
     why = (
-        "two equations identify no factor; rank='full' fits an unrestricted Sigma"
+        f"two equations identify no factor; {two}"
         if K == 2
         else f"{whose}{N} rows less {p} regressors leave no degree of freedom for a factor"
     )

@@ -7,6 +7,7 @@ import pandas as pd
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.tiles.ranks import rank_part
 from sm_alsgls.core.tiles.runner import Runner
+from sm_alsgls.rank_choice.legal import warn_if_none_legal
 from sm_alsgls.rank_choice.selection import RankSelection, choose
 from sm_alsgls.rank_choice.table import default_ranks, notes_of_cap, supported
 
@@ -19,7 +20,14 @@ def choose_in_tiles(runner: Runner, K: int, N: int, p: int, P: int) -> RankSelec
     runner : Runner
     K, N, p, P : int
         Equations, rows, the most regressors of an equation, and all coefficients.
+
+    Warns
+    -----
+    RankWarning
+        No factor is identified.
     """
+    two = "rank='full', of the equations in memory, fits an unrestricted Sigma"
+    warn_if_none_legal("auto", K, N, p, two=two)
     n = N - P / K
     ranks = supported(default_ranks(K, N, p), n, K)
     found = runner.run(rank_part, ranks, ALSOptions(), what="rank")[0]

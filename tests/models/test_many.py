@@ -23,6 +23,7 @@ from sm_alsgls.exceptions import (
     NotApplicableError,
     OptionError,
     RankDeficientError,
+    RankWarning,
     ShapeError,
     SystemInputError,
     UnknownArgumentError,
@@ -478,6 +479,21 @@ def test_ranks_that_are_not_there(tmp_path):
     few = mapped(tmp_path / "few", np.ascontiguousarray(X[:, :6]))
     with pytest.raises(IllegalRankError, match="largest legal rank"):
         LowRankSUR(Y[:6], few, rank=4)
+
+
+@pytest.mark.parametrize(
+    ("K", "N", "why"),
+    [(2, 40, "two equations identify no factor"), (9, 4, "4 rows less 3 regressors leave no")],
+)
+def test_no_factor_is_warned_of_as_it_is_in_memory(tmp_path, K, N, why):
+    X, Y = data(K=K, N=N, r=1)
+    x = mapped(tmp_path / "x", X)
+    for regressors in (x, list(X)):
+        with pytest.warns(RankWarning, match=f"^rank='auto' is 0.* OLS .*: {why}") as said:
+            assert LowRankSUR(Y, regressors).rank == 0
+        assert [one.filename for one in said] == [__file__]
+    LowRankSUR(Y, x, rank=0)
+    LowRankSUR(Y[:, :1], x[:1], rank="auto")
 
 
 def test_keywords_that_do_not_go_with_tiles(tmp_path):
