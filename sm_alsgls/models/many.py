@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sm_alsgls.border.arguments import came, choice, flag, mapping, optional_flag, starts
+from sm_alsgls.border.arguments import (
+    came,
+    choice,
+    flag,
+    mapping,
+    nearest,
+    optional_flag,
+    starts,
+)
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
@@ -36,6 +44,7 @@ from sm_alsgls.markup import cut, listed, shown_of, table
 from sm_alsgls.models.many_keywords import refuse_of_fit, refuse_of_model
 from sm_alsgls.models.maximum_likelihood import MaximumLikelihood
 from sm_alsgls.models.shown import facts
+from sm_alsgls.rank_choice.rules import METHODS
 from sm_alsgls.rank_choice.selection import RankSelection
 from sm_alsgls.rank_choice.tiles import choose_in_tiles
 from sm_alsgls.results.degrees import Degrees
@@ -90,6 +99,11 @@ class ManySUR(Listed):
     NonFiniteError, DegenerateResponseError, InsufficientRowsError, ShapeError, IllegalRankError
     OptionError
         A keyword that does not go with tiles.
+
+    Warns
+    -----
+    RankWarning
+        The default rank is 0, since no factor is identified.
     """
 
     _unlisted = frozenset(("labels", "results_class"))
@@ -331,13 +345,18 @@ def _whole_rank(rank: Any, K: int) -> int:
                 f"{largest_rank(K)}"
             )
         return int(rank)
-    if isinstance(rank, str) and rank == "full":
-        why = "an unrestricted Sigma is a K x K array"
-    else:
-        why = (
-            "other rules take every eigenvalue of the residuals, or fits of each candidate; "
-            "select_rank() of a part of the equations, some hundreds in memory, has them"
+    if not isinstance(rank, str) or rank not in ("full", *METHODS):
+        near = nearest(rank, ["auto"]) if isinstance(rank, str) else ""
+        raise IllegalRankError(
+            f"rank must be 'auto' or a whole number >= 0 with equations in tiles, got "
+            f"{came(rank)}{near}"
         )
+    why = (
+        "an unrestricted Sigma is a K x K array"
+        if rank == "full"
+        else "other rules take every eigenvalue of the residuals, or fits of each candidate; "
+        "select_rank() of a part of the equations, some hundreds in memory, has them"
+    )
     raise IllegalRankError(
         f"rank={came(rank)}: with equations in tiles rank is 'auto' or a whole number, rank=5: "
         f"{why}"

@@ -481,6 +481,26 @@ def test_ranks_that_are_not_there(tmp_path):
         LowRankSUR(Y[:6], few, rank=4)
 
 
+def test_misspelt_ranks_are_told_from_rules_that_tiles_do_not_have(tmp_path):
+    X, Y = data(K=8, N=20)
+    x = mapped(tmp_path / "x", X)
+    for rank, said in (
+        ("AUTO", r"got 'AUTO' \(did you mean 'auto'\?\)$"),
+        ("Full", "got 'Full'$"),  # the other that is near is not there
+        ("bicc", "got 'bicc'$"),
+        (1.5, "got 1.5$"),
+        (-1, "got -1$"),
+        (None, "got None$"),
+    ):
+        with pytest.raises(IllegalRankError, match=f"^rank must be 'auto' or .* in tiles, {said}"):
+            LowRankSUR(Y, x, rank=rank)
+    for rank in ("bic", "er", "rule"):
+        with pytest.raises(IllegalRankError, match="other rules take every eigenvalue"):
+            LowRankSUR(Y, x, rank=rank)
+    with pytest.raises(IllegalRankError, match="unrestricted Sigma is a K x K array"):
+        LowRankSUR(Y, x, rank="full")
+
+
 @pytest.mark.parametrize(
     ("K", "N", "why"),
     [(2, 40, "two equations identify no factor"), (9, 4, "4 rows less 3 regressors leave no")],
