@@ -19,7 +19,9 @@ from contextlib import contextmanager
 _TRIM, _MMAP, _DEFAULT = -1, -3, 2**17
 _LEARNT_MMAP = 2**25
 _LEARNT_TRIM = 2 * _LEARNT_MMAP
-_SET, _OURS = "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"
+# Of the environment: names of their own, and within GLIBC_TUNABLES, which glibc prefers.
+_SETS_TRIM = ("MALLOC_TRIM_THRESHOLD_", "glibc.malloc.trim_threshold")
+_SETS_MMAP = ("MALLOC_MMAP_THRESHOLD_", "glibc.malloc.mmap_threshold")
 
 _lock = threading.Lock()
 _programs = 0
@@ -28,6 +30,9 @@ _programs = 0
 @contextmanager
 def memory_kept() -> Iterator[None]:
     """While somebody is in it, glibc keeps memory as it does where nobody has set a threshold.
+
+    It keeps more where it was told to keep more, and who has set the threshold from which arrays
+    have pages of their own is left alone.
 
     Examples
     --------
@@ -47,7 +52,7 @@ def _enter() -> None:
     with _lock:
         _programs += 1
         if _programs == 1:
-            _thresholds(_LEARNT_MMAP, _LEARNT_TRIM)
+            _thresholds(_LEARNT_MMAP, kept=True)
 
 
 def _leave() -> None:
@@ -55,20 +60,28 @@ def _leave() -> None:
     with _lock:
         _programs -= 1
         if _programs == 0:
-            _thresholds(_DEFAULT, _set_by_others())
+            _thresholds(_DEFAULT, kept=False)
 
 
-def _set_by_others() -> int:
-    """The threshold of the environment; 0 where it has none."""
-    value = os.environ.get(_SET, "")
-    return int(value) if value.isdecimal() else 0
-
-
-def _thresholds(mmap: int, trim: int) -> None:
+def _thresholds(mmap: int, kept: bool) -> None:
     """Set both, where another has set the one and nobody the other, and the library is glibc."""
-    if not _set_by_others() or _OURS in os.environ:
+    trim = _told(_SETS_TRIM)
+    if not trim.isdecimal() or _told(_SETS_MMAP):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP, mmap)
-        mallopt(_TRIM, trim)
+    if mallopt is None:
+        return
+    mallopt(_MMAP, mmap)
+    # A larger one stays as it is; it may be more than mallopt, which takes an int, can say.
+    if int(trim) < _LEARNT_TRIM:
+        mallopt(_TRIM, _LEARNT_TRIM if kept else int(trim))
+
+
+def _told(names: tuple[str, str]) -> str:
+    """What the environment says of a threshold; empty where it says nothing."""
+    name, tunable = names
+    said = os.environ.get(name, "")
+    for one in os.environ.get("GLIBC_TUNABLES", "").split(":"):
+        key, _, value = one.partition("=")
+        said = value if key == tunable and value else said
+    return said

@@ -23,6 +23,7 @@ def calls(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
     monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     return made
 
 
@@ -43,8 +44,9 @@ def test_memory_is_kept_while_a_program_runs_and_not_after(calls):
         ("MALLOC_TRIM_THRESHOLD_", None),
         ("MALLOC_TRIM_THRESHOLD_", "a lot"),
         ("MALLOC_MMAP_THRESHOLD_", "1000000"),
+        ("GLIBC_TUNABLES", "glibc.malloc.check=0:glibc.malloc.mmap_threshold=1000000"),
     ],
-    ids=["nobody has", "no number", "both, by somebody who knows"],
+    ids=["nobody has", "no number", "both, by somebody who knows", "both, as tunables"],
 )
 def test_who_has_set_nothing_or_both_is_left_alone(calls, monkeypatch, name, value):
     if value is None:
@@ -54,6 +56,28 @@ def test_who_has_set_nothing_or_both_is_left_alone(calls, monkeypatch, name, val
     with memory_kept():
         pass
     assert calls == []
+
+
+@pytest.mark.parametrize("larger", [2**26, 2**30, 2**32])
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_who_has_asked_for_more_to_be_kept_has_more(calls, monkeypatch, name, larger):
+    """Tunables go before the variable; 2^32 is no int, which mallopt takes."""
+    prefix = "glibc.malloc.trim_threshold=" if name == "GLIBC_TUNABLES" else ""
+    monkeypatch.setenv(name, f"{prefix}{larger}")
+    with memory_kept():
+        assert calls == KEPT[:1]
+    assert calls == KEPT[:1] + GIVEN_BACK[:1]
+
+
+@pytest.mark.parametrize("less", [0, 1000])
+@pytest.mark.parametrize("alone", [True, False])
+def test_thresholds_that_come_as_tunables_are_come_back_to(calls, monkeypatch, less, alone):
+    monkeypatch.setenv("GLIBC_TUNABLES", f"glibc.rtld.nns=4:glibc.malloc.trim_threshold={less}")
+    if alone:
+        monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
+    with memory_kept():
+        assert calls == KEPT
+    assert calls == [*KEPT, (-3, 2**17), (-1, less)]
 
 
 def test_a_library_that_is_not_of_glibc_is_left_alone(calls, monkeypatch):
