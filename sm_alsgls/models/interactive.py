@@ -10,6 +10,7 @@ import numpy as np
 from sm_alsgls.border.arguments import choice, count, flag, generator, number, starts
 from sm_alsgls.core.interactive.climb import Climb
 from sm_alsgls.core.interactive.corrected import corrected
+from sm_alsgls.core.interactive.starts import CONSTRUCTED
 from sm_alsgls.data.keywords import coefficients, guarded, keywords, refuse
 from sm_alsgls.data.panel_cells import PanelCells, check_cells, effects_of
 from sm_alsgls.models.cells import CellsPanel
@@ -21,7 +22,6 @@ from sm_alsgls.models.interactive_data import (
 )
 from sm_alsgls.models.interactive_doubts import warn
 from sm_alsgls.models.interactive_made import fitted, results, rho_of
-from sm_alsgls.models.interactive_starts import CONSTRUCTED, Limited
 from sm_alsgls.models.of_formula import scope_of
 from sm_alsgls.rank_choice.interactive import WORDS, check_rank, is_rule, select_interactive
 from sm_alsgls.rank_choice.selection import RankSelection
@@ -296,7 +296,8 @@ class InteractivePanel(CellsPanel):
             4 (T / 100)^(2/9) where a regressor is a lag of the response, else 0.
         n_starts : int or "auto"
             Starts to run: least squares, within, common correlated effects, nuclear norm, more
-            factors, then random ones, of which "auto" has two, or none in large panels.
+            factors, then random ones, of which "auto" has two, or none in large panels; as many
+            again, and what the first found, with a correlation in time. ``start_params`` count.
         rng : numpy Generator or int, optional
             Of random starts and the jackknife's halves; default a fixed seed.
         maxiter : int
@@ -348,11 +349,12 @@ class InteractivePanel(CellsPanel):
             weighted,
             rho_of(ar, weighted, how.predetermined > 0, panel),
             n_random=None if limit is None else max(limit - CONSTRUCTED, 0),
+            most=None if limit is None else limit - (start is not None),
             rng=source,
             beta=start,
             gtol=number(gtol, "gtol", least=1e-14, most=1.0, what="a number from 1e-14 to 1"),
             max_iter=count(maxiter, "maxiter"),
-            callback=Limited(limit, watch),
+            callback=watch,
         )
         warn(found)
         made = corrected(found, how, rng=source)

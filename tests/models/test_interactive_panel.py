@@ -16,6 +16,7 @@ from sm_alsgls.core.interactive.influence import influence
 from sm_alsgls.core.interactive.jackknife import jackknife
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.serial import coloured
 from sm_alsgls.core.interactive.serial import whitened
 from sm_alsgls.exceptions import (
     DataRemovedError,
@@ -358,8 +359,9 @@ def test_summary_says_what_was_done(cigar, res):
 def test_starts_are_counted_and_told(cigar):
     seen = []
     res = model(cigar, 1).fit(n_starts=2, callback=lambda climb: seen.append(climb.label))
-    # Once without correlation in time and once with it, from what the first found.
-    assert seen == ["ols", "cce", "given"]
+    # Once without correlation in time and once with it, from what the first found as well.
+    assert seen == ["ols", "cce", "given", "ols", "cce"]
+    assert len(res.mle_retvals["starts"]) == 3
     seen.clear()
     res = model(cigar, 1).fit(n_starts=2, ar=0, callback=lambda climb: seen.append(climb.label))
     assert seen == ["ols", "cce"]
@@ -368,6 +370,30 @@ def test_starts_are_counted_and_told(cigar):
     assert len(stopped.mle_retvals["starts"]) == 1
     given = model(cigar, 1).fit(start_params=[-0.6, 0.4], n_starts=1)
     assert given.mle_retvals["starts"]["start"].tolist() == ["given"]
+    seen.clear()
+    # The user's end holds for both searches.
+    model(cigar, 1).fit(callback=lambda climb: seen.append(climb.label) or climb.label == "cce")
+    assert seen == ["ols", "cce", "given"]
+
+
+def test_as_many_starts_as_by_default_are_the_default():
+    """With AR(1) of .6; the search with rho had ended after its first climb, at 1.544."""
+    rng = np.random.default_rng(15)
+    f, a = rng.standard_normal((20, 2)), rng.standard_normal((20, 2))
+    x = f @ a.T + rng.standard_normal((20, 20))
+    y = x + f @ a.T + 2 * coloured(rng.standard_normal((20, 20)), 0.6)
+    index = pd.MultiIndex.from_product([range(20), range(20)], names=["unit", "time"])
+    made = LowRankPanel(
+        pd.Series(y.T.ravel(), index), pd.DataFrame({"x": x.T.ravel()}, index), 2, factors="fixed"
+    )
+    whole, few = made.fit(), made.fit(n_starts=7)
+    assert len(few.mle_retvals["starts"]) >= 7
+    assert few.params["x"] == pytest.approx(whole.params["x"], rel=1e-9)
+    assert abs(whole.params["x"] - 1.0) < 0.1
+    assert abs(made.fit(n_starts=20).params["x"] - 1.0) < 0.1
+    given = made.fit(start_params=[0.5], n_starts=7).mle_retvals["starts"]["start"]
+    assert given.tolist()[:2] == ["given", "ols"]
+    assert len(given) == 7
 
 
 def test_correlation_in_time_is_estimated_given_or_left_out(cigar, one, unweighted):

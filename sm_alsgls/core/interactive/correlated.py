@@ -38,6 +38,7 @@ def correlated_fit(
     rank: int,
     *,
     n_random: int | None = None,
+    most: int | None = None,
     rng: np.random.Generator | None = None,
     beta: Array | None = None,
     only_given: bool = False,
@@ -49,8 +50,9 @@ def correlated_fit(
 
     Parameters
     ----------
-    panel, effects, rank, n_random, rng, beta, only_given, gtol, max_iter, callback
-        As `interactive_fit` has them. Starts are run, and told, once without and once with rho.
+    panel, effects, rank, n_random, most, rng, beta, only_given, gtol, max_iter, callback
+        As `interactive_fit` has them. Starts are run, and told, once without and once with rho,
+        ``most`` each time; where ``callback`` ended them without, step 1's b is all with rho.
 
     Examples
     --------
@@ -66,15 +68,22 @@ def correlated_fit(
     """
     search = partial(
         interactive_fit, panel, effects, rank,
-        n_random=n_random, rng=rng, gtol=gtol, max_iter=max_iter,
+        n_random=n_random, most=most, rng=rng, gtol=gtol, max_iter=max_iter,
     )  # fmt: skip
-    first = search(beta=beta, only_given=only_given, callback=callback)
+    ended = False
+
+    def told(climb: Climb) -> bool:
+        nonlocal ended
+        ended = callback is not None and bool(callback(climb))
+        return ended
+
+    first = search(beta=beta, only_given=only_given, callback=told)
     chance = 1.0 / math.sqrt(max(first.df_resid, 1))
     rho = 0.0 if panel.seen is not None else _rho(first)
     if abs(rho) <= _CHANCE * chance:
         return first
-    alone = only_given or panel.Y.size > SMALL
-    now = search(rho=rho, beta=first.beta, only_given=alone, callback=callback)
+    alone = only_given or ended or panel.Y.size > SMALL
+    now = search(rho=rho, beta=first.beta, only_given=alone, callback=told)
     runs = now.runs
     for _ in range(_MOST_ROUNDS):
         rho = _rho(now)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from sm_alsgls.core.interactive.holes import climb_observed, filled
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.profile import Point, gauss_newton
 from sm_alsgls.core.interactive.scaled import Scaled, scaled
-from sm_alsgls.core.interactive.starts import Start, constructed, drawn
+from sm_alsgls.core.interactive.starts import CONSTRUCTED, Start, constructed, drawn
 from sm_alsgls.core.interactive.variances import Variances, variances
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.progress import Progress
@@ -52,6 +53,7 @@ def interactive_fit(
     d: Array | None = None,
     rho: float = 0.0,
     n_random: int | None = None,
+    most: int | None = None,
     rng: np.random.Generator | None = None,
     beta: Array | None = None,
     fills: Array | None = None,
@@ -76,6 +78,8 @@ def interactive_fit(
         Correlation in time that errors have, see `serial`; 0 with missing cells.
     n_random : int, optional
         Random starts; default 2 up to 40,000 cells, else none.
+    most : int, optional
+        Starts to run beside ``beta``, the first of them; default all.
     rng : numpy Generator, optional
         Of random starts; default one of a fixed seed.
     beta : ndarray, shape (p,), optional
@@ -110,8 +114,10 @@ def interactive_fit(
     climbs = _Climbs(panel, effects, rank, gtol, max_iter)
     given = None if beta is None else Start("given", beta, fills)
     starts = _starts(panel, effects, W, rank, given, only_given, rng, n_random)
-    with Progress("starts", 5 + n_random, "start") as told:
-        for start in starts:
+    beside = CONSTRUCTED + n_random if most is None else min(most, CONSTRUCTED + n_random)
+    total = (0 if only_given else beside) + (given is not None)
+    with Progress("starts", total, "start") as told:
+        for start in islice(starts, total):
             ended, _ = climbs.run(W, start)
             told.update()
             if callback is not None and callback(ended):

@@ -29,6 +29,8 @@ from sm_alsgls.core.interactive.scaled import Scaled, scaled
 Array = np.ndarray
 
 _WIDER = 2
+#: Starts that are constructed, at most.
+CONSTRUCTED = 5
 
 
 class Start(NamedTuple):
