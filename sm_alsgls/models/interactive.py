@@ -11,6 +11,7 @@ from sm_alsgls.border.arguments import choice, count, flag, generator, number, s
 from sm_alsgls.core.interactive.climb import Climb
 from sm_alsgls.core.interactive.corrected import corrected
 from sm_alsgls.core.interactive.starts import CONSTRUCTED
+from sm_alsgls.core.interactive.weights import Weights
 from sm_alsgls.data.keywords import coefficients, guarded, keywords, refuse
 from sm_alsgls.data.panel_cells import PanelCells, check_cells, effects_of
 from sm_alsgls.models.cells import CellsPanel
@@ -21,7 +22,7 @@ from sm_alsgls.models.interactive_data import (
     refuse_others,
 )
 from sm_alsgls.models.interactive_doubts import warn
-from sm_alsgls.models.interactive_made import fitted, results, rho_of
+from sm_alsgls.models.interactive_made import results, rho_of
 from sm_alsgls.models.of_formula import scope_of
 from sm_alsgls.rank_choice.interactive import WORDS, check_rank, is_rule, select_interactive
 from sm_alsgls.rank_choice.selection import RankSelection
@@ -342,12 +343,11 @@ class InteractivePanel(CellsPanel):
         if start is not None:
             start = coefficients(start, self.exog_names, "start_params")
         watch = guarded(callback, "a Climb", lambda climb: f"start {climb.label!r}")
-        found = fitted(
+        weights = Weights(weighted, rho_of(ar, weighted, how.predetermined > 0, panel))
+        found = weights.fit(
             panel,
             effects_of(cells, self.effects),
             self.rank,
-            weighted,
-            rho_of(ar, weighted, how.predetermined > 0, panel),
             n_random=None if limit is None else max(limit - CONSTRUCTED, 0),
             most=None if limit is None else limit - (start is not None),
             rng=source,
@@ -358,4 +358,4 @@ class InteractivePanel(CellsPanel):
         )
         warn(found)
         made = corrected(found, how, rng=source)
-        return results(self, found, made, how, weighted, chosen, use_t, progress)
+        return results(self, found, made, how, weights, chosen, use_t, progress)

@@ -7,12 +7,11 @@ from typing import Any
 
 from sm_alsgls.border.arguments import number
 from sm_alsgls.core.interactive.corrected import Corrected, Correction
-from sm_alsgls.core.interactive.correlated import correlated_fit
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
-from sm_alsgls.core.interactive.panel import Effects, Panel
-from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.panel import Panel
 from sm_alsgls.core.interactive.serial import MOST
+from sm_alsgls.core.interactive.weights import Weights
 from sm_alsgls.data.labels import Labels
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.models.cells import CellsPanel
@@ -50,21 +49,12 @@ def rho_of(ar: Any, weighted: bool, lagged: bool, panel: Panel) -> float | None:
     return rho
 
 
-def fitted(
-    panel: Panel, effects: Effects, rank: int, weighted: bool, rho: float | None, **how: Any
-) -> InteractiveFit:
-    """The least sum of squares, see `interactive_fit` and `correlated_fit`."""
-    if rho is None:
-        return correlated_fit(panel, effects, rank, **how)
-    return interactive_fit(panel, effects, rank, weighted=weighted, rho=rho, **how)
-
-
 def results(
     model: CellsPanel,
     found: InteractiveFit,
     made: Corrected,
     how: Correction,
-    weighted: bool,
+    weights: Weights,
     chosen: CovarianceChoice,
     use_t: bool,
     progress: bool | None,
@@ -85,7 +75,7 @@ def results(
         cells=model.cells,
         fit=found,
         at=given_slopes(found, made.params),
-        weighted=weighted,
+        weights=weights,
         corrected=how.kind,
         bias=made.bias,
         serial=how.serial,

@@ -236,8 +236,7 @@ def counterfactual(
     refuse_scarce(never, scarce(never.panel, known, estimate.rank), estimate.rank)
     reps, source = count(reps, "reps", 2), generator(rng) or np.random.default_rng(0)
     how = Correction(estimate.corrected, estimate.serial, estimate.predetermined)
-    weights = estimate.weighted, estimate.fit.rho != 0.0
-    refit = Refit(cells.panel, these, fit.effects, estimate.rank, *weights, how)
+    refit = Refit(cells.panel, these, fit.effects, estimate.rank, estimate.weights, how)
     found = refit()
     seeds = np.random.SeedSequence(source.integers(0, 2**63, 2).tolist()).spawn(reps)
     draws = np.array(list(bootstrap(refit, found, seeds)))

@@ -67,7 +67,7 @@ def bootstrap(
         estimate.params,
         influence_of(estimate),
         Correction(estimate.corrected, estimate.serial, estimate.predetermined),
-        estimate.weighted,
+        estimate.weights.by_unit,
         kind_of(estimate.choice),
         estimate.choice.kwds.get("maxlags"),
     )

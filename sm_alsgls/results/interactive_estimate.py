@@ -11,6 +11,7 @@ import pandas as pd
 from sm_alsgls.core.interactive.bias import Bias
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.influence import Influence, influence
+from sm_alsgls.core.interactive.weights import Weights
 from sm_alsgls.data.panel_cells import PanelCells
 from sm_alsgls.data.removed import in_place_of
 from sm_alsgls.results.fitted import Fitted, kept
@@ -46,7 +47,8 @@ class InteractiveEstimate(Fitted):
         The least (weighted) sum of squares.
     at : InteractiveFit
         Factors, loadings and effects given ``params``, bias corrected.
-    weighted : bool
+    weights : Weights
+        As they were asked for.
     corrected : str or None
         "analytic" or "jackknife".
     bias : Bias or None
@@ -65,7 +67,7 @@ class InteractiveEstimate(Fitted):
     cells: PanelCells
     fit: InteractiveFit
     at: InteractiveFit
-    weighted: bool
+    weights: Weights
     corrected: str | None
     bias: Bias | None
     serial: int

@@ -106,7 +106,7 @@ def header_of(
 def _header(estimate: InteractiveEstimate, yname: str | None) -> tuple[list[Line], list[Line]]:
     fit, how = estimate.fit, retvals(estimate)
     chosen, (T, n) = estimate.model.rank_method, estimate.sizes
-    method = "Weighted LS" if estimate.weighted else "LS (Bai 2009)"
+    method = "Weighted LS" if estimate.weights.by_unit else "LS (Bai 2009)"
     left, right = header_of(estimate, yname, "Interactive effects", method)
     left += [
         ("Factors:", [f"{estimate.rank}" + (f" ({chosen})" if chosen else "")]),

@@ -16,6 +16,8 @@ from sm_alsgls.core.interactive.counterfactual import (
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import scaled
 from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.serial import coloured
+from sm_alsgls.core.interactive.weights import Weights
 from sm_alsgls.exceptions import (
     InsufficientRowsError,
     NoFactorsError,
@@ -97,7 +99,7 @@ def _core(seen=None, seed=0, weighted=True, **how):
     y, x, flags = made(seed, **how)
     effects = Effects.of(T, N, unit=True, time=True)
     refit = Refit(
-        Panel(y, x[None], seen), flags, effects, 2, weighted, False, Correction("analytic")
+        Panel(y, x[None], seen), flags, effects, 2, Weights(weighted), Correction("analytic")
     )
     return refit, refit(), y, x, flags
 
@@ -334,7 +336,32 @@ def test_replicates_are_turned_as_the_fit_was():
     for t in range(1, T):
         e[t] = 0.7 * e[t - 1] + 0.7 * e[t]
     effects = Effects.of(T, N, unit=True, time=True)
-    refit = Refit(Panel(y + e, x[None]), flags, effects, 2, True, True, Correction("analytic"))
+    how = Weights(rho=None), Correction("analytic")
+    refit = Refit(Panel(y + e, x[None]), flags, effects, 2, *how)
     found = refit()
     assert found.fit.rho > 0.2
     assert refit(found.mean + e, found).fit.rho == found.fit.rho
+
+
+def test_responses_are_those_that_were_given():
+    """With ``near`` or without: a tenfold response has tenfold slopes."""
+    refit, found, y, _, _ = _core()
+    tenfold = refit(10.0 * y)
+    assert np.allclose(tenfold.params, 10.0 * found.params, rtol=1e-6)
+    assert np.allclose(tenfold.mean, 10.0 * found.mean, atol=1e-4)
+    assert np.allclose(tenfold.d, 100.0 * found.d, rtol=1e-5)
+    assert np.allclose(refit(y + 1.0, found).params, refit(y + 1.0).params, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"weighted": False}, {"ar": 0.5}, {"ar": 0.3, "weighted": False}, {"ar": 0}, {}]
+)
+def test_units_never_treated_are_weighted_as_was_asked(asked):
+    """Their slopes are those of a fit to them alone, which is asked for the same."""
+    y, x, _ = made(0)
+    e = coloured(np.random.default_rng(1).standard_normal((T, N)), 0.7)
+    y = y + e * np.linspace(0.3, 2.0, N)
+    found = fit_of(y, x, **asked).counterfactual(CASES, reps=2)
+    alone = fit_of(y, x, units=slice(TREATED, N), **asked)
+    assert alone.ar == asked.get("ar", 0.0 if asked else alone.ar)
+    assert np.allclose(found.params, alone.params, rtol=1e-7)

@@ -16,8 +16,7 @@ from sm_alsgls.core.interactive.influence import influence
 from sm_alsgls.core.interactive.jackknife import jackknife
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.search import interactive_fit
-from sm_alsgls.core.interactive.serial import coloured
-from sm_alsgls.core.interactive.serial import whitened
+from sm_alsgls.core.interactive.serial import coloured, whitened
 from sm_alsgls.exceptions import (
     DataRemovedError,
     IllegalRankError,

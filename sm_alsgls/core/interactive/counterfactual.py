@@ -35,18 +35,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from sm_alsgls.core.interactive.corrected import Correction, corrected
-from sm_alsgls.core.interactive.correlated import correlated_fit
 from sm_alsgls.core.interactive.covariance import bandwidth
 from sm_alsgls.core.interactive.fit import InteractiveFit
 from sm_alsgls.core.interactive.given import given_slopes
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.search import interactive_fit
+from sm_alsgls.core.interactive.weights import Weights
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.progress import counted
 
@@ -81,8 +80,8 @@ class Refit:
     treated : ndarray of bool, shape (T, n)
     effects : Effects
     rank : int
-    weighted, correlated : bool
-        Whether weights are of variances, and whether of a correlation in time as well.
+    weights : Weights
+        As asked of the fit to all units; what is estimated of them is so anew.
     how : Correction
     """
 
@@ -92,8 +91,7 @@ class Refit:
         treated: Array,
         effects: Effects,
         rank: int,
-        weighted: bool,
-        correlated: bool,
+        weights: Weights,
         how: Correction,
     ) -> None:
         self.panel, self.treated = panel, treated
@@ -104,23 +102,23 @@ class Refit:
         self._never = panel.taken(_EVERY, self.others)
         self._effects = effects.taken(_EVERY, self.others)
         self._rank, self._how = rank, how
-        self._weighted, self._correlated = weighted, correlated
+        self._weights = weights
 
     @on_one_thread
     def __call__(self, Y: Array | None = None, near: Untreated | None = None) -> Untreated:
         """Fit to responses (T, n), default those of the panel.
 
-        ``near`` is what responses near these have: the climb begins there, with its weights.
+        ``near`` is what responses near these have: the climb begins there, with its weights, and
+        ends earlier. Without, weights are of these responses.
         """
-        if Y is None or near is None:
-            Y, gtol = self.panel.Y, 1e-8
-            plain = partial(interactive_fit, weighted=self._weighted)
-            search = correlated_fit if self._correlated else plain
-            fit = search(self._never, self._effects, self._rank)
+        Y = self.panel.Y if Y is None else Y
+        mine, gtol = Y[:, self.others], 1e-8 if near is None else _GTOL
+        never = replace(self._never, Y=mine)
+        if near is None:
+            fit = self._weights.fit(never, self._effects, self._rank)
         else:
-            mine, gtol = Y[:, self.others], _GTOL
             fit = interactive_fit(
-                replace(self._never, Y=mine),
+                never,
                 self._effects,
                 self._rank,
                 d=near.fit.d,
