@@ -5,6 +5,8 @@
    starts again with P of that rho, from the b of step 1 too; from that alone beyond 40,000 cells,
    where factors are told from errors of any correlation.
 3. rho of that fit, a climb from its b, and again, until rho moves less than a hundredth of f^-1/2.
+   Near 1 it may go to and fro: where it turns, and by more than half of its last move, it goes half
+   as far from then on.
 
 A correlated error has larger leading singular values than a white one of the same variance, and
 where these reach those of the factors the least sum of squares takes errors for factors. In Bai's
@@ -48,6 +50,8 @@ def correlated_fit(
 ) -> InteractiveFit:
     """A weighted fit with rho of its own; with missing cells rho is 0.
 
+    Where rounds of rho end before it is at rest, or it is at its bound, the status says so.
+
     Parameters
     ----------
     panel, effects, rank, n_random, most, rng, beta, only_given, gtol, max_iter, callback
@@ -85,12 +89,24 @@ def correlated_fit(
     alone = only_given or ended or panel.Y.size > SMALL
     now = search(rho=rho, beta=first.beta, only_given=alone, callback=told)
     runs = now.runs
-    for _ in range(_MOST_ROUNDS):
-        rho = _rho(now)
-        if abs(rho - now.rho) <= _TOL * chance:
-            break
-        now = search(rho=rho, beta=now.beta, only_given=True)
-    return replace(now, bai=first.bai, runs=runs)
+    rounds, share, last = 0, 1.0, 0.0
+    while abs(move := (there := _rho(now)) - now.rho) > _TOL * chance and rounds < _MOST_ROUNDS:
+        if move * last < -0.5 * last**2:
+            share *= 0.5
+        now = search(rho=there - (1.0 - share) * move, beta=now.beta, only_given=True)
+        rounds, last = rounds + 1, move
+    status = now.status
+    if now.converged and abs(move) > _TOL * chance:
+        status = (
+            f"{rounds} rounds of the correlation in time did not suffice, which was {now.rho:.4f} "
+            f"and would move by {move:.1g}: give it, ar={now.rho:.2f}"
+        )
+    elif now.converged and abs(there) >= MOST:
+        status = (
+            f"the correlation of errors in time is at its bound, {now.rho:.2f}: take differences, "
+            f"or a lag of the response as a regressor, or give it, ar={now.rho:.2f}"
+        )
+    return replace(now, bai=first.bai, runs=runs, status=status)
 
 
 def _rho(fit: InteractiveFit) -> float:

@@ -7,7 +7,7 @@ from sm_alsgls.core.interactive.correlated import correlated_fit
 from sm_alsgls.core.interactive.panel import Effects, Panel
 from sm_alsgls.core.interactive.scaled import scaled
 from sm_alsgls.core.interactive.search import interactive_fit
-from sm_alsgls.core.interactive.serial import beyond_chance, coloured, whitened
+from sm_alsgls.core.interactive.serial import MOST, beyond_chance, coloured, whitened
 from tests.core.interactive import dense
 
 
@@ -59,6 +59,46 @@ def test_rho_is_a_fixed_point_and_near_what_errors_have():
         found.append(fit.rho)
     # A standard error of rho is .03, of the mean .015.
     assert abs(np.mean(found) - 0.5) < 0.045
+
+
+def _near_one(seed, T=30, n=20, rho=0.95):
+    """One factor, errors that are AR(1) of .95."""
+    rng = np.random.default_rng(5)
+    f, a = rng.standard_normal((T, 1)), rng.standard_normal((n, 1))
+    x = f @ a.T + rng.standard_normal((T, n))
+    e = coloured(np.random.default_rng(seed).standard_normal((T, n)), rho)
+    return Panel(2.0 * x + 3.0 * f @ a.T + np.e * e, x[None])
+
+
+@pytest.mark.parametrize("seed", [8, 16])
+def test_rho_that_goes_to_and_fro_comes_to_rest(seed):
+    """Rounds of .9181, .9159, .9178, .9162 had gone on to the twentieth."""
+    fit = correlated_fit(_near_one(seed), Effects.of(30, 20), 1, n_random=0)
+    U = np.column_stack([fit.W.L, fit.at.factors.U])
+    assert abs(beyond_chance(fit.at.E, U)) <= 0.01 / np.sqrt(fit.df_resid)
+    assert fit.converged
+
+
+def test_rho_that_is_not_at_rest_is_said(monkeypatch):
+    effects = Effects.of(30, 20)
+    monkeypatch.setattr("sm_alsgls.core.interactive.correlated._MOST_ROUNDS", 1)
+    fit = correlated_fit(_near_one(8), effects, 1, n_random=0)
+    assert not fit.converged
+    assert "1 rounds of the correlation in time did not suffice" in fit.status
+    assert "give it, ar=0.9" in fit.status
+
+
+def test_rho_at_its_bound_is_said():
+    """A correlation that is given is at no bound."""
+    panel = _near_one(20)
+    fit = correlated_fit(panel, Effects.of(30, 20), 1, n_random=0)
+    assert fit.rho == MOST
+    assert fit.beta[0] == pytest.approx(2.0, abs=0.3)
+    assert not fit.converged
+    assert "at its bound, 0.98: take differences" in fit.status
+    given = interactive_fit(panel, fit.effects, 1, rho=MOST, beta=fit.beta, only_given=True)
+    assert given.converged
+    np.testing.assert_allclose(given.beta, fit.beta, rtol=1e-6)
 
 
 def test_independent_errors_are_left_as_they_are():
