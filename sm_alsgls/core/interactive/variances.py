@@ -40,6 +40,8 @@ Array = np.ndarray
 
 # A unit that has less is all factor: it is given the prior's variance, nearly.
 _LEAST_NU = 0.05
+# Share of the largest s_i^2 that is rounding.
+_ROUNDING = 1e-24
 
 
 class Variances(NamedTuple):
@@ -92,9 +94,9 @@ def moderated(raw: Array, nu: Array) -> Variances:
     (True, True)
     """
     half = 0.5 * nu
-    # Who has next to no degrees of freedom says nothing of the others.
+    # Who has next to no degrees of freedom, or is fitted exactly, says nothing of the others.
     told = nu >= 1.0
-    usable = told & (raw > 0.0)
+    usable = told & (raw > _ROUNDING * raw.max())
     if usable.sum() < 2:
         d0 = float(np.average(raw, weights=nu))
         return Variances(np.full(len(raw), d0), raw, nu, math.inf, d0)

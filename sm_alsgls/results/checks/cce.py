@@ -10,7 +10,14 @@ from sm_alsgls.core.interactive.residuals import unit_bases
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.results.cce_estimate import CCEEstimate
 from sm_alsgls.results.checks.check import Check, verdict
-from sm_alsgls.results.checks.panel import Advice, Left, PanelDiagnostics, named, report
+from sm_alsgls.results.checks.panel import (
+    Advice,
+    Left,
+    PanelDiagnostics,
+    named,
+    report,
+    with_errors,
+)
 
 Array = np.ndarray
 
@@ -31,7 +38,8 @@ def diagnostics(estimate: CCEEstimate, alpha: float = 0.05) -> PanelDiagnostics:
     Units without slopes of their own; correlation of residuals between units (Juodis and Reese's:
     beside averages residuals add up to about zero in each period, and Pesaran's CD says nothing)
     and in time; normality; variances that move with regressors; outlying cells. All allow for what
-    constants and averages take of residuals, and for missing cells.
+    constants and averages take of residuals, and for missing cells. Units that are fitted exactly
+    have no part in them.
 
     Parameters
     ----------
@@ -42,6 +50,11 @@ def diagnostics(estimate: CCEEstimate, alpha: float = 0.05) -> PanelDiagnostics:
     -------
     PanelDiagnostics
         ``table``, ``units``, ``pairs``, ``cells``, ``across``, ``summary()``.
+
+    Raises
+    ------
+    DegenerateResponseError
+        All units are fitted exactly.
 
     Notes
     -----
@@ -65,21 +78,22 @@ def diagnostics(estimate: CCEEstimate, alpha: float = 0.05) -> PanelDiagnostics:
     seen = fit.used & ~fit.singular if own else fit.used
     E = np.where(seen, E, 0.0)
     bases = _of_units(estimate, seen) if own else unit_bases(fit.averages, seen)
-    nu = np.maximum(seen.sum(axis=0) - np.array([B.shape[1] for B in bases]), 1.0)
-    d = np.square(E).sum(axis=0) / nu
-    # A unit that its averages explain has no variance to be measured in.
-    d = np.where(d > 0.0, d, np.inf)
-    root = np.where(np.isfinite(d), np.sqrt(d), 0.0)
+    nu = seen.sum(axis=0) - np.array([B.shape[1] for B in bases], dtype=float)
+    # A unit that has as many averages as periods, or is explained by them, tells no variance.
+    told = (nu > 0.0) & with_errors(np.where(nu > 0.0, E, 0.0), estimate.cells.panel.Y, seen)
+    seen, nu = seen & told, np.maximum(nu, 1.0)
+    d = np.where(told, np.square(E).sum(axis=0) / nu, np.nan)
+    root = np.sqrt(np.where(told, d, 0.0))
     left = Left(
         cells=estimate.cells,
-        seen=seen & np.isfinite(d),
-        z=E / np.sqrt(d),
+        seen=seen,
+        z=np.where(told, E, 0.0) / np.where(told, root, 1.0),
         d=d,
         nu=nu,
         bases=bases,
         # Residuals add up to zero over units, and nearly so in units of the errors.
         taken=scipy.linalg.orth(np.column_stack([root / np.linalg.norm(root), np.ones(len(root))])),
-        freedom=float(np.median(nu)),
+        freedom=float(np.median(nu[told])),
         advice=_ADVICE,
     )
     return report(left, [_singular(estimate)], alpha)

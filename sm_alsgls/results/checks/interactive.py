@@ -8,7 +8,14 @@ from sm_alsgls.border.arguments import level
 from sm_alsgls.core.interactive.residuals import unit_bases
 from sm_alsgls.core.threads import on_one_thread
 from sm_alsgls.results.checks.check import Check, convergence, skipped, verdict
-from sm_alsgls.results.checks.panel import Advice, Left, PanelDiagnostics, named, report
+from sm_alsgls.results.checks.panel import (
+    Advice,
+    Left,
+    PanelDiagnostics,
+    named,
+    report,
+    with_errors,
+)
 from sm_alsgls.results.interactive_estimate import InteractiveEstimate, influence_of
 from sm_alsgls.results.interactive_parts import retvals
 
@@ -33,7 +40,8 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
     Convergence and curvature; factors that are one unit's; correlation of residuals between units
     (Pesaran's CD less what the fit does to it, and Juodis and Reese's) and in time; normality;
     variances that move with regressors; outlying cells. All allow for what factors, loadings and
-    effects take of residuals, and for missing cells.
+    effects take of residuals, and for missing cells. Units that are fitted exactly have no part in
+    them.
 
     Parameters
     ----------
@@ -44,6 +52,11 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
     -------
     PanelDiagnostics
         ``table``, ``units``, ``pairs``, ``cells``, ``across``, ``summary()``.
+
+    Raises
+    ------
+    DegenerateResponseError
+        All units are fitted exactly.
 
     Notes
     -----
@@ -74,6 +87,8 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
     """
     alpha = level(alpha)
     fit, at, seen = estimate.fit, estimate.at, estimate.cells.seen
+    told = with_errors(at.E, estimate.cells.panel.Y, seen)
+    seen = seen & told
     factors, W = at.at.factors, at.W
     found, T = fit.variances, estimate.sizes[0]
     H = np.column_stack([W.L, factors.U])
@@ -81,7 +96,7 @@ def diagnostics(estimate: InteractiveEstimate, alpha: float = 0.05) -> PanelDiag
         cells=estimate.cells,
         seen=seen,
         z=np.where(seen, at.at.E, 0.0),
-        d=fit.d,
+        d=np.where(told, fit.d, np.nan),
         nu=found.nu0 + found.nu,
         bases=unit_bases(H, seen),
         taken=np.column_stack([W.Q, factors.V]),

@@ -14,12 +14,15 @@ from sm_alsgls.core.interactive.residuals import Across, across, following
 from sm_alsgls.core.residuals.heteroscedasticity import basis, koenker
 from sm_alsgls.core.residuals.residual_tests import normality, summed_normality
 from sm_alsgls.data.panel_cells import PanelCells
+from sm_alsgls.exceptions import DegenerateResponseError
 from sm_alsgls.results.checks.check import Check, family, skipped, verdict
 from sm_alsgls.results.checks.report import Report, listed
 from sm_alsgls.results.checks.tails import tail
 
 Array = np.ndarray
 
+# Share of a unit's mean square that is rounding.
+_ROUNDING = 1e-24
 # Periods below which a unit is not asked for its law.
 _FEWEST = 8
 _WORST = 10
@@ -86,7 +89,7 @@ class Left(NamedTuple):
         Residuals in units of the errors, a correlation in time that the fit was weighted by taken
         out; zero elsewhere.
     d : ndarray, shape (n,)
-        Error variances.
+        Error variances; NaN of a unit that has none.
     nu : ndarray, shape (n,)
         Degrees of freedom of d.
     bases : list of ndarray
@@ -110,6 +113,32 @@ class Left(NamedTuple):
     freedom: float
     advice: Advice
     rho: float = 0.0
+
+
+def with_errors(E: Array, Y: Array, seen: Array) -> Array:
+    """Units whose residuals are more than rounding of their responses, bool (n,).
+
+    Others are fitted exactly: correlations of theirs would be those of rounding.
+
+    Parameters
+    ----------
+    E, Y : ndarray, shape (T, n)
+        Residuals and responses, looked at where cells were used.
+    seen : ndarray of bool, shape (T, n)
+
+    Raises
+    ------
+    DegenerateResponseError
+        All are fitted exactly.
+    """
+    left, whole = (np.square(np.where(seen, M, 0.0)).sum(axis=0) for M in (E, Y))
+    told = np.asarray(left > _ROUNDING * whole)
+    if not told.any():
+        raise DegenerateResponseError(
+            "diagnostics: all units are fitted exactly, and there are no residuals to look at; "
+            "leave regressors out, or factors"
+        )
+    return told
 
 
 def report(left: Left, first: Sequence[Check], alpha: float) -> PanelDiagnostics:

@@ -8,6 +8,7 @@ import pytest
 
 from sm_alsgls import LowRankPanel
 from sm_alsgls.datasets import load_cigarettes
+from sm_alsgls.exceptions import DegenerateResponseError
 
 T, N = 24, 20
 
@@ -156,3 +157,57 @@ def test_what_cells_are_weighted_by_is_no_doubt():
         # Wrong weights are: innovations of twice the correlation have one of the other sign.
         wrong = fitted("fixed", seed, "serial", ar=0.95).diagnostics()
         assert wrong.table.loc["serial correlation, jointly", "verdict"] == "look", seed
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_units_with_as_many_averages_as_periods_are_left_out(own):
+    """Their residuals are rounding, and two of them had headed the table of pairs."""
+    y, X = panel(3)
+    t, i = (y.index.get_level_values(k) for k in ("t", "i"))
+    # Constant, averages of y and x, and the unit's slope.
+    gone = np.isin(i, [4, 11]) & (t >= (4 if own else 3))
+    res = LowRankPanel(y[~gone], X[~gone], factors="cce", heterogeneous=own).fit()
+    made = res.diagnostics()
+    assert made.units.index[made.units["variance"].isna()].tolist() == ["4", "11"]
+    assert made.units.loc["4", "cells"] == 0
+    assert not {"4", "11"} & {*made.pairs["unit"], *made.pairs["other"], *made.cells["unit"]}
+    assert made.units["variance"].dropna().between(0.05, 10.0).all()
+    assert np.isfinite(list(made.across.values())[:3]).all()
+
+
+def test_as_many_coefficients_as_periods_are_no_residuals_whatever_rounding_is():
+    """Slopes of regressors that differ by 1e-3 leave more of it than those that are apart."""
+    y, X = panel(3)
+    t, i = (y.index.get_level_values(k) for k in ("t", "i"))
+    z = np.random.default_rng(6).standard_normal(len(X))
+    X["z"] = np.where(i == 4, X["x"] + 1e-3 * z, z)
+    gone = (i == 4) & (t >= 6)
+    made = LowRankPanel(y[~gone], X[~gone], factors="cce", heterogeneous=True).fit().diagnostics()
+    assert made.table.loc["units without slopes", "found"].startswith("0 of 20")
+    assert made.units.index[made.units["variance"].isna()].tolist() == ["4"]
+
+
+@pytest.mark.parametrize("factors", ["fixed", "cce"])
+def test_units_that_are_constant_are_left_out(factors):
+    y, X = panel(4)
+    i = y.index.get_level_values("i")
+    y[i == 5] = 3.0
+    X.loc[i == 5, "x"] = 1.0
+    if factors == "fixed":
+        made = LowRankPanel(y, X, 1, factors="fixed", effects="entity").fit(ar=0).diagnostics()
+    else:
+        made = LowRankPanel(y, X, factors="cce").fit().diagnostics()
+    assert made.units.index[made.units["variance"].isna()].tolist() == ["5"]
+    assert not made.units.loc["5", ["serial", "normality"]].notna().any()
+    assert "5" not in {*made.pairs["unit"], *made.pairs["other"], *made.cells["unit"]}
+
+
+@pytest.mark.parametrize("factors", ["fixed", "cce"])
+def test_where_all_units_are_fitted_exactly_nothing_is_checked(factors):
+    _, X = panel(5)
+    y = 2.0 * X["x"].rename("y")
+    how = {} if factors == "cce" else {"effects": "entity", "rank": 0}
+    res = LowRankPanel(y, X, factors=factors, **how)
+    res = res.fit() if factors == "cce" else res.fit(weighted=False)
+    with pytest.raises(DegenerateResponseError, match="all units are fitted exactly"):
+        res.diagnostics()
