@@ -17,6 +17,7 @@ from sm_alsgls.data.panel_cells import PanelCells, check_cells, effects_of
 from sm_alsgls.models.cells import CellsPanel
 from sm_alsgls.models.interactive_data import (
     correction_of,
+    follows,
     own_of,
     read_arrays,
     refuse_others,
@@ -286,7 +287,8 @@ class InteractivePanel(CellsPanel):
         ar : float or "auto"
             rho of errors e_it = rho e_i,t-1 + u_it, of all units the same. "auto" is that of the
             residuals where it is more than chance; it is 0 where cells are missing, where lags of
-            the response are regressors, and with ``weighted=False``.
+            the response are regressors, with ``predetermined`` above 0, and with
+            ``weighted=False``.
         bias : {"analytic", "jackknife"} or None
             What is subtracted: the terms of Bai (2009) and Moon and Weidner (2017), or what fits
             of half the periods, and of half the units, say.
@@ -343,7 +345,7 @@ class InteractivePanel(CellsPanel):
         if start is not None:
             start = coefficients(start, self.exog_names, "start_params")
         watch = guarded(callback, "a Climb", lambda climb: f"start {climb.label!r}")
-        weights = Weights(weighted, rho_of(ar, weighted, how.predetermined > 0, panel))
+        weights = Weights(weighted, rho_of(ar, weighted, follows(cells, how), panel))
         found = weights.fit(
             panel,
             effects_of(cells, self.effects),

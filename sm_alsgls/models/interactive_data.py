@@ -186,6 +186,12 @@ def correction_of(cells: PanelCells, kind: Any, serial: Any, predetermined: Any)
     return Correction(kind, serial, lags)
 
 
+def follows(cells: PanelCells, how: Correction) -> bool:
+    """Whether a regressor follows errors: a lag of the response, or what was said to."""
+    panel = cells.panel
+    return how.predetermined > 0 or bool(lags_of_response(panel.Y, panel.X, cells.seen))
+
+
 class CellsData(OneResponse):
     """What statsmodels finds under ``model.data``: names, and a row an observed cell.
 

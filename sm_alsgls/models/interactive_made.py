@@ -28,8 +28,8 @@ def rho_of(ar: Any, weighted: bool, lagged: bool, panel: Panel) -> float | None:
     ----------
     ar : "auto" or float
     weighted, lagged : bool
-        Whether weights are estimated, and whether a lag of the response is a regressor: errors that
-        are correlated move it, and no weights help.
+        Whether weights are estimated, and whether a regressor follows errors, as a lag of the
+        response: errors that are correlated move it, and no weights help.
     panel : Panel
 
     Raises

@@ -434,7 +434,12 @@ def test_the_constructor_hands_over(cigar):
 
 def test_lags_of_the_response_and_holes_turn_weights_in_time_off(cigar, one):
     names = "np.log(sales) ~ lag(np.log(sales)) + np.log(price)"
-    assert model(cigar, 1, formula=names).fit().ar == 0.0
+    lagged = model(cigar, 1, formula=names)
+    # Whatever the bias terms are asked for: with predetermined=0 it had been .55.
+    for predetermined in ("auto", 0, 2):
+        assert lagged.fit(predetermined=predetermined, n_starts=1).ar == 0.0
+    assert lagged.fit(predetermined=0, n_starts=1, ar=0.2).ar == 0.2
+    assert model(cigar, 1).fit(predetermined=2, n_starts=1).ar == 0.0
     assert model(cigar.drop(index=[40, 700]), 1).fit().ar == 0.0
     assert one.ar > 0.3
 
