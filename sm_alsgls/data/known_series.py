@@ -87,10 +87,9 @@ def with_series(cells: PanelCells, named: Sequence[str], factors: str) -> PanelC
 
 
 def _series(X: Array, seen: Array) -> Array | None:
-    """What a regressor is in each period, where that is one number."""
+    """What a regressor is in each period, where that is one number; every period has a cell."""
     lowest = np.where(seen, X, np.inf).min(axis=1)
     highest = np.where(seen, X, -np.inf).max(axis=1)
-    known = np.isfinite(lowest)
-    if (highest - lowest)[known].max() > _NOTHING * np.abs(X[seen]).max():
+    if (highest - lowest).max() > _NOTHING * np.abs(X[seen]).max():
         return None
-    return np.where(known, lowest, 0.0)
+    return lowest

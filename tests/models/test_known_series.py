@@ -138,3 +138,49 @@ def test_what_is_no_series_is_named(cigar):
             FORMULA, cigar, entity="state", time="year", factors="cce",
             heterogeneous=["np.log(price)"],
         )  # fmt: skip
+
+
+def cce(data, own):
+    return LowRankPanel.from_formula(
+        FORMULA + " + s", data, entity="state", time="year", factors="cce", heterogeneous=own
+    )
+
+
+def test_series_of_any_sign_are_read_beside_holes(cigar):
+    """Holes of a regressor are zeros, which no negative series has."""
+    data = cigar.assign(s=cigar["year"] - 200.0)
+    data.loc[[40, 700], "sales"] = np.nan
+    with np.errstate(invalid="ignore"):
+        found = model(data, own=["s"])
+    assert np.array_equal(found.cells.series[:, 0], np.arange(63, 93) - 200.0)
+
+
+def test_series_are_the_same_to_rounding_of_their_size(cigar):
+    noise = np.random.default_rng(0).standard_normal(len(cigar))
+    year = cigar["year"]
+    for size in (1.0, 1e9):
+        near = model(cigar.assign(s=size * (year + 1e-9 * noise)), own=["s"]).cells.series[:, 0]
+        assert np.allclose(near, size * np.arange(63, 93), rtol=1e-9)
+        with pytest.raises(OptionError, match="'s' differs"):
+            model(cigar.assign(s=size * (year + 1e-4 * noise)), own=["s"])
+    # 1e-2 of 1e11 is rounding of it.
+    assert model(cigar.assign(s=1e11 + 1e9 * year + 1e-2 * noise), own=["s"]).cells.series.any()
+
+
+def test_what_is_constant_has_no_coefficients_of_units(cigar):
+    """Beside averages it is left among regressors, and said to have no slope there."""
+    with pytest.raises(RankDeficientError, match="'s' .*constant over time"):
+        cce(cigar.assign(s=7.0), True).fit()
+
+
+def test_slopes_of_units_are_where_averages_are(cigar):
+    data = cigar.assign(s=np.arange(len(cigar)) * 1.0)
+    with pytest.raises(OptionError, match="factors='cce' has slopes of units"):
+        model(data, own=["s"])
+    with pytest.raises(OptionError, match="may have coefficients of units$"):
+        cce(data, ["s"])
+
+
+def test_series_are_not_written_to(cigar):
+    with pytest.raises(ValueError, match="read-only"):
+        model(cigar).cells.series[0] = 1.0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sm_alsgls.core.interactive.best_fills import best_fills
 from sm_alsgls.core.interactive.bias import bias
 from sm_alsgls.core.interactive.covariance import KINDS, bandwidth, covariance
 from sm_alsgls.core.interactive.influence import influence
@@ -200,3 +201,13 @@ def test_the_jackknife_is_three_less_two_means_of_halves():
     ]
     want = 3.0 * fit.beta - (found[0] + found[1]) / 2.0 - (found[2] + found[3]) / 2.0
     np.testing.assert_allclose(got, want, rtol=1e-10)
+
+
+def test_a_direction_without_curvature_ends_the_fills():
+    """Of K that rounding has left not quite positive: nothing is divided by zero."""
+    A, hole = np.array([[[1.0, 3.0]]]), np.array([[False, True]])
+    K = np.array([[1.0, 0.5], [0.5, 0.0]])
+    assert np.array_equal(best_fills(A, lambda M: M @ K, hole), np.zeros_like(A))
+    # Nor where the square of a small regressor is no number.
+    small = 4e-161 * A
+    assert np.isfinite(best_fills(small, lambda M: 0.05 * M, hole)).all()
