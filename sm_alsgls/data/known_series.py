@@ -40,14 +40,20 @@ def with_series(cells: PanelCells, named: Sequence[str], factors: str) -> PanelC
     Raises
     ------
     OptionError
-        There is no such regressor, or it differs between units.
+        There is no such regressor, it is named twice, or it differs between units.
     RankDeficientError
         It does not change over time; or it is a combination of others.
     """
     if not named:
         return cells
-    found = []
-    for name in named:
+    named, found = [str(name) for name in named], []
+    for k, name in enumerate(named):
+        if name in named[:k]:
+            raise OptionError(f"heterogeneous= has {name!r} twice: name it once")
+        if name == cells.constant:
+            raise OptionError(
+                f"heterogeneous=: {name!r} is the constant; constants of units are effects='entity'"
+            )
         if name not in cells.columns:
             raise OptionError(
                 f"heterogeneous= with factors={factors!r}: there is no regressor {name!r}"
@@ -82,7 +88,7 @@ def with_series(cells: PanelCells, named: Sequence[str], factors: str) -> PanelC
         panel=replace(cells.panel, X=cells.panel.X[kept]),
         columns=[cells.columns[j] for j in kept],
         series=S,
-        series_names=list(named),
+        series_names=named,
     )
 
 

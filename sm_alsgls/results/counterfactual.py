@@ -20,7 +20,12 @@ from sm_alsgls.core.interactive.counterfactual import (
 )
 from sm_alsgls.core.interactive.identified import scarce, unidentified
 from sm_alsgls.data.panel_cells import PanelCells, refuse_scarce, refuse_unidentified
-from sm_alsgls.exceptions import InsufficientRowsError, OptionError, ShapeError
+from sm_alsgls.exceptions import (
+    InsufficientRowsError,
+    OptionError,
+    RankDeficientError,
+    ShapeError,
+)
 from sm_alsgls.plotting.gap import gap_plot
 from sm_alsgls.results.interactive_estimate import InteractiveEstimate
 from sm_alsgls.results.progress import says
@@ -226,6 +231,7 @@ def counterfactual(
             f"treated: {int(others.sum())} units were never treated; they tell the factors, and "
             f"intervals need {_LEAST_DONORS} such"
         )
+    _refuse_treatment(cells, these)
     left = cells.without(these)
     refuse_scarce(left, scarce(left.panel, fit.effects, estimate.rank), estimate.rank)
     never = cells.of_units(others)
@@ -253,6 +259,22 @@ def counterfactual(
         draws,
         pd.Series(found.params, index=estimate.labels.params),
     )
+
+
+def _refuse_treatment(cells: PanelCells, treated: Array) -> None:
+    """Say so where the treatment is a regressor: one value where cells are treated, one elsewhere.
+
+    Raises
+    ------
+    RankDeficientError
+    """
+    rest = cells.seen & ~treated
+    for name, X in zip(cells.columns, cells.panel.X, strict=True):
+        if np.ptp(X[treated]) == np.ptp(X[rest]) == 0.0 and X[treated][0] != X[rest][0]:
+            raise RankDeficientError(
+                f"treated: regressor {name!r} is the treatment, which units that were never "
+                "treated say nothing of: make the model without it"
+            )
 
 
 def _flags(treated: Any, cells: PanelCells) -> Array:

@@ -42,7 +42,7 @@ def effects(estimate: InteractiveEstimate) -> pd.Series:
             "the model has no additive effects; make it with effects='entity', 'time' or 'both'"
         )
     cells = estimate.cells
-    own, of_periods = _additive(estimate)
+    own, of_periods = estimate.at.parts
     found = {}
     if unit:
         found["entity"] = pd.Series(own[0], index=cells.units, name="effect")
@@ -61,19 +61,8 @@ def unit_slopes(estimate: InteractiveEstimate) -> pd.DataFrame:
             "no series has coefficients of units; name them when the model is made, "
             "heterogeneous=['trend']"
         )
-    own = _additive(estimate)[0]
+    own = estimate.at.parts[0]
     return pd.DataFrame(own[len(own) - k :].T, index=cells.units, columns=cells.series_names)
-
-
-def _additive(estimate: InteractiveEstimate) -> tuple[Array, Array]:
-    """Coefficients (kL, n) of constants and series, and effects of periods (T,) beside these.
-
-    What the two have in common, a constant and a multiple of each series, is the units'.
-    """
-    whole, L = estimate.at.additive, estimate.fit.effects.L
-    size = np.linalg.norm(L, axis=0)
-    own = np.linalg.lstsq(L / size, whole, rcond=None)[0] / size[:, None]
-    return own, (whole - L @ own).mean(axis=1)
 
 
 def fittedvalues(estimate: InteractiveEstimate) -> pd.DataFrame:
@@ -131,7 +120,11 @@ def bias_table(estimate: InteractiveEstimate) -> pd.DataFrame:
 
 
 def retvals(estimate: InteractiveEstimate) -> dict[str, Any]:
-    """How the fit went."""
+    """How the fit went.
+
+    Starts, and the steps from them, are with equal variances; where cells are weighted by an
+    estimated correlation in time, those of the search with it, and not of the one before.
+    """
     fit = estimate.fit
     runs = pd.DataFrame(fit.runs, columns=["start", "ssr", "gap", "steps", "ended"])
     return {

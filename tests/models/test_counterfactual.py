@@ -248,8 +248,14 @@ def test_what_cannot_be_treated_is_named():
     late = flags & (np.arange(T)[:, None] >= [FIRST + 2 * (i % 3) for i in range(N)])
     X = pd.DataFrame({"x": long(x), "d": long(late).astype(float)})
     with_d = LowRankPanel(long(y), X, 2, factors="fixed", effects="both").fit()
-    with pytest.raises(RankDeficientError, match="'d' is"):
+    with pytest.raises(RankDeficientError, match="'d' is the treatment.*without it"):
         with_d.counterfactual(long(late))
+    # One that is constant among the others only is no treatment.
+    season = long(np.broadcast_to(np.arange(T)[:, None] % 2, (T, N)))
+    for d, over in ((X["d"] * X["x"], "time"), (X["d"] + season, "units")):
+        other = LowRankPanel(long(y), X.assign(d=d), 2, factors="fixed").fit(n_starts=1)
+        with pytest.raises(RankDeficientError, match=f"'d' is constant over {over}"):
+            other.counterfactual(long(late))
 
 
 def test_the_pvalue_counts_shifts():

@@ -127,6 +127,10 @@ def test_what_is_no_series_is_named(cigar):
         model(cigar.assign(one=2.0), own=["one"])
     with pytest.raises(RankDeficientError, match="combination of the others"):
         model(cigar.assign(more=2.0 * cigar["trend"] + 1.0), own=["trend", "more"])
+    with pytest.raises(OptionError, match="'trend' twice: name it once"):
+        model(cigar, own=["trend", "trend"])
+    with pytest.raises(OptionError, match="'Intercept' is the constant.*effects='entity'"):
+        model(cigar, own=["Intercept"])
     with pytest.raises(RankDeficientError, match=r"heterogeneous=\['trend'\]"):
         model(cigar, formula=FORMULA + " + trend", own=[])
     with pytest.raises(InsufficientRowsError, match="units '3' were"):
@@ -184,3 +188,10 @@ def test_slopes_of_units_are_where_averages_are(cigar):
 def test_series_are_not_written_to(cigar):
     with pytest.raises(ValueError, match="read-only"):
         model(cigar).cells.series[0] = 1.0
+
+
+@pytest.mark.parametrize("how", [{"factors": "fixed", "rank": 1}, {"factors": "cce"}])
+def test_columns_are_named_by_labels_that_are_no_strings(cigar, how):
+    long = np.log(cigar.set_index(["state", "year"])[["sales", "price"]])
+    X = pd.DataFrame({0: long["price"], 1: long.index.get_level_values("year") * 1.0})
+    assert LowRankPanel(long["sales"], X, heterogeneous=[1], **how).cells.series_names == ["1"]

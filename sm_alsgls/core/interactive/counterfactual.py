@@ -134,7 +134,8 @@ class Refit:
 
     def _all(self, Y: Array, fit: InteractiveFit, at: InteractiveFit, params: Array) -> Untreated:
         """Units that were treated regress on what the others have, by the cells before."""
-        H, of_periods = np.column_stack([self._effects.L, at.F]), _of_periods(at)
+        H = np.column_stack([self._effects.L, at.F])
+        of_periods = at.parts[1] if at.effects.C.shape[1] else np.zeros(at.panel.T)
         slopes = np.tensordot(params, self.panel.X, 1)
         mean = slopes + of_periods[:, None]
         mean[:, self.others] = slopes[:, self.others] + at.common + at.additive
@@ -151,17 +152,6 @@ class Refit:
             if np.isfinite(found.nu0):
                 d[i] = (found.nu0 * found.d0 + float(left @ left)) / nu[i]
         return Untreated(fit, at, params, mean, d, nu)
-
-
-def _of_periods(at: InteractiveFit) -> Array:
-    """Effects of periods (T,), less what constants and known series of units have of them."""
-    whole, L = at.additive, at.effects.L
-    if not at.effects.C.shape[1]:
-        return np.zeros(len(whole))
-    if L.shape[1]:
-        size = np.linalg.norm(L, axis=0)
-        whole = whole - L @ (np.linalg.lstsq(L / size, whole, rcond=None)[0] / size[:, None])
-    return np.asarray(whole.mean(axis=1))
 
 
 class Errors:

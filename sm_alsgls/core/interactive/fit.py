@@ -110,6 +110,20 @@ class InteractiveFit:
         return np.asarray(whole - self.common - self.in_data(self.at.E))
 
     @property
+    def parts(self) -> tuple[Array, Array]:
+        """Of what is `additive`: coefficients (kL, n) of L, and effects of periods (T,) beside.
+
+        What the two have in common, a constant and a multiple of each series, is the units'.
+        Without effects of periods these are rounding.
+        """
+        whole, L = self.additive, self.effects.L
+        if not L.shape[1]:
+            return np.zeros((0, whole.shape[1])), np.asarray(whole.mean(axis=1))
+        size = np.linalg.norm(L, axis=0)
+        own = np.linalg.lstsq(L / size, whole, rcond=None)[0] / size[:, None]
+        return own, np.asarray((whole - L @ own).mean(axis=1))
+
+    @property
     def common(self) -> Array:
         """F Lambda', shape (T, n)."""
         return self.in_data(self.at.factors.product())

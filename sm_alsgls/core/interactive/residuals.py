@@ -210,7 +210,6 @@ def unit_bases(H: Array, seen: Array) -> list[Array]:
     for rows in seen.T:
         key = rows.tobytes()
         if key not in known:
-            B = np.zeros(H.shape)
             found = scipy.linalg.orth(H[rows] / np.linalg.norm(H[rows], axis=0))
             B = np.zeros((len(H), found.shape[1]))
             B[rows] = found

@@ -24,8 +24,9 @@ _OWN = 0.9
 _ADVICE = Advice(
     "errors of units are correlated: another factor, or effects='both'; or standard errors that "
     "allow for it, fit(cov_type='cluster', cov_kwds={'groups': 'time'})",
-    "lags of the response or regressors; or standard errors and bias terms that allow for it: "
-    "fit(cov_type='HAC', serial=3), or cov_type='cluster'",
+    "lags of the response or regressors; or weights that take it out, fit(ar='auto'), where no "
+    "cell is missing; standard errors of cov_type='cluster', the default, and 'HAC' allow for it, "
+    "and bias terms of fit(serial=3)",
     "estimates and standard errors do without normal errors; see which cells are outlying, take a "
     "response in logarithms; bootstrap('wild')",
     "standard errors allow for it but cov_type='nonrobust'; a response in logarithms may be more "
