@@ -195,3 +195,20 @@ def test_columns_are_named_by_labels_that_are_no_strings(cigar, how):
     long = np.log(cigar.set_index(["state", "year"])[["sales", "price"]])
     X = pd.DataFrame({0: long["price"], 1: long.index.get_level_values("year") * 1.0})
     assert LowRankPanel(long["sales"], X, heterogeneous=[1], **how).cells.series_names == ["1"]
+
+
+def test_squares_of_years_have_as_many_digits_as_those_of_trends(cigar):
+    """Beside constants the two are the same, however far from zero; six digits had been."""
+    t = cigar["year"] - 77.0
+    far = cigar.assign(year_of=2e6 + t, its_square=(2e6 + t) ** 2)
+    near = model(cigar.assign(t=t, its_square=t**2), own=["t", "its_square"])
+    near, far = (
+        m.fit(n_starts=1, ar=0.5) for m in (near, model(far, own=["year_of", "its_square"]))
+    )
+    assert np.allclose(far.params, near.params, rtol=1e-8)
+    slopes = far.unit_slopes
+    assert np.allclose(slopes["its_square"], near.unit_slopes["its_square"], rtol=1e-4, atol=1e-9)
+    # a + b s + c s^2 with s = 2e6 + t.
+    own = slopes["year_of"] + 2.0 * 2e6 * slopes["its_square"]
+    assert np.allclose(own, near.unit_slopes["t"], rtol=1e-3, atol=1e-6)
+    assert np.allclose(far.effects["time"], near.effects["time"], atol=1e-8)

@@ -116,12 +116,14 @@ class InteractiveFit:
         What the two have in common, a constant and a multiple of each series, is the units'.
         Without effects of periods these are rounding.
         """
-        whole, L = self.additive, self.effects.L
+        whole, (L, means) = self.additive, self.effects.about
         if not L.shape[1]:
             return np.zeros((0, whole.shape[1])), np.asarray(whole.mean(axis=1))
         size = np.linalg.norm(L, axis=0)
         own = np.linalg.lstsq(L / size, whole, rcond=None)[0] / size[:, None]
-        return own, np.asarray((whole - L @ own).mean(axis=1))
+        beside = np.asarray((whole - L @ own).mean(axis=1))
+        own[0] -= means @ own
+        return own, beside
 
     @property
     def common(self) -> Array:

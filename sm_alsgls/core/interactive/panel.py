@@ -91,6 +91,17 @@ class Effects:
         """Unit effects, time effects, both or none."""
         return cls(np.ones((T, int(unit))), np.ones((n, int(time))))
 
+    @property
+    def about(self) -> tuple[Array, Array]:
+        """L with series about their means, and these (kL,); as it is where no ones come first.
+
+        The span is the same, and has more of its digits where series are years and their squares.
+        """
+        L, means = self.L, np.zeros(self.L.shape[1])
+        if len(means) > 1 and bool((L[:, 0] == 1.0).all()):
+            means[1:] = L[:, 1:].mean(axis=0)
+        return L - means, means
+
     def taken(self, rows: slice | Array, columns: slice | Array) -> Effects:
         """Those of some periods and units."""
         return Effects(self.L[rows], self.C[columns])

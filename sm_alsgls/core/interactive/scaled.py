@@ -102,7 +102,7 @@ def scaled(panel: Panel, effects: Effects, d: Array, rho: float = 0.0) -> Scaled
     True
     """
     root = np.sqrt(d)
-    L, Q = basis(whitened(effects.L, rho)), basis(effects.C / root[:, None])
+    L, Q = basis(whitened(effects.about[0], rho)), basis(effects.C / root[:, None])
     y = projected(whitened(panel.Y / root, rho), L, Q)
     A = np.empty((panel.p, panel.Y.size))
     for j, X in enumerate(panel.X):
