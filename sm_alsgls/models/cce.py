@@ -49,7 +49,8 @@ class CCEPanel(CellsPanel):
     heterogeneous : bool or list of str
         False pools the slopes; True is the mean group estimator, the mean of the units' own. Names
         are of regressors that are the same for all units, as a trend is, and whose coefficients
-        differ between units, while slopes are pooled; of True these are found.
+        differ between units, while slopes are pooled; of True these are found. Averages may move
+        with them, and share their coefficients, which results do not have.
     missing : {"fiml", "drop", "raise", "none"}
         "fiml" uses every cell that is there; "drop" removes a period in which any is missing; with
         the others that is an error.
@@ -61,6 +62,7 @@ class CCEPanel(CellsPanel):
     rank_method, rank_selection : None
         There is no number of factors.
     heterogeneous : bool
+        Whether slopes are the mean of units' own; False where series were named.
     effects : str
     nobs, n_dropped : int
         Observed cells; periods that were left out.
