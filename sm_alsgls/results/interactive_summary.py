@@ -11,6 +11,7 @@ from statsmodels.iolib.summary import forg, summary_top
 
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.border.names import listed
+from sm_alsgls.core.interactive.serial import MOST
 from sm_alsgls.data.panel_cells import EFFECTS, PanelCells
 from sm_alsgls.markup import cut
 from sm_alsgls.results.coefficients import bse, conf_int, pvalues, tvalues
@@ -172,6 +173,11 @@ def warnings_of(estimate: InteractiveEstimate) -> list[str]:
     notes = []
     if not estimate.converged:
         notes.append(f"NOT CONVERGED: {estimate.fit.status}.")
+    if estimate.weights.rho is None and abs(estimate.fit.rho) >= MOST:
+        notes.append(
+            f"The correlation of errors in time is at its bound, {estimate.fit.rho:.2f}: they are "
+            "next to a random walk; take differences, or a lag of the response as a regressor."
+        )
     if not influence_of(estimate).curved:
         notes.append(
             "The sum of squares has little curvature at its minimum beside what the regressors "

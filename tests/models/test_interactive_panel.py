@@ -449,3 +449,20 @@ def test_data_have_the_names_of_the_response_and_the_regressors(res):
     assert data.orig_endog.name == data.ynames == res.model.endog_names
     assert list(data.orig_exog.columns) == data.xnames == list(res.params.index)
     assert data.orig_exog.index.equals(data.orig_endog.index)
+
+
+def test_a_correlation_in_time_at_its_bound_is_told_in_the_summary():
+    """Errors that are random walks; one that is given is at no bound."""
+    rng = np.random.default_rng(20)
+    x = rng.standard_normal((30, 20))
+    y = 2.0 * x + np.cumsum(rng.standard_normal((30, 20)), axis=0)
+    index = pd.MultiIndex.from_product([range(20), range(30)], names=["unit", "time"])
+    made = LowRankPanel(
+        pd.Series(y.T.ravel(), index), pd.DataFrame({"x": x.T.ravel()}, index), 1, factors="fixed"
+    )
+    res = made.fit(n_starts=1)
+    said = "The correlation of errors in time is at its bound, 0.98"
+    assert res.converged
+    assert res.ar == 0.98
+    assert said in str(res.summary())
+    assert said not in str(made.fit(ar=0.98, n_starts=1).summary())

@@ -50,7 +50,7 @@ def correlated_fit(
 ) -> InteractiveFit:
     """A weighted fit with rho of its own; with missing cells rho is 0.
 
-    Where rounds of rho end before it is at rest, or it is at its bound, the status says so.
+    Where rounds of rho end before it is at rest, the status says so.
 
     Parameters
     ----------
@@ -100,11 +100,6 @@ def correlated_fit(
         status = (
             f"{rounds} rounds of the correlation in time did not suffice, which was {now.rho:.4f} "
             f"and would move by {move:.1g}: give it, ar={now.rho:.2f}"
-        )
-    elif now.converged and abs(there) >= MOST:
-        status = (
-            f"the correlation of errors in time is at its bound, {now.rho:.2f}: take differences, "
-            f"or a lag of the response as a regressor, or give it, ar={now.rho:.2f}"
         )
     return replace(now, bai=first.bai, runs=runs, status=status)
 
