@@ -249,9 +249,9 @@ class Problem:
         fitted = self.design.fitted(gamma)
         return np.subtract(self.Y, fitted, out=fitted)
 
-    def moved(self, E: Array, direction: Array) -> Array:
-        """Residuals after a step in gamma, (n, K)."""
-        step = self.design.fitted(direction)
+    def moved(self, E: Array, direction: Array, out: Array | None = None) -> Array:
+        """Residuals after a step in gamma, (n, K), maybe in the memory of ``out``."""
+        step = self.design.fitted(direction, out)
         return np.subtract(E, step, out=step)
 
     @property

@@ -211,8 +211,11 @@ class Linear(Protocol):
         """Free gamma at g = 0, whose fitted values are taken off Y; None where that is zero."""
         ...
 
-    def fitted(self, g: Array) -> Array:
-        """Fitted values (n, K), Fortran-ordered, without those of ``origin``."""
+    def fitted(self, g: Array, out: Array | None = None) -> Array:
+        """Fitted values (n, K), Fortran-ordered, without those of ``origin``.
+
+        Maybe in the memory of ``out``, such an array that nobody needs any more.
+        """
         ...
 
     def project(self, M: Array) -> Array:

@@ -61,9 +61,9 @@ class Lifted:
         """``g`` itself: ``lift`` loses nothing."""
         return g
 
-    def fitted(self, g: Array) -> Array:
+    def fitted(self, g: Array, out: Array | None = None) -> Array:
         """Fitted values (n, K)."""
-        return self.free.fitted(self.lift(g))
+        return self.free.fitted(self.lift(g), out)
 
     def project(self, M: Array) -> Array:
         """The transpose of ``fitted``."""

@@ -8,72 +8,21 @@ transposed view of a C-contiguous (K, n) array, because every kernel walks along
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from sm_alsgls.core.design.base import Bread, Linear, Stacked
-from sm_alsgls.core.design.bases import bases, fitted_values
+from sm_alsgls.core.design.bases import bases
 from sm_alsgls.core.design.beside import common_directions
 from sm_alsgls.core.design.normal import NormalEquations
 from sm_alsgls.core.design.ridge import Ridge
+from sm_alsgls.core.design.stacks import SharedStack, Stack
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance.base import RowCovariance
 from sm_alsgls.exceptions import ShapeError
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class _Stack:
-    """Equations with the same number of regressors p, each with a basis of its own.
-
-    ``basis`` is (m, p, n): Q_j' of equation ``equations[j]``; ``to_beta`` is (m, p, p) with
-    beta_j = to_beta_j gamma_j, so X_j to_beta_j = Q_j; ``gamma`` is the slice of the flat
-    coefficient vector that holds the group.
-    """
-
-    equations: Array
-    basis: Array
-    to_beta: Array
-    gamma: slice
-
-    @property
-    def p(self) -> int:
-        return int(self.basis.shape[1])
-
-    def coefficients(self, g: Array) -> Array:
-        return g[self.gamma].reshape(len(self.equations), self.p)
-
-    def fitted(self, g: Array) -> Array:
-        return fitted_values(self.basis, self.coefficients(g))
-
-    def project(self, Mt: Array) -> Array:
-        return np.matmul(self.basis, Mt[:, :, None])[:, :, 0]
-
-    def block(self, i: int) -> Array:
-        return self.basis[i]
-
-    def blocks(self, start: int, stop: int) -> Array:
-        return self.basis[start:stop]
-
-
-@dataclass(frozen=True)
-class _Shared(_Stack):
-    """Every equation has the same design: one basis (1, p, n), all products single GEMMs."""
-
-    def fitted(self, g: Array) -> Array:
-        return self.coefficients(g) @ self.basis[0]
-
-    def project(self, Mt: Array) -> Array:
-        return Mt @ self.basis[0].T
-
-    def block(self, i: int) -> Array:
-        return self.basis[0]
-
-    def blocks(self, start: int, stop: int) -> Array:
-        return np.broadcast_to(self.basis, (stop - start, *self.basis.shape[1:]))
 
 
 class Design:
@@ -154,17 +103,17 @@ class Design:
     ) -> None:
         """Group equations by p; ``made`` returns the bases of some and their maps to beta."""
         self.n, self.K, self.p, self.P = n, len(p), p, int(p.sum())
-        self._groups: list[_Stack] = []
+        self._groups: list[Stack] = []
         if equal:
             basis, to_beta = made(np.array([0]))
-            self._groups.append(_Shared(np.arange(self.K), basis, to_beta, slice(0, self.P)))
+            self._groups.append(SharedStack(np.arange(self.K), basis, to_beta, slice(0, self.P)))
         start = 0
         for width in () if equal else np.unique(p):
             equations = np.flatnonzero(p == width)
             stop = start + int(width) * len(equations)
-            self._groups.append(_Stack(equations, *made(equations), slice(start, stop)))
+            self._groups.append(Stack(equations, *made(equations), slice(start, stop)))
             start = stop
-        self._slices: list[tuple[_Stack, int]] = [None] * self.K  # type: ignore[list-item]
+        self._slices: list[tuple[Stack, int]] = [None] * self.K  # type: ignore[list-item]
         for group in self._groups:
             for i, j in enumerate(group.equations):
                 self._slices[j] = (group, i)
@@ -184,7 +133,7 @@ class Design:
     @property
     def shared(self) -> bool:
         """True when all K designs are equal, so that GLS is OLS."""
-        return isinstance(self._groups[0], _Shared)
+        return isinstance(self._groups[0], SharedStack)
 
     def lift(self, g: Array) -> Array:
         """``g`` itself; see `Linear`."""
@@ -206,14 +155,18 @@ class Design:
         """That of free coefficients."""
         return of_free(self)
 
-    def fitted(self, g: Array) -> Array:
-        """Fitted values Q_j gamma_j, (n, K) Fortran-ordered, from flat ``g`` (P,)."""
+    def fitted(self, g: Array, out: Array | None = None) -> Array:
+        """Fitted values Q_j gamma_j, (n, K) Fortran-ordered, from flat ``g`` (P,).
+
+        In the memory of ``out``, where it is given: such an array that nobody needs any more.
+        """
+        rows = None if out is None else out.T
         if len(self._groups) == 1:
-            return self._groups[0].fitted(g).T
-        out = np.empty((self.K, self.n))
+            return self._groups[0].fitted(g, rows).T
+        rows = np.empty((self.K, self.n)) if rows is None else rows
         for group in self._groups:
-            out[group.equations] = group.fitted(g)
-        return out.T
+            rows[group.equations] = group.fitted(g, None)
+        return rows.T
 
     def project(self, M: Array) -> Array:
         """The transpose of `fitted`: flat (P,) vector of Q_j' m_j for ``M`` (n, K)."""
@@ -311,7 +264,7 @@ class Design:
     def beta_map(self, j: int) -> Array:
         """R_j^-1, (p_j, p_j): beta_j = R_j^-1 gamma_j."""
         group, i = self._slices[j]
-        return np.asarray(group.to_beta[0 if isinstance(group, _Shared) else i])
+        return np.asarray(group.to_beta[0 if isinstance(group, SharedStack) else i])
 
     def on_flat(self, R: Array) -> Array:
         """Combinations R beta, rows (m, P), as columns on gamma, (P, m)."""

@@ -127,9 +127,9 @@ class RestrictedDesign:
         """N g."""
         return g - self.A @ (self.A.T @ g)
 
-    def fitted(self, g: Array) -> Array:
+    def fitted(self, g: Array, out: Array | None = None) -> Array:
         """Q N g, (n, K); without the origin, whose fitted values belong to Y."""
-        return self.free.fitted(self.lift(g))
+        return self.free.fitted(self.lift(g), out)
 
     def project(self, M: Array) -> Array:
         """N Q' vec(M), (P,)."""

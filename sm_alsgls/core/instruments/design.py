@@ -238,8 +238,8 @@ class Instrumented(Design):
 
     # -- the two faces -------------------------------------------------------------------------
 
-    def fitted(self, g: Array) -> Array:
-        """X_j beta_j, (n, K) Fortran-ordered, from gamma (P,)."""
+    def fitted(self, g: Array, out: Array | None = None) -> Array:
+        """X_j beta_j, (n, K) Fortran-ordered, from gamma (P,); in memory of its own."""
         parts = [
             np.matmul(group.coefficients(g)[:, None, :], face)[:, 0, :]
             for group, face in zip(self._groups, self._faces, strict=True)

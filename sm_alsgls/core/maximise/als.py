@@ -68,6 +68,8 @@ class _Point:
 
     gamma: Array
     E: Any
+    # Whether E was made by a step, and nobody else has it.
+    own_E: bool
     factor: SigmaStep
     cov: Covariance
     normal: Scored
@@ -140,6 +142,8 @@ class ALS:
         self._settled: Solution | None = None
         # The score of the sweep before, which tells what the next will leave.
         self._score = 0.0
+        # Residuals of a point that was left: memory, which would be taken from the system anew.
+        self._spare: Any = None
 
     def init(self) -> _State:
         """Coefficients of the start, and a first Sigma-step, which need not be exact."""
@@ -151,7 +155,7 @@ class ALS:
         factor = self._problem.sigma_step(
             E, self._rank, near=near, d=d, block=start.block, gtol=tol
         )
-        return _State(self._point(gamma, E, factor), iterations)
+        return _State(self._point(gamma, E, False, factor), iterations)
 
     def _open(self) -> tuple[Array, Any, Array | None, int]:
         """Coefficients, residuals and uniquenesses that the first Sigma-step starts from."""
@@ -171,7 +175,9 @@ class ALS:
             d = low.uniquenesses if d is None and low is not None else d
         return gamma, E, d, iterations
 
-    def _point(self, gamma: Array, E: Any, factor: SigmaStep, own: Array | None = None) -> _Point:
+    def _point(
+        self, gamma: Array, E: Any, own_E: bool, factor: SigmaStep, own: Array | None = None
+    ) -> _Point:
         problem, cov = self._problem, factor.cov
         normal = problem.normal(cov)
         own = normal.own(E) if own is None else own
@@ -179,7 +185,8 @@ class ALS:
         nll = factor.nll + problem.errors.constant
         if problem.ridge is not None:
             nll += problem.ridge.value(gamma)
-        return _Point(gamma, E, factor, cov, normal, own, score, normal.score_size(score), nll)
+        size = normal.score_size(score)
+        return _Point(gamma, E, own_E, factor, cov, normal, own, score, size, nll)
 
     def done(self, state: _State) -> str:
         """Whether both measures are at rest, and still are after the last beta-step.
@@ -222,7 +229,7 @@ class ALS:
                 direction, iterations = self._direction(point)
             else:
                 direction, d, iterations = newton.gamma, newton.d, 0
-            E = problem.moved(point.E, direction)
+            E, self._spare = problem.moved(point.E, direction, self._spare), None
             gamma = point.gamma + direction
             nll_beta = problem.objective(gamma, E, point.cov)
         # 2. Sigma-step
@@ -236,7 +243,7 @@ class ALS:
         )
         self._score = point.score_beta
         own = None if point.own is None else point.own - direction
-        trial = self._point(gamma, E, factor, own)
+        trial = self._point(gamma, E, tried is None, factor, own)
         # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
         held = problem.across.largest(float(point.factor.at_bound.any()))
@@ -253,8 +260,11 @@ class ALS:
             # Of a Newton step that fails the pairs are not to blame.
             if newton is None:
                 memory.clear()
+        here, left = (trial, point) if accepted else (point, trial)
+        if left.own_E and left.E is not here.E:
+            self._spare = left.E
         return _State(
-            trial if accepted else point,
+            here,
             iterations,
             nll_beta,
             float(accepted),

@@ -96,8 +96,8 @@ class Alternating(Protocol):
         """Residuals at gamma (P,)."""
         ...
 
-    def moved(self, E: Any, direction: Array) -> Any:
-        """Residuals after a step in gamma."""
+    def moved(self, E: Any, direction: Array, out: Any = None) -> Any:
+        """Residuals after a step in gamma, maybe in the memory of ``out``, which nobody needs."""
         ...
 
     def normal(self, cov: Any) -> Scored:

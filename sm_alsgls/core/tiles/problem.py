@@ -96,7 +96,9 @@ class TiledProblem:
         """E at gamma (P,)."""
         return TiledResiduals(self.design, gamma, self.across)
 
-    def moved(self, E: TiledResiduals, direction: Array) -> TiledResiduals:
+    def moved(
+        self, E: TiledResiduals, direction: Array, out: TiledResiduals | None = None
+    ) -> TiledResiduals:
         """Residuals after a step in gamma."""
         return self.residuals(E.gamma + direction)
 

@@ -457,3 +457,31 @@ def test_a_rotated_start_is_the_same_start():
     )
     assert other.nll == pytest.approx(one.nll, abs=1e-10)
     np.testing.assert_allclose(other.gamma, one.gamma, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("sizes", [[3], [1, 3]])
+def test_memory_of_residuals_is_used_again_and_nobody_elses(seed, sizes, monkeypatch):
+    """Rejected sweeps, Newton steps and attempts to settle among them."""
+    rng = np.random.default_rng(seed)
+    X = [rng.standard_normal((25, sizes[j % len(sizes)])) for j in range(8)]
+    Y = rng.standard_normal((25, 1)) + rng.standard_normal((25, 8))
+    problem = Problem(X, Y, ALSOptions(gtol=1e-9))
+    moved, seen = Problem.moved, []
+
+    def watched(self, E, direction, out=None):
+        assert out is not E
+        assert out is not problem.E_ols
+        step = moved(self, E, direction, out)
+        if out is not None:
+            assert np.shares_memory(step, out)
+        seen.append(out)
+        np.testing.assert_allclose(step, E - self.design.fitted(direction), atol=1e-13)
+        return step
+
+    monkeypatch.setattr(Problem, "moved", watched)
+    kept = [als(problem, rank) for rank in (1, 2, 3)]
+    assert sum(out is not None for out in seen) > len(kept)
+    for solution in kept:
+        np.testing.assert_allclose(solution.E, problem.residuals(solution.gamma), atol=1e-13)
+    np.testing.assert_allclose(problem.E_ols, problem.residuals(problem.gamma_ols), atol=1e-13)

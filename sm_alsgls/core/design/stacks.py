@@ -1,0 +1,78 @@
+"""Bases of equations that have equally many regressors, as one array, and products with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sm_alsgls.core.design.bases import fitted_values
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Equations with the same number of regressors p, each with a basis of its own.
+
+    Attributes
+    ----------
+    equations : ndarray of int, shape (m,)
+    basis : ndarray, shape (m, p, n)
+        Q_j' of each.
+    to_beta : ndarray, shape (m, p, p)
+        beta_j = to_beta_j gamma_j, so X_j to_beta_j = Q_j.
+    gamma : slice
+        Where they are in the flat vector of coefficients.
+    """
+
+    equations: Array
+    basis: Array
+    to_beta: Array
+    gamma: slice
+
+    @property
+    def p(self) -> int:
+        """Regressors of each."""
+        return int(self.basis.shape[1])
+
+    def coefficients(self, g: Array) -> Array:
+        """Theirs of all, (m, p)."""
+        return g[self.gamma].reshape(len(self.equations), self.p)
+
+    def fitted(self, g: Array, out: Array | None) -> Array:
+        """Q_j gamma_j as rows (m, n), into ``out`` where it is given."""
+        return fitted_values(self.basis, self.coefficients(g), out)
+
+    def project(self, Mt: Array) -> Array:
+        """Q_j' m_j of rows m_j (m, n), (m, p)."""
+        return np.matmul(self.basis, Mt[:, :, None])[:, :, 0]
+
+    def block(self, i: int) -> Array:
+        """Q_j' of the i-th, (p, n)."""
+        return self.basis[i]
+
+    def blocks(self, start: int, stop: int) -> Array:
+        """Those from ``start`` to ``stop``, (stop - start, p, n)."""
+        return self.basis[start:stop]
+
+
+@dataclass(frozen=True)
+class SharedStack(Stack):
+    """Every equation has the same design: one basis (1, p, n), all products single GEMMs."""
+
+    def fitted(self, g: Array, out: Array | None) -> Array:
+        """All at once."""
+        return np.matmul(self.coefficients(g), self.basis[0], out=out)
+
+    def project(self, Mt: Array) -> Array:
+        """All at once."""
+        return Mt @ self.basis[0].T
+
+    def block(self, i: int) -> Array:
+        """The one."""
+        return self.basis[0]
+
+    def blocks(self, start: int, stop: int) -> Array:
+        """The one, as often as it is theirs."""
+        return np.broadcast_to(self.basis, (stop - start, *self.basis.shape[1:]))
