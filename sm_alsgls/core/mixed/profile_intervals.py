@@ -283,8 +283,10 @@ class _Search:
         U, size = opened.units, max(float(np.linalg.norm(direction)), 1e-300)
         u = direction * (sign * z / size)
         u *= _inside(opened, U @ u)
+        # Where the edge is flat a step back to what is likely enough would end on it again.
+        short = 0.0 if opened.singular else z**2
         for _ in range(40):
-            if self._room(u) > -(z**2):
+            if self._room(u) > -short:
                 break
             u *= 0.5
         constraints: list[Any] = [
@@ -330,10 +332,10 @@ def _inside(opened: Opened, step: Array) -> float:
 
 
 def _at_edge(quantity: Quantity, end: float, start: float, sign: float) -> bool:
-    """Whether a variance came to zero, or a correlation to one in absolute value."""
+    """Whether a variance came to zero, or a correlation to the end of its range on that side."""
     if quantity.kind == "sd":
         return sign < 0.0 and end < 1e-6 * max(start, 1e-300)
-    return quantity.kind == "correlation" and abs(end) > 1.0 - 1e-5
+    return quantity.kind == "correlation" and sign * end > 1.0 - 1e-5
 
 
 def _bounded(opened: Opened, x: Array) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from sm_alsgls.core.mixed import profile_intervals
 from sm_alsgls.core.mixed.cross_products import CrossProducts
 from sm_alsgls.core.mixed.maximise import mixed_fit
 from sm_alsgls.core.mixed.profile_intervals import (
@@ -123,6 +124,26 @@ def test_variances_that_may_be_zero():
                 assert low < high <= 1.0
                 assert not note
     assert zeros > 4
+
+
+def test_limits_away_from_an_edge_are_found_from_every_direction():
+    """An estimate of -1: all around the edge is flat, and searches had ended on it, "at" -1."""
+    codes = np.repeat(np.arange(12), 4)
+    Z = np.column_stack([np.ones(48), np.tile(np.arange(4.0), 12)])
+    rng = np.random.default_rng(1)
+    y = rng.standard_normal(12)[codes] + 2.0 * rng.standard_normal(48)
+    fit = mixed_fit(
+        CrossProducts.of_rows(Z, Z, y, codes, 12), Unstructured(2), Common(), reml=False
+    )
+    opened, correlation = Opened(fit), Quantity("correlation", 0, 1)
+    assert estimate_of(opened, correlation) == pytest.approx(-1.0)
+    slope = opened.value(correlation, opened.x)[1]
+    search = profile_intervals._Search(opened, correlation, Z95, 1.0)
+    ways = profile_intervals._directions(opened, correlation, slope)
+    ends = [search.along(way) for way in ways]
+    assert len(ends) >= 4
+    assert {note for _, note in ends} == {""}
+    np.testing.assert_allclose([end for end, _ in ends], -0.28501, atol=1e-4)
 
 
 def test_a_variance_that_is_zero_has_no_interval_of_wald():
