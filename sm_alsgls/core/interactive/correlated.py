@@ -6,7 +6,7 @@
    where factors are told from errors of any correlation.
 3. rho of that fit, a climb from its b, and again, until rho moves less than a hundredth of f^-1/2.
    Near 1 it may go to and fro: where it turns, and by more than half of its last move, it goes half
-   as far from then on.
+   as far from then on. After 20 rounds any that moves by no more than f^-1/2, its standard error.
 
 A correlated error has larger leading singular values than a white one of the same variance, and
 where these reach those of the factors the least sum of squares takes errors for factors. In Bai's
@@ -50,7 +50,7 @@ def correlated_fit(
 ) -> InteractiveFit:
     """A weighted fit with rho of its own; with missing cells rho is 0.
 
-    Where rounds of rho end before it is at rest, the status says so.
+    Where rounds of rho end and it would still move by more than chance, the status says so.
 
     Parameters
     ----------
@@ -96,7 +96,8 @@ def correlated_fit(
         now = search(rho=there - (1.0 - share) * move, beta=now.beta, only_given=True)
         rounds, last = rounds + 1, move
     status = now.status
-    if now.converged and abs(move) > _TOL * chance:
+    # Between two minima rho may have no place of rest; within its standard error any will do.
+    if now.converged and abs(move) > chance:
         status = (
             f"{rounds} rounds of the correlation in time did not suffice, which was {now.rho:.4f} "
             f"and would move by {move:.1g}: give it, ar={now.rho:.2f}"
