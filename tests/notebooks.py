@@ -30,8 +30,10 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 _NUMBER = re.compile(r"(?<![\w.])([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?![\w])")
-# When a fit was made: of statsmodels' summaries.
-_WHEN = re.compile(r"(Date: +)\w{3}, \d\d \w{3} \d{4}|(Time: +)\d\d:\d\d:\d\d")
+# When a fit was made, of statsmodels' summaries, and its sweeps: another BLAS may take one less.
+_WHEN = re.compile(
+    r"(Date: +)\w{3}, \d\d \w{3} \d{4}|(Time: +)\d\d:\d\d:\d\d|(Sweeps: +)\d{1,2}(?=\s)"
+)
 _PICTURE = "image/png"
 # In prose, what has decimals, and any number of what is printed or typed in code.
 _DECIMAL = re.compile(r"(?<![\w.])-?\d*\.\d+(?!\w)")
@@ -108,7 +110,7 @@ def same_text(one, other):
 
     Whole numbers below a thousand are counts, and equal. Another BLAS rounds the last digit.
     """
-    one, other = (_NUMBER.split(_WHEN.sub(r"\1\2", text)) for text in (one, other))
+    one, other = (_NUMBER.split(_WHEN.sub(r"\1\2\3", text)) for text in (one, other))
     if len(one) != len(other):
         return False
     words = all(_words(a) == _words(b) for a, b in zip(one[::2], other[::2], strict=True))
