@@ -83,6 +83,7 @@ def test_a_number_that_nothing_prints_is_told():
         ("llf -276863.92", "llf -276863.80"),
         ("p 5e-25", "p 6e-25"),
         ("Date: Thu, 26 Nov 2026\nTime: 13:34:15", "Date: Fri, 27 Nov 2026\nTime: 03:00:00"),
+        ("Sweeps:        6   AIC: 5.1", "Sweeps:        5   AIC: 5.1"),
         ("nan", "nan"),
     ],
 )
