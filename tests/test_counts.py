@@ -21,8 +21,9 @@ from tests.systems import simulate, wide_grunfeld
 class Counts(NamedTuple):
     """What one start costs, from OLS to the default criteria.
 
-    ``cg`` are the iterations of the sweeps' beta-steps, ``products_H`` those and the last
-    beta-step's; ``products_E`` are passes over E and E' by `BlockSpectrum`.
+    ``cg`` are the iterations of the sweeps' beta-steps, ``products_H`` what those and the last
+    beta-step's took, less than one each where a step was foreseen; ``products_E`` are passes over
+    E and E' by `BlockSpectrum`.
     """
 
     sweeps: int
@@ -37,7 +38,8 @@ LIMITS = {
     # 2026-11-26, an attempt to settle is made sooner, and is a beta-step where it is not the last
     "N=20, K=5, r=1": Counts(6, 3, 11, 5, 0),  # 5, 2, 10, 4, 0
     "N=100, K=20, r=2": Counts(4, 3, 9, 6, 0),  # 3, 2, 8, 5, 0
-    "N=200, K=160, r=3": Counts(6, 6, 20, 9, 28),  # 5, 5, 17, 8, 24
+    # 2026-11-27, the last product of a solve is foreseen
+    "N=200, K=160, r=3": Counts(6, 6, 20, 6, 28),  # 5, 5, 18, 5, 25
     "Grunfeld, r=2": Counts(17, 76, 48, 88, 0),  # 16, 69, 43, 80, 0
 }
 # Peak of what Python and NumPy allocate in the model and its fit, over the bytes of the input.
@@ -86,7 +88,7 @@ def test_one_start_needs_no_more_work(monkeypatch, name):
     worse = [f for f in Counts._fields if getattr(found, f) > getattr(limit, f)]
     assert not worse, f"{', '.join(worse)} rose: {found}, at most {limit}"
     # What counts nothing guards nothing.
-    assert found.products_H >= found.cg > 0
+    assert found.products_H > 0 < found.cg
     assert (found.products_E > 0) == (limit.products_E > 0)
 
 

@@ -306,10 +306,15 @@ class Problem:
         """P."""
         return self.design.P
 
-    def solve(self, normal: Normal, b: Array, *, tol: float) -> CGSolution:
-        """H x = b by conjugate gradients; see `conjugate_gradients`."""
+    def solve(self, normal: Normal, b: Array, *, tol: float, leaves: float = 1.0) -> CGSolution:
+        """H x = b by conjugate gradients that may foresee a step; see `conjugate_gradients`."""
         return conjugate_gradients(
-            normal.apply, b, normal.diagonal, tol=tol, max_iter=self.options.cg_maxit
+            normal.apply,
+            b,
+            normal.diagonal,
+            tol=tol,
+            max_iter=self.options.cg_maxit,
+            leaves=leaves,
         )
 
     def nll(self, E: Array, cov: Covariance) -> float:

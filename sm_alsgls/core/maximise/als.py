@@ -142,6 +142,8 @@ class ALS:
         self._settled: Solution | None = None
         # The score of the sweep before, which tells what the next will leave.
         self._score = 0.0
+        # The share of a linear system that a step of conjugate gradients left when it was measured.
+        self._leaves = 1.0
         # Residuals of a point that was left: memory, which would be taken from the system anew.
         self._spare: Any = None
 
@@ -244,6 +246,9 @@ class ALS:
         self._score = point.score_beta
         own = None if point.own is None else point.own - direction
         trial = self._point(gamma, E, tried is None, factor, own)
+        if trial.score_beta > _QUICK * point.score_beta:
+            # What was foreseen of its linear system may have changed: the next is measured.
+            self._leaves = 1.0
         # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
         # Zhang 2005, SIAM J. Optim. 16, section 4).
         held = problem.across.largest(float(point.factor.at_bound.any()))
@@ -358,10 +363,11 @@ class ALS:
         def solve(q: Array) -> Array:
             size = math.sqrt(problem.across.total(float(q @ (q / point.normal.diagonal))))
             tol = max(options.cg_tol * size, 0.05 * options.gtol)
-            solved.append(problem.solve(point.normal, q, tol=tol))
+            solved.append(problem.solve(point.normal, q, tol=tol, leaves=self._leaves))
             return solved[0].x
 
         direction = self._memory.direction(-point.score, solve)
+        self._leaves = solved[0].leaves
         return direction, solved[0].iterations
 
 

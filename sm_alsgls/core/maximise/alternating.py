@@ -104,8 +104,8 @@ class Alternating(Protocol):
         """The normal equations at a Sigma."""
         ...
 
-    def solve(self, normal: Any, b: Array, *, tol: float) -> CGSolution:
-        """H x = b by conjugate gradients."""
+    def solve(self, normal: Any, b: Array, *, tol: float, leaves: float = 1.0) -> CGSolution:
+        """H x = b by conjugate gradients; ``leaves`` is what a step at an H near by left."""
         ...
 
     def newton(self, E: Any, cov: Any, score: Array, at_bound: Array) -> Direction | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sm_alsgls.core.beta.gls import CGSolution
+from sm_alsgls.core.beta.gls import CGSolution, is_last
 from sm_alsgls.core.tiles.covariance import PartOfLowRank
 from sm_alsgls.core.tiles.design import TiledDesign
 from sm_alsgls.core.tiles.passes import over_tiles
@@ -85,31 +85,36 @@ class TiledNormal:
         """Largest norm of an equation's score in units of its standard error."""
         return self._across.largest(self.design.largest_norm(score / np.sqrt(self.diagonal)))
 
-    def solve(self, b: Array, tol: float, max_iter: int) -> CGSolution:
+    def solve(self, b: Array, tol: float, max_iter: int, leaves: float) -> CGSolution:
         """H x = b; see `core.beta.gls.conjugate_gradients`."""
         total = self._across.total
         x, r = np.zeros_like(b), b.copy()
         z = r / self.diagonal
         rho = total(float(r @ z))
         if rho <= tol * tol:
-            return CGSolution(x, 0, rho**0.5, True)
+            return CGSolution(x, 0, rho**0.5, True, leaves)
+        if is_last(leaves, rho**0.5, tol):
+            return CGSolution(z, 1, leaves * rho**0.5, True, leaves)
         direction, S = z, self._spread(z)
         for iteration in range(max_iter):
             if rho <= tol * tol:
-                return CGSolution(x, iteration, rho**0.5, True)
+                return CGSolution(x, iteration, rho**0.5, True, leaves)
             own = total(float(direction @ (self._scale * direction)))
             curvature = own - float(np.vdot(S, S))
             if not curvature > 0.0:
                 # Only rounding does this: H is positive definite.
-                return CGSolution(x, iteration, rho**0.5, False)
+                return CGSolution(x, iteration, rho**0.5, False, leaves)
             alpha = rho / curvature
             x += alpha * direction
+            if is_last(leaves, rho**0.5, tol):
+                return CGSolution(x, iteration + 1, leaves * rho**0.5, True, leaves)
             S_z, before = self._step(r, direction, S, alpha), rho
             z = r / self.diagonal
             rho = total(float(r @ z))
+            leaves = (rho / before) ** 0.5
             direction = z + (rho / before) * direction
             S = S_z + (rho / before) * S
-        return CGSolution(x, max_iter, rho**0.5, rho <= tol * tol)
+        return CGSolution(x, max_iter, rho**0.5, rho <= tol * tol, leaves)
 
     def _step(self, r: Array, direction: Array, S: Array, alpha: float) -> Array:
         """r less alpha H direction, in place, and S of diag(H)^-1 r."""

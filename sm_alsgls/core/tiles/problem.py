@@ -106,9 +106,11 @@ class TiledProblem:
         """The normal equations of the beta-step."""
         return TiledNormal(self.design, cov)
 
-    def solve(self, normal: TiledNormal, b: Array, *, tol: float) -> CGSolution:
+    def solve(
+        self, normal: TiledNormal, b: Array, *, tol: float, leaves: float = 1.0
+    ) -> CGSolution:
         """H x = b."""
-        return normal.solve(b, tol, self.options.cg_maxit)
+        return normal.solve(b, tol, self.options.cg_maxit, leaves)
 
     def newton(self, *_: Any) -> Direction | None:
         """None: it takes a Hessian that is an array."""

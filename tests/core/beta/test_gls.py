@@ -160,6 +160,64 @@ def test_conjugate_gradients_report_their_residual():
     )
 
 
+def near_diagonal(size, P=400, seed=0):
+    """H with eigenvalues within ``size`` of those of its diagonal, as a dense matrix, and b."""
+    rng = np.random.default_rng(seed)
+    turn = np.linalg.qr(rng.standard_normal((P, P)))[0]
+    C = (turn * rng.uniform(-size, size, P)) @ turn.T
+    np.fill_diagonal(C, 0.0)
+    root = np.sqrt(rng.uniform(0.1, 10.0, P))
+    return root[:, None] * (np.eye(P) + C) * root, rng.standard_normal(P)
+
+
+@pytest.mark.parametrize(
+    ("size", "share", "spent"),
+    # Products of a first solve, of one that knows what the first left, and of one that measures.
+    [
+        (1e-3, 0.05, (1, 0, 1)),
+        (1e-3, 1e-4, (1, 1, 2)),
+        (1e-3, 1e-10, (3, 3, 4)),
+        (1e-2, 0.05, (1, 0, 1)),
+        (1e-2, 1e-4, (1, 1, 2)),
+        (0.3, 1e-4, (6, 6, 6)),
+        (0.9, 0.05, (7, 7, 7)),
+    ],
+)
+def test_a_last_step_is_foreseen_where_it_is_sure(size, share, spent):
+    H, b = near_diagonal(size)
+    diagonal = H.diagonal().copy()
+    tol = share * np.sqrt(b @ (b / diagonal))
+    found, leaves = [], 1.0
+    for may in (True, True, False):
+        products = []
+        solved = conjugate_gradients(
+            lambda v, products=products: products.append(1) or H @ v,
+            b,
+            diagonal,
+            tol=tol,
+            max_iter=500,
+            leaves=leaves if may else None,
+        )
+        found.append(len(products))
+        leaves = solved.leaves
+        left = b - H @ solved.x
+        assert solved.converged
+        assert np.sqrt(left @ (left / diagonal)) <= tol
+        assert len(products) == solved.iterations or (may and len(products) < solved.iterations)
+    assert tuple(found) == spent
+
+
+def test_nothing_is_foreseen_unless_it_may_be():
+    H, b = near_diagonal(1e-3)
+    products = []
+    found = conjugate_gradients(
+        lambda v: products.append(1) or H @ v, b, H.diagonal(), tol=1e-6, max_iter=50
+    )
+    assert len(products) == found.iterations > 1
+    r = b - H @ found.x
+    assert found.residual == pytest.approx(np.sqrt(r @ (r / H.diagonal())), rel=1e-3)
+
+
 def test_responses_are_not_changed():
     _, blocks, Y, cov = case("K < N")
     kept = Y.copy()

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sm_alsgls.core.across import ALONE
 from sm_alsgls.core.design.bases import DependentColumnsError
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.core.problem import Problem
+from sm_alsgls.core.tiles import normal as tiles_normal
+from sm_alsgls.core.tiles.covariance import PartOfLowRank
 from sm_alsgls.core.tiles.fit import fit_tiles
 from sm_alsgls.core.tiles.problem import TiledProblem
 from sm_alsgls.core.tiles.source import ArraySource, Tile
@@ -152,6 +155,31 @@ def test_stationarity_is_that_of_arrays(data):
     got = tiled.stationarity(again.gamma, again.E, again.cov, held)
     np.testing.assert_allclose(got, expected, rtol=1e-9)
     assert expected.score_beta > 1e-3
+
+
+def test_a_step_that_is_foreseen_takes_no_pass(data, local, monkeypatch):
+    tiled = TiledProblem(ArraySource(*data, size=31), ALSOptions())
+    problem, found = local
+    part = PartOfLowRank(found.cov.loadings, found.cov.uniquenesses, ALONE)
+    normals = problem.normal(found.cov), tiled.normal(part)
+    b = normals[0].score(problem.E_ols, problem.gamma_ols)
+    size = np.sqrt(b @ (b / normals[0].diagonal))
+    passes = []
+    method = tiles_normal.over_tiles
+    monkeypatch.setattr(tiles_normal, "over_tiles", lambda *a: passes.append(1) or method(*a))
+    for tol in (0.05 * size, 1e-8 * size):
+        spent = []
+        for leaves in (1.0, 0.01):
+            passes.clear()
+            expected = problem.solve(normals[0], b, tol=tol, leaves=leaves)
+            got = tiled.solve(normals[1], b, tol=tol, leaves=leaves)
+            spent.append(len(passes))
+            left = b - normals[0].apply(got.x)
+            assert np.sqrt(left @ (left / normals[0].diagonal)) <= tol
+            np.testing.assert_allclose(got.x, expected.x, rtol=0, atol=tol)
+        assert got.iterations == expected.iterations
+        # Of the first solve all but the last pass.
+        assert spent == ([2, 0] if tol > 1e-2 * size else [got.iterations] * 2)
 
 
 def test_dependent_columns_name_the_equation_of_the_whole_system(data):
