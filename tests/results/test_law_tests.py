@@ -48,22 +48,22 @@ def frame():
 MADE = {}
 
 
-def fitted(frame, rank=1, gtol=1e-8, reml=True, **laws):
+def fitted(frame, rank=1, gtol=1e-8, reml=True, n_starts="auto", **laws):
     """Results; those of the data as they are are made once, and no test changes them."""
     if frame is not data():
-        return _fitted(frame, rank, gtol, reml, laws)
+        return _fitted(frame, rank, gtol, reml, n_starts, laws)
     named = sorted((name, "ring" if value is RING else value) for name, value in laws.items())
-    key = rank, gtol, reml, *named
+    key = rank, gtol, reml, n_starts, *named
     if key not in MADE:
-        MADE[key] = _fitted(frame, rank, gtol, reml, laws)
+        MADE[key] = _fitted(frame, rank, gtol, reml, n_starts, laws)
     return MADE[key]
 
 
-def _fitted(frame, rank, gtol, reml, laws):
+def _fitted(frame, rank, gtol, reml, n_starts, laws):
     model = LowRankPanel.from_formula(
         "y ~ x", frame, rank, entity="i", time="t", independent="time", **laws
     )
-    return model.fit(gtol=gtol, reml=reml)
+    return model.fit(gtol=gtol, reml=reml, n_starts=n_starts)
 
 
 def test_ratios_are_those_of_fits_with_and_without(frame):
@@ -73,7 +73,10 @@ def test_ratios_are_those_of_fits_with_and_without(frame):
     table = whole.law_tests().set_index(["law", "test"])
     assert set(table.index.get_level_values("law")) == set(laws)
     for name in laws:
-        without = fitted(frame, reml=False, **{k: v for k, v in laws.items() if k != name})
+        # One start: without AR errors there is a Heywood case besides, .25 higher, which a search
+        # may find; the table goes on from the whole fit.
+        others = {k: v for k, v in laws.items() if k != name}
+        without = fitted(frame, reml=False, n_starts=1, **others)
         row = table.loc[(name, "likelihood ratio")]
         expected = (T - 1) / T * 2.0 * (whole.llf - without.llf)
         assert row["statistic"] == pytest.approx(expected, abs=1e-5)

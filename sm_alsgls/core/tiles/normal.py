@@ -99,6 +99,9 @@ class TiledNormal:
         for iteration in range(max_iter):
             if rho <= tol * tol:
                 return CGSolution(x, iteration, rho**0.5, True, leaves)
+            if is_last(leaves, rho**0.5, tol):
+                # At length 1, though its own is known here: iterates are those of an array.
+                return CGSolution(x + direction, iteration + 1, leaves * rho**0.5, True, leaves)
             own = total(float(direction @ (self._scale * direction)))
             curvature = own - float(np.vdot(S, S))
             if not curvature > 0.0:
@@ -106,8 +109,6 @@ class TiledNormal:
                 return CGSolution(x, iteration, rho**0.5, False, leaves)
             alpha = rho / curvature
             x += alpha * direction
-            if is_last(leaves, rho**0.5, tol):
-                return CGSolution(x, iteration + 1, leaves * rho**0.5, True, leaves)
             S_z, before = self._step(r, direction, S, alpha), rho
             z = r / self.diagonal
             rho = total(float(r @ z))
