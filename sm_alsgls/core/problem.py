@@ -244,9 +244,9 @@ class Problem:
         """Rows of each equation, N_j, (K,)."""
         return self.errors.counts
 
-    def residuals(self, gamma: Array) -> Array:
-        """Y minus fitted values, zero in missing cells, (n, K)."""
-        fitted = self.design.fitted(gamma)
+    def residuals(self, gamma: Array, out: Array | None = None) -> Array:
+        """Y minus fitted values, zero in missing cells, (n, K), maybe in the memory of ``out``."""
+        fitted = self.design.fitted(gamma, out)
         return np.subtract(self.Y, fitted, out=fitted)
 
     def moved(self, E: Array, direction: Array, out: Array | None = None) -> Array:

@@ -323,7 +323,7 @@ class ALS:
         if status == "stationary" and point.score_beta > settled:
             cg = problem.solve(point.normal, point.score, tol=settled)
             gamma = gamma + cg.x
-            E = problem.residuals(gamma)
+            E, self._spare = problem.residuals(gamma, self._spare), None
             nll = problem.objective(gamma, E, point.cov)
         # Of a run that has joined another nobody asks how far it had come.
         if status != JOINED:

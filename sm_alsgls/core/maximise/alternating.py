@@ -92,8 +92,8 @@ class Alternating(Protocol):
         """Residuals at ``gamma_ols``."""
         ...
 
-    def residuals(self, gamma: Array) -> Any:
-        """Residuals at gamma (P,)."""
+    def residuals(self, gamma: Array, out: Any = None) -> Any:
+        """Residuals at gamma (P,), maybe in the memory of ``out``, which nobody needs."""
         ...
 
     def moved(self, E: Any, direction: Array, out: Any = None) -> Any:

@@ -92,7 +92,7 @@ class TiledProblem:
         """OLS residuals."""
         return self.residuals(self.gamma_ols)
 
-    def residuals(self, gamma: Array) -> TiledResiduals:
+    def residuals(self, gamma: Array, out: TiledResiduals | None = None) -> TiledResiduals:
         """E at gamma (P,)."""
         return TiledResiduals(self.design, gamma, self.across)
 

@@ -1,6 +1,7 @@
 """The loop: it descends, it stops where it should, and it says why."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
 from tests.core import dense, systems
+from tests.systems import simulate
 
 CASES = {
     "N > K": (120, 8, 2, 3),
@@ -485,3 +487,19 @@ def test_memory_of_residuals_is_used_again_and_nobody_elses(seed, sizes, monkeyp
     for solution in kept:
         np.testing.assert_allclose(solution.E, problem.residuals(solution.gamma), atol=1e-13)
     np.testing.assert_allclose(problem.E_ols, problem.residuals(problem.gamma_ols), atol=1e-13)
+
+
+def test_a_run_has_two_arrays_of_residuals_at_once_beside_those_of_least_squares():
+    X, Y, _ = simulate(300, 700, 2, 2, seed=0)
+    problem = Problem(X, Y, ALSOptions())
+    size = problem.E_ols.nbytes
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        solution = als(problem, 2)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert len(solution.trace) > 2
+    # Two, and what is of K times a dozen.
+    assert 2.0 * size < peak < 3.0 * size
