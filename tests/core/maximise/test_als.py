@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from sm_alsgls.core.maximise.als import ALSOptions, Problem, Start, als
+from sm_alsgls.core.maximise.als import ALSOptions, Problem, Start, Sweep, als
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.covariance import LowRankDiag
 from sm_alsgls.exceptions import OptionError
@@ -503,3 +503,35 @@ def test_a_run_has_two_arrays_of_residuals_at_once_beside_those_of_least_squares
     assert len(solution.trace) > 2
     # Two, and what is of K times a dozen.
     assert 2.0 * size < peak < 3.0 * size
+
+
+@pytest.mark.parametrize(("K", "seed"), [(8, 0), (8, 1), (60, 0), (60, 1)])
+def test_what_a_step_leaves_is_measured_again_after_a_sweep_that_falls_slowly(K, seed, monkeypatch):
+    """Regressors of different equations that share a direction, and such that do not."""
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal((300, 1)) * (K == 8)
+    X = [rng.standard_normal((300, 2)) + common for _ in range(K)]
+    Y = rng.standard_normal((300, 1)) * rng.uniform(0.5, 2.0, K) + rng.standard_normal((300, K))
+    Y += common
+    events, whole = [], Problem.solve
+
+    def watched(self, normal, b, *, tol, leaves=1.0):
+        found = whole(self, normal, b, tol=tol, leaves=leaves)
+        if tol > 1e-9:  # Not the last, which begins anew.
+            events.append((leaves, found.leaves))
+        return found
+
+    monkeypatch.setattr(Problem, "solve", watched)
+    solution = als(Problem(X, Y, ALSOptions()), 1, callback=lambda row: events.append(row))
+    assert solution.converged
+    known, before, slow, quick = 1.0, np.inf, 0, 0
+    for event in events:
+        if not isinstance(event, Sweep):
+            assert event[0] == known
+            known = event[1]
+        else:
+            falls_slowly = event.score_beta > 0.1 * before
+            known = 1.0 if falls_slowly else known
+            slow, quick = slow + falls_slowly, quick + (known < 1.0)
+            before = event.score_beta
+    assert quick > 0 if K == 60 else slow > 0
