@@ -121,9 +121,11 @@ class BlockSpectrum:
         self.block: Array | None = start
         self.seen: Array | None = None
         self.products = 0
-        self._Z = np.empty((0, n))
-        self._W = self._SW = np.empty((K, 0))
-        self._gram = np.empty((0, 0))
+        # Columns are rows here, `_m` of them in use: what is not takes no memory.
+        self._m = 0
+        self._W, self._SW, self._V = np.empty((3, self._most, K))
+        self._Z = np.empty((self._most, n))
+        self._gram = self._inverse = np.empty((0, 0))
 
     def pairs(
         self, d: Array, tol: float = 1e-3, heavy: Array | None = None
@@ -132,73 +134,93 @@ class BlockSpectrum:
 
         W is extended until that size is below ``tol`` (or 30 times).
         """
-        root = np.sqrt(d)[:, None]
-        r = self._rank
-        if not self._W.shape[1]:
-            self._extend(_orthonormal(np.asarray(self.block) * root, self._across) / root)
+        root, r, total = np.sqrt(d), self._rank, self._across.total
+        if self._m:
+            self._weigh(root)
+        else:
+            self._add(_orthonormal(np.asarray(self.block).T * root, self._across), root)
         for step in range(31):
-            theta, C, V, inverse = self._ritz(d, root)
-            vectors = V @ C
-            gap = self._SW @ C
+            theta, C = self._ritz()
+            vectors = C @ self._V[: self._m]
+            gap = C @ self._SW[: self._m]
             gap /= root
-            gap -= vectors * theta
+            gap -= vectors * theta[:, None]
             # An eigenvalue lies within |gap| of theta: below 1 for sure, the pair is no factor.
-            length = np.sqrt(self._across.total(np.einsum("kr,kr->r", gap[:, :r], gap[:, :r])))
+            length = np.sqrt(total(np.einsum("rk,rk->r", gap[:r], gap[:r])))
             active = np.flatnonzero(theta[:r] + length > 1.0)
             above = theta[active] - 1.0
             gain = np.where(above > 0.0, np.sqrt(np.maximum(above, 0.0)) / theta[active], 1.0)
             residual = self._across.largest(
-                float(np.max(np.abs(gap[:, active] * gain), initial=0.0))
+                float(np.max(np.abs(gap[active] * gain[:, None]), initial=0.0))
             )
             if residual <= tol or step == 30:
                 break
-            if self._W.shape[1] + self._width > self._most:
-                self._W, self._SW, self._gram = self._W @ C, self._SW @ C, np.diag(theta)
-                self._Z = C.T @ self._Z
-                V, inverse = vectors, np.eye(len(theta))
+            if self._m + self._width > self._most:
+                self._restart(theta, C, vectors)
             apart = len(theta) > r and theta[r - 1] > _APART * theta[r]
-            added = gap[:, : r + 1] if apart else gap
-            fresh = _complement(V, inverse, added, self._across)
-            if not fresh.shape[1]:
+            added = gap[: r + 1] if apart else gap
+            fresh = _complement(self._V[: self._m], self._inverse, added, self._across)
+            if not len(fresh):
                 break
-            self._extend(fresh / root)
-        self.block, self.seen = vectors / root, C[:, :r].T @ self._Z
-        return theta[:r], vectors[:, :r], residual
+            self._add(fresh, root)
+        self.block = (vectors / root).T
+        self.seen = C[:r] @ self._Z[: C.shape[1]]
+        return theta[:r], np.ascontiguousarray(vectors[:r].T), residual
 
     def hessian(self, d: Array) -> None:
         """Never: it takes every eigenpair."""
 
     def _extend(self, W: Array) -> None:
-        """Add columns W to the space, with their product S W."""
+        """Add columns W (K, few) to the space, with their product S W."""
         self.products += 1
         Z, SW = self._E.image(W)
-        SW *= self._scale
-        old = self._W.shape[1]
-        self._W = np.concatenate([self._W, W], axis=1)
-        self._SW = np.concatenate([self._SW, SW], axis=1)
-        self._Z = np.concatenate([self._Z, Z])
-        cross = self._across.total(self._W.T @ SW)
-        gram = np.empty((len(cross), len(cross)))
-        gram[:old, :old], gram[:, old:], gram[old:, :old] = self._gram, cross, cross[:old].T
+        old, self._m = self._m, self._m + W.shape[1]
+        new = slice(old, self._m)
+        self._W[new], self._Z[new] = W.T, Z
+        np.multiply(SW.T, self._scale, out=self._SW[new])
+        cross = self._across.total(self._W[: self._m] @ self._SW[new].T)
+        gram = np.empty((self._m, self._m))
+        gram[:old, :old], gram[:, new], gram[new, :old] = self._gram, cross, cross[:old].T
         self._gram = gram
 
-    def _ritz(self, d: Array, root: Array) -> tuple[Array, Array, Array, Array]:
-        """Ritz values, descending, and their combinations C of W, for 2 r + 2 pairs at most.
+    def _add(self, fresh: Array, root: Array) -> None:
+        """Extend W by what is, in the metric of d, orthonormal rows beside those of V."""
+        old = self._m
+        self._extend((fresh / root).T)
+        self._V[old : self._m] = fresh
+        inverse = np.eye(self._m)
+        inverse[:old, :old] = self._inverse
+        self._inverse = inverse
 
-        And V = D^1/2 W, with the inverse of the Cholesky factor of V'V.
-        """
-        total = self._across.total
-        V = self._W * root
-        L = _cholesky(total(V.T @ V))
+    def _weigh(self, root: Array) -> None:
+        """V = D^1/2 W at another d, with the inverse of the Cholesky factor of V'V."""
+        total, m = self._across.total, self._m
+        V = np.multiply(self._W[:m], root, out=self._V[:m])
+        L = _cholesky(total(V @ V.T))
         if L is None:
             # d has moved far: W is no longer near orthonormal in its metric.
             V, back = _conditioned(V, self._across)
-            self._W, self._SW, self._Z = V / root, self._SW @ back, back.T @ self._Z
-            self._gram = total(self._W.T @ self._SW)
-            L = np.linalg.cholesky(total(V.T @ V))
-        inverse = np.linalg.inv(L)
-        theta, vectors = leading(inverse @ self._gram @ inverse.T, self._width)
-        return np.maximum(theta, 0.0), inverse.T @ vectors, V, inverse
+            W, SW, Z = V / root, back @ self._SW[:m], back @ self._Z[:m]
+            self._hold(W, SW, Z, V, total(W @ SW.T))
+            L = np.linalg.cholesky(total(V @ V.T))
+        self._inverse = np.linalg.inv(L)
+
+    def _restart(self, theta: Array, C: Array, vectors: Array) -> None:
+        """Keep the best Ritz vectors only."""
+        W, SW, Z = (C @ M[: self._m] for M in (self._W, self._SW, self._Z))
+        self._hold(W, SW, Z, vectors, np.diag(theta))
+        self._inverse = np.eye(self._m)
+
+    def _hold(self, W: Array, SW: Array, Z: Array, V: Array, gram: Array) -> None:
+        """Another basis, of fewer rows."""
+        self._m = m = len(W)
+        self._W[:m], self._SW[:m], self._Z[:m], self._V[:m] = W, SW, Z, V
+        self._gram = gram
+
+    def _ritz(self) -> tuple[Array, Array]:
+        """Ritz values, descending, and their combinations of W, rows; 2 r + 2 pairs at most."""
+        theta, vectors = leading(self._inverse @ self._gram @ self._inverse.T, self._width)
+        return np.maximum(theta, 0.0), vectors.T @ self._inverse
 
 
 def _drawn(first: int, K: int, width: int) -> Array:
@@ -243,9 +265,9 @@ def widened(
 
 
 def _orthonormal(V: Array, across: Across) -> Array:
-    """An orthonormal basis of the columns of V."""
-    length = np.sqrt(across.total(np.einsum("ij,ij->j", V, V)))
-    V = V / np.maximum(length, 1e-300)
+    """An orthonormal basis of the rows of V."""
+    length = np.sqrt(across.total(np.einsum("ij,ij->i", V, V)))
+    V = V / np.maximum(length, 1e-300)[:, None]
     for _ in range(2):
         found = _by_cholesky(V, across)
         if found is None:
@@ -255,61 +277,62 @@ def _orthonormal(V: Array, across: Across) -> Array:
 
 
 def _complement(V: Array, inverse: Array, M: Array, across: Across) -> Array:
-    """An orthonormal basis of what M's columns add to those of V.
+    """An orthonormal basis of what M's rows add to those of V.
 
-    These are nearly orthonormal: ``inverse`` is that of the Cholesky factor of V'V.
+    These are nearly orthonormal: ``inverse`` is that of the Cholesky factor of VV'.
     """
-    length = np.sqrt(across.total(np.einsum("ij,ij->j", M, M)))
-    M = M[:, length > 1e-15] / length[length > 1e-15]
+    length = np.sqrt(across.total(np.einsum("ij,ij->i", M, M)))
+    M = M[length > 1e-15] / length[length > 1e-15, None]
     for _ in range(2):
-        M = M - V @ (inverse.T @ (inverse @ across.total(V.T @ M)))
+        M = M - (across.total(M @ V.T) @ inverse.T @ inverse) @ V
         found = _by_cholesky(M, across)
         if found is None:
             M, R = _qr(M, across)
-            found = M[:, np.abs(np.diagonal(R)) > 1e-8]
+            found = M[np.abs(np.diagonal(R)) > 1e-8]
         M = found
     return M
 
 
 def _by_cholesky(M: Array, across: Across) -> Array | None:
-    """M R^-1 of M'M = R'R, orthonormal to 1e-8, to rounding at the second time.
+    """L^-1 M of MM' = LL', orthonormal to 1e-8, to rounding at the second time.
 
     None where M has not full rank, or nearly: pivots below 1e-4 leave no digits.
     """
-    L = _cholesky(across.total(M.T @ M), 1e-4)
-    return None if L is None else M @ np.linalg.inv(L).T
+    L = _cholesky(across.total(M @ M.T), 1e-4)
+    return None if L is None else np.linalg.inv(L) @ M
 
 
 def _qr(M: Array, across: Across) -> tuple[Array, Array]:
-    """Q and R of M, of which rows may be elsewhere: then by Cholesky, three times.
+    """Q' and R of M', of which columns may be elsewhere: then by Cholesky, three times.
 
     A Gram matrix has lost what is below 1e-8 of its largest; a multiple of rounding is added first
     (Fukaya, Kannan, Nakatsukasa, Yamamoto and Yanagisawa 2020, SIAM J. Sci. Comput. 42).
     """
     if across.alone:
-        Q, R = np.linalg.qr(M)
-        return Q, R
-    m = M.shape[1]
+        Q, R = np.linalg.qr(M.T)
+        return Q.T, R
+    m = len(M)
     R, Q = np.eye(m), M
     for step in range(3):
-        gram = across.total(Q.T @ Q)
+        gram = across.total(Q @ Q.T)
         if step == 0:
             gram = gram + 1e-14 * np.trace(gram) * np.eye(m)
-        factor = np.linalg.cholesky(gram).T
-        Q, R = Q @ np.linalg.inv(factor), factor @ R
+        factor = np.linalg.cholesky(gram)
+        Q, R = np.linalg.inv(factor) @ Q, factor.T @ R
     return Q, R
 
 
 def _conditioned(M: Array, across: Across) -> tuple[Array, Array]:
-    """An orthonormal basis of the columns of M that are independent, and B with M B = it."""
+    """An orthonormal basis of the rows of M that are independent, and B with B M = it."""
     if across.alone:
-        left, size, right = np.linalg.svd(M, full_matrices=False)
+        left, size, right = np.linalg.svd(M.T, full_matrices=False)
+        left = left.T
     else:
-        left, R = _qr(M, across)
+        Q, R = _qr(M, across)
         turn, size, right = np.linalg.svd(R)
-        left = left @ turn
+        left = turn.T @ Q
     kept = size > 1e-10 * size[0]
-    return left[:, kept], right[kept].T / size[kept]
+    return left[kept], right[kept] / size[kept, None]
 
 
 def _cholesky(A: Array, least: float = 1e-3) -> Array | None:

@@ -86,7 +86,7 @@ def test_another_d_costs_no_product_within_the_space():
     d = rng.uniform(0.3, 1.5, K)
     source = BlockSpectrum(E, n, r)
     source.pairs(d, 1e-6)
-    spent, W = source.products, source._W
+    spent, W = source.products, source._W[: source._m].T
     other = d * rng.uniform(0.9, 1.1, K)
     theta, V, residual = source.pairs(other, np.inf)
     assert source.products == spent
