@@ -158,7 +158,7 @@ class Problem:
         self.design: Linear = self._binding.bind(free)
         Y = self.errors.masked(Y)
         if self.design.origin is not None:
-            Y = Y - self.design.free.fitted(self.design.origin)
+            Y = self.design.free.left(Y, self.design.origin)
         self.Y = np.asfortranarray(Y)
         self.gamma_ols = self.design.project(self.Y)
         E = self.residuals(self.gamma_ols)
@@ -246,13 +246,11 @@ class Problem:
 
     def residuals(self, gamma: Array, out: Array | None = None) -> Array:
         """Y minus fitted values, zero in missing cells, (n, K), maybe in the memory of ``out``."""
-        fitted = self.design.fitted(gamma, out)
-        return np.subtract(self.Y, fitted, out=fitted)
+        return self.design.left(self.Y, gamma, out)
 
     def moved(self, E: Array, direction: Array, out: Array | None = None) -> Array:
         """Residuals after a step in gamma, (n, K), maybe in the memory of ``out``."""
-        step = self.design.fitted(direction, out)
-        return np.subtract(E, step, out=step)
+        return self.design.left(E, direction, out)
 
     @property
     def E_ols(self) -> Array:
@@ -266,7 +264,7 @@ class Problem:
         if free is self.design:
             return self.E_ols
         Y = self.responses
-        return Y - free.fitted(free.project(Y))
+        return free.left(Y, free.project(Y))
 
     # -- what the loop asks, of the law at this design --------------------------------------------
 

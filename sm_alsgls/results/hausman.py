@@ -102,7 +102,7 @@ def hausman(estimate: Estimate) -> Hausman:
     first = design.project(Y)
     plain = np.concatenate(design.to_beta(first))
     delta = plain - estimate.params
-    E = (Y - design.fitted(first)) / np.sqrt(estimate.nobs - estimate.p)
+    E = design.left(Y, first) / np.sqrt(estimate.nobs - estimate.p)
     root = np.asarray(np.linalg.qr(E, mode="r")).T
 
     def compared(at: np.ndarray) -> tuple[float, int, float, np.ndarray]:

@@ -162,7 +162,7 @@ def gls(
     """
     start = design.project(Y) if gamma is None else gamma
     normal = design.normal(cov, n_obs or design.n, ridge)
-    E = Y - design.fitted(start)
+    E = design.left(Y, start)
     cg = conjugate_gradients(
         normal.apply,
         normal.score(E, start),
@@ -170,4 +170,4 @@ def gls(
         tol=cg_tol * design.P**0.5,
         max_iter=cg_maxit,
     )
-    return GLSSolution(start + cg.x, E - design.fitted(cg.x), cg)
+    return GLSSolution(start + cg.x, design.left(E, cg.x), cg)

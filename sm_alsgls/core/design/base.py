@@ -218,6 +218,10 @@ class Linear(Protocol):
         """
         ...
 
+    def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
+        """M (n, K) less the values fitted by g, in memory as ``fitted`` has it."""
+        ...
+
     def project(self, M: Array) -> Array:
         """The transpose of ``fitted``, (P,), for M (n, K). Of Y it is OLS."""
         ...

@@ -65,6 +65,10 @@ class Lifted:
         """Fitted values (n, K)."""
         return self.free.fitted(self.lift(g), out)
 
+    def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
+        """M less fitted values, (n, K)."""
+        return self.free.left(M, self.lift(g), out)
+
     def project(self, M: Array) -> Array:
         """The transpose of ``fitted``."""
         return self.drop(self.free.project(M))

@@ -168,6 +168,18 @@ class Design:
             rows[group.equations] = group.fitted(g, None)
         return rows.T
 
+    def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
+        """M less fitted values, (n, K) Fortran-ordered; ``out`` as in `fitted`."""
+        rows = np.empty((self.K, self.n)) if out is None else out.T
+        if len(self._groups) == 1:
+            self._groups[0].left(M.T, g, rows)
+            return rows.T
+        for group in self._groups:
+            part = np.empty((len(group.equations), self.n))
+            group.left(M.T[group.equations], g, part)
+            rows[group.equations] = part
+        return rows.T
+
     def project(self, M: Array) -> Array:
         """The transpose of `fitted`: flat (P,) vector of Q_j' m_j for ``M`` (n, K)."""
         if len(self._groups) == 1:

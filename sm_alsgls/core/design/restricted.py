@@ -131,6 +131,10 @@ class RestrictedDesign:
         """Q N g, (n, K); without the origin, whose fitted values belong to Y."""
         return self.free.fitted(self.lift(g), out)
 
+    def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
+        """M less Q N g, (n, K)."""
+        return self.free.left(M, self.lift(g), out)
+
     def project(self, M: Array) -> Array:
         """N Q' vec(M), (P,)."""
         return self.drop(self.free.project(M))

@@ -251,6 +251,11 @@ class Instrumented(Design):
             out[group.equations] = part
         return out.T
 
+    def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
+        """M less X_j beta_j, (n, K)."""
+        fitted = self.fitted(g)
+        return np.subtract(M, fitted, out=fitted)
+
     def first_stage(self, g: Array) -> Array:
         """Xhat_j beta_j, (n, K) Fortran-ordered."""
         return super().fitted(g)

@@ -152,7 +152,7 @@ class IVForm:
         """By the residuals of 2SLS, from which only the change is solved for."""
         design = self.design
         gamma = design.project(Y)
-        b = design.project(self.cov.solve(Y - design.fitted(gamma)))
+        b = design.project(self.cov.solve(design.left(Y, gamma)))
         if self._is_small:
             step, count = self._solved(b[:, None])[:, 0], 0
         else:

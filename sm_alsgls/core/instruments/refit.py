@@ -44,7 +44,7 @@ def form_found(
     rows, gamma = whole(), problem.design.lift(found.first_g)
     if problem.design.origin is not None:
         gamma = gamma + problem.design.origin
-    return form_of(found.method, rows.design, cov, rows.Y - rows.design.fitted(gamma))
+    return form_of(found.method, rows.design, cov, rows.design.left(rows.Y, gamma))
 
 
 @dataclass(frozen=True, eq=False)

@@ -212,7 +212,7 @@ def three_stage(
     def form_at(g: Array, cov: Covariance) -> Form:
         if whole is None:
             return form_of(method, design, cov)
-        weight = rows.Y - rows.design.fitted(problem.design.lift(g))
+        weight = rows.design.left(rows.Y, problem.design.lift(g))
         return form_of(method, rows.design, cov, weight)
 
     most = 0 if method == "2sls" else max_iter if iterate else 1
@@ -253,7 +253,7 @@ def _in_units(rows: Rows, c: Array) -> Rows:
 def _less_origin(problem: Problem, rows: Rows) -> Rows:
     """Responses less what coefficients fit at the origin of a restricted design."""
     origin = problem.design.origin
-    return rows if origin is None else Rows(rows.design, rows.Y - rows.design.fitted(origin))
+    return rows if origin is None else Rows(rows.design, rows.design.left(rows.Y, origin))
 
 
 _STATUS = {

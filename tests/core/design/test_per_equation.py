@@ -6,6 +6,7 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sm_alsgls.core.design import stacks
 from sm_alsgls.core.design.bases import DependentColumnsError, TinyColumnsError
 from sm_alsgls.core.design.per_equation import Design
 from sm_alsgls.core.rows.compress import compress_rows
@@ -28,8 +29,8 @@ def shared(rng, n=15, p=3, K=5):
     return [X.copy() for _ in range(K)]
 
 
-def equal_widths(rng):
-    return ragged(rng, p=(3,) * 5)
+def equal_widths(rng, n=15):
+    return ragged(rng, n, p=(3,) * 5)
 
 
 def stacked_basis(design):
@@ -73,6 +74,23 @@ def test_fitted_values_are_those_of_the_columns(rng, make):
     fitted = design.fitted(design.from_beta(beta))
     for j, (X, b) in enumerate(zip(blocks, beta, strict=True)):
         np.testing.assert_allclose(fitted[:, j], X @ b, rtol=0, atol=1e-12)
+
+
+@LAYOUTS
+@pytest.mark.parametrize("n", [15, 700])
+@pytest.mark.parametrize("given", [False, True])
+def test_what_fitted_values_leave(rng, make, n, given, monkeypatch):
+    """In tiles of two equations of 700 rows, and into memory that is given."""
+    monkeypatch.setattr(stacks, "_TILE_BYTES", 16 * 700)
+    design = Design(make(rng, n))
+    g, M = rng.standard_normal(design.P), np.asfortranarray(rng.standard_normal((n, design.K)))
+    before = M.copy()
+    out = np.full((n, design.K), np.nan, order="F") if given else None
+    left = design.left(M, g, out)
+    np.testing.assert_array_equal(left, M - design.fitted(g))
+    np.testing.assert_array_equal(M, before)
+    assert left.flags.f_contiguous
+    assert out is None or np.shares_memory(left, out)
 
 
 @LAYOUTS

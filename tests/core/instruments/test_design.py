@@ -31,6 +31,7 @@ def test_faces_and_bases(made):
     P = [Z @ np.linalg.pinv(Z) for Z in instruments]
     expected = np.column_stack([X @ b for X, b in zip(blocks, beta, strict=True)])
     assert_allclose(design.fitted(g), expected, atol=1e-12)
+    assert_allclose(design.left(Y, g), Y - expected, atol=1e-12)
     hats = np.column_stack([p @ X @ b for p, X, b in zip(P, blocks, beta, strict=True)])
     assert_allclose(design.first_stage(g), hats, atol=1e-12)
     assert_allclose(design.hat.fitted(g), hats, atol=1e-12)
