@@ -11,7 +11,13 @@ from scipy import stats
 
 from sm_alsgls import LowRankSUR
 from sm_alsgls.datasets import load_grunfeld
-from sm_alsgls.exceptions import FormulaError, OptionError, ShapeError, UnseenLevelError
+from sm_alsgls.exceptions import (
+    FormulaError,
+    OptionError,
+    ShapeError,
+    SystemInputError,
+    UnseenLevelError,
+)
 from sm_alsgls.results.coefficients import df_coefficients
 from tests.systems import simulate
 
@@ -422,6 +428,8 @@ class TestDesigns:
 
     def test_what_does_not_fit(self, arrays):
         X, res = arrays
+        with pytest.raises(SystemInputError, match="'y1': exog cannot be made a DataFrame"):
+            res.equations["y1"].predict({"const": [1.0], "x1": []})
         with pytest.raises(ShapeError, match="'y2': exog has 2 rows, that of 'y1' has 3"):
             res.get_prediction([x[: 3 - (j == 1)] for j, x in enumerate(X)])
         with pytest.raises(ShapeError, match="'y2': exog has 2 columns, the model has 3"):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sm_alsgls.border.alignment import by_name, nameless
-from sm_alsgls.border.frames import one_row, to_pandas
+from sm_alsgls.border.frames import table, to_pandas
 from sm_alsgls.border.labels import spell
 from sm_alsgls.border.names import listed
 from sm_alsgls.border.numbers import numbers
@@ -28,7 +28,8 @@ def new_design(
     ------
     ShapeError
     """
-    value = _labelled(to_pandas(value, "exog"), labels, named)
+    value = to_pandas(value, "exog")
+    value = _labelled(table(value, where) if isinstance(value, Mapping) else value, labels, named)
     index = value.index if isinstance(value, (pd.DataFrame, pd.Series)) else None
     if isinstance(value, pd.DataFrame):
         known = {spell(column, labels) for column in value.columns}
@@ -48,8 +49,6 @@ def new_design(
 
 def _labelled(value: Any, labels: list[str], named: bool) -> Any:
     """A labelled row, or a named column, as a frame; anything else as it is."""
-    if isinstance(value, Mapping):
-        value = pd.DataFrame(value, index=[0]) if one_row(value) else pd.DataFrame(value)
     if not isinstance(value, pd.Series):
         return value
     is_row = set(labels) <= {spell(label, labels) for label in value.index}
