@@ -15,7 +15,7 @@ import numpy as np
 
 from sm_alsgls.border import held
 from sm_alsgls.core.rows.same_products import Rows
-from sm_alsgls.data.system import System
+from sm_alsgls.data.system import System, largest_values
 
 _S = TypeVar("_S", bound=System)
 
@@ -71,6 +71,8 @@ class HeldSystem(System):
         given = {field: [views[id(X)] for X in one] for field, one in self._given.items()}
         number = {id(view): i + 1 for i, view in enumerate(views.values())}
         self.__dict__.update(_Y=Y, _given=given, _watch=watch, _number=number)
+        # Once: for the sake of these Y would be compared before each fit, and then again for rows.
+        self.__dict__["sizes"] = largest_values(Y)
         self.__dict__["_guarded"] = {field: self._guard(one) for field, one in given.items()}
 
     def _guard(self, blocks: list[np.ndarray]) -> Guarded:

@@ -14,6 +14,7 @@ from sm_alsgls.border.frames import to_pandas
 from sm_alsgls.border.labels import spell
 from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.border.provenance import Provenance
+from sm_alsgls.data.first_look import first_look
 from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import (
     check_enough_rows,
@@ -21,7 +22,6 @@ from sm_alsgls.data.validity import (
     check_missing,
     check_responses_vary,
     responses_vary,
-    sound_at_once,
 )
 from sm_alsgls.exceptions import InsufficientRowsError, ShapeError
 
@@ -157,8 +157,7 @@ def read_designs(
     ShapeError
     """
     values = _by_equation(_read(value, argument), names, argument)
-    with np.errstate(over="ignore", invalid="ignore"):  # in squares; once, as it takes a while
-        blocks, columns, sound = _designs(values, names, argument, letter, look)
+    blocks, columns, sound = _designs(values, names, argument, letter, look)
     for name, X in zip(names, blocks, strict=True):
         if len(X) != N:
             raise ShapeError(
@@ -256,30 +255,30 @@ def _designs(
     values: list[Any], names: list[str], argument: str, letter: str, look: bool
 ) -> tuple[list[np.ndarray], list[list[str]], bool]:
     """Blocks and column names of each equation's design, and whether all are known to be sound."""
-    blocks: list[np.ndarray] = []
-    columns: list[list[str]] = []
-    known: dict[int, tuple[np.ndarray, list[str]]] = {}
-    nameless: dict[tuple[bool, ...], list[str]] = {}
+    known: dict[int, np.ndarray] = {}
+    given: dict[int, list[str] | None] = {}
     for name, value in zip(names, values, strict=True):
-        if id(value) not in known:
-            X = _numbers(value, argument, name)
-            X = X[:, None] if X.ndim == 1 else X
-            if X.ndim != 2:
-                raise ShapeError(
-                    f"equation {name!r}: {argument} must be (N, p), got {X.ndim} dimensions"
-                )
-            look = look and sound_at_once(X)
-            labels = _given_names(value, name, argument, letter)
-            if labels is None:
-                ones = _ones(X)
-                if ones not in nameless:
-                    nameless[ones] = numbered(ones, letter)
-                labels = nameless[ones]
-            known[id(value)] = X, labels
-        X, labels = known[id(value)]
-        blocks.append(X)
-        columns.append(labels)
-    return blocks, columns, look
+        if id(value) in known:
+            continue
+        X = _numbers(value, argument, name)
+        X = X[:, None] if X.ndim == 1 else X
+        if X.ndim != 2:
+            raise ShapeError(
+                f"equation {name!r}: {argument} must be (N, p), got {X.ndim} dimensions"
+            )
+        known[id(value)], given[id(value)] = X, _given_names(value, name, argument, letter)
+    nameless = [key for key, labels in given.items() if labels is None]
+    looked = list(known) if look else nameless
+    seen = first_look([known[key] for key in looked], look)
+    ones = dict(zip(looked, seen.ones, strict=True))
+    made: dict[tuple[bool, ...], list[str]] = {}
+    labelled = {key: labels for key, labels in given.items() if labels is not None}
+    for key in nameless:
+        if ones[key] not in made:
+            made[ones[key]] = numbered(ones[key], letter)
+        labelled[key] = made[ones[key]]
+    keys = [id(value) for value in values]
+    return [known[key] for key in keys], [labelled[key] for key in keys], seen.sound
 
 
 def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:
@@ -310,22 +309,6 @@ def _given_names(value: Any, name: str, argument: str, letter: str) -> list[str]
     if isinstance(value, pd.Series):
         return [spell(value.name) if value.name is not None else f"{letter}1"]
     return None
-
-
-def _ones(X: np.ndarray) -> tuple[bool, ...]:
-    """Which columns of ``X`` (N, p) hold 1s."""
-    if len(X) == 0:
-        return (False,) * X.shape[1]
-    first = X[0].tolist()
-    if 1.0 not in first:
-        return (False,) * len(first)
-    ends = zip(first, X[-1].tolist(), strict=True)
-    return tuple(
-        [
-            first == last == 1.0 and int(np.count_nonzero(X[:, i] == 1.0)) == len(X)
-            for i, (first, last) in enumerate(ends)
-        ]
-    )
 
 
 def numbered(ones: Iterable[bool], letter: str = "x", taken: Collection[str] = ()) -> list[str]:

@@ -114,11 +114,10 @@ class System:
         """The same of responses and designs that are handed in: those of the fields `DESIGNS`."""
         return self.cells.rows(designs["blocks"], Y)
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         """Largest absolute value of each response, (K,)."""
-        Y = self.Y
-        return np.fmax(np.fmax.reduce(Y, axis=0), -np.fmin.reduce(Y, axis=0))
+        return largest_values(self.Y)
 
     @cached_property
     def used_blocks(self) -> Sequence[np.ndarray]:
@@ -171,3 +170,8 @@ class System:
     def param_names(self) -> list[str]:
         """``equation_variable`` for each coefficient."""
         return self.labels.params
+
+
+def largest_values(Y: np.ndarray) -> np.ndarray:
+    """Largest absolute value of each column of ``Y`` (N, K), which may have missing cells."""
+    return np.fmax(np.fmax.reduce(Y, axis=0), -np.fmin.reduce(Y, axis=0))

@@ -1,0 +1,54 @@
+"""One pass over many designs sees what a look at each of them sees."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sm_alsgls.data import first_look as module
+from sm_alsgls.data.first_look import first_look
+
+NUMBERS = st.sampled_from([1.0, 1.0, 1.0, 0.0, -2.5, np.nan, np.inf, 1e200])
+SHAPES = st.sampled_from([(0, 2), (1, 1), (3, 2), (3, 0), (5, 3), (40, 2)])
+
+
+@st.composite
+def designs(draw):
+    rows, columns = draw(SHAPES)
+    drawn = draw(st.lists(NUMBERS, min_size=rows * columns, max_size=rows * columns))
+    X = np.array(drawn, dtype=float).reshape(rows, columns)
+    if columns and draw(st.booleans()):
+        X[:, draw(st.integers(0, columns - 1))] = 1.0
+    layout = draw(st.sampled_from("CFS"))
+    if layout == "S":
+        wide = np.zeros((rows, 2 * columns))
+        wide[:, ::2] = X
+        return wide[:, ::2]
+    return np.asfortranarray(X) if layout == "F" else X
+
+
+@settings(deadline=None)
+@given(arrays=st.lists(designs(), max_size=12), together=st.sampled_from([6, 30, 2**17]))
+def test_it_is_that_of_each(arrays, together):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_TOGETHER", together)
+        patch.setattr(module, "_SMALL", min(together, 30))
+        seen = first_look(arrays)
+    for X, ones in zip(arrays, seen.ones, strict=True):
+        assert ones == tuple(bool(len(X)) and bool((x == 1.0).all()) for x in X.T)
+    assert seen.sound == all(bool((np.abs(X) < 1e152).all()) for X in arrays)
+    assert not first_look(arrays, sums=False).sound
+
+
+def test_nothing_is_changed_and_no_filter():
+    X = np.array([[1.0, 1e200], [1.0, np.inf]])
+    before, filters = X.copy(), np.geterr()
+    assert first_look([X, X]).ones == [(True, False)] * 2
+    np.testing.assert_array_equal(X, before)
+    assert np.geterr() == filters
+
+
+def test_many_rows_are_not_looked_at_here():
+    """Their sums of squares come slab by slab, of all designs together."""
+    assert not first_look([np.ones((10_000, 2))]).sound
+    assert first_look([np.ones((10_000, 2))]).ones == [(True, True)]
