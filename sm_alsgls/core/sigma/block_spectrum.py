@@ -125,7 +125,8 @@ class BlockSpectrum:
         self._m = 0
         self._W, self._SW, self._V = np.empty((3, self._most, K))
         self._Z = np.empty((self._most, n))
-        self._gram = self._inverse = np.empty((0, 0))
+        # W S W', and the Gram matrix of V: near I, but where theta is 1e8 nearly is not enough.
+        self._gram = self._near_eye = np.empty((0, 0))
 
     def pairs(
         self, d: Array, tol: float = 1e-3, heavy: Array | None = None
@@ -140,7 +141,7 @@ class BlockSpectrum:
         else:
             self._add(_orthonormal(np.asarray(self.block).T * root, self._across), root)
         for step in range(31):
-            theta, C = self._ritz()
+            theta, C, inverse = self._ritz(root)
             vectors = C @ self._V[: self._m]
             gap = C @ self._SW[: self._m]
             gap /= root
@@ -157,9 +158,10 @@ class BlockSpectrum:
                 break
             if self._m + self._width > self._most:
                 self._restart(theta, C, vectors)
+                inverse = np.eye(self._m)
             apart = len(theta) > r and theta[r - 1] > _APART * theta[r]
             added = gap[: r + 1] if apart else gap
-            fresh = _complement(self._V[: self._m], self._inverse, added, self._across)
+            fresh = _complement(self._V[: self._m], inverse, added, self._across)
             if not len(fresh):
                 break
             self._add(fresh, root)
@@ -179,48 +181,57 @@ class BlockSpectrum:
         self._W[new], self._Z[new] = W.T, Z
         np.multiply(SW.T, self._scale, out=self._SW[new])
         cross = self._across.total(self._W[: self._m] @ self._SW[new].T)
-        gram = np.empty((self._m, self._m))
-        gram[:old, :old], gram[:, new], gram[new, :old] = self._gram, cross, cross[:old].T
-        self._gram = gram
+        self._gram = _bordered(self._gram, cross)
 
     def _add(self, fresh: Array, root: Array) -> None:
         """Extend W by what is, in the metric of d, orthonormal rows beside those of V."""
         old = self._m
         self._extend((fresh / root).T)
         self._V[old : self._m] = fresh
-        inverse = np.eye(self._m)
-        inverse[:old, :old] = self._inverse
-        self._inverse = inverse
+        cross = self._across.total(self._V[: self._m] @ fresh.T)
+        self._near_eye = _bordered(self._near_eye, cross)
 
     def _weigh(self, root: Array) -> None:
-        """V = D^1/2 W at another d, with the inverse of the Cholesky factor of V'V."""
-        total, m = self._across.total, self._m
+        """V = D^1/2 W at another d."""
+        m = self._m
         V = np.multiply(self._W[:m], root, out=self._V[:m])
-        L = _cholesky(total(V @ V.T))
-        if L is None:
-            # d has moved far: W is no longer near orthonormal in its metric.
-            V, back = _conditioned(V, self._across)
-            W, SW, Z = V / root, back @ self._SW[:m], back @ self._Z[:m]
-            self._hold(W, SW, Z, V, total(W @ SW.T))
-            L = np.linalg.cholesky(total(V @ V.T))
-        self._inverse = np.linalg.inv(L)
+        self._near_eye = self._across.total(V @ V.T)
 
     def _restart(self, theta: Array, C: Array, vectors: Array) -> None:
         """Keep the best Ritz vectors only."""
         W, SW, Z = (C @ M[: self._m] for M in (self._W, self._SW, self._Z))
         self._hold(W, SW, Z, vectors, np.diag(theta))
-        self._inverse = np.eye(self._m)
 
     def _hold(self, W: Array, SW: Array, Z: Array, V: Array, gram: Array) -> None:
         """Another basis, of fewer rows."""
         self._m = m = len(W)
         self._W[:m], self._SW[:m], self._Z[:m], self._V[:m] = W, SW, Z, V
-        self._gram = gram
+        self._gram, self._near_eye = gram, self._across.total(V @ V.T)
 
-    def _ritz(self) -> tuple[Array, Array]:
-        """Ritz values, descending, and their combinations of W, rows; 2 r + 2 pairs at most."""
-        theta, vectors = leading(self._inverse @ self._gram @ self._inverse.T, self._width)
-        return np.maximum(theta, 0.0), vectors.T @ self._inverse
+    def _ritz(self, root: Array) -> tuple[Array, Array, Array]:
+        """Ritz values, descending, and their combinations of W, rows; 2 r + 2 pairs at most.
+
+        And the inverse of the Cholesky factor of VV'.
+        """
+        L = _cholesky(self._near_eye)
+        if L is None:
+            # d has moved far: W is no longer near orthonormal in its metric.
+            m = self._m
+            V, back = _conditioned(self._V[:m], self._across)
+            W, SW, Z = V / root, back @ self._SW[:m], back @ self._Z[:m]
+            self._hold(W, SW, Z, V, self._across.total(W @ SW.T))
+            L = np.linalg.cholesky(self._near_eye)
+        inverse = np.linalg.inv(L)
+        theta, vectors = leading(inverse @ self._gram @ inverse.T, self._width)
+        return np.maximum(theta, 0.0), vectors.T @ inverse, inverse
+
+
+def _bordered(A: Array, cross: Array) -> Array:
+    """Symmetric A with more rows and columns, of which ``cross`` (m, few) are the columns."""
+    m, old = len(cross), len(A)
+    out = np.empty((m, m))
+    out[:old, :old], out[:, old:], out[old:, :old] = A, cross, cross[:old].T
+    return out
 
 
 def _drawn(first: int, K: int, width: int) -> Array:
