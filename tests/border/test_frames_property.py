@@ -5,6 +5,7 @@ backend, rows dropped before or inside, wide and long: the same coefficients, st
 cluster-robust ones and predictions to 1e-10.
 """
 
+import functools
 import warnings
 
 import duckdb
@@ -20,6 +21,8 @@ from tests.systems import texts
 
 N, FIRMS, YEARS = 24, list("pqrs"), range(1990, 2002)
 FORMULAS = {"a": "y1 ~ x1 + C(s)", "b": "y2 ~ x2", "c": "y3 ~ x1 + x2"}
+RESPONSES, REGRESSORS = ["y1", "y2", "y3"], ["x1", "x2"]
+PANEL = {"groups": "firm", "time": "year", "rank": 0}
 FEW = settings(
     max_examples=25,
     deadline=None,
@@ -145,15 +148,27 @@ def check(d, case, fit, want, robust, rng, complete):
     return res
 
 
+@functools.cache
+def wanted(form, whole, weighted):
+    """Results of the data as they are, and cluster-robust standard errors; nobody changes them."""
+    d = (LONG if form == "long" else WIDE).drop(index=[] if whole else HOLES)
+    w = "w" if weighted else None
+    if form == "wide":
+        res = LowRankSUR.from_formula(FORMULAS, d, rank=0, weights=w).fit()
+    elif form == "long":
+        res = LowRankSUR.from_formula("y ~ x", d, weights=w, **PANEL).fit()
+    else:
+        res = LowRankSUR(d[RESPONSES], d[REGRESSORS], 0, weights=d["w"] if weighted else None).fit()
+    groups = d["cluster"] if form == "arrays" else "cluster"
+    return res, res.get_robustcov_results("cluster", groups=groups).bse
+
+
 @FEW
 @given(cases)
 def test_wide_formulas(case):
     d, rng = handed_in(WIDE, case, "x2")
     complete = d["x2"].notna().to_numpy()
-    plain = WIDE.drop(index=[] if case["drop"] == "none" else HOLES)
-    w = None if case["weights"] is None else "w"
-    want = LowRankSUR.from_formula(FORMULAS, plain, rank=0, weights=w).fit()
-    robust = want.get_robustcov_results("cluster", groups="cluster").bse
+    want, robust = wanted("wide", case["drop"] == "none", case["weights"] is not None)
 
     def fit(data, w):
         return LowRankSUR.from_formula(FORMULAS, data, rank=0, weights=w).fit()
@@ -171,16 +186,12 @@ def test_wide_formulas(case):
 def test_long_panels(case):
     case = {**case, "index": "none" if case["index"] == "levels" else case["index"]}
     d, rng = handed_in(LONG, case, "x")
-    plain = LONG.drop(index=[] if case["drop"] == "none" else HOLES)
-    kwds = {"groups": "firm", "time": "year", "rank": 0}
-    w = None if case["weights"] is None else "w"
-    want = LowRankSUR.from_formula("y ~ x", plain, weights=w, **kwds).fit()
-    robust = want.get_robustcov_results("cluster", groups="cluster").bse
+    want, robust = wanted("long", case["drop"] == "none", case["weights"] is not None)
     if case["clusters"] == "kept":
         case["clusters"] = "name"  # rows of the data are cells, and those kept are periods
 
     def fit(data, w):
-        return LowRankSUR.from_formula("y ~ x", data, weights=w, **kwds).fit()
+        return LowRankSUR.from_formula("y ~ x", data, weights=w, **PANEL).fit()
 
     res = check(d, case, fit, want, robust, rng, None)
     if res is None:
@@ -196,25 +207,21 @@ def test_arrays_with_labels(case):
     """Responses, regressors, weights and clusters as separate frames."""
     case = {**case, "backend": case["backend"], "drop": "none"}
     d, rng = handed_in(WIDE, case, "x2")
-    Y, X = ["y1", "y2", "y3"], ["x1", "x2"]
-    want = LowRankSUR(
-        WIDE[Y], WIDE[X], 0, weights=None if case["weights"] is None else WIDE["w"]
-    ).fit()
-    robust = want.get_robustcov_results("cluster", groups=WIDE["cluster"]).bse
+    want, robust = wanted("arrays", True, case["weights"] is not None)
     for key in ("weights", "clusters"):
         if case[key] in ("name", "kept"):
             case[key] = "array"
 
     def fit(_, w):
         backend = BACKENDS[case["backend"]]
-        columns = rng.permutation(X)
+        columns = rng.permutation(REGRESSORS)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return LowRankSUR(backend(d[Y]), backend(d[list(columns)]), 0, weights=w).fit()
+            return LowRankSUR(backend(d[RESPONSES]), backend(d[list(columns)]), 0, weights=w).fit()
 
     res = check(d, case, fit, want, robust, rng, None)
     if res is None:
         return
-    new = WIDE.iloc[rng.permutation(N)[:5]][list(rng.permutation(X))]
+    new = WIDE.iloc[rng.permutation(N)[:5]][list(rng.permutation(REGRESSORS))]
     got = res.predict(BACKENDS[case["new"]](new))
     np.testing.assert_allclose(got, want.predict(new), rtol=1e-10, atol=1e-10)

@@ -12,12 +12,13 @@ from tests.contracts.inhabitants import LAWS
 from tests.core import dense_observed
 
 
-@pytest.fixture(params=LAWS, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(scope="module", params=LAWS, ids=lambda name: name.replace(" ", "-"))
 def made(request):
+    """A problem of the law; no test changes it."""
     return LAWS[request.param]()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fitted(made):
     return made, als(made.problem, made.order)
 

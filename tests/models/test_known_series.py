@@ -33,7 +33,7 @@ def model(data, rank=1, effects="both", formula=FORMULA, own=("trend",), **how):
 
 @pytest.fixture(scope="module")
 def res(cigar):
-    return model(cigar, own=["trend", "square"]).fit()
+    return model(cigar, own=["trend", "square"]).fit(n_starts=1)
 
 
 def test_slopes_are_those_of_detrended_data(cigar):
@@ -84,7 +84,7 @@ def test_a_trend_is_found_where_there_is_one():
     X = pd.DataFrame({"x": x.ravel(), "trend": np.broadcast_to(t, (T, n)).ravel()}, index)
     made = LowRankPanel(pd.Series(y.ravel(), index), X, 1, factors="fixed", effects="entity",
                         heterogeneous=["trend"])  # fmt: skip
-    found = made.fit()
+    found = made.fit(n_starts=1)
     assert abs(found.params["x"] - 1.0) < 0.03
     # Factors are what of them is orthogonal to constants and the trend; the rest is these'.
     of_f = np.linalg.lstsq(np.column_stack([np.ones(T), t]), f, rcond=None)[0]

@@ -1,6 +1,7 @@
 """Equations in tiles beside the same in memory: everything that both have."""
 
 import copy
+import functools
 import inspect
 import pickle
 import warnings
@@ -261,12 +262,19 @@ def test_variances_alone_are_kept_of_very_many(pair, monkeypatch, cov_type):
         equation.t_test("x1 = x2")
 
 
+@functools.cache
+def of_whole_numbers():
+    """Data that numbers of every type hold, and their fit in memory."""
+    X, Y = (np.round(100 * value) for value in data(K=9, N=30))
+    X[:, :, 0] = 1
+    return X, Y, LowRankSUR(Y, list(X), rank=1).fit(n_starts=1, **TIGHT)
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", ">f8", "int16"])
 def test_maps_of_any_order_and_type(tmp_path, order, dtype):
-    X, Y = (np.round(100 * value).astype(dtype) for value in data(K=9, N=30))
-    X[:, :, 0] = 1
-    right = LowRankSUR(Y.astype(float), list(X.astype(float)), rank=1).fit(n_starts=1, **TIGHT)
+    *numbers, right = of_whole_numbers()
+    X, Y = (value.astype(dtype) for value in numbers)
     x, y = mapped(tmp_path / "x", X, order), mapped(tmp_path / "y", Y, order)
     made = LowRankSUR(y, x, rank=1).fit(**TIGHT)
     assert gap(right.params, made.params) < 1e-10

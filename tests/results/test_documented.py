@@ -41,9 +41,9 @@ def _panel():
     model = LowRankPanel.from_formula(
         "invest ~ value + capital", load_grunfeld(), 1, entity="firm", time="year"
     )
-    res = model.fit()
+    res = model.fit(n_starts=1)
     found = [model, res, res.equations, res.random_effects_test(), res.hausman()]
-    return [*found, res.bootstrap(5, rng=1), res.get_prediction(), res.diagnostics()]
+    return [*found, res.bootstrap(2, rng=1), res.get_prediction(), res.diagnostics()]
 
 
 def _three():
@@ -80,7 +80,7 @@ def _cells():
         )
         for how in ({"factors": "fixed", "rank": 1, "effects": "entity"}, {"factors": "cce"})
     )
-    res = model.fit()
+    res = model.fit(n_starts=1)
     return [
         model, res, averages, averages.fit(), res.diagnostics(), res.factor_test(),
         res.counterfactual({"IBM": 1950}, reps=2),

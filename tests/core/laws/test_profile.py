@@ -1,5 +1,7 @@
 """Profiles of the laws' values: against fits at every value, and their intervals."""
 
+import functools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -77,16 +79,22 @@ def test_it_is_the_lowest_of_all_other_values(both, restricted):
     assert profile.value(everything) == pytest.approx(value, abs=1e-7)
 
 
-@pytest.mark.parametrize("restricted", [False, True])
-@pytest.mark.parametrize("factor", [1.0, 0.8])
-def test_intervals_are_those_of_a_grid(restricted, factor):
+@functools.cache
+def on_a_grid(restricted):
+    """The maximum of a panel, its profile, and the criterion at many values of rho."""
     rng = np.random.default_rng(8)
     raw = panel(rng, AR.of(T, np.zeros(1), K), T, K, 0.6, TIGHT, own_constants=True)
     ml = maximise(raw, 1)
-    profile = Profile(ml, 1, restricted)
-    found = profile_interval(profile, 0, 0.1, factor)
     grid = np.linspace(-0.2, 0.998, 60)
     values = np.array([dense(raw, ml, [v], restricted) for v in grid])
+    return ml, Profile(ml, 1, restricted), grid, values
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize("factor", [1.0, 0.8])
+def test_intervals_are_those_of_a_grid(restricted, factor):
+    ml, profile, grid, values = on_a_grid(restricted)
+    found = profile_interval(profile, 0, 0.1, factor)
     inside = 2.0 * factor * (values - profile.value(profile.best)) <= stats.chi2.ppf(0.9, 1)
     step = grid[1] - grid[0]
     assert not inside[[0, -1]].any()

@@ -1,5 +1,7 @@
 """CR0 to CR3 from products against clubSandwich and whole matrices."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -17,16 +19,20 @@ CLUSTER = {
 }
 
 
+@functools.cache
+def of_reference(name):
+    """The fit of all kinds."""
+    data = rows(CLUSTER[name])
+    products = CrossProducts.of_rows(data.Z, data.X, data.y, data.codes, len(data.groups))
+    reml = name.endswith("REML")
+    return mixed_fit(products, Unstructured(data.Z.shape[1]), Common(), reml=reml)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CLUSTER)
 def test_clubsandwich(name, kind):
     fit, expected = CLUSTER[name], CLUSTER[name][kind]
-    data = rows(fit)
-    products = CrossProducts.of_rows(data.Z, data.X, data.y, data.codes, len(data.groups))
-    reml = name.endswith("REML")
-    V = ClusterCovariance(
-        mixed_fit(products, Unstructured(data.Z.shape[1]), Common(), reml=reml), kind
-    )
+    V = ClusterCovariance(of_reference(name), kind)
     np.testing.assert_allclose(V.dense(), expected["vcov"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(V.coefficient_df(), expected["df"], rtol=1e-5)
     if kind == "CR2":
@@ -35,15 +41,21 @@ def test_clubsandwich(name, kind):
         np.testing.assert_allclose([F, q, left], [test["F"], test["ndf"], test["ddf"]], rtol=1e-5)
 
 
+@functools.cache
+def of_law(law, weights):
+    """Data and the fit of all kinds."""
+    # Of seed 5 the random effects fit every row of a level.
+    seed = 4 if law == "levels ar" else 5
+    d = dense.data(seed=seed, m=14, q=3, p=3, law=law, weights=weights, sizes=(1, 9))
+    return d, mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
 @pytest.mark.parametrize("weights", [False, True])
 def test_whole_matrices(kind, law, weights):
     """Of any law; CR2's root is that of rows the law made independent."""
-    # Of seed 5 the random effects fit every row of a level.
-    seed = 4 if law == "levels ar" else 5
-    d = dense.data(seed=seed, m=14, q=3, p=3, law=law, weights=weights, sizes=(1, 9))
-    fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=2)
+    d, fit = of_law(law, weights)
     order = np.concatenate(dense.groups(d))
     d = d.rows(order)
     root = np.zeros((len(order), len(order)))

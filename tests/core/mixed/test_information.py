@@ -1,5 +1,6 @@
 """Information, and what small samples ask, against whole matrices and differences."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,9 @@ from tests.core.mixed import dense
 KINDS = {"low rank": lambda q: LowRank(q, 1), "full": Unstructured}
 
 
+@functools.cache
 def fitted(kind, law="common", reml=True):
+    """Data and the fit of them, which no test changes."""
     d = dense.data(seed=11, m=25, law=law, sizes=(3, 9))
     return d, mixed_fit(d.products(), KINDS[kind](3), d.law, reml=reml, n_starts=2)
 

@@ -28,7 +28,7 @@ DATA = frame(m=40, seed=11, most=12)
 
 @functools.cache
 def plain(rank, reml=True, **how):
-    """Of the data as they are."""
+    """Of the data as they are; no test changes it."""
     return fitted(DATA, rank, reml, **how)
 
 
@@ -82,7 +82,7 @@ def test_any_basis_of_the_random_effects_is_one_model_under_full(seed, how, reml
     names = ["z1", "z2", "z3"]
     Z = DATA[["x1", "x2", "x3"]].to_numpy() @ B
     again = DATA.assign(**dict(zip(names, Z.T, strict=True)))
-    one = fitted(DATA, "full", reml, **how)
+    one = plain("full", reml, **how)
     two = fitted(again, "full", reml, re_formula="~ z1 + z2 + z3", **how)
     assert two.llf == pytest.approx(one.llf, abs=1e-6)
     np.testing.assert_allclose(two.params, one.params, atol=1e-5)
@@ -95,7 +95,7 @@ def test_any_basis_of_the_random_effects_is_one_model_under_full(seed, how, reml
 @given(st.floats(0.1, 10), ranks, st.booleans())
 @few
 def test_only_ratios_of_weights_matter(factor, rank, reml):
-    one = fitted(DATA, rank, reml, weights="w")
+    one = plain(rank, reml, weights="w")
     two = fitted(DATA.assign(w=factor * DATA["w"]), rank, reml, weights="w")
     assert two.llf == pytest.approx(one.llf, abs=1e-7)
     np.testing.assert_allclose(two.params, one.params, atol=1e-7)
@@ -106,7 +106,7 @@ def test_only_ratios_of_weights_matter(factor, rank, reml):
 @few
 def test_what_fixed_effects_say_is_no_residual(constant, slope, how, reml):
     again = DATA.assign(y=DATA["y"] + constant + slope * DATA["x2"])
-    one, two = fitted(DATA, 1, reml, **how), fitted(again, 1, reml, **how)
+    one, two = plain(1, reml, **how), fitted(again, 1, reml, **how)
     assert two.llf == pytest.approx(one.llf, abs=1e-5)
     np.testing.assert_allclose(two.params - [constant, 0, slope, 0], one.params, atol=1e-5)
     np.testing.assert_allclose(two.cov_re, one.cov_re, atol=1e-4)
@@ -145,10 +145,9 @@ class TestParameters:
     @pytest.mark.parametrize(("how", "more"), LAWS)
     @pytest.mark.parametrize(("rank", "of_G"), [("diagonal", 4), (1, 8), ("full", 10)])
     def test_are_counted(self, how, more, rank, of_G):
-        model = made(DATA, rank, **how)
+        res = plain(rank, False, **how)
         k = 4 + of_G + more + 1
-        assert model.df_model == k
-        res = model.fit(reml=False, cov_type="nonrobust")
+        assert made(DATA, rank, **how).df_model == k
         assert res.df_model == k
         assert res.glance()["df_model"].item() == k
         assert res.aic == pytest.approx(-2.0 * res.llf + 2.0 * k, rel=1e-12)
@@ -167,7 +166,7 @@ class TestParameters:
         np.testing.assert_allclose(found["bic"], deviance + np.log(n) * (others + k_G))
         of_groups = deviance + np.log(n) * others + np.log(m) * k_G
         np.testing.assert_allclose(found["bic_groups"], of_groups)
-        one = model.fit(reml=False)
+        one = plain(1, False, **how)
         assert found.loc[1, "bic"] == pytest.approx(one.bic, abs=1e-4)
         assert found.loc[1, "parameters"] == one.df_model
 
@@ -180,7 +179,7 @@ class TestParameters:
 
 def test_a_column_in_other_units_has_effects_in_those():
     again = DATA.assign(x1=1000.0 * DATA["x1"])
-    one, two = fitted(DATA, 1), fitted(again, 1)
+    one, two = plain(1), fitted(again, 1)
     ratio = pd.Series([1.0, 1e-3, 1.0, 1.0], one.loadings.index)
     np.testing.assert_allclose(two.loadings.div(ratio, axis=0), one.loadings, atol=1e-5)
     np.testing.assert_allclose(two.uniquenesses / ratio**2, one.uniquenesses, atol=1e-5)
@@ -190,7 +189,7 @@ def test_a_column_in_other_units_has_effects_in_those():
 @pytest.mark.parametrize("rank", [1, "full"])
 def test_which_level_is_first_changes_its_name_only(rank):
     turned = DATA.assign(kind=DATA["kind"].map({"high": "z", "low": "a"}))
-    one, two = (fitted(d, rank, residual="~ 0 + kind") for d in (DATA, turned))
+    one, two = plain(rank, residual="~ 0 + kind"), fitted(turned, rank, residual="~ 0 + kind")
     assert two.llf == pytest.approx(one.llf, abs=1e-7)
     ratio = np.exp(one.residual_params.item())
     assert two.scale == pytest.approx(one.scale * ratio, rel=1e-5)
@@ -205,16 +204,17 @@ def test_which_level_is_first_changes_its_name_only(rank):
     names = [f"sd {one.model.exog_re_names[1]}"]
     limits = [res.conf_int_re(parameters=names).to_numpy() for res in (one, two)]
     np.testing.assert_allclose(*limits, rtol=1e-3)
-    fixed = [
-        fitted(d, rank, False, residual="~ 0 + kind").conf_int_fe(parameters="x1").to_numpy()
-        for d in (DATA, turned)
-    ]
+    ml = (
+        plain(rank, False, residual="~ 0 + kind"),
+        fitted(turned, rank, False, residual="~ 0 + kind"),
+    )
+    fixed = [res.conf_int_fe(parameters="x1").to_numpy() for res in ml]
     np.testing.assert_allclose(*fixed, rtol=1e-5)
 
 
 def test_time_that_runs_backwards_changes_no_autoregression():
     how = {"ar": "groups", "time": "t"}
-    one, two = (fitted(d, "diagonal", **how) for d in (DATA, DATA.assign(t=-DATA["t"])))
+    one, two = plain("diagonal", **how), fitted(DATA.assign(t=-DATA["t"]), "diagonal", **how)
     assert two.llf == pytest.approx(one.llf, abs=1e-7)
     np.testing.assert_allclose(two.residual_params, one.residual_params, atol=1e-5)
     np.testing.assert_allclose(two.bse, one.bse, rtol=1e-5)

@@ -1,6 +1,7 @@
 """A `LowRankMixedLM` is the same however its rows come in."""
 
 import copy
+import functools
 import pickle
 import warnings
 
@@ -27,12 +28,18 @@ def same(one, other, rtol=1e-10):
     np.testing.assert_allclose(one.scale, other.scale, rtol=1e-6)
 
 
+@functools.cache
+def of_frame(rank=1, m=25, **how):
+    """Results of a frame as it is made; no test changes them."""
+    return made(frame(m), rank, **how).fit()
+
+
 class TestLikelihood:
     @pytest.mark.parametrize("reml", [False, True])
     @pytest.mark.parametrize("rank", [0, 1, "full"])
     def test_is_that_of_dense_algebra(self, rank, reml):
-        model = made(frame(), rank)
-        res = model.fit(reml=reml)
+        res = of_frame(rank) if reml else made(frame(), rank).fit(reml=False)
+        model = res.model
         np.testing.assert_allclose(res.llf, dense_llf(model, res, reml), rtol=1e-10)
 
     def test_is_that_of_dense_algebra_with_weights(self):
@@ -63,8 +70,8 @@ class TestOrder:
     def test_rows_come_in_any_order(self):
         data = frame()
         mixed = data.sample(frac=1.0, random_state=3)
-        one, other = made(data), made(mixed)
-        same(one.fit(), other.fit())
+        other = made(mixed)
+        same(of_frame(), other.fit())
         # What has rows is in the caller's order.
         np.testing.assert_array_equal(other.endog, mixed["y"])
         np.testing.assert_array_equal(other.exog_re[:, 1], mixed["x1"])
@@ -107,8 +114,8 @@ class TestOrder:
     )
     def test_groups_are_labels_of_any_kind(self, spelled):
         data = frame()
-        one, other = made(data), made(data.assign(g=spelled(data["g"])))
-        same(one.fit(), other.fit())
+        other = made(data.assign(g=spelled(data["g"])))
+        same(of_frame(), other.fit())
         assert other.n_groups == data["g"].nunique()
         label = other.group_labels[3]
         assert other.counts[label] == (spelled(data["g"]) == label).sum()
@@ -138,13 +145,12 @@ class TestOrder:
     def test_the_index_of_two_levels_says_groups_and_times(self):
         data = frame()
         model = LowRankMixedLM.from_formula("y ~ x1", data.set_index(["g", "t"]), ar="groups")
-        same(made(data, formula="y ~ x1", re_formula="~ 1", rank=0, time="t", ar="groups").fit(),
-             model.fit())  # fmt: skip
+        same(of_frame(0, formula="y ~ x1", re_formula="~ 1", time="t", ar="groups"), model.fit())
 
     def test_frames_of_other_libraries(self):
         polars = pytest.importorskip("polars")
         data = frame()
-        same(made(data).fit(), made(polars.from_pandas(data)).fit())
+        same(of_frame(), made(polars.from_pandas(data)).fit())
 
     def test_the_callers_data_are_read_once(self):
         data = frame()
@@ -158,8 +164,9 @@ class TestOrder:
     def test_survives_pickle_and_copy(self):
         data = frame()
         model = made(data, formula="y ~ center(x1)")
+        res = model.fit()
         for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-            same(model.fit(), other.fit())
+            same(res, other.fit())
             X, Z = new_designs(other.formula_system, data.iloc[:3])
             np.testing.assert_allclose(X, model.exog[:3])
             np.testing.assert_allclose(Z, model.exog_re[:3])
@@ -256,7 +263,7 @@ class TestFormulas:
 
     def test_re_formula_may_lack_its_tilde(self):
         """As statsmodels' MixedLM takes it."""
-        same(made(frame(), re_formula="x1 + x2 + x3").fit(), made(frame()).fit())
+        same(made(frame(), re_formula="x1 + x2 + x3").fit(), of_frame())
 
 
 class TestLaws:
@@ -304,18 +311,25 @@ class TestLaws:
         np.testing.assert_allclose(res.llf, dense_llf(model, res, True), rtol=1e-10)
 
 
+@functools.cache
+def of_spread_rows(residual):
+    """Data in no order, one cell missing, and the fit of them in one piece."""
+    data = frame(40).sample(frac=1.0, random_state=0)
+    data["x1"] += 1e3
+    data["kind"] = pd.Categorical(data["kind"])
+    data.iloc[5, data.columns.get_loc("x2")] = np.nan
+    return data, made(data, "full", weights="w", residual=residual).fit()
+
+
 class TestStreams:
     @pytest.mark.parametrize("batch", [1, 50, 10**6])
     @pytest.mark.parametrize("residual", [None, "~ 0 + kind"])
     def test_chunks_are_the_whole(self, batch, residual, monkeypatch):
         """Groups are spread over chunks, and levels over some of them."""
         monkeypatch.setattr(stream, "_BATCH", batch)
-        data = frame(40).sample(frac=1.0, random_state=0)
-        data["x1"] += 1e3
-        data["kind"] = pd.Categorical(data["kind"])
-        data.iloc[5, data.columns.get_loc("x2")] = np.nan
+        data, res = of_spread_rows(residual)
         how = {"weights": "w", "residual": residual}
-        whole = made(data, "full", **how)
+        whole = res.model
         parts = [data.iloc[i : i + 23] for i in range(0, len(data), 23)]
         streamed = made(iter(parts), "full", **how)
         assert (streamed.nobs, streamed.n_dropped) == (whole.nobs, 1)
@@ -324,7 +338,7 @@ class TestStreams:
         assert streamed.law == whole.law
         one, other = whole.products.in_user_units(), streamed.products.in_user_units()
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-10 * np.abs(one).max())
-        same(whole.fit(), streamed.fit())
+        same(res, streamed.fit())
 
     def test_chunks_of_arrays_are_the_whole(self):
         data = frame(40)
@@ -381,10 +395,11 @@ class TestStreams:
         with pytest.raises(DataRemovedError, match="stream"):
             model.endog[0]
         whole = made(data, 0)
+        res = of_frame(0)
         whole.remove_data()
         with pytest.raises(DataRemovedError, match="remove_data"):
             whole.rows.y  # noqa: B018
-        same(model.fit(), whole.fit())
+        same(model.fit(), res)
 
 
 class TestRanks:

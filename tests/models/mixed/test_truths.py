@@ -212,7 +212,7 @@ class TestSystems:
         mixed = LowRankMixedLM.from_formula(
             "y ~ 0 + kind + kind:x", data, "~ 0 + kind", rank, groups="unit",
             residual="~ 0 + kind", uniquenesses=False,
-        ).fit(reml=False)  # fmt: skip
+        ).fit(reml=False, n_starts=2)  # fmt: skip
         how = {"missing": "fiml"} if holes else {}
         system = LowRankSUR.from_formula(
             "y ~ x", data, groups="kind", time="unit", rank=rank, **how
