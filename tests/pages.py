@@ -1,9 +1,11 @@
 """Pages of documentation, read as tests: their code runs and prints what they show."""
 
 import contextlib
+import functools
 import io
 import pydoc
 import re
+import tempfile
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +68,14 @@ class Page:
         return wrong
 
 
+@functools.cache
+def ran(name: str) -> tuple[Page, list[str]]:
+    """A page of docs/ after its code ran, and what it shows wrongly; nobody changes its names."""
+    page = Page(ROOT / "docs" / name)
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+        return page, page.run()
+
+
 def alike(shown: str, printed: str) -> bool:
     """The same words, and numbers within 1 % or 0.002: another BLAS rounds the last digit."""
     one, other = shown.split(), printed.split()
@@ -116,7 +126,6 @@ def renewed(page: Page) -> str:
 if __name__ == "__main__":
     # python -m tests.pages docs/guide/rank.md ...: write what each page prints now onto it.
     import sys
-    import tempfile
 
     for path in [Path(name).resolve() for name in sys.argv[1:]]:
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):

@@ -1,13 +1,10 @@
 """What docs/ says is so: its code runs and prints what it shows, and it leaves nothing out."""
 
-import contextlib
 import dataclasses
-import functools
 import importlib
 import inspect
 import json
 import re
-import tempfile
 
 import numpy as np
 import pandas as pd
@@ -17,7 +14,7 @@ import sm_alsgls
 from sm_alsgls import LowRankSUR, datasets, diagnostics, exceptions
 from sm_alsgls.__main__ import main
 from sm_alsgls.core.options import ALSOptions
-from tests.pages import ROOT, Page
+from tests.pages import ROOT, Page, ran
 
 DOCS = ROOT / "docs"
 MADE = {"_build", "gallery", "benchmarks"}  # by docs/conf.py
@@ -40,15 +37,11 @@ COMPARED = {
 }
 
 
-@functools.cache
-def ran(name):
-    """A page after its code ran, and what it shows wrongly; nobody changes what it has made."""
-    page = Page(DOCS / name)
-    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
-        return page, page.run()
+# Those of the textbook are run by tests/test_textbook.py, which compares what they make.
+RUN = [p for p in PAGES if Page(p).blocks("python") and p.parent.name != "textbook"]
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES if Page(p).blocks("python")], ids=page_id)
+@pytest.mark.parametrize("path", RUN, ids=page_id)
 def test_code_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = page_id(path)

@@ -1,6 +1,6 @@
 """The textbook chapter: its pages show books' numbers as the reference has them, and ours too.
 
-That a page prints what it shows is tests/test_docs.py's.
+That other pages print what they show is tests/test_docs.py's.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sm_alsgls.datasets import load_grunfeld
-from tests.pages import ROOT, Page
+from tests.pages import ROOT, ran
 
 REFERENCE = ROOT / "tests" / "reference"
 FIVE = ["General Motors", "Chrysler", "General Electric", "Westinghouse", "US Steel"]
@@ -26,21 +26,20 @@ def textbook():
     return stored("textbook_systemfit")
 
 
+PAGES = sorted((ROOT / "docs" / "textbook").glob("*.md"))
+
+
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page():
     """Names of a page after its code has run; each page runs once."""
-    ran = {}
+    return lambda name: ran(f"textbook/{name}.md")[0].names
 
-    def run(name):
-        if name not in ran:
-            found = Page(ROOT / "docs" / "textbook" / f"{name}.md")
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(tmp_path_factory.mktemp(name))
-                found.run()
-            ran[name] = found.names
-        return ran[name]
 
-    return run
+@pytest.mark.parametrize("name", [path.stem for path in PAGES])
+def test_code_runs_and_prints_what_is_shown(name):
+    page, wrong = ran(f"textbook/{name}.md")
+    assert not wrong
+    assert bool(page.names) == (name != "index")
 
 
 def same_fit(res, theirs, rtol=1e-6, names=None):
