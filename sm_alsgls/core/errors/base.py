@@ -48,6 +48,8 @@ class SigmaStep(Protocol):
         What the next Sigma-step of this law may start with besides; nobody else looks at it.
     scores : ndarray, shape (r, n), optional
         F'D^-1 E', where the step knows it.
+    nll_near : float, optional
+        The objective at the Sigma that it began near, where the step knows it.
     """
 
     @property
@@ -64,6 +66,8 @@ class SigmaStep(Protocol):
     def block(self) -> Any: ...  # noqa: D102
     @property
     def scores(self) -> Array | None: ...  # noqa: D102
+    @property
+    def nll_near(self) -> float | None: ...  # noqa: D102
 
 
 class Step(NamedTuple):
@@ -76,6 +80,7 @@ class Step(NamedTuple):
     evaluations: int
     block: Any = None
     scores: Array | None = None
+    nll_near: float | None = None
 
 
 class Direction(NamedTuple):

@@ -76,7 +76,15 @@ class CompleteErrors(FactorLaw, WholeRows):
         if block is None and near is not None:
             block = factors_of(near).loadings / factors_of(near).uniquenesses[:, None]
         return fit_factor(
-            E, rank, n_obs=self.n_obs, d=d, floor=floor, lam_F=lam_F, gtol=gtol, block=block
+            E,
+            rank,
+            n_obs=self.n_obs,
+            d=d,
+            floor=floor,
+            lam_F=lam_F,
+            gtol=gtol,
+            block=block,
+            near=None if near is None else factors_of(near),
         )
 
     def stationarity(

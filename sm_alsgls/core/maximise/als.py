@@ -222,7 +222,8 @@ class ALS:
         tried, self._settled = self._settled, None
         if tried is not None:
             # That of the attempt to settle here, which was not yet the last.
-            gamma, E, nll_beta = tried.gamma, tried.E, tried.nll
+            gamma, E = tried.gamma, tried.E
+            nll_beta: float | None = tried.nll
             direction, iterations = gamma - point.gamma, 0
         else:
             if state.newton and len(memory) >= self._patience and point.score_beta <= _NEAR:
@@ -232,8 +233,7 @@ class ALS:
             else:
                 direction, d, iterations = newton.gamma, newton.d, 0
             E, self._spare = problem.moved(point.E, direction, self._spare), None
-            gamma = point.gamma + direction
-            nll_beta = problem.objective(gamma, E, point.cov)
+            gamma, nll_beta = point.gamma + direction, None
         # 2. Sigma-step
         factor = problem.sigma_step(
             E,
@@ -243,6 +243,8 @@ class ALS:
             block=point.factor.block,
             gtol=self._sigma_tol(point),
         )
+        if nll_beta is None:
+            nll_beta = self._nll_beta(gamma, E, point.cov, factor.nll_near)
         self._score = point.score_beta
         own = None if point.own is None else point.own - direction
         trial = self._point(gamma, E, tried is None, factor, own)
@@ -278,6 +280,14 @@ class ALS:
             newton=state.newton and accepted,
             stuck=(not accepted and plain) or flat > _MOST_FLAT,
         )
+
+    def _nll_beta(self, gamma: Array, E: Any, cov: Covariance, known: float | None) -> float:
+        """What the beta-step led to at the old Sigma, of which the Sigma-step may know most."""
+        problem = self._problem
+        if known is None:
+            return problem.objective(gamma, E, cov)
+        ridge = 0.0 if problem.ridge is None else problem.ridge.value(gamma)
+        return known + problem.errors.constant + ridge
 
     def stuck(self, state: _State) -> str:
         """Where plain GLS steps rise, or nothing falls for long."""

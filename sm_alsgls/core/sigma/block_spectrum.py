@@ -24,6 +24,11 @@ _UNPACKED, _FEWEST = 600_000, 16
 _APART = 2.0
 
 
+# Share of squares that may lie outside of a space for a matrix to be within it: its products are
+# known to a hundred times the root of that.
+_WITHIN = 1e-24
+
+
 class Products(Protocol):
     """What an eigen-iteration asks of residuals E (n, K), of which these may be some equations.
 
@@ -114,10 +119,13 @@ class BlockSpectrum:
         whole = int(across.total(float(K)))
         self._width = min(2 * rank + 2, n, whole)
         self._most = min(4 * self._width, whole)
+        self._given = False
         if start is None or start.shape != (K, self._width):
             # Reproducible, in the units of the equations; nobody else's generator is touched.
             start = _drawn(self._E.first, K, self._width)
             start /= np.sqrt(np.maximum(self._E.squares(), 1e-300))[:, None]
+        else:
+            self._given = True
         self.block: Array | None = start
         self.seen: Array | None = None
         self.products = 0
@@ -172,6 +180,22 @@ class BlockSpectrum:
     def hessian(self, d: Array) -> None:
         """Never: it takes every eigenpair."""
 
+    def explained(self, G: Array, d: Array) -> float | None:
+        """tr(G'S G) for G (K, r) that the basis spans with which the iteration starts.
+
+        Its products are what it takes, and are made once. None where that is not a basis that was
+        given, or G is not within its span. ``d`` (K,) is the metric in which it is orthonormal.
+        """
+        if not self._given:
+            return None
+        root, total = np.sqrt(d), self._across.total
+        if not self._m:
+            self._add(_orthonormal(np.asarray(self.block).T * root, self._across), root)
+        V, T = self._V[: self._m], G.T * root
+        C = np.linalg.solve(self._near_eye, total(V @ T.T)).T
+        T2, left = total(np.array([_square(T), _square(T - C @ V)]))
+        return float(np.vdot(C @ self._gram, C)) if left <= _WITHIN * T2 else None
+
     def _extend(self, W: Array) -> None:
         """Add columns W (K, few) to the space, with their product S W."""
         self.products += 1
@@ -224,6 +248,10 @@ class BlockSpectrum:
         inverse = np.linalg.inv(L)
         theta, vectors = leading(inverse @ self._gram @ inverse.T, self._width)
         return np.maximum(theta, 0.0), vectors.T @ inverse, inverse
+
+
+def _square(A: Array) -> float:
+    return float(np.vdot(A, A))
 
 
 def _bordered(A: Array, cross: Array) -> Array:

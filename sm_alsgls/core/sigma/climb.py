@@ -42,6 +42,8 @@ class FactorSolution(NamedTuple):
         Basis to start the next eigen-iteration from.
     scores : ndarray or None, shape (r, n)
         F'D^-1 E', where the eigen-iteration knows it.
+    nll_near : float or None
+        The objective at the Sigma that the step was told to be near, where it is known.
     """
 
     F: Array
@@ -53,6 +55,7 @@ class FactorSolution(NamedTuple):
     converged: bool
     block: Array | None = None
     scores: Array | None = None
+    nll_near: float | None = None
 
     @property
     def cov(self) -> LowRankDiag:

@@ -26,6 +26,7 @@ import math
 import numpy as np
 
 from sm_alsgls.core.sigma.climb import FactorSolution, climb
+from sm_alsgls.core.sigma.objective_at import Inverted, objective_at
 from sm_alsgls.core.sigma.spectrum import spectrum
 from sm_alsgls.exceptions import IllegalRankError
 
@@ -80,6 +81,7 @@ def fit_factor(
     gtol: float = 1e-8,
     max_iter: int = 500,
     block: Array | None = None,
+    near: Inverted | None = None,
 ) -> FactorSolution:
     """Maximum-likelihood Sigma = F F' + D of residuals E.
 
@@ -106,6 +108,8 @@ def fit_factor(
     block : ndarray, optional
         Basis of an earlier solution, or D^-1 F of a Sigma nearby, to start eigenvectors from; one
         of another width is left aside.
+    near : Inverted, optional
+        A Sigma of which the objective at E is told as well, where it is all but free.
 
     Returns
     -------
@@ -145,8 +149,10 @@ def fit_factor(
         d = np.maximum(s, floor)
         nll = 0.5 * float(np.sum(np.log(d)) + np.sum(s / d))
         return FactorSolution(np.empty((K, 0)), d, nll, 0.0, s < floor, 1, True)
-    return climb(
-        spectrum(E, N, rank, block),
+    source = spectrum(E, N, rank, block)
+    told = None if near is None or lam_F > 0.0 else objective_at(near, source, s)
+    found = climb(
+        source,
         lambda d, V, lam, seen: _without_cancellation(E, d, V, lam, N),
         _irregular(K) * s if d is None else d,
         floor,
@@ -155,6 +161,7 @@ def fit_factor(
         gtol=gtol,
         max_iter=max_iter,
     )
+    return found._replace(nll_near=told)
 
 
 def _irregular(K: int) -> Array:

@@ -62,6 +62,11 @@ class ObservedFactor:
         return None
 
     @property
+    def nll_near(self) -> None:
+        """Nobody knows it either."""
+        return None
+
+    @property
     def cov(self) -> LowRankDiag:
         """F F' + D, which owns the arrays from here on."""
         return adopted(self.F, self.d)

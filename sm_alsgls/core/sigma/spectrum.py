@@ -50,6 +50,10 @@ class Spectrum(Protocol):
         """Second derivative of the profile likelihood in log d, where it is cheap."""
         ...
 
+    def explained(self, G: Array, d: Array) -> float | None:
+        """tr(G'S G) for G (K, r), where it is cheap before the first `pairs`, which are at d."""
+        ...
+
 
 class DenseSpectrum:
     """Exact eigenpairs of D^-1/2 S D^-1/2, S = E'E/N, from the smaller of E'E and E D^-1 E'.
@@ -139,6 +143,13 @@ class DenseSpectrum:
         H = (B * w.ravel()) @ B.T
         H.ravel()[:: K + 1] += 0.5 * self._S.diagonal() / d
         return H
+
+    def explained(self, G: Array, d: Array) -> float:
+        """tr(G'S G)."""
+        if self._S is not None:
+            return float(np.vdot(self._S @ G, G))
+        Z = self._E @ G
+        return float(np.vdot(Z, Z))
 
     def _all(self, d: Array) -> tuple[Array, Array]:
         """Every eigenpair, descending; the last are kept."""

@@ -22,6 +22,7 @@ from sm_alsgls.core.second_order.stationarity import Stationarity
 from sm_alsgls.core.sigma.block_spectrum import BlockSpectrum
 from sm_alsgls.core.sigma.climb import FactorSolution, climb
 from sm_alsgls.core.sigma.factor import largest_rank
+from sm_alsgls.core.sigma.objective_at import objective_at
 from sm_alsgls.core.tiles.covariance import PartOfLowRank
 from sm_alsgls.core.tiles.design import TiledDesign
 from sm_alsgls.core.tiles.normal import TiledNormal
@@ -43,6 +44,7 @@ class TiledStep(NamedTuple):
     at_bound: Array
     evaluations: int
     block: Array | None
+    nll_near: float | None
     scores: None = None  # residuals know them
 
 
@@ -142,26 +144,33 @@ class TiledProblem:
         if block is None and near is not None:
             block = near.loadings / near.uniquenesses[:, None]
         source = BlockSpectrum(E, self.n_obs, rank, block, self.across)
+        told = None if near is None else objective_at(near, source, s, self.across)
 
         def sums(d: Array, V: Array, lam: Array, seen: Array | None) -> tuple[Array, float]:
             return self._without_cancellation(E, d, V, lam, seen)
 
         found = climb(source, sums, d, self.floor, s, lam_F=lam_F, gtol=gtol, across=self.across)
-        return self._step(E, found)
+        return self._step(E, found._replace(nll_near=told))
 
     def _step(self, E: TiledResiduals, found: FactorSolution) -> TiledStep:
         cov = PartOfLowRank(found.F, found.d, self.across)
         if found.scores is not None:
             E.know(cov, np.asarray(dtrsm(1.0, cov.triangle, found.scores, trans_a=1)))
         return TiledStep(
-            cov, found.nll, found.gradient, found.at_bound, found.evaluations, found.block
+            cov,
+            found.nll,
+            found.gradient,
+            found.at_bound,
+            found.evaluations,
+            found.block,
+            found.nll_near,
         )
 
     def _diagonal(self, s: Array) -> TiledStep:
         d = np.maximum(s, self.floor)
         parts = float(np.log(d).sum() + (s / d).sum())
         cov = PartOfLowRank(np.empty((self.here, 0)), d, self.across)
-        return TiledStep(cov, 0.5 * self.across.total(parts), 0.0, s < self.floor, 1, None)
+        return TiledStep(cov, 0.5 * self.across.total(parts), 0.0, s < self.floor, 1, None, None)
 
     def _without_cancellation(
         self, E: TiledResiduals, d: Array, V: Array, lam: Array, seen: Array | None

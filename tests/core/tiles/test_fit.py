@@ -182,6 +182,22 @@ def test_a_step_that_is_foreseen_takes_no_pass(data, local, monkeypatch):
         assert spent == ([2, 0] if tol > 1e-2 * size else [got.iterations] * 2)
 
 
+def test_what_a_beta_step_led_to_takes_no_pass(data, local, monkeypatch):
+    """The Sigma-step knows it; the objective of a tiled system is a pass, at the end alone."""
+    told = []
+    objective = TiledProblem.objective
+    monkeypatch.setattr(
+        TiledProblem, "objective", lambda *args: told.append(objective(*args)) or told[-1]
+    )
+    found = als(TiledProblem(ArraySource(*data, size=31), ALSOptions()), R)
+    assert told == [found.nll]
+    np.testing.assert_allclose(
+        [row.nll_beta for row in found.trace],
+        [row.nll_beta for row in local[1].trace],
+        rtol=1e-9,
+    )
+
+
 def test_dependent_columns_name_the_equation_of_the_whole_system(data):
     X, Y = data[0].copy(), data[1]
     X[90, :, 2] = 2.0 * X[90, :, 1]
