@@ -219,7 +219,7 @@ class Linear(Protocol):
         ...
 
     def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
-        """M (n, K) less the values fitted by g, in memory as ``fitted`` has it."""
+        """M (n, K) less the values fitted by g, in memory as ``fitted`` has it, maybe M's own."""
         ...
 
     def project(self, M: Array) -> Array:

@@ -169,7 +169,7 @@ class Design:
         return rows.T
 
     def left(self, M: Array, g: Array, out: Array | None = None) -> Array:
-        """M less fitted values, (n, K) Fortran-ordered; ``out`` as in `fitted`."""
+        """M less fitted values, (n, K) Fortran-ordered; ``out`` as in `fitted`, or M itself."""
         rows = np.empty((self.K, self.n)) if out is None else out.T
         if len(self._groups) == 1:
             self._groups[0].left(M.T, g, rows)

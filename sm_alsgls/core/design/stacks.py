@@ -49,12 +49,18 @@ class Stack:
         return fitted_values(self.basis, self.coefficients(g), out)
 
     def left(self, Mt: Array, g: Array, out: Array) -> None:
-        """Rows m_j (m, n) less Q_j gamma_j, into ``out``, which is other memory."""
-        b, size = self.coefficients(g), max(1, _TILE_BYTES // (8 * self.basis.shape[2]))
+        """Rows m_j (m, n) less Q_j gamma_j, into ``out``, which may be these rows' memory."""
+        b, n = self.coefficients(g), Mt.shape[1]
+        size = min(len(b), max(1, _TILE_BYTES // (8 * n)))
+        tile = np.empty((size, n))
         for start in range(0, len(b), size):
             at = slice(start, start + size)
-            fitted = fitted_values(self.basis[at], b[at], out[at])
-            np.subtract(Mt[at], fitted, out=fitted)
+            fitted = self._fitted(at, b[at], tile)
+            np.subtract(Mt[at], fitted, out=out[at])
+
+    def _fitted(self, at: slice, b: Array, tile: Array) -> Array:
+        """Those of some equations, in the memory of a tile."""
+        return fitted_values(self.basis[at], b, tile[: len(b)])
 
     def project(self, Mt: Array) -> Array:
         """Q_j' m_j of rows m_j (m, n), (m, p)."""
@@ -77,9 +83,8 @@ class SharedStack(Stack):
         """All at once."""
         return np.matmul(self.coefficients(g), self.basis[0], out=out)
 
-    def left(self, Mt: Array, g: Array, out: Array) -> None:
-        """All at once."""
-        np.subtract(Mt, self.fitted(g, out), out=out)
+    def _fitted(self, at: slice, b: Array, tile: Array) -> Array:
+        return np.matmul(b, self.basis[0], out=tile[: len(b)])
 
     def project(self, Mt: Array) -> Array:
         """All at once."""

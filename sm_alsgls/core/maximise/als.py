@@ -67,6 +67,7 @@ class _Point:
     """One (gamma, Sigma) with everything the next sweep needs."""
 
     gamma: Array
+    # None where a step away has taken their memory.
     E: Any
     # Whether E was made by a step, and nobody else has it.
     own_E: bool
@@ -144,8 +145,6 @@ class ALS:
         self._score = 0.0
         # The share of a linear system that a step of conjugate gradients left when it was measured.
         self._leaves = 1.0
-        # Residuals of a point that was left: memory, which would be taken from the system anew.
-        self._spare: Any = None
 
     def init(self) -> _State:
         """Coefficients of the start, and a first Sigma-step, which need not be exact."""
@@ -227,12 +226,14 @@ class ALS:
             direction, iterations = gamma - point.gamma, 0
         else:
             if state.newton and len(memory) >= self._patience and point.score_beta <= _NEAR:
-                newton = problem.newton(point.E, point.cov, point.score, point.factor.at_bound)
+                newton = problem.newton(
+                    self._residuals(point), point.cov, point.score, point.factor.at_bound
+                )
             if newton is None:
                 direction, iterations = self._direction(point)
             else:
                 direction, d, iterations = newton.gamma, newton.d, 0
-            E, self._spare = problem.moved(point.E, direction, self._spare), None
+            E = problem.moved(self._residuals(point), direction, self._taken(point))
             gamma, nll_beta = point.gamma + direction, None
         # 2. Sigma-step
         factor = problem.sigma_step(
@@ -247,7 +248,7 @@ class ALS:
             nll_beta = self._nll_beta(gamma, E, point.cov, factor.nll_near)
         self._score = point.score_beta
         own = None if point.own is None else point.own - direction
-        trial = self._point(gamma, E, tried is None, factor, own)
+        trial = self._point(gamma, E, point.own_E or E is not point.E, factor, own)
         if trial.score_beta > _QUICK * point.score_beta:
             # What was foreseen of its linear system may have changed: the next is measured.
             self._leaves = 1.0
@@ -267,11 +268,8 @@ class ALS:
             # Of a Newton step that fails the pairs are not to blame.
             if newton is None:
                 memory.clear()
-        here, left = (trial, point) if accepted else (point, trial)
-        if left.own_E and left.E is not here.E:
-            self._spare = left.E
         return _State(
-            here,
+            trial if accepted else point,
             iterations,
             nll_beta,
             float(accepted),
@@ -280,6 +278,23 @@ class ALS:
             newton=state.newton and accepted,
             stuck=(not accepted and plain) or flat > _MOST_FLAT,
         )
+
+    def _residuals(self, point: _Point) -> Any:
+        """Those of a point, made again where a step that was not accepted took their memory."""
+        if point.E is None:
+            point.E, point.own_E = self._problem.residuals(point.gamma), True
+        return point.E
+
+    @staticmethod
+    def _taken(point: _Point) -> Any:
+        """The memory of a point's residuals, for those of the next, if nobody else has it.
+
+        Taken from the system anew, it costs as much as what is written there.
+        """
+        if not point.own_E:
+            return None
+        E, point.E = point.E, None
+        return E
 
     def _nll_beta(self, gamma: Array, E: Any, cov: Covariance, known: float | None) -> float:
         """What the beta-step led to at the old Sigma, of which the Sigma-step may know most."""
@@ -325,7 +340,7 @@ class ALS:
         iterations at the same Sigma can only lower the NLL, and make standard errors and
         coefficients belong to one another.
         """
-        problem, gamma, E, nll = self._problem, point.gamma, point.E, point.nll
+        problem, gamma, E, nll = self._problem, point.gamma, self._residuals(point), point.nll
         options = problem.options
         measures = Stationarity(point.factor.gradient, point.score_beta)
         # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
@@ -333,7 +348,7 @@ class ALS:
         if status == "stationary" and point.score_beta > settled:
             cg = problem.solve(point.normal, point.score, tol=settled)
             gamma = gamma + cg.x
-            E, self._spare = problem.residuals(gamma, self._spare), None
+            E = problem.residuals(gamma, self._taken(point))
             nll = problem.objective(gamma, E, point.cov)
         # Of a run that has joined another nobody asks how far it had come.
         if status != JOINED:
