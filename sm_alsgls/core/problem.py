@@ -160,8 +160,7 @@ class Problem:
         if self.design.origin is not None:
             Y = self.design.free.left(Y, self.design.origin)
         self.Y = np.asfortranarray(Y)
-        self.gamma_ols = self.design.project(self.Y)
-        E = self.residuals(self.gamma_ols)
+        self.gamma_ols, E = self.design.least_squares(self.Y)
         self._E_ols = E if E.size <= _KEPT else None
         self.s_ols = np.einsum("kn,kn->k", E.T, E.T) / self.counts
         self.floor = self.options.d_floor * self.s_ols
@@ -263,8 +262,11 @@ class Problem:
         free = self.design.free
         if free is self.design:
             return self.E_ols
-        Y = self.responses
-        return free.left(Y, free.project(Y))
+        return free.least_squares(self.responses)[1]
+
+    def own(self, gamma: Array) -> Array | None:
+        """Q_j'e_j of residuals at gamma, (P,): the way to OLS. None where coefficients are tied."""
+        return self.gamma_ols - gamma if self.design.free is self.design else None
 
     # -- what the loop asks, of the law at this design --------------------------------------------
 

@@ -100,7 +100,7 @@ def of_equations(estimate: Estimate) -> pd.DataFrame:
     """What `sargan` returns."""
     _ = estimate.instrumented
     design, Y = whole_design(estimate), estimate.sample.cells.used(estimate.model.endog)
-    over, E = design.over, design.left(Y, design.project(Y))
+    over, E = design.over, design.least_squares(Y)[1]
     rows = []
     for j in range(estimate.neqs):
         U, e = over.basis(j), E[:, j]

@@ -61,16 +61,12 @@ class Normal(Protocol):
         """H B for columns B (P, m), m small."""
         ...
 
-    def own(self, E: Array) -> Array | None:
-        """Q_j'e_j, (P,), where `score` has a use for it."""
-        ...
-
     def score(
         self, E: Array, g: Array, own: Array | None = None, scores: Array | None = None
     ) -> Array:
         """Score (P,) of the penalised log-likelihood in g at residuals E (n, K).
 
-        ``own`` is what `own` makes of them, ``scores`` F'D^-1 E', or None.
+        ``own`` are Q_j'e_j where the design is free, ``scores`` F'D^-1 E', or None.
         """
         ...
 
@@ -224,6 +220,10 @@ class Linear(Protocol):
 
     def project(self, M: Array) -> Array:
         """The transpose of ``fitted``, (P,), for M (n, K). Of Y it is OLS."""
+        ...
+
+    def least_squares(self, M: Array) -> tuple[Array, Array]:
+        """``project`` of M, of Y the coefficients of OLS, and what their fitted values leave."""
         ...
 
     def lift(self, g: Array) -> Array:

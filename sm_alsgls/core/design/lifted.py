@@ -73,6 +73,11 @@ class Lifted:
         """The transpose of ``fitted``."""
         return self.drop(self.free.project(M))
 
+    def least_squares(self, M: Array) -> tuple[Array, Array]:
+        """See `Linear.least_squares`: one after the other."""
+        g = self.project(M)
+        return g, self.left(M, g)
+
     def largest_norm(self, v: Array) -> float:
         """The norm of ``v``: coordinates are no equation's."""
         return float(np.linalg.norm(v))

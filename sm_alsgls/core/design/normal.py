@@ -128,17 +128,13 @@ class NormalEquations:
             out[at] = product.reshape(-1, m)
         return out
 
-    def own(self, E: Array) -> Array | None:
-        """Q_j'e_j, flat (P,), where `score` has a use for it; a step in gamma takes off itself."""
-        return self.design.project(E) if self._in_pieces and self._plain else None
-
     def score(
         self, E: Array, g: Array, own: Array | None = None, scores: Array | None = None
     ) -> Array:
         """Score of the (penalised) log-likelihood in gamma at residuals ``E`` (n, K).
 
-        ``own`` (P,) is what `own` makes of them, which saves a product with the bases; ``scores``
-        are F'D^-1 E' (r, n) where a Sigma-step has left them, which saves one with E.
+        ``own`` (P,) are Q_j'e_j, of a design that is free, which saves a product with the bases;
+        ``scores`` are F'D^-1 E' (r, n) where a Sigma-step has left them, which saves one with E.
         """
         out = self.projected_solve(E, own, scores)
         if self._ridge is not None:

@@ -189,6 +189,18 @@ class Design:
             out[group.gamma] = group.project(M.T[group.equations]).reshape(-1)
         return out
 
+    def least_squares(self, M: Array) -> tuple[Array, Array]:
+        """Q_j'm_j, flat (P,), and M less Q_j Q_j'm_j, (n, K): both while a tile is in the cache."""
+        g, rows = np.empty(self.P), np.empty((self.K, self.n))
+        for group in self._groups:
+            if len(self._groups) == 1:
+                g[:] = group.least_squares(M.T, rows).reshape(-1)
+                break
+            part = np.empty((len(group.equations), self.n))
+            g[group.gamma] = group.least_squares(M.T[group.equations], part).reshape(-1)
+            rows[group.equations] = part
+        return g, rows.T
+
     def expand(self, v: Array) -> Array:
         """Repeat one value an equation (K,) for each of its coefficients, (P,)."""
         if len(self._groups) == 1:

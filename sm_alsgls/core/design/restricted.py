@@ -139,6 +139,11 @@ class RestrictedDesign:
         """N Q' vec(M), (P,)."""
         return self.drop(self.free.project(M))
 
+    def least_squares(self, M: Array) -> tuple[Array, Array]:
+        """See `Linear.least_squares`: one after the other."""
+        g = self.project(M)
+        return g, self.left(M, g)
+
     def diagonal(self, own: Array) -> Array:
         """That of H without N, which conditions no worse."""
         return self._base.diagonal(own)

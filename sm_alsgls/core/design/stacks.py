@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,21 +51,37 @@ class Stack:
 
     def left(self, Mt: Array, g: Array, out: Array) -> None:
         """Rows m_j (m, n) less Q_j gamma_j, into ``out``, which may be these rows' memory."""
-        b, n = self.coefficients(g), Mt.shape[1]
-        size = min(len(b), max(1, _TILE_BYTES // (8 * n)))
+        b = self.coefficients(g)
+        for at, tile in self._tiles(Mt.shape[1]):
+            np.subtract(Mt[at], self._fitted(at, b[at], tile), out=out[at])
+
+    def least_squares(self, Mt: Array, out: Array) -> Array:
+        """Q_j'm_j of rows m_j (m, n), (m, p), and what they leave into ``out``, other memory."""
+        b = np.empty((len(self.equations), self.p))
+        for at, tile in self._tiles(Mt.shape[1]):
+            b[at] = self._project(at, Mt[at])
+            np.subtract(Mt[at], self._fitted(at, b[at], tile), out=out[at])
+        return b
+
+    def _tiles(self, n: int) -> Iterator[tuple[slice, Array]]:
+        """A few equations at a time, with memory for rows of theirs."""
+        m = len(self.equations)
+        size = min(m, max(1, _TILE_BYTES // (8 * n)))
         tile = np.empty((size, n))
-        for start in range(0, len(b), size):
-            at = slice(start, start + size)
-            fitted = self._fitted(at, b[at], tile)
-            np.subtract(Mt[at], fitted, out=out[at])
+        for start in range(0, m, size):
+            yield slice(start, start + size), tile[: m - start]
 
     def _fitted(self, at: slice, b: Array, tile: Array) -> Array:
         """Those of some equations, in the memory of a tile."""
-        return fitted_values(self.basis[at], b, tile[: len(b)])
+        return fitted_values(self.basis[at], b, tile)
+
+    def _project(self, at: slice, Mt: Array) -> Array:
+        """Those of some equations."""
+        return np.matmul(self.basis[at], Mt[:, :, None])[:, :, 0]
 
     def project(self, Mt: Array) -> Array:
         """Q_j' m_j of rows m_j (m, n), (m, p)."""
-        return np.matmul(self.basis, Mt[:, :, None])[:, :, 0]
+        return self._project(slice(None), Mt)
 
     def block(self, i: int) -> Array:
         """Q_j' of the i-th, (p, n)."""
@@ -84,10 +101,9 @@ class SharedStack(Stack):
         return np.matmul(self.coefficients(g), self.basis[0], out=out)
 
     def _fitted(self, at: slice, b: Array, tile: Array) -> Array:
-        return np.matmul(b, self.basis[0], out=tile[: len(b)])
+        return np.matmul(b, self.basis[0], out=tile)
 
-    def project(self, Mt: Array) -> Array:
-        """All at once."""
+    def _project(self, at: slice, Mt: Array) -> Array:
         return Mt @ self.basis[0].T
 
     def block(self, i: int) -> Array:

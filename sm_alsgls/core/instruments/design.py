@@ -256,6 +256,11 @@ class Instrumented(Design):
         fitted = self.fitted(g)
         return np.subtract(M, fitted, out=fitted)
 
+    def least_squares(self, M: Array) -> tuple[Array, Array]:
+        """Coefficients of two stages, (P,), and what X_j beta_j leave."""
+        g = self.project(M)
+        return g, self.left(M, g)
+
     def first_stage(self, g: Array) -> Array:
         """Xhat_j beta_j, (n, K) Fortran-ordered."""
         return super().fitted(g)

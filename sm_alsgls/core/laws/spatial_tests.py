@@ -77,7 +77,7 @@ def spatial_tests(problem: Problem, weights: Neighbours) -> SpatialTests:
     E, Y, design = problem.E_ols, problem.responses, problem.design
     s2 = float(np.vdot(E, E)) / E.size
     lagged = weights.lagged(Y - E)
-    left = design.left(lagged, design.project(lagged))
+    left = design.least_squares(lagged)[1]
     # tr(W'W + W W) per row is the information at lam = 0 of one cell's unit variance.
     T = problem.n_obs * weights.trace
     D = float(np.vdot(left, left)) / s2 + T

@@ -74,7 +74,6 @@ class _Point:
     factor: SigmaStep
     cov: Covariance
     normal: Scored
-    own: Array | None
     score: Array
     score_beta: float
     nll: float
@@ -176,18 +175,15 @@ class ALS:
             d = low.uniquenesses if d is None and low is not None else d
         return gamma, E, d, iterations
 
-    def _point(
-        self, gamma: Array, E: Any, own_E: bool, factor: SigmaStep, own: Array | None = None
-    ) -> _Point:
+    def _point(self, gamma: Array, E: Any, own_E: bool, factor: SigmaStep) -> _Point:
         problem, cov = self._problem, factor.cov
         normal = problem.normal(cov)
-        own = normal.own(E) if own is None else own
-        score = normal.score(E, gamma, own, factor.scores)
+        score = normal.score(E, gamma, problem.own(gamma), factor.scores)
         nll = factor.nll + problem.errors.constant
         if problem.ridge is not None:
             nll += problem.ridge.value(gamma)
         size = normal.score_size(score)
-        return _Point(gamma, E, own_E, factor, cov, normal, own, score, size, nll)
+        return _Point(gamma, E, own_E, factor, cov, normal, score, size, nll)
 
     def done(self, state: _State) -> str:
         """Whether both measures are at rest, and still are after the last beta-step.
@@ -247,8 +243,7 @@ class ALS:
         if nll_beta is None:
             nll_beta = self._nll_beta(gamma, E, point.cov, factor.nll_near)
         self._score = point.score_beta
-        own = None if point.own is None else point.own - direction
-        trial = self._point(gamma, E, point.own_E or E is not point.E, factor, own)
+        trial = self._point(gamma, E, point.own_E or E is not point.E, factor)
         if trial.score_beta > _QUICK * point.score_beta:
             # What was foreseen of its linear system may have changed: the next is measured.
             self._leaves = 1.0

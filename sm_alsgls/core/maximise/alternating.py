@@ -24,19 +24,12 @@ class Scored(Protocol):
         """Of H, (P,)."""
         ...
 
-    def own(self, E: Any) -> Array | None:
-        """What residuals have in each equation's own regressors, where `score` has a use for it.
-
-        In orthonormal coordinates (P,), so that a step in gamma takes off itself.
-        """
-        ...
-
     def score(
         self, E: Any, g: Array, own: Array | None = None, scores: Array | None = None
     ) -> Array:
         """Score (P,) of the likelihood at residuals and coefficients.
 
-        ``own`` and, where a Sigma-step has left them, ``scores`` F'D^-1 E' spare work.
+        The system's ``own`` and F'D^-1 E' (``scores``) of a Sigma-step spare work where known.
         """
         ...
 
@@ -98,6 +91,13 @@ class Alternating(Protocol):
 
     def moved(self, E: Any, direction: Array, out: Any = None) -> Any:
         """Residuals after a step in gamma, maybe in the memory of ``out``, which nobody needs."""
+        ...
+
+    def own(self, gamma: Array) -> Array | None:
+        """What residuals at gamma have in each equation's own regressors, where a score uses it.
+
+        In orthonormal coordinates, (P,).
+        """
         ...
 
     def normal(self, cov: Any) -> Scored:

@@ -57,5 +57,5 @@ def wild_pvalue(
     as_large = 0
     for _ in counted(range(reps), "draws", unit="draw"):
         Y = turned(even, rng)
-        as_large += statistic(design.left(Y, design.project(Y))) >= level
+        as_large += statistic(design.least_squares(Y)[1]) >= level
     return value, (1 + as_large) / (1 + reps)

@@ -40,10 +40,6 @@ class TiledNormal:
         self.diagonal = design.expand(cov.precision_diag())
         self._scale = design.expand(1.0 / cov.uniquenesses)
 
-    def own(self, E: TiledResiduals) -> None:
-        """None: `score` knows it."""
-        return None
-
     def score(
         self,
         E: TiledResiduals,

@@ -104,6 +104,10 @@ class TiledProblem:
         """Residuals after a step in gamma."""
         return self.residuals(E.gamma + direction)
 
+    def own(self, gamma: Array) -> None:
+        """None: a score knows it."""
+        return None
+
     def normal(self, cov: PartOfLowRank) -> TiledNormal:
         """The normal equations of the beta-step."""
         return TiledNormal(self.design, cov)

@@ -225,7 +225,7 @@ def _uncorrelated(estimate: Estimate) -> float:
     except DataRemovedError:
         return np.nan
     design = sample.whole_design
-    E = design.left(Y, design.project(Y))
+    E = design.least_squares(Y)[1]
     return wild_pvalue(robust_squares, E, design, _REPS)[1]
 
 

@@ -31,7 +31,7 @@ def test_score_is_the_same(system, smallest):
     cov = covariance(smallest)
     normal = design.normal(cov, N)
     moved = E - design.fitted(step)
-    own = normal.own(E) - step
+    own = design.project(E) - step
     scores = (cov.loadings / cov.uniquenesses[:, None]).T @ moved.T
     expected = design.project(cov.solve(moved))
     size = np.abs(expected).max()

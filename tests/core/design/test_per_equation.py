@@ -282,3 +282,17 @@ def test_combinations_on_flat(equal):
     R = rng.standard_normal((3, design.P))
     g = rng.standard_normal(design.P)
     np.testing.assert_allclose(design.on_flat(R).T @ g, R @ design.to_params(g), rtol=1e-12)
+
+
+@LAYOUTS
+@pytest.mark.parametrize("n", [15, 700])
+def test_least_squares_are_projections_and_what_they_leave(rng, make, n, monkeypatch):
+    """In tiles of two equations of 700 rows."""
+    monkeypatch.setattr(stacks, "_TILE_BYTES", 16 * 700)
+    design = Design(make(rng, n))
+    M = np.asfortranarray(rng.standard_normal((n, design.K)))
+    g, left = design.least_squares(M)
+    np.testing.assert_allclose(g, design.project(M), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(left, M - design.fitted(g), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(design.project(left), 0.0, rtol=0, atol=1e-12)
+    assert left.flags.f_contiguous
