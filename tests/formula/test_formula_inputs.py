@@ -48,23 +48,28 @@ def spoilt(data, kind):
     return data.assign(value=texts[kind])
 
 
+SPOILT = [
+    ("a dot", r"'\.' in row 17\.", r"na_values=\['\.'\]"),
+    ("a word among numbers", r"'n/a' in row 17\.", "errors='coerce'"),
+    ("decimal commas", r"'3078,5' in row 0 \(and 219 more\)", "decimal=','"),
+    ("one decimal comma", "'3,5' in row 17", "decimal=','"),
+    ("thousands", "'3,078.50' in row 0", "thousands=','"),
+    ("currency", r"'\$3078\.50' in row 0", "Take the signs off"),
+    ("percent", "'3078.5 %' in row 0", "Take the signs off"),
+]
+FORMULAS = ["invest ~ value", "value ~ invest", "invest ~ np.log(value)", "invest ~ value:capital",
+            'invest ~ Q("value")', "invest ~ lag(value)"]  # fmt: skip
+
+
+# Each of both dtypes with every kind and with every formula.
 @pytest.mark.parametrize(
-    ("kind", "first", "hint"),
+    ("kind", "first", "hint", "formula", "dtype"),
     [
-        ("a dot", r"'\.' in row 17\.", r"na_values=\['\.'\]"),
-        ("a word among numbers", r"'n/a' in row 17\.", "errors='coerce'"),
-        ("decimal commas", r"'3078,5' in row 0 \(and 219 more\)", "decimal=','"),
-        ("one decimal comma", "'3,5' in row 17", "decimal=','"),
-        ("thousands", "'3,078.50' in row 0", "thousands=','"),
-        ("currency", r"'\$3078\.50' in row 0", "Take the signs off"),
-        ("percent", "'3078.5 %' in row 0", "Take the signs off"),
+        (*spoiling, formula, (object, "string")[(i + j) % 2])
+        for i, spoiling in enumerate(SPOILT)
+        for j, formula in enumerate(FORMULAS)
     ],
 )
-@pytest.mark.parametrize(
-    "formula", ["invest ~ value", "value ~ invest", "invest ~ np.log(value)",
-                "invest ~ value:capital", 'invest ~ Q("value")', "invest ~ lag(value)"]
-)  # fmt: skip
-@pytest.mark.parametrize("dtype", [object, "string"])
 def test_text_among_numbers_is_named(engine, data, kind, first, hint, formula, dtype):
     bad = spoilt(data, kind)
     if dtype == "string" and kind == "a word among numbers":

@@ -69,8 +69,16 @@ STANDING = [
 ]
 
 
-@pytest.mark.parametrize("term", MOVING)
-@pytest.mark.parametrize("time", ["t", None])
+# Each term by both engines, one of them with times.
+@pytest.mark.parametrize(
+    ("term", "engine", "time"),
+    [
+        (term, engine, ("t", None)[(i + j) % 2])
+        for i, term in enumerate(MOVING)
+        for j, engine in enumerate(["patsy", "formulaic"])
+    ],
+    indirect=["engine"],
+)
 def test_terms_that_move_are_refused(engine, data, term, time):
     term = term if time else term.replace("lag(", "I(")
     scope = {"np": np, "neighbours": neighbours}

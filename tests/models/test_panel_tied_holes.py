@@ -153,27 +153,7 @@ CASES = [
 ]
 
 
-def label(case):
-    names, by_time, rank = case
-    return f"{'+'.join(names)}-{'time' if by_time else 'entity'}-{rank}"
-
-
-# Each combination of laws with one or two of the ranks, each rank with a third of the combinations.
-@pytest.mark.parametrize("case", CASES[::3], ids=label)
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_likelihood_is_that_of_the_observed_cells(case):
-    names, by_time, _ = case
-    frame, res = of_case(*case)
-    assert res.converged
-    found = Dense(frame, names, by_time)
-    expected = found.llf(values_of(res), b_of(res), res.sigma.to_dense())
-    assert res.llf == pytest.approx(expected, rel=1e-10)
-    for name, value in values_of(res).items():
-        bent = dict(values_of(res)) | {name: value + 1e-3}
-        assert found.llf(bent, b_of(res), res.sigma.to_dense()) < res.llf + 1e-6
-
-
-# Of those above, whose fits they share.
+# Of these it is shown that they are the maximum over everything.
 MAXIMA = [
     (("spatial_error", "ar", "cell_scale"), True, 1),
     (("spatial_lag", "ar_each"), True, 0),
@@ -185,6 +165,47 @@ MAXIMA = [
     (("spatial_lag", "cell_scale"), False, "full"),
     (("spatial_error", "spatial_lag"), False, "exchangeable"),
 ]
+# And of these everything of results.
+SHOWN = [(("spatial_error", "ar"), True, 1), (("spatial_lag", "ar_each"), True, 1)]
+
+
+def pairs(case):
+    """Every two of a case's rank, direction, and laws of space, of rows and of scale."""
+    names, by_time, rank = case
+    parts = [
+        tuple(n for n in names if n.startswith(what)) for what in ("spatial", "ar", ("row", "cell"))
+    ]
+    return set(itertools.combinations(enumerate([rank, by_time, *parts]), 2))
+
+
+def where_every_two_meet():
+    """Those above, and others until every combination of laws and all pairs are there."""
+    taken = [*MAXIMA, *SHOWN]
+    left = set().union(*map(pairs, CASES)) | {case[:2] for case in CASES}
+    while True:
+        left -= set().union(*map(pairs, taken)) | {case[:2] for case in taken}
+        if not left:
+            return taken
+        taken.append(max(CASES, key=lambda case: len((pairs(case) | {case[:2]}) & left)))
+
+
+def label(case):
+    names, by_time, rank = case
+    return f"{'+'.join(names)}-{'time' if by_time else 'entity'}-{rank}"
+
+
+@pytest.mark.parametrize("case", where_every_two_meet(), ids=label)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_likelihood_is_that_of_the_observed_cells(case):
+    names, by_time, _ = case
+    frame, res = of_case(*case)
+    assert res.converged
+    found = Dense(frame, names, by_time)
+    expected = found.llf(values_of(res), b_of(res), res.sigma.to_dense())
+    assert res.llf == pytest.approx(expected, rel=1e-10)
+    for name, value in values_of(res).items():
+        bent = dict(values_of(res)) | {name: value + 1e-3}
+        assert found.llf(bent, b_of(res), res.sigma.to_dense()) < res.llf + 1e-6
 
 
 @pytest.mark.parametrize("case", MAXIMA, ids=label)
@@ -260,10 +281,10 @@ def test_a_lag_among_rows_needs_regressors_of_its_neighbours_alone():
     assert fitted(frame, ("spatial_error",), False, 0).converged
 
 
-@pytest.mark.parametrize("names", [("spatial_error", "ar"), ("spatial_lag", "ar_each")])
+@pytest.mark.parametrize("case", SHOWN, ids=label)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_results_of_them(names):
-    frame, res = of_case(names, True, 1)
+def test_results_of_them(case):
+    names, (frame, res) = case[0], of_case(*case)
     mask = frame["y"].notna().to_numpy().reshape(24, 4)
     np.testing.assert_array_equal(res.resid.notna(), mask)
     both = (res.resid + res.fittedvalues).to_numpy()[mask]
@@ -276,10 +297,10 @@ def test_results_of_them(names):
     assert np.isfinite(res.get_robustcov_results("HC0").bse).all()
 
 
-@pytest.mark.parametrize("names", [("spatial_error", "ar"), ("spatial_lag", "ar_each")])
+@pytest.mark.parametrize("case", SHOWN, ids=label)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_forecasts_are_means_given_all_that_is_observed(names):
-    frame, res = of_case(names, True, 1)
+def test_forecasts_are_means_given_all_that_is_observed(case):
+    names, (frame, res) = case[0], of_case(*case)
     assert frame.loc[frame["t"] == 23, "y"].isna().any()
     new = frame[frame["t"] == 0].assign(t=24, x=0.5, y=np.nan)
     found = res.forecast(new.assign(y=0.0)).summary_frame()["mean"]

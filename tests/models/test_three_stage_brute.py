@@ -110,9 +110,17 @@ def sigma_of(res):
     return res.estimate.instrumented.first_cov.to_dense()
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("rank", [0, 1, 2, "full"])
-@pytest.mark.parametrize("method", METHODS)
+# Weights beside every method, rank and kind of rows, and none beside each.
+@pytest.mark.parametrize(
+    ("method", "rank", "rows", "weighted"),
+    [
+        (method, rank, rows, (i + j + k) % 2 == 1)
+        for i, method in enumerate(METHODS)
+        for j, rank in enumerate([0, 1, 2, "full"])
+        for k, rows in enumerate(["as they are", "compressed"])
+    ],
+    indirect=["rows"],
+)
 def test_coefficients_and_covariances(method, rank, weighted, rows):
     Y, X, Z, period = made()
     N = len(Y)

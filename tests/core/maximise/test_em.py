@@ -20,8 +20,21 @@ def simulated(seed=2, N=60, K=8, r=2, p=3):
     return system(np.random.default_rng(seed), N, K, r, p)
 
 
-@pytest.mark.parametrize("options", [{}, {"lam_F": 0.02, "lam_B": 0.05}, {"d_floor": 0.3}])
-@pytest.mark.parametrize(("N", "K", "p"), [(60, 8, 3), (30, 40, 2), (60, 7, [1, 2, 3, 2, 1, 4, 3])])
+RIDGES, FLOOR = {"lam_F": 0.02, "lam_B": 0.05}, {"d_floor": 0.3}
+RAGGED = [1, 2, 3, 2, 1, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("N", "K", "p", "options"),
+    [
+        (60, 8, 3, {}),
+        (30, 40, 2, {}),
+        (60, 7, RAGGED, {}),
+        (60, 7, RAGGED, RIDGES),
+        (60, 8, 3, FLOOR),
+        (30, 40, 2, {**RIDGES, **FLOOR}),
+    ],
+)
 def test_em_ends_where_als_ends(N, K, p, options):
     blocks, Y = simulated(N=N, K=K, p=p)
     problem = Problem(blocks, Y, ALSOptions(gtol=1e-8, max_sweeps=ENOUGH, **options))
