@@ -178,14 +178,14 @@ def test_the_command_executes_compares_and_stores(tmp_path):
         command = [sys.executable, "-m", "tests.notebooks", *options, str(path)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    first = run("--check")
-    assert first.returncode == 1
-    assert "+++ now\n2" in first.stdout
     assert run().returncode == 0
     (cell,) = read(path)["cells"]
     assert (cell["execution_count"], cell["outputs"][0]["text"]) == (1, "2\n")
     assert run("--check").returncode == 0
     path.write_text(path.read_text(encoding="utf-8").replace("1 + 1", "1 + 2"), encoding="utf-8")
     before = path.read_bytes()
-    assert run("--check").returncode == 1
+    last = run("--check")
+    assert last.returncode == 1
+    assert "--- stored\n2" in last.stdout
+    assert "+++ now\n3" in last.stdout
     assert path.read_bytes() == before

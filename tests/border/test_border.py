@@ -44,9 +44,7 @@ from tests.border.calls import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
 matplotlib = pytest.importorskip("matplotlib")
-# Methods of these are those of Results; what differs is what data they take.
-VARIANTS = ("PanelModel", "PanelResults", "HoledResults")
-OF_VARIANTS = (
+OF_DATA = {
     "predict",
     "get_prediction",
     "augment",
@@ -54,12 +52,34 @@ OF_VARIANTS = (
     "plot_fit",
     "score",
     "loglike",
-)
+}
+OF_COVARIANCE = {
+    "conf_int",
+    "delta_method",
+    "f_test",
+    "get_prediction",
+    "get_robustcov_results",
+    "nlcom",
+    "plot_coefficients",
+    "summary",
+    "t_test",
+    "test_across",
+    "tidy",
+    "wald_test",
+    "wald_test_terms",
+}
+# Methods of these are those of Results: what differs is what data they take, or the covariance.
+VARIANTS = {
+    "PanelModel": OF_DATA,
+    "PanelResults": OF_DATA,
+    "HoledResults": OF_DATA,
+    "CosineResults": OF_COVARIANCE,
+}
 TABLE = sorted(
     {
         (one.owner, one.name)
         for one in arguments()
-        if one.owner not in VARIANTS or one.name in OF_VARIANTS
+        if one.owner not in VARIANTS or one.name in VARIANTS[one.owner]
     }
 )
 
@@ -255,14 +275,12 @@ def test_a_generator_of_chunks_that_raises_is_chained_with_its_number():
     assert isinstance(caught.value.__cause__, OSError)
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_a_statistic_in_processes_that_are_really_started(method, tmp_path):
+def test_a_statistic_in_processes_that_are_really_started(tmp_path):
     """A function of a module goes to them, and with the same numbers; a lambda is refused first."""
-    if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"no {method} here")
+    methods = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())
     (tmp_path / "script.py").write_text(_SCRIPT)
     run = subprocess.run(
-        [sys.executable, "script.py", method],
+        [sys.executable, "script.py", *sorted(methods)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
@@ -270,9 +288,8 @@ def test_a_statistic_in_processes_that_are_really_started(method, tmp_path):
         timeout=300,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == [
-        "OptionError", "same", *["CallableError ZeroDivisionError"] * (method == "spawn")
-    ]  # fmt: skip
+    said = [line for method in sorted(methods) for line in (f"{method} OptionError", "same")]
+    assert run.stdout.splitlines() == [*said, "CallableError ZeroDivisionError"]
 
 
 _SCRIPT = """
@@ -287,20 +304,20 @@ def broken(one):
     return 1 / 0
 
 if __name__ == "__main__":
-    multiprocessing.set_start_method(sys.argv[1])
     warnings.simplefilter("ignore")
     s = simulate_sur(20, 3, 2, rank=1, rng=0)
     res = LowRankSUR(s.endog, s.exog, rank=1).fit(n_starts=1)
-    try:
-        res.bootstrap(2, statistic=lambda one: one.nll, n_jobs=2)
-    except OptionError as error:
-        assert "at the top of a module" in str(error)
-        print("OptionError")
-    one, two = (res.bootstrap(2, statistic=likelihood, n_jobs=n).statistics for n in (1, 2))
-    print("same" if list(one) == list(two) else (one, two))
+    one = res.bootstrap(2, statistic=likelihood).statistics
+    for method in sys.argv[1:]:
+        multiprocessing.set_start_method(method, force=True)
+        try:
+            res.bootstrap(2, statistic=lambda one: one.nll, n_jobs=2)
+        except OptionError as error:
+            assert "at the top of a module" in str(error)
+            print(method, "OptionError")
+        two = res.bootstrap(2, statistic=likelihood, n_jobs=2).statistics
+        print("same" if list(one) == list(two) else (one, two))
     # What it raises comes back by the same road: once is enough for two more processes.
-    if sys.argv[1] != "spawn":
-        sys.exit()
     try:
         res.bootstrap(2, statistic=broken, n_jobs=2)
     except CallableError as error:
