@@ -57,8 +57,8 @@ def test_the_bootstrap():
     assert len(told.draws) == 60
     law = full.variance_test(null="diagonal").pvalue
     assert abs(told.pvalue - law) < 0.2
-    again = full.variance_test(null="diagonal", method="bootstrap", reps=60, rng=1)
-    np.testing.assert_array_equal(again.draws, told.draws)
+    again = full.variance_test(null="diagonal", method="bootstrap", reps=9, rng=1)
+    np.testing.assert_array_equal(again.draws, told.draws[:9])
     test = full.variance_test(reps=19)
     assert test.law == "19 draws from the null"
     assert test.pvalue == pytest.approx(1 / 20)
