@@ -9,7 +9,7 @@ from sm_alsgls.core.laws.bootstrap import law_replicate, responses
 from sm_alsgls.exceptions import NotApplicableError, OptionError
 from tests.results.laws.fits import CASES, LAWS, data_of, fitted, twin
 
-DRAWS = 600
+DRAWS = 1200
 # The prior of empirical Bayes is the fit's own, which a fit from nothing finds anew.
 SAME = ["ar", "cell_scale", "lag", "all", "ar, holes", "units, all"]
 
@@ -42,7 +42,7 @@ def test_parametric_rows_have_the_law_of_the_fit(name, monkeypatch):
     assert np.abs((draws.mean(axis=0) - mean) / se).max() * np.sqrt(DRAWS) < 5.0
     unit = (draws - mean) / se
     found = unit.T @ unit / len(draws)
-    # Of some 20,000 entries of a correlation, with standard errors of 1/24 from 600 draws, none
+    # Of some 20,000 entries of a correlation, with standard errors of 1/35 from 1200 draws, none
     # is 5.5 of them away; of 200 variances, with a root of two more, none is either.
     away = np.abs(found - cov / np.outer(se, se)) * np.sqrt(DRAWS)
     assert away.max() < 5.5 * np.sqrt(2.0)
