@@ -153,7 +153,9 @@ def run_tests(tree: Path, arguments: list[str], plugin: object) -> int:
     os.chdir(tree)
     sys.path.insert(0, str(tree))
     sys.dont_write_bytecode = not isinstance(plugin, Watch)
-    return int(pytest.main(["-q", "-p", "no:cacheprovider", *arguments], plugins=[plugin]))
+    return int(
+        pytest.main(["-q", "-p", "no:cacheprovider", "-m", "", *arguments], plugins=[plugin])
+    )
 
 
 def copied(tree: Path, into: Path) -> Path:

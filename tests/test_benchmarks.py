@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -600,7 +601,6 @@ def test_a_small_slice_of_sizes_of_no_ar(load, capsys):
 
 
 class TestMixedCoverage:
-    @pytest.mark.slow
     def test_intervals_of_few_groups(self, load):
         """Normal intervals are short with 8 groups, those with degrees of freedom are not."""
         script = load("mixed_coverage")
@@ -643,7 +643,6 @@ class TestMixedCoverage:
         assert rows["rank 1/Kenward-Roger"]["g"][2] < 25.0
         assert not failed
 
-    @pytest.mark.slow
     def test_sizes_of_variance_tests(self, load, capsys):
         given = ["--groups", "12", "--draws", "5", "--processes", "1"]
         found = load("mixed_variance_size").main(given)

@@ -181,6 +181,7 @@ class TestNumbers:
             np.testing.assert_allclose(got.predict(given=True), want.predict(given=True), rtol=1e-8)
         np.testing.assert_allclose(res.model.predict(res.params), res.predict(), rtol=1e-10)
 
+    @pytest.mark.slow
     def test_exogeneity_and_checks(self, res, strings):
         got, want = res.exogeneity_test(), strings.exogeneity_test()
         assert got.pvalue == pytest.approx(want.pvalue, rel=1e-6)
@@ -239,6 +240,7 @@ class TestNumbers:
         np.testing.assert_allclose(res.params, whole.params, rtol=1e-8)
         np.testing.assert_allclose(res.bse, whole.bse, rtol=1e-8)
 
+    @pytest.mark.slow
     def test_rank_is_chosen_with_them(self, data):
         model = LowRankSUR(*data, rank="bic", common=["x1", "x2"])
         chosen = select_rank(LowRankSUR(*data, rank=0, common=["x1", "x2"]), "bic")

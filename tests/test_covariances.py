@@ -409,6 +409,7 @@ class TestOptions:
         with pytest.raises(error, match=message):
             res.get_robustcov_results(cov_type, **kwds)
 
+    @pytest.mark.slow
     def test_large_systems_never_form_p_by_p(self):
         """P = 2,400 and N = 60: a P x P array is 46 MB."""
         import tracemalloc
@@ -422,6 +423,7 @@ class TestOptions:
         assert peak < 20e6
 
 
+@pytest.mark.slow
 def test_robust_standard_errors_never_form_p_by_p(monkeypatch):
     rng = np.random.default_rng(0)
     N, K, p = 40, 450, 3

@@ -56,6 +56,7 @@ def test_a_step_off_a_saddle_moves_everything_the_same_way(sign):
     assert np.log(start.near.uniquenesses) @ way.x * sign > 0
 
 
+@pytest.mark.slow
 def test_ems_table_of_starts(system):
     X, Y = system
     steps = []

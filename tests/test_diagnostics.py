@@ -210,6 +210,7 @@ class TestMonteCarlo:
         with pytest.raises(OptionError, match="errors must be 'wild' or 'gaussian'"):
             diagonality_test(res, errors="normal")
 
+    @pytest.mark.slow
     def test_lr_is_calibrated_by_it(self):
         """40 null systems, 9 draws each, at 20 %: within 3 se (.063) of .20."""
         rng = np.random.default_rng(6)
@@ -353,6 +354,7 @@ class TestSufficiency:
         with pytest.raises(OptionError, match="'lr' or 'residuals'"):
             sufficiency_test(res, "bartlett")
 
+    @pytest.mark.slow
     def test_size(self):
         """300 systems, N=100, K=6, r=1 true: a 5 % test rejects within 3 se (.0126) of 5 %."""
         rng = np.random.default_rng(12)

@@ -48,6 +48,7 @@ def test_an_import_loads_two_modules():
     assert new == {"sm_alsgls", "sm_alsgls.lazy"}
 
 
+@pytest.mark.slow
 def test_a_model_loads_nothing_that_statsmodels_models_have_not():
     """But the threads of BLAS, which are set before a fit; and no model that was not asked for."""
     new = loaded("from sm_alsgls import LowRankSUR", "statsmodels.base.model")
@@ -106,6 +107,7 @@ def test_star_takes_all_public_names():
     assert set(here) - {"__builtins__"} == set(sm_alsgls.__all__)
 
 
+@pytest.mark.slow
 def test_modules_are_attributes_and_classes_read_after_the_import_of_the_package_alone():
     stored = pickle.dumps([getattr(sm_alsgls, name) for name in sm_alsgls.__all__])
     paths = (

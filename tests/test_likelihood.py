@@ -58,6 +58,7 @@ class TestAgainstDifferences:
         np.testing.assert_array_equal(got, -model.information(b, sigma))
         np.testing.assert_array_equal(got, got.T)
 
+    @pytest.mark.slow
     def test_information_is_the_variance_of_the_score(self, point):
         """Expected, not just observed: E u u' at the truth, by simulation."""
         model, b, sigma = point

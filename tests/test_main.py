@@ -413,6 +413,7 @@ def test_as_a_program_with_its_status_though_messages_cannot_be_written(here, re
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX pipes and signals")
+@pytest.mark.slow
 def test_a_reader_that_leaves_and_ctrl_c(here):
     done = python(*on("g.csv"), "--quiet", "--equations", "IBM")  # fits into a buffer
     done.stdout.close()

@@ -321,6 +321,7 @@ class TestResults:
         assert len(res.tidy()) == len(res.params)
         assert res.glance()["nobs"].item() == 60
 
+    @pytest.mark.slow
     def test_bootstrap(self, case):
         model, *_ = case
         res = model.fit()
@@ -357,6 +358,7 @@ class TestResults:
 
 
 class TestRestrictions:
+    @pytest.mark.slow
     def test_against_dense(self, case):
         _, _, Y, X, mask = case
         endog, frames, *_ = holes()
@@ -407,6 +409,7 @@ class TestRefusals:
         with pytest.raises(OptionError, match=r"compare res\.bic"):
             select_rank(model)
 
+    @pytest.mark.slow
     def test_diagnostics(self, case):
         _, res, *_ = case
         for method in ("lm", "lm_adj", "cd"):
@@ -547,6 +550,7 @@ class TestShapesOfHoles:
         assert np.isfinite(res.bse).all()
         assert np.abs(_correlation(res.sigma.to_dense()) - _correlation(Sigma)).max() < 0.5
 
+    @pytest.mark.slow
     def test_too_few_joint_rows_raise_the_floor_and_are_named(self):
         X, Y, _ = simulate(60, 5, 2, 1)
         Y[:29, 0] = np.nan

@@ -161,6 +161,7 @@ class TestFormulas:
         assert "df" not in model.formula_system.scope
         assert used_names({"log": 1, "np": 2}, ["y ~ np.log(x)"], ["y", "x"]) == {"np": 2}
 
+    @pytest.mark.slow
     def test_a_new_process(self, tmp_path, monkeypatch):
         """One for both engines: what it has to import takes longer than what it does."""
         expected = {}

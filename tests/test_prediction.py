@@ -444,6 +444,7 @@ class TestDesigns:
 
 
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")
+@pytest.mark.slow
 def test_coverage_of_observations():
     """95 % intervals for new observations cover 95 %, at N = 60, K = 8, r = 1.
 

@@ -284,6 +284,7 @@ class TestChoices:
         assert chosen.rank == 2
         assert chosen.method == "bic_ols"
 
+    @pytest.mark.slow
     def test_each_method_chooses_as_its_column_says(self):
         model = model_of(60, 12, 3, 1, seed=4)
         for method in METHODS:
@@ -291,6 +292,7 @@ class TestChoices:
             column = {"auto": "bic_ols"}.get(method, method)
             assert one.rank == (one.choices[column] if method != "rule" else 2)
 
+    @pytest.mark.slow
     def test_bic_overfits_where_rows_are_scarce_and_its_residual_twin_does_not(self):
         picked = [
             select_rank(model_of(17, 48, 5, 1, seed=s), candidates=range(4), n_starts=1).choices
@@ -320,6 +322,7 @@ class TestChoices:
         assert select_rank(model, "auto", candidates=[0, 1, 2, 5]).table.index.max() <= 2
         assert select_rank(model, "auto", candidates=[3, 4]).rank == 3
 
+    @pytest.mark.slow
     def test_alpha(self):
         model = model_of(60, 12, 3, 1, seed=4)
         table = select_rank(model, "lr", n_starts=1).table
@@ -365,6 +368,7 @@ class TestCrossValidation:
         assert all(len(set(grouped[groups == g])) == 1 for g in "abcde")
         assert len(set(grouped)) == 2
 
+    @pytest.mark.slow
     def test_candidates_illegal_in_a_fold_are_left_out(self):
         model = model_of(12, 12, 3, 1)
         table = select_rank(model, "cv", candidates=[0, 1, 7], folds=2, n_starts=1).table
@@ -568,6 +572,7 @@ class TestPresentation:
         assert select_rank(model_of(40, 8), "rule", n_starts=1).criterion is None
         assert select_rank(model_of(40, 8), "auto", n_starts=1).criterion.name == "bic_ols"
 
+    @pytest.mark.slow
     def test_plot(self, chosen):
         matplotlib = pytest.importorskip("matplotlib")
         matplotlib.use("Agg")

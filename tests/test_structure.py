@@ -189,6 +189,7 @@ def test_counts_and_the_table_of_two(scripts, fake, capsys, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_command_counts_this_checkout(scripts, capsys, tmp_path):
     structure = scripts[1]
     assert structure.main(["--json"]) == 0

@@ -48,6 +48,7 @@ class TestForms:
             "General Motors_capital",
         ]
 
+    @pytest.mark.slow
     def test_pairs_mappings_arrays_and_formulas_agree(self, grunfeld_fit):
         pairs = wide_grunfeld()
         y = {k: v for k, (v, _) in pairs.items()}
@@ -64,6 +65,7 @@ class TestForms:
         assert arrays.params.index[2] == "y1_const"
         assert list(from_pairs.resid.index) == list(range(1935, 1955))
 
+    @pytest.mark.slow
     def test_formula_forms_agree(self, grunfeld_fit):
         data = load_grunfeld()
         wide = pd.concat(
@@ -263,6 +265,7 @@ class TestErrors:
 
 
 class TestFit:
+    @pytest.mark.slow
     def test_deterministic_and_seeded(self, grunfeld, grunfeld_fit):
         np.testing.assert_array_equal(grunfeld.fit().params, grunfeld_fit.params)
         # What is constructed is not drawn.
@@ -332,6 +335,7 @@ class TestFit:
         )
         np.testing.assert_allclose(scaled.tvalues, ridge.tvalues, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_fit_makes_no_k_by_k_or_p_by_p_array(self):
         """K = 1500 > N: a K x K array is 18 MB, P x P 72 MB, all the data 0.7 MB."""
         code = (

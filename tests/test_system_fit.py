@@ -294,6 +294,7 @@ class TestCompare:
         assert res.compare_lr(grunfeld(formula="invest ~ mix", data=data).fit()).df_diff == 11
 
 
+@pytest.mark.slow
 def test_size_of_joint_tests():
     """90 systems, N=100, K=6, r=1, one start: p-values of a true null are uniform.
 

@@ -127,6 +127,7 @@ def test_grunfelds_maximum_and_the_tests_of_sigma(textbook, page, frame, system)
     assert "many rows" in str(test)
 
 
+@pytest.mark.slow
 def test_the_pages_values_of_systemfits_maximum(textbook, page):
     theirs = textbook["greene", "ml"]
     for firm, rows in page("grunfeld")["systemfit"].items():
@@ -232,6 +233,7 @@ def test_the_maximum_does_not_depend_on_the_dropped_share_and_two_steps_do(page)
 # -- Gibbons, Ross and Shanken --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_grs_in_three_forms(page):
     rows = pd.DataFrame(page("grs")["rows_of_windows"]).T
     assert len(rows) == 6

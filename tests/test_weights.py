@@ -300,6 +300,7 @@ class TestForms:
         expected = LowRankSUR(Y[late], X[0][late], 1, weights=row[late]).fit().llf
         assert some.fit().llf == pytest.approx(expected, abs=1e-7)
 
+    @pytest.mark.slow
     def test_long_panels(self):
         data = load_grunfeld()
         rng = np.random.default_rng(0)

@@ -275,6 +275,7 @@ def test_a_generator_of_chunks_that_raises_is_chained_with_its_number():
     assert isinstance(caught.value.__cause__, OSError)
 
 
+@pytest.mark.slow
 def test_a_statistic_in_processes_that_are_really_started(tmp_path):
     """A function of a module goes to them, and with the same numbers; a lambda is refused first."""
     methods = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())

@@ -596,6 +596,7 @@ def test_refusals():
         )
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_for_pandas():
     """Nothing beside what statsmodels and the formula engines import themselves."""
     seen = "sorted({'narwhals', 'polars', 'duckdb', 'xarray', 'pyarrow'} & set(sys.modules))"

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -165,6 +166,7 @@ def wanted(form, whole, weighted):
 
 @FEW
 @given(cases)
+@pytest.mark.slow
 def test_wide_formulas(case):
     d, rng = handed_in(WIDE, case, "x2")
     complete = d["x2"].notna().to_numpy()
@@ -183,6 +185,7 @@ def test_wide_formulas(case):
 
 @FEW
 @given(cases)
+@pytest.mark.slow
 def test_long_panels(case):
     case = {**case, "index": "none" if case["index"] == "levels" else case["index"]}
     d, rng = handed_in(LONG, case, "x")
@@ -203,6 +206,7 @@ def test_long_panels(case):
 
 @FEW
 @given(cases)
+@pytest.mark.slow
 def test_arrays_with_labels(case):
     """Responses, regressors, weights and clusters as separate frames."""
     case = {**case, "backend": case["backend"], "drop": "none"}

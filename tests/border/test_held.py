@@ -313,6 +313,7 @@ class TestWhatAModelHasReadStays:
         watched=st.booleans(),
         seed=st.integers(0, 99),
     )
+    @pytest.mark.slow
     def test_or_an_error_says_so(self, kind, when, how, which, names, watched, seed):
         expected = self.reference(kind)
         make, arrays = kind(*data())

@@ -389,6 +389,7 @@ class TestArrays:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), column=st.sampled_from(["s", "k"]))
+@pytest.mark.slow
 def test_every_form_gives_the_labels_that_a_look_up_gives(seed, column):
     """Random rows lost, random order, repeated or odd labels: the same labels or a typed error."""
     rng = np.random.default_rng(seed)

@@ -5,6 +5,20 @@ from contextlib import contextmanager
 import pytest
 
 WORKERS = 2
+# Fixtures and parameters of tests that have them.
+OF_WORKERS = ("cluster", "mortal", "on workers", "there")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What asks for worker processes is slow, by its fixtures or by one of its parameters."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        asked = [*getattr(item, "fixturenames", ()), *(case.params.values() if case else ())]
+        if any(isinstance(one, str) and one in OF_WORKERS for one in asked):
+            item.add_marker(pytest.mark.slow)
+
+
 # A cluster of a session is idle most of it: what looks at itself 50 or 100 times a second would
 # take 7 % of a core in every process.
 QUIET = {

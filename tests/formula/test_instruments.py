@@ -242,6 +242,7 @@ def test_subsets_are_of_instruments_too(engine, wide):
 
 @settings(max_examples=10, deadline=None)
 @given(st.permutations(range(N)), st.permutations(["a", "b"]))
+@pytest.mark.slow
 def test_permuted_rows_and_equations_give_the_same_system(order, names):
     rng = np.random.default_rng(3)
     columns = ["y1", "y2", "p1", "p2", "x1", "x2", "z1", "z2", "z3"]

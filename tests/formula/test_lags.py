@@ -137,6 +137,7 @@ def test_missing_values_are_those_of_any_regressor(engine):
     term=st.sampled_from(["lag(x)", "lead(x, 2) + lag(z)", "diff(lag(x)) + C(s)", "lag(x):z"]),
     formulaic=st.booleans(),
 )
+@pytest.mark.slow
 def test_rows_in_any_order_are_one_model(seed, keep, term, formulaic):
     rng = np.random.default_rng(seed)
     data = made(range(9), "abcd", seed)

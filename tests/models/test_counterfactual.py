@@ -126,6 +126,7 @@ def test_treated_units_regress_on_what_the_others_have():
         assert found.nu[i] == pytest.approx(nu)
 
 
+@pytest.mark.slow
 def test_weak_factors_before_treatment_do_no_harm():
     """Where treated cells were holes the sum of squares had no minimum here: effects of 45,325."""
     rng = np.random.default_rng([31, 109])
@@ -198,6 +199,7 @@ def test_series_with_holes_have_cells_of_others():
     assert told.draws.shape == (20, int((flags & seen).sum()))
 
 
+@pytest.mark.slow
 def test_tables_add_up():
     y, x, _ = made()
     found = fit(y, x).counterfactual(CASES, reps=20, rng=1)
@@ -228,6 +230,7 @@ def test_forms_of_the_argument_agree():
     assert res.counterfactual(pd.DataFrame(flags).iloc[:, :4].astype(int), reps=2).effect == one
 
 
+@pytest.mark.slow
 def test_what_cannot_be_treated_is_named():
     y, x, flags = made()
     res = fit(y, x)
@@ -315,6 +318,7 @@ def test_contrasts_of_observed_cells_are_differences_of_the_estimators(effects):
     assert abs(found.difference[0]) > 1e-3
 
 
+@pytest.mark.slow
 def test_sizes_and_power_of_factor_test():
     """More than benchmarks/interactive_tests.py has at its edge fails here."""
     rejected = {moving: [] for moving in (0.0, 0.7)}

@@ -88,6 +88,7 @@ def test_unweighted_estimates_are_those_of_another_implementation(cigar, rank, p
     assert np.array_equal(res.bias_table["unweighted"], res.params)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_core(res, core):
     found = influence(core)
     b = core.beta + bias(core, found).total
@@ -112,6 +113,7 @@ def test_numbers_are_those_of_the_core(res, core):
     assert res.get_robustcov_results("cluster", groups="time").df_resid_inference == 29
 
 
+@pytest.mark.slow
 def test_jackknife_is_that_of_the_core(cigar, core):
     res = model(cigar).fit(bias="jackknife", rng=3)
     rng = np.random.default_rng(3)
@@ -172,6 +174,7 @@ def test_arrays_and_formulas_agree_in_any_order(cigar, res):
     assert again.factors.index.name == "year"
 
 
+@pytest.mark.slow
 def test_missing_cells_are_those_of_the_core(cigar):
     gone = cigar.drop(index=[4, 39, 40, 300, 777, *range(1200, 1210)])
     res = model(gone).fit()
@@ -192,6 +195,7 @@ def test_missing_cells_are_those_of_the_core(cigar):
         model(gone, missing="raise")
 
 
+@pytest.mark.slow
 def test_lags_of_the_response_are_found_and_corrected_for(cigar, one):
     formula = "np.log(sales) ~ lag(np.log(sales)) + np.log(price) + np.log(ndi)"
     with warnings.catch_warnings():
@@ -209,6 +213,7 @@ def test_lags_of_the_response_are_found_and_corrected_for(cigar, one):
     assert np.allclose(strict.bias_table["lags"], 0.0)
 
 
+@pytest.mark.slow
 def test_bootstrap_keeps_what_it_says(one, unweighted):
     res = one
     boot = res.bootstrap(20, rng=1)
@@ -238,6 +243,7 @@ def test_bootstrap_of_nearly_exact_data_is_nearly_exact():
     assert np.allclose(res.bootstrap(3).params, 2.0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_rank_is_chosen_by_name(cigar):
     found = model(cigar, "ed")
     assert found.rank_method == "ed"
@@ -251,6 +257,7 @@ def test_rank_is_chosen_by_name(cigar):
     assert "Factors:" in str(found.fit(n_starts=1).summary())
 
 
+@pytest.mark.slow
 def test_rank_by_blocks_finds_the_number_of_factors():
     rng = np.random.default_rng(2)
     F, L = rng.standard_normal((24, 2)), rng.standard_normal((20, 2))
@@ -356,6 +363,7 @@ def test_summary_says_what_was_done(cigar, res):
     assert "np.log(price)" in model(cigar, 1)._repr_html_()
 
 
+@pytest.mark.slow
 def test_starts_are_counted_and_told(cigar):
     seen = []
     res = model(cigar, 1).fit(n_starts=2, callback=lambda climb: seen.append(climb.label))

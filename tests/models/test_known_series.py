@@ -51,6 +51,7 @@ def test_slopes_are_those_of_detrended_data(cigar):
     assert plain.df_resid - found.df_resid == 2 * (46 - 2)
 
 
+@pytest.mark.slow
 def test_parts_add_up_to_the_response(cigar, res):
     X = res.model.cells.panel.X
     assert list(res.unit_slopes) == ["trend", "square"]
@@ -70,6 +71,7 @@ def test_parts_add_up_to_the_response(cigar, res):
     assert "units' own: trend, square" in repr(res.model)
 
 
+@pytest.mark.slow
 def test_a_trend_is_found_where_there_is_one():
     rng = np.random.default_rng(0)
     T, n = 25, 30
@@ -118,6 +120,7 @@ def test_trends_beside_averages_are_those_of_plm(cigar, kind, own):
     assert "Averages:                             3" in str(found.summary())
 
 
+@pytest.mark.slow
 def test_what_is_no_series_is_named(cigar):
     with pytest.raises(OptionError, match=r"heterogeneous= .*'np.log\(price\)' differs between"):
         model(cigar, own=["np.log(price)"])

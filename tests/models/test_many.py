@@ -281,6 +281,7 @@ def test_maps_of_any_order_and_type(tmp_path, order, dtype):
     assert gap(right.bse, made.bse) < 1e-10
 
 
+@pytest.mark.slow
 def test_rsquared_is_about_the_mean_where_a_design_spans_the_constant(tmp_path):
     X, Y = data(K=12, N=30, p=3, constant=False)
     X[:6, :, 1] = np.arange(30) % 2
@@ -337,6 +338,7 @@ def chunked(X, Y, sizes):
         ("object", (7, 1, 12, 10)),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_chunks_of_any_size_and_form(pair, sizes, form):
     whole, _ = pair
     X, Y = data()
@@ -443,6 +445,7 @@ def test_bad_data_are_named(tmp_path):
         model(Y=pd.DataFrame(Y, columns=list("abcdefga")))
 
 
+@pytest.mark.slow
 def test_the_default_rank_is_that_of_memory(tmp_path):
     X, Y = data(K=250, N=50, r=3, seed=4)
     here = LowRankSUR(Y, list(X))

@@ -44,6 +44,7 @@ def model(X, Y, cuts, rank=2):
 
 
 @pytest.mark.parametrize("cuts", [(11,), (1, 2, 29)])
+@pytest.mark.slow
 def test_shards_have_what_one_process_has(cuts):
     X, Y = data()
     whole = LowRankSUR(Y, list(X), rank=2).fit(n_starts=1, **TIGHT)

@@ -106,6 +106,7 @@ def case(request):
     return model, res, Dense(res, frame, lag, error), lag, laws, frame
 
 
+@pytest.mark.slow
 def test_likelihood_and_criteria(case):
     _, res, dense, _, laws, _ = case
     assert res.converged
@@ -118,6 +119,7 @@ def test_likelihood_and_criteria(case):
     assert np.isfinite(res.bse).all()
 
 
+@pytest.mark.slow
 def test_given_the_laws_covariances_are_dense_ones(case):
     model, _, _, lag, _, frame = case
     if lag:
@@ -176,6 +178,7 @@ def test_holes_are_filled_by_their_means(case):
     assert np.sqrt(least) < found.se.to_numpy()[n, j] < 1.3 * np.sqrt(least)
 
 
+@pytest.mark.slow
 def test_everything_of_results_is_there(case):
     _, res, _, lag, laws, frame = case
     tests = res.law_tests()
@@ -200,11 +203,13 @@ def test_everything_of_results_is_there(case):
         res.bootstrap(6, "residual")
 
 
+@pytest.mark.slow
 def test_a_rank_is_chosen_beside_them(case):
     *_, laws, frame = case
     assert made(frame, "auto", **laws).rank in (1, 2)
 
 
+@pytest.mark.slow
 def test_units_that_are_not_there_have_errors_but_no_mean():
     """Rows that are not in the data have no regressors: an error needs none, a lag does."""
     frame = panel(False, True).dropna()
@@ -225,6 +230,7 @@ def test_a_lag_needs_no_regressors_of_units_that_nobody_has_for_a_neighbour():
     assert made(frame, spatial_lag=W).fit().converged
 
 
+@pytest.mark.slow
 def test_a_system_of_equations_has_them_too():
     frame = panel(False, True)
     Y = frame.pivot(index="t", columns="i", values="y")

@@ -240,6 +240,7 @@ class TestTests:
         table = made(data, 0, independent="entity").fit().random_effects_test().table
         assert list(table.index) == ["lm"]
 
+    @pytest.mark.slow
     def test_size(self):
         """Exchangeable errors: p-values of the ratio are uniform, and of none the multiplier's.
 

@@ -82,6 +82,7 @@ def same(one, other, equations=None, maps=None, rtol=1e-6):
 
 @EXAMPLES
 @given(data=st.data(), method=METHODS, rank=RANKS)
+@pytest.mark.slow
 def test_units(data, method, rank):
     """Powers of ten times y, x and z; a constant of 1 is not rescaled with the rest."""
     Y, X, Z = made()
@@ -164,6 +165,7 @@ def test_instruments_are_a_space(seed, method, rank):
 
 @EXAMPLES
 @given(seed=st.integers(0, 10**6), method=st.sampled_from(["iv", "gmm"]))
+@pytest.mark.slow
 def test_without_factors_all_are_2sls(seed, method):
     Y, X, Z = made(seed)
     one, other = (Seen(Y, X, Z, m, 0) for m in (method, "2sls"))

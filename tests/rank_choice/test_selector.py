@@ -52,6 +52,7 @@ def test_every_rule_is_that_of_select_rank(rule):
     assert str(model.rank_selection).count("*") > 0
 
 
+@pytest.mark.slow
 def test_residual_rules_are_those_without_a_fit(monkeypatch):
     def never(*args, **kwds):
         raise AssertionError("a candidate was fitted")
@@ -89,6 +90,7 @@ def test_numbers_and_the_rule_select_nothing():
     assert not is_rule(3)
 
 
+@pytest.mark.slow
 def test_fit_and_summary_say_how_the_rank_was_chosen():
     X, Y = system()
     res = LowRankSUR(Y, X, rank="bic").fit(n_starts=1)
@@ -104,6 +106,7 @@ def test_fit_and_summary_say_how_the_rank_was_chosen():
     assert [line[7:40].strip() for line in shown] == ["2 (bic)", "2", "2 (rule)", "2 (auto)"]
 
 
+@pytest.mark.slow
 def test_restrictions_of_the_model_are_known_and_later_ones_keep_the_rank():
     X, Y = system(K=7, r=1)
     model = LowRankSUR(Y, X, rank="bic", common=["x1"])
@@ -129,6 +132,7 @@ def test_pickles_and_copies_keep_the_selection():
     assert "(bic_ols)" in str(pickle.loads(pickle.dumps(res)).summary())
 
 
+@pytest.mark.slow
 def test_formulas_pairs_and_chunks():
     panel = LowRankSUR.from_formula(
         "invest ~ value + capital", load_grunfeld(), groups="firm", time="year", rank="bic_ols"

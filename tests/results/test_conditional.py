@@ -358,6 +358,7 @@ class TestEstimationRows:
 
 
 @pytest.mark.parametrize("debiased", [True, False])
+@pytest.mark.slow
 def test_intervals_of_hidden_cells_cover(debiased):
     """95 % intervals over 40 systems with 25 % hidden: within 3 Monte Carlo standard errors."""
     inside, total, closer = 0.0, 0, []

@@ -55,6 +55,7 @@ def test_dense_twin(common, rank):
 
 
 @pytest.mark.parametrize("common", [False, True])
+@pytest.mark.slow
 def test_size_and_power(common):
     rejected = {True: 0, False: 0}
     for moves in rejected:
@@ -127,6 +128,7 @@ def test_weights_of_cells_are_refused():
 
 
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.AlsglsWarning")
+@pytest.mark.slow
 def test_rows_that_leave_no_degrees_of_freedom():
     rng = np.random.default_rng(0)
     N, K = 9, 5

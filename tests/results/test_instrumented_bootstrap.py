@@ -99,6 +99,7 @@ def test_replicates_are_studentised_at_the_sigma_of_their_weights(method):
     np.testing.assert_allclose(plain_bse(plain.estimate), plain.bse, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_standard_errors_agree_with_robust_ones(res):
     boot = res.bootstrap(200)
     ratio = boot.std_errors / res.get_robustcov_results("HC1").bse

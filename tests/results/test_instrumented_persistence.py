@@ -73,6 +73,7 @@ def check(got, want):
 
 
 @pytest.mark.parametrize("kwds", WAYS)
+@pytest.mark.slow
 def test_round_trips(kwds):
     table, formulas = data()
     res = LowRank3SLS.from_formula(formulas, table, rank=1).fit(**kwds)

@@ -342,6 +342,7 @@ def test_use_correction_is_the_name_of_others(res):
         np.testing.assert_array_equal(one.bse, other.bse)
 
 
+@pytest.mark.slow
 def test_large_systems_never_form_p_by_p():
     """P = 3,000 and N = 60: a P x P array is 72 MB."""
     import tracemalloc

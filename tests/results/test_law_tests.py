@@ -66,6 +66,7 @@ def _fitted(frame, rank, gtol, reml, n_starts, laws):
     return model.fit(gtol=gtol, reml=reml, n_starts=n_starts)
 
 
+@pytest.mark.slow
 def test_ratios_are_those_of_fits_with_and_without(frame):
     """Maximum likelihood: every law against the fit that was made without it."""
     laws = {"ar": "common", "row_scale": "~ z", "spatial_error": RING, "spatial_lag": RING}
@@ -184,6 +185,7 @@ def test_units_that_were_drawn_to_their_mean_have_posteriors(frame):
     np.testing.assert_allclose(table.iloc[:, 1:3].astype(float), bounds)
 
 
+@pytest.mark.slow
 def test_the_system_says_what_the_panel_says(frame):
     wide = frame.pivot(index="t", columns="i", values="y")
     x = frame.pivot(index="t", columns="i", values="x")
@@ -204,6 +206,7 @@ def test_the_system_says_what_the_panel_says(frame):
     np.testing.assert_allclose(sur.law_params(), panel.law_params(), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_missing_cells_leave_the_ratio(frame):
     res = fitted(frame.drop(index=[7, 31]), ar="common")
     assert list(res.law_tests()["test"]) == ["likelihood ratio"]

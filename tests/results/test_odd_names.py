@@ -107,6 +107,7 @@ def test_plots(res):
             assert "$" in text.replace(r"\$", "$")
 
 
+@pytest.mark.slow
 def test_the_same_in_a_summary_of_ranks_and_of_diagnostics(res):
     for summary in (res.diagnostics().summary(),):
         page = Cells()
@@ -114,6 +115,7 @@ def test_the_same_in_a_summary_of_ranks_and_of_diagnostics(res):
         assert page.tags <= {"div", "p", "table", "caption", "tr", "td", "th", "br"}
 
 
+@pytest.mark.slow
 def test_names_of_many_equations():
     """Sorted dots and strips name the extremes by themselves."""
     X, Y, _ = simulate(200, 70, 2, 1, seed=3)

@@ -337,6 +337,7 @@ HELD = {
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_what_users_keep_has_a_face(fitted):
     which, _, res = fitted
     for name, make in HELD.get(which, {}).items():

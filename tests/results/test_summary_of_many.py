@@ -41,6 +41,7 @@ def _row(text, name, at=0):
     return [line.split() for line in text.splitlines() if line.split()[:1] == [name]][at][1:]
 
 
+@pytest.mark.slow
 def test_five_hundred_equations_are_two_screens_and_no_matrix_of_all(monkeypatch):
     res = _fit(500)
     from sm_alsgls.core.beta.information import CoefficientCovariance

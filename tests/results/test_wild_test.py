@@ -73,6 +73,7 @@ def test_t_is_that_of_the_fit(kwds):
     assert 0.5 < np.std(found.draws) < 2.5
 
 
+@pytest.mark.slow
 def test_what_it_says(res):
     found = res.wild_test("y2_x1", 3.0, reps=49)
     assert found.null == "the coefficient y2_x1 is 3"

@@ -175,6 +175,7 @@ def test_exactly_identified_never_rejects_the_estimate():
         (2, False, 1.0, 0.026, 0.065),
     ],
 )
+@pytest.mark.slow
 def test_size(m, robust, strength, low, high):
     """1,200 draws at 5 %, a standard error of .0063."""
     rejected = wald = 0

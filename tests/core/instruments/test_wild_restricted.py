@@ -124,6 +124,7 @@ def test_interval_has_no_end_where_instruments_say_nothing():
     assert np.isinf(wild_interval(y, part, 0, 0.05, signs)).any()
 
 
+@pytest.mark.slow
 def test_size_with_weak_instruments():
     """600 draws at 5 %, a standard error of .009: the t test rejects .30."""
     rejected = wald = 0

@@ -49,6 +49,7 @@ def test_it_is_the_fit_of_a_panel_that_was_turned(kind):
     np.testing.assert_allclose(here.loglike, there.loglike + jacobian, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_rho_is_a_fixed_point_and_near_what_errors_have():
     found = []
     for seed in range(4):
@@ -116,6 +117,7 @@ def test_residuals_of_independent_errors_have_the_correlation_that_is_taken_off(
     assert np.vdot(E[1:], E[:-1]) / np.vdot(E, E) < -0.1
 
 
+@pytest.mark.slow
 def test_correlated_errors_are_not_taken_for_factors():
     """A slice of benchmarks/interactive.py: 20 x 20, AR(1) of .5."""
     mine, others = [], []

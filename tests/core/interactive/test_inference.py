@@ -162,6 +162,7 @@ def test_the_bias_of_a_lagged_response_is_taken_away():
     assert np.mean(covered) >= 0.6
 
 
+@pytest.mark.slow
 def test_bais_design_at_50_x_50():
     """A slice of benchmarks/interactive.py: weights beat Bai, and standard errors are right."""
     errors, others, inside = [], [], []

@@ -33,6 +33,7 @@ def test_criteria_are_bai_and_ngs_on_units_of_equal_length():
     np.testing.assert_allclose(found["er"][1:], (s[:4] / s[1:5]) ** 2, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_two_factors_are_found_in_bais_design():
     wrong = dict.fromkeys(["ic2", "er", "gr", "ed"], 0)
     for seed in range(5):

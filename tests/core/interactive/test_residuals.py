@@ -65,6 +65,7 @@ def test_first_order_correlation_is_that_of_loops(share):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2])
+@pytest.mark.slow
 def test_sizes_and_power_of_correlation_in_time(share):
     shares = {}
     # Power, of .85 and more, is seen in fewer draws than sizes.

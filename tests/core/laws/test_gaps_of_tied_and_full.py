@@ -146,6 +146,7 @@ def system(seed, law, mask, sigma, rho=0.6, gtol=1e-8):
 
 @pytest.mark.parametrize("m", [1, 4])
 @pytest.mark.parametrize("sigma", ["exchangeable", "full"])
+@pytest.mark.slow
 def test_the_fit_is_the_maximum_of_the_dense_likelihood(sigma, m):
     n, k = 40, 4
     mask = np.random.default_rng(2).random((n, k)) > 0.2

@@ -159,6 +159,7 @@ def test_values_on_their_bound_stay_there_and_the_others_find_their_way(seed):
 
 
 @pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.slow
 def test_coefficients_move_as_a_common_one_does(scaled):
     """By as much as restricted likelihood moves one for all; where they are one, to that."""
     rng = np.random.default_rng(SAME)

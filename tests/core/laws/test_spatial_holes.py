@@ -85,6 +85,7 @@ def case(request):
     return X, Y, mask, error, lag, fit
 
 
+@pytest.mark.slow
 def test_is_the_maximum_over_everything(case):
     X, Y, mask, error, lag, fit = case
     theta = theta_of(fit)
@@ -216,6 +217,7 @@ def weights_of(k):
     return SpatialWeights(mutual(np.random.default_rng(0), k))
 
 
+@pytest.mark.slow
 def test_scales_of_rows_beside_it():
     X, Y = sample(0.5, 0.0, 7)
     mask, z = holes(), np.linspace(-1.0, 1.0, N)[:, None]

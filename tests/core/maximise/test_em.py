@@ -170,6 +170,7 @@ def test_fit_says_what_it_did():
     assert model.fit().mle_settings["optimizer"] == "als"
 
 
+@pytest.mark.slow
 def test_starts_and_callbacks_are_honoured():
     blocks, Y = simulated()
     problem = Problem(blocks, Y, ALSOptions(max_sweeps=3000))

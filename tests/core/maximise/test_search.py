@@ -69,6 +69,7 @@ def test_french_portfolios_have_a_poorer_maximum(share):
 
 
 @pytest.mark.parametrize(("rank", "level"), [(1, -158.0936), (2, -169.2719)])
+@pytest.mark.slow
 def test_munnell(rank, level):
     blocks, Y = systems.munnell()
     problem = Problem(blocks, Y, ALSOptions())
@@ -399,6 +400,7 @@ def spatial(N, K, lam=0.4):
 
 
 @pytest.mark.parametrize("spent", ["full", "lean", "least"])
+@pytest.mark.slow
 def test_a_law_without_a_rank_is_searched_at_every_size(monkeypatch, spent):
     monkeypatch.setattr(module, "effort", lambda problem: spent)
     problem = spatial(60, 6)

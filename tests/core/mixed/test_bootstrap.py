@@ -18,6 +18,7 @@ LME4 = {name: fit for name, fit in values("lme4").items() if "r2" in fit}
 
 # Of products and of rows; each law's draws are in test_likelihood_ratio.py.
 @pytest.mark.parametrize("law", ["common", "levels ar"])
+@pytest.mark.slow
 def test_refits_vary_as_the_model_says(law):
     d = dense.data(seed=4, m=60, q=3, p=2, law=law, sizes=(5, 9))
     fit = mixed_fit(d.products(), LowRank(3, 1), d.law, n_starts=2)

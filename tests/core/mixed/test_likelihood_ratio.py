@@ -70,6 +70,7 @@ def of_drawn_rows(d, fit, reps, monkeypatch):
 
 
 @pytest.mark.parametrize("law", ["common", "levels", "ar", "levels ar"])
+@pytest.mark.slow
 def test_draws_of_products_have_the_moments_of_rows(law, monkeypatch):
     """Means, variances and covariances of Z'y, X'y and y'y of groups, against rows drawn."""
     d = dense.data(seed=6, m=4, q=2, p=2, law=law, weights=law != "levels", sizes=(2, 7))
@@ -223,6 +224,7 @@ def test_mixtures():
     assert str(made) == "0.5 chi2(1) + 0.5 chi2(2)"
 
 
+@pytest.mark.slow
 def test_the_bootstrap_law_is_the_mixture_where_that_is_known():
     rng = np.random.default_rng(5)
     codes = np.repeat(np.arange(60), 4)

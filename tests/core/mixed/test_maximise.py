@@ -326,6 +326,7 @@ def fitted_level(seed=3, ar=False):
 
 
 @pytest.mark.parametrize(("reml", "ar"), [(False, False), (True, False), (False, True)])
+@pytest.mark.slow
 def test_a_residual_variance_of_a_level_that_is_zero_is_told(reml, ar):
     products, law = fitted_level(ar=ar)
     fit = mixed_fit(products, Unstructured(2), law, reml=reml)

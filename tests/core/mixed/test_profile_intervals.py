@@ -54,6 +54,7 @@ def opened(kind, law="common", reml=True, **how):
 
 @pytest.mark.parametrize("reml", [False, True])
 @pytest.mark.parametrize("law", ["common", "levels", "ar"])
+@pytest.mark.slow
 def test_the_opened_likelihood_and_its_slopes(law, reml):
     d, made = opened(LowRank(3, 1), law, reml)
     x = made.x + 0.05 * np.random.default_rng(0).standard_normal(len(made.x))
@@ -83,6 +84,7 @@ def test_other_parameters_of_the_same_covariance():
 
 
 @pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.slow
 def test_limits_of_low_rank_are_where_the_profile_likelihood_is_lower(rank):
     """The likelihood is maximised with a penalty on the distance from the limit."""
     q = 3 * rank
@@ -105,6 +107,7 @@ def test_limits_of_low_rank_are_where_the_profile_likelihood_is_lower(rank):
             assert best.fun - made.fit.nll == pytest.approx(0.5 * Z95**2, abs=3e-3)
 
 
+@pytest.mark.slow
 def test_variances_that_may_be_zero():
     codes = np.repeat(np.arange(12), 4)
     Z = np.column_stack([np.ones(48), np.tile(np.arange(4.0), 12)])
@@ -193,6 +196,7 @@ def test_limits_of_a_singular_covariance_are_the_farthest(seed):
 
 
 @pytest.mark.parametrize("kind", [Unstructured(3), LowRank(3, 1)])
+@pytest.mark.slow
 def test_near_the_estimate_ends_of_wald_are_those_of_the_profile(kind):
     d = dense.data(seed=11, m=60, law="levels", sizes=(3, 9))
     both = 1.5 * np.random.default_rng(0).standard_normal(60)[d.codes] * d.Z[:, :2].sum(axis=1)

@@ -138,6 +138,7 @@ def test_of_loadings_of_full_rank_is_that_of_any_covariance():
 
 
 @pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.slow
 def test_kenward_roger_of_low_rank_is_that_of_whole_matrices(rank):
     """1997's, in directions at right angles to rotations."""
     d, fit = of_low_rank(rank=rank, q=3 * rank, m=16)

@@ -91,6 +91,7 @@ def warned(N, K, p, true, rank, draws):
 
 
 @pytest.mark.parametrize(("N", "K", "p"), [(40, 50, 3), (100, 20, 3), (17, 48, 5)])
+@pytest.mark.slow
 def test_fit_warns_two_too_high_and_not_at_the_truth(N, K, p):
     """benchmarks/rank_recovery.md has the shares: 0.00 at these true ranks, 0.85 and more."""
     assert warned(N, K, p, 1, 1, 12) == 0

@@ -167,6 +167,7 @@ class TestInvariance:
         assert list(robust_criterion(rows(100, 20, 1), range(9), 97.0).values) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_recovery_slice():
     """A slice of docs/measured/ranks.md: 20 draws a cell."""
     right = {}

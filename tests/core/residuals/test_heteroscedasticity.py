@@ -34,6 +34,7 @@ def test_auxiliary_regressors_fit_the_rows():
 
 
 @pytest.mark.parametrize("tail", ["normal", "t3", "skewed"])
+@pytest.mark.slow
 def test_size_under_any_tail(tail, monkeypatch):
     """At 5 %, by Holm over ten equations; Koenker's own chi2 gives .18 under t(3)."""
     draws = {

@@ -105,6 +105,7 @@ def test_normality_has_its_size_and_its_power():
         lambda E: arch(E, 4)[1],
     ],
 )
+@pytest.mark.slow
 def test_corrected_pvalues_are_right_where_many_equations_look(test):
     tail = NullTail(test, 100)
     nominal = test(np.random.default_rng(3).standard_normal((100, 30_000)))

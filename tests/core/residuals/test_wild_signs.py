@@ -35,6 +35,7 @@ def test_signs_alone_are_drawn_and_leverages_taken_out():
     assert abs(np.mean(signs[:, 0] * signs[:, 1])) < 0.1
 
 
+@pytest.mark.slow
 def test_size_where_rows_share_a_scale():
     """Multivariate t(3), diagonal Sigma: the scale of a row is that of all equations."""
     rejected = 0

@@ -81,6 +81,7 @@ def test_union_residuals_are_those_of_all_regressors_on_own_rows():
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_search_runs_every_kind_of_start_and_checks_curvature(seed):
     rng = np.random.default_rng(seed)
     blocks, Y = systems.system(rng, 70, 8, 2, 3)

@@ -117,6 +117,7 @@ def test_lowest_curvature_is_the_lowest_eigenvalue(N, K, r, p):
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])
+@pytest.mark.slow
 def test_rotations_are_flat_at_a_maximum(r):
     rng = np.random.default_rng(1)
     blocks, Y = systems.system(rng, 60, 10, r, 2)

@@ -59,6 +59,7 @@ def together(parts):
 
 @settings(max_examples=7, deadline=None)
 @given(st.lists(st.integers(1, K - 1), max_size=4, unique=True), st.integers(1, 60))
+@pytest.mark.slow
 def test_any_shards_and_tiles_give_the_local_fit(data, local, cuts, size):
     X, Y = data
     problem, found = local
@@ -81,6 +82,7 @@ def test_any_shards_and_tiles_give_the_local_fit(data, local, cuts, size):
     )
 
 
+@pytest.mark.slow
 def test_regressors_far_from_zero_keep_their_digits():
     # Cross-products of X have no digit left of these.
     X, Y = system(1, offset=1e6)
@@ -92,6 +94,7 @@ def test_regressors_far_from_zero_keep_their_digits():
     assert fit.converged
 
 
+@pytest.mark.slow
 def test_heywood_cases_end_at_the_same_maximum():
     d = np.full(K, 1.0)
     d[7], d[100] = 1e-9, 1e-3

@@ -40,6 +40,7 @@ def _program(X, Y, beta, F, d):
 
 @pytest.mark.parametrize("strength", [0.7, 1.0, 20.0])
 @pytest.mark.parametrize(("K", "n", "p", "r"), [(40, 60, 3, 2), (25, 20, 2, 3)])
+@pytest.mark.slow
 def test_standard_errors_are_those_of_the_fit(K, n, p, r, strength):
     X, Y = _data(K, n, p, r, strength)
     fit = LowRankSUR(Y, list(X), rank=r).fit()
@@ -56,6 +57,7 @@ def test_standard_errors_are_those_of_the_fit(K, n, p, r, strength):
 
 
 @pytest.mark.parametrize("debiased", [True, False])
+@pytest.mark.slow
 def test_from_data_to_standard_errors(debiased):
     """Fit, Sigma of the intervals and standard errors, all over tiles, beside the model's."""
     X, Y = _data(30, 50, 3, 2)

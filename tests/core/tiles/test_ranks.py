@@ -40,6 +40,7 @@ def test_tiles_have_the_criterion_of_arrays(data, local, size):
 
 
 @pytest.mark.parametrize("cuts", [[50], [3, 90, 120]])
+@pytest.mark.slow
 def test_shards_have_the_same_and_stop_together(data, local, cuts):
     X, Y = data
     sources = [ArraySource(X, Y, 40, a, b) for a, b in pairwise([0, *cuts, K])]

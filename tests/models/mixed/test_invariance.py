@@ -38,6 +38,7 @@ def fitted(data, rank, reml=True, **how):
 
 @given(seeds, ranks, laws, st.booleans())
 @few
+@pytest.mark.slow
 def test_order_of_rows_and_names_of_groups_say_nothing(seed, rank, how, reml):
     rng = np.random.default_rng(seed)
     again = DATA.iloc[rng.permutation(len(DATA))].copy()
@@ -56,6 +57,7 @@ def test_order_of_rows_and_names_of_groups_say_nothing(seed, rank, how, reml):
 
 @given(st.floats(-6, 6), st.floats(-4, 4), ranks, laws, st.booleans())
 @few
+@pytest.mark.slow
 def test_units_are_units(of_y, of_x, rank, how, reml):
     a, c = 10.0**of_y, 10.0**of_x
     again = DATA.assign(y=a * DATA["y"], x1=c * DATA["x1"])
@@ -76,6 +78,7 @@ def test_units_are_units(of_y, of_x, rank, how, reml):
 
 @given(seeds, laws, st.booleans())
 @few
+@pytest.mark.slow
 def test_any_basis_of_the_random_effects_is_one_model_under_full(seed, how, reml):
     rng = np.random.default_rng(seed)
     B = rng.standard_normal((3, 3)) + 2.0 * np.eye(3)
@@ -94,6 +97,7 @@ def test_any_basis_of_the_random_effects_is_one_model_under_full(seed, how, reml
 
 @given(st.floats(0.1, 10), ranks, st.booleans())
 @few
+@pytest.mark.slow
 def test_only_ratios_of_weights_matter(factor, rank, reml):
     one = plain(rank, reml, weights="w")
     two = fitted(DATA.assign(w=factor * DATA["w"]), rank, reml, weights="w")
@@ -104,6 +108,7 @@ def test_only_ratios_of_weights_matter(factor, rank, reml):
 
 @given(st.floats(-1e3, 1e3), st.floats(-50, 50), laws, st.booleans())
 @few
+@pytest.mark.slow
 def test_what_fixed_effects_say_is_no_residual(constant, slope, how, reml):
     again = DATA.assign(y=DATA["y"] + constant + slope * DATA["x2"])
     one, two = plain(1, reml, **how), fitted(again, 1, reml, **how)
@@ -187,6 +192,7 @@ def test_a_column_in_other_units_has_effects_in_those():
 
 
 @pytest.mark.parametrize("rank", [1, "full"])
+@pytest.mark.slow
 def test_which_level_is_first_changes_its_name_only(rank):
     turned = DATA.assign(kind=DATA["kind"].map({"high": "z", "low": "a"}))
     one, two = plain(rank, residual="~ 0 + kind"), fitted(turned, rank, residual="~ 0 + kind")

@@ -403,6 +403,7 @@ class TestStreams:
 
 
 class TestRanks:
+    @pytest.mark.slow
     def test_bic_finds_the_rank(self):
         rng = np.random.default_rng(0)
         m, T, q = 150, 12, 5

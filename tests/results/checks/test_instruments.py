@@ -28,6 +28,7 @@ def fitted(X, Z, Y, rank=1, **kwds):
     return LowRank3SLS(Y, X, Z, rank=rank).fit(**kwds)
 
 
+@pytest.mark.slow
 def test_clean():
     res = fitted(*draw())
     report = res.diagnostics()
@@ -63,6 +64,7 @@ def test_an_instrument_that_moves_with_its_errors_is_named():
     assert "1 of 6 equations: 'y2'" in report.table.found[OVER]
 
 
+@pytest.mark.slow
 def test_one_that_moves_with_the_errors_of_another_equation():
     rng = np.random.default_rng(3)
     f, own = rng.standard_normal((1500, 1)), rng.standard_normal((1500, 6))

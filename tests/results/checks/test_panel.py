@@ -60,6 +60,7 @@ NAMES = [
 
 @pytest.mark.parametrize("factors", ["fixed", "cce"])
 @pytest.mark.parametrize("share", [0.0, 0.1])
+@pytest.mark.slow
 def test_clean_panels_are_rarely_doubted(factors, share):
     looks = pd.Series(0.0, index=NAMES)
     for seed in range(20):

@@ -54,6 +54,7 @@ def clean():
     return of_clean(2)
 
 
+@pytest.mark.slow
 def test_shape_of_the_report(clean):
     assert isinstance(clean, Diagnostics)
     assert list(clean.table.index) == CHECKS
@@ -144,6 +145,7 @@ def test_without_factors_there_is_nothing_to_say_of_them():
 
 
 @pytest.mark.parametrize(("N", "lags"), [(36, 3), (60, 4), (19, 1)])
+@pytest.mark.slow
 def test_arch_looks_back_a_tenth_of_the_rows(N, lags):
     res = LowRankSUR(*labelled(N, 4, 2, 1), rank=1).fit(n_starts=1)
     p = tail("arch", N, lags)(arch(res.resid.to_numpy(), lags)[1])
@@ -282,6 +284,7 @@ def test_a_level_and_lags(clean):
         res.diagnostics(alpha=2)
 
 
+@pytest.mark.slow
 def test_small_and_extreme_systems():
     X, Y, _ = simulate(7, 1, 2, 0)
     one = LowRankSUR(Y, X, rank=0).fit().diagnostics()

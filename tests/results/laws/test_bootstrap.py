@@ -115,6 +115,7 @@ def test_laws_have_draws(name, method):
     assert np.isfinite(boot.conf_int()).all().all()
 
 
+@pytest.mark.slow
 def test_standard_errors_agree_with_theory():
     res = fitted("ar")
     boot = res.bootstrap(40, rng=2)
@@ -125,6 +126,7 @@ def test_standard_errors_agree_with_theory():
     assert abs(np.log(ratio)).max() < 0.34
 
 
+@pytest.mark.slow
 def test_processes_and_statistics():
     res = fitted("lag")
     one = res.bootstrap(6, rng=3, statistic=lag)

@@ -179,6 +179,7 @@ def test_compare_lr_refuses_laws_that_are_not_nested():
 
 
 @pytest.mark.parametrize("name", ["ar", "cell_scale", "error", "lag", "all", "ar, holes"])
+@pytest.mark.slow
 def test_restriction_tests_estimate_the_laws_as_well(name):
     free = fit(name, own=True)
     names = [n for n in free.params.index if n.endswith("_x")]
@@ -239,6 +240,7 @@ def of_any_sigma(name):
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RankWarning")
 @pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.HeywoodWarning")
 @pytest.mark.parametrize("name", ["ar", "each", "cell_scale", "error", "lag", "units, all"])
+@pytest.mark.slow
 def test_tests_of_the_rank_compare_maxima(name):
     one = fitted(name)
     nll = fit(name)
@@ -257,6 +259,7 @@ def test_tests_of_the_rank_compare_maxima(name):
     assert found.df == one.neqs
 
 
+@pytest.mark.slow
 def test_draws_of_likelihood_ratios_estimate_the_laws():
     res = fitted("error")
     assert 0.0 < diagnostics.rank_test(res, reps=3).pvalue <= 1.0

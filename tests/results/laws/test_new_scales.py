@@ -177,6 +177,7 @@ def test_values_and_designs_are_of_mean_scale():
     np.testing.assert_allclose(found.to_numpy()[0], expected[data["year"] == year], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_wide_system():
     rng = np.random.default_rng(4)
     data = pd.DataFrame(rng.standard_normal((80, 4)), columns=["y1", "y2", "x", "z"])

@@ -13,6 +13,7 @@ from tests.results.laws.fits import CASES, LAWS, WITH_LAG, fitted, new_data
 
 
 @pytest.mark.parametrize("name", LAWS)
+@pytest.mark.slow
 def test_a_pickle_and_a_copy_are_the_same_results(name):
     res = fitted(name)
     file = io.BytesIO()

@@ -4,12 +4,14 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from sm_alsgls import LowRankPanel
 from sm_alsgls.core.laws.ar import AR
 from sm_alsgls.covariance.patterns import Patterns
 
 
+@pytest.mark.slow
 def test_a_law_adds_what_its_filter_leaves_and_little_else():
     rng = np.random.default_rng(0)
     T, k = 100, 40

@@ -51,6 +51,7 @@ def test_residual_laws_have_intervals():
     assert -1 < found["lower"] < found["estimate"] < found["upper"] < 1
 
 
+@pytest.mark.slow
 def test_low_rank():
     d = dense.data(seed=3, m=50, q=5, sizes=(7, 12))
     res = LowRankMixedLM(d.y, d.X, d.codes, d.Z, 1).fit()
@@ -60,6 +61,7 @@ def test_low_rank():
     assert ((found["lower"] <= found["estimate"]) & (found["estimate"] <= found["upper"])).all()
 
 
+@pytest.mark.slow
 def test_bootstrap():
     res = sleep(reml=True)
     made = res.bootstrap(80, rng=3)

@@ -36,6 +36,7 @@ def test_levels_with_autoregression_are_nlmes(method):
     assert res.df_model == few(method).df_model + 2
 
 
+@pytest.mark.slow
 def test_levels_with_autoregression_have_what_results_have():
     res = few("REML", **BOTH)
     text = str(res.summary())

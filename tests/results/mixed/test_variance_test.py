@@ -51,6 +51,7 @@ def test_structures():
     assert both.law == "0.5 chi2(0) + 0.5 chi2(1)"
 
 
+@pytest.mark.slow
 def test_the_bootstrap():
     full = sleep()
     told = full.variance_test(null="diagonal", method="bootstrap", reps=60, rng=1)
@@ -64,6 +65,7 @@ def test_the_bootstrap():
     assert test.pvalue == pytest.approx(1 / 20)
 
 
+@pytest.mark.slow
 def test_a_rank_in_a_higher_one():
     rng = np.random.default_rng(0)
     codes = np.repeat(np.arange(60), 10)
