@@ -17,14 +17,17 @@ rows; 2 to 12 draws each) mean coverage is .949 for every cap from 6 + 100 / K t
 1.022 here and 1.015 without a cap. (5 + 35 / K has 1.019, but rank 2 with a Heywood case, and a
 warning, on the panel of 48 states and 17 years that this cap gives rank 1.)
 
-The gain of a factor falls with r, so a criterion that rose twice in a row is not looked at
-further. Cost: one Sigma-step for each candidate.
+The gain of a factor falls with r, so a criterion that rose twice in a row, or once by more than .4
+of what a factor's parameters are charged, is not looked at further: the next factor would have to
+gain 2.3 times what the last did. In 469 systems, simulated and real, of 5 to 60 equations, the rank
+is that of all candidates, and would be from .2 on; of 2,186 Sigma-steps, those of the most factors,
+278 are not taken. Cost: one Sigma-step for each candidate.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -48,6 +51,9 @@ _GTOL = 1e-3
 # Elsewhere a gradient that leaves the criterion within 2 N K 1e-8 of its own, 2e-5 for 20 equations
 # and 60 rows: what lies below would be an eighth of the evaluations.
 EXACT = 1e-4
+# Share of what a factor's parameters are charged that the criterion must rise by to be past its
+# lowest.
+_PAST = 0.4
 # A candidate's second start is run where the criterion is within this share of what a factor's
 # parameters are charged of the lowest: in 405 systems, simulated and real, it never took off more
 # than .31 of that, and it was a third of the evaluations.
@@ -74,7 +80,7 @@ def degrees_of_freedom(problem: Problem, free: int) -> float:
 
 @on_one_thread
 def default_criterion(problem: Problem, ranks: Sequence[int], free: int) -> dict[int, float]:
-    """The criterion of each candidate, up to the one at which it has risen twice in a row.
+    """The criterion of each candidate, up to the one at which it is past its lowest.
 
     Parameters
     ----------
@@ -102,7 +108,7 @@ def default_criterion(problem: Problem, ranks: Sequence[int], free: int) -> dict
         steps = _observed_steps(problem, patterns, ranks)
     for rank, nll in zip(ranks, steps, strict=False):
         found[rank] = criterion(rank, nll)
-        if risen_twice(list(found.values())):
+        if is_past(found, n, K):
             break
     return found
 
@@ -112,9 +118,22 @@ def bic(rank: int, nll: float, n: float, K: int) -> float:
     return 2.0 * n * nll + math.log(n) * sigma_parameters(K, rank)
 
 
-def risen_twice(values: Sequence[float]) -> bool:
-    """Whether the last two of a criterion's values are each more than the one before."""
-    return len(values) > 2 and values[-3] < values[-2] < values[-1]
+def is_past(found: Mapping[int, float], n: float, K: int) -> bool:
+    """Whether a criterion has risen by enough, or twice in a row, by the last of its candidates.
+
+    Examples
+    --------
+    >>> [is_past({0: 9.0, 1: rise}, 40.0, 5) for rise in (9.0, 14.0, 17.0)]
+    [False, False, True]
+    >>> is_past({0: 8.0, 1: 9.0, 2: 9.5}, 40.0, 5)
+    True
+    """
+    if len(found) < 2:
+        return False
+    ranks, values = list(found), list(found.values())
+    charged = (sigma_parameters(K, ranks[-1]) - sigma_parameters(K, ranks[-2])) * math.log(n)
+    enough = values[-1] - values[-2] > _PAST * charged
+    return enough or (len(values) > 2 and values[-3] < values[-2] < values[-1])
 
 
 def _observed_steps(problem: Problem, patterns: Patterns, ranks: Sequence[int]) -> Iterator[float]:

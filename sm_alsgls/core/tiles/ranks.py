@@ -7,7 +7,7 @@ from typing import Any
 
 from sm_alsgls.core.across import Across
 from sm_alsgls.core.options import ALSOptions
-from sm_alsgls.core.rank.default import EXACT, bic, risen_twice
+from sm_alsgls.core.rank.default import EXACT, bic, is_past
 from sm_alsgls.core.rank.path import path_gtol
 from sm_alsgls.core.sigma.block_spectrum import widened
 from sm_alsgls.core.threads import on_one_thread
@@ -22,7 +22,7 @@ def rank_part(
     """2 n nll_r(E_ols) + m(r) log n of each candidate, as `core.rank.default` has it, as a program.
 
     One Sigma-step a candidate from that of the last, of three to six passes, until the criterion
-    has risen twice in a row. What a second start of small systems finds is not looked for.
+    is past its lowest. What a second start of small systems finds is not looked for.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def rank_part(
     >>> Y = rng.standard_normal((50, 2)) @ F.T + rng.standard_normal((50, 80))
     >>> found = rank_part(ArraySource(np.ones((80, 50, 1)), Y), ALONE, range(6), ALSOptions())
     >>> list(found), min(found, key=found.get)
-    ([0, 1, 2, 3, 4], 2)
+    ([0, 1, 2, 3], 2)
     """
     problem = TiledProblem(source, options, across)
     E, constant = problem.E_ols, problem.errors.constant
@@ -50,7 +50,7 @@ def rank_part(
             start = {"d": last.cov.uniquenesses, "block": block}
         step = problem.sigma_step(E, rank, gtol=gtol, **start)
         found[rank] = bic(rank, step.nll + constant, n, problem.K)
-        if risen_twice(list(found.values())):
+        if is_past(found, n, problem.K):
             break
         last = step if rank > 0 else None
     return found

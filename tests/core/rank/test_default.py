@@ -15,15 +15,23 @@ from tests.core import dense_observed as dense
 from tests.systems import simulate
 
 
-def test_it_is_bic_ols_and_stops_when_that_has_risen_twice():
-    X, Y, _ = simulate(80, 20, 3, 3, seed=1)
+@pytest.mark.parametrize(("K", "seed", "times"), [(20, 1, 1), (9, 4, 2)])
+def test_it_is_bic_ols_and_stops_when_that_is_past_its_lowest(K, seed, times):
+    """By the first rise of more than .4 of what a factor is charged, or the second before."""
+    X, Y, _ = simulate(80, K, 3, 3, seed=seed)
     model = LowRankSUR(Y, X, rank=0)
     whole = select_rank(model, "bic_ols", n_starts=1).table["bic_ols"]
     problem = Problem(X, Y, ALSOptions())
-    found = default_criterion(problem, range(11), 60)
-    assert list(found) == [0, 1, 2, 3, 4, 5]
-    np.testing.assert_allclose(list(found.values()), whole.loc[:5], rtol=1e-6)
-    assert min(found, key=found.get) == 3
+    found = default_criterion(problem, range(len(whole)), 3 * K)
+    least = min(found, key=found.get)
+    assert list(found) == list(range(least + times + 1))
+    assert len(found) < len(whole)
+    np.testing.assert_allclose(list(found.values()), whole.loc[: least + times], rtol=1e-6)
+    assert least == whole.idxmin()
+    rises = np.diff(list(found.values()))[least:] / (
+        np.log(77.0) * (K - np.arange(least, max(found)))
+    )
+    assert (rises > 0.4).tolist() == [False] * (times - 1) + [True]
 
 
 def test_a_candidate_far_above_the_lowest_has_no_second_start(monkeypatch):
@@ -37,11 +45,10 @@ def test_a_candidate_far_above_the_lowest_has_no_second_start(monkeypatch):
 
     monkeypatch.setattr(path, "fit_factor", counted)
     found = default_criterion(problem, range(6), 60)
-    assert list(found) == [0, 1, 2, 3, 4]
+    assert list(found) == [0, 1, 2, 3]
     assert min(found, key=found.get) == 2
-    assert fitted == [0, 1, 2, 2, 3, 4]
-    charged = np.log(57.0) * (20 - np.array([3, 4]))
-    assert (np.array([found[3], found[4]]) - found[2] > 0.5 * charged).all()
+    assert fitted == [0, 1, 2, 2, 3]
+    assert found[3] - found[2] > 0.5 * np.log(57.0) * (20 - 3)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
