@@ -282,13 +282,10 @@ class ALS:
 
     @staticmethod
     def _taken(point: _Point) -> Any:
-        """The memory of a point's residuals, for those of the next, if nobody else has it.
-
-        Taken from the system anew, it costs as much as what is written there.
-        """
-        if not point.own_E:
-            return None
-        E, point.E = point.E, None
+        """The memory of a point's residuals, for those of the next, if nobody else has it."""
+        E = None
+        if point.own_E:
+            E, point.E = point.E, None
         return E
 
     def _nll_beta(self, gamma: Array, E: Any, cov: Covariance, known: float | None) -> float:
