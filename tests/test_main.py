@@ -398,6 +398,7 @@ def python(*arguments, **how):
     return subprocess.Popen(command, **{"env": env, "stdout": -1, "stderr": -1, **how})
 
 
+@pytest.mark.slow
 def test_as_a_program_with_its_status_though_messages_cannot_be_written(here, res):
     """To a device that is always full, where there is one; that they are said is shown above."""
     path = "/dev/full" if os.path.exists("/dev/full") else os.devnull

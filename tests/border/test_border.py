@@ -98,6 +98,7 @@ def quiet(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("owner", "name"), TABLE, ids=[f"{o}.{n}" for o, n in TABLE])
+@pytest.mark.slow
 def test_odd_values_of_every_argument(owner, name):
     raw, taken = [], []
     for one in arguments():

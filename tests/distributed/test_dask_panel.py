@@ -71,6 +71,7 @@ def engine(request):
 
 
 @pytest.mark.parametrize("time", ["year", None])
+@pytest.mark.slow
 def test_equations_of_partitions_are_those_of_memory(engine, time):
     data = frame()
     # Rounds of a network for digits that the test of arrays has; without years rows are read
@@ -112,6 +113,7 @@ def test_what_the_error_says_to_do_does_it(how):
     assert sorted(model.equations) == sorted(data["firm"].unique())
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_named(engine):
     data = frame()
 

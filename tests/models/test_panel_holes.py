@@ -130,6 +130,7 @@ def test_given_the_laws_covariances_are_dense_ones(case):
     np.testing.assert_allclose(res.cov_params(), H @ (s.T @ s) @ H, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_robust_covariances_of_a_lag_have_the_part_of_rho(case):
     _, res, _, lag, laws, frame = case
     if not lag:

@@ -283,6 +283,7 @@ def test_a_lag_among_rows_needs_regressors_of_its_neighbours_alone():
 
 @pytest.mark.parametrize("case", SHOWN, ids=label)
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.slow
 def test_results_of_them(case):
     names, (frame, res) = case[0], of_case(*case)
     mask = frame["y"].notna().to_numpy().reshape(24, 4)

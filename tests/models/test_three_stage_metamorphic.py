@@ -105,6 +105,7 @@ def test_units(data, method, rank):
 
 @EXAMPLES
 @given(data=st.data(), method=METHODS, rank=RANKS)
+@pytest.mark.slow
 def test_origins(data, method, rank):
     """1e6 more of x or z changes the constant alone."""
     Y, X, Z = made()

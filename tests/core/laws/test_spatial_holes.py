@@ -95,6 +95,7 @@ def test_is_the_maximum_over_everything(case):
     np.testing.assert_allclose(slope, 0.0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_covariances_are_those_of_the_whole_information(case):
     X, Y, mask, error, lag, fit = case
     theta, m = theta_of(fit), error + lag

@@ -44,6 +44,7 @@ def test_clean():
     assert "1 of" not in table.found[STRENGTH]
 
 
+@pytest.mark.slow
 def test_weak_instruments_are_named():
     X, Z, Y = draw()
     x = 0.05 * Z[2][:, 1] + Y[:, 2] - X[2].sum(axis=1) + np.random.default_rng(1).normal(size=200)

@@ -90,6 +90,7 @@ def test_what_is_wrong_is_found(factors, kind, check):
             assert "'7, 3'" in made.table.loc[check, "found"]
 
 
+@pytest.mark.slow
 def test_a_factor_that_is_left_is_found():
     found = [fitted("fixed", seed, "factor").diagnostics() for seed in range(6)]
     clean = [reported("fixed", seed, "clean", 0.0) for seed in range(6)]

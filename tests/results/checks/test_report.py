@@ -76,6 +76,7 @@ def test_shape_of_the_report(clean):
     pd.testing.assert_frame_equal(again.table, clean.table)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_results():
     Y, X = labelled()
     res = LowRankSUR(Y, X, rank=2).fit(n_starts=1)

@@ -25,6 +25,7 @@ def parent(res, method, monkeypatch, **kwargs):
 
 
 @pytest.mark.parametrize("name", LAWS)
+@pytest.mark.slow
 def test_parametric_rows_have_the_law_of_the_fit(name, monkeypatch):
     res = fitted(name)
     made = parent(res, "parametric", monkeypatch)
