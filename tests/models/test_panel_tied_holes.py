@@ -196,6 +196,7 @@ def label(case):
 
 @pytest.mark.parametrize("case", where_every_two_meet(), ids=label)
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.slow
 def test_likelihood_is_that_of_the_observed_cells(case):
     names, by_time, _ = case
     frame, res = of_case(*case)
@@ -210,6 +211,7 @@ def test_likelihood_is_that_of_the_observed_cells(case):
 
 @pytest.mark.parametrize("case", MAXIMA, ids=label)
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.slow
 def test_it_is_the_maximum_over_everything(case):
     names, by_time, rank = case
     frame, res = of_case(*case)
