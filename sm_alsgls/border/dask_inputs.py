@@ -51,7 +51,9 @@ def chunked_along(endog: Any, exog: Any) -> str | None:
     >>> chunked_along(np.zeros((1000, 6)), None) is None
     True
     """
-    if not any(map(is_dask, (*_leaves(endog), *_leaves(exog)))):
+    # One of each type: thousands of arrays are one question.
+    kinds = {type(value): value for value in (*_leaves(endog), *_leaves(exog))}
+    if not any(map(is_dask, kinds.values())):
         return None
     if is_dask(exog) and getattr(exog, "ndim", 0) == 3:
         return "equations"

@@ -16,7 +16,7 @@ a collision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -75,18 +75,25 @@ def fingerprints(arrays: Sequence[Array]) -> Array:
     """
     out = np.zeros(len(arrays), dtype=np.uint64)
     # Those of one shape together: a call for each would take longer than their memory does.
+    alike: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+    for i, array in enumerate(arrays):
+        alike.setdefault((array.shape, array.strides), []).append(i)
     small: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
     strided: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
-    for i, array in enumerate(arrays):
-        A = array.T if array.flags.f_contiguous else array
-        if not A.flags.c_contiguous:
-            strided.setdefault(A.shape, []).append((i, A))
-        elif A.size <= _CHUNK:
-            small.setdefault(A.shape, []).append((i, A))
+    for members in alike.values():
+        first = arrays[members[0]]
+        by_columns = first.flags.f_contiguous
+        group = [(i, arrays[i].T if by_columns else arrays[i]) for i in members]
+        shape = group[0][1].shape
+        if not (by_columns or first.flags.c_contiguous):
+            strided.setdefault(shape, []).extend(group)
+        elif first.size <= _CHUNK:
+            small.setdefault(shape, []).extend(group)
         else:
-            flat = A.reshape(-1)
-            pieces = range(0, len(flat), _CHUNK)
-            out[i] = _joined([_of_batch([flat[at : at + _CHUNK]])[0] for at in pieces])
+            pieces = range(0, first.size, _CHUNK)
+            for i, A in group:
+                flat = A.reshape(-1)
+                out[i] = _joined([_of_batch([flat[at : at + _CHUNK]])[0] for at in pieces])
     table = np.empty(
         max((min(_BATCH, len(group) * group[0][1].size) for group in small.values()), default=0)
     )
@@ -114,8 +121,8 @@ class Watch:
     ----------
     arrays : sequence of ndarray
         float64; not copied.
-    names : sequence of str
-        What the caller calls each.
+    names : sequence of str, or callable
+        What the caller calls each; or the function that says so of its number.
     what : str
         What was made of them.
 
@@ -133,9 +140,13 @@ class Watch:
     """
 
     def __init__(
-        self, arrays: Sequence[Array], names: Sequence[str], what: str = "the model"
+        self,
+        arrays: Sequence[Array],
+        names: Sequence[str] | Callable[[int], str],
+        what: str = "the model",
     ) -> None:
-        self._arrays, self._names, self._what = list(arrays), list(names), what
+        self._arrays, self._what = list(arrays), what
+        self._called = names if callable(names) else list(names).__getitem__
         self._known = fingerprints(self._arrays)
 
     def check(self, which: Sequence[int] | None = None) -> None:
@@ -150,7 +161,7 @@ class Watch:
         changed = chosen[now != self._known[chosen]].tolist()
         if changed:
             raise DataChangedError(
-                f"{self._names[changed[0]]} was changed after {self._what} was made, and results "
+                f"{self._called(changed[0])} was changed after {self._what} was made, and results "
                 f"would mix old data and new; make {self._what} again from the data as they are "
                 "now, or, to go on writing into the array, pass a copy of it"
             )

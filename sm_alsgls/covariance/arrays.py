@@ -150,5 +150,10 @@ def run(at: npt.NDArray[np.intp]) -> slice | npt.NDArray[np.intp]:
     (slice(3, 6, None), array([3, 5, 4]))
     """
     m = len(at)
-    follow = m > 0 and at[-1] - at[0] == m - 1 and bool((at[1:] - at[:-1] == 1).all())
-    return slice(int(at[0]), int(at[-1]) + 1) if follow else at
+    if not m:
+        return at
+    first, last = at.item(0), at.item(-1)
+    # m - 1 steps that add up to m - 1, none of them longer than 1.
+    if last - first != m - 1 or (m > 1 and np.maximum.reduce(at[1:] - at[:-1]) > 1):
+        return at
+    return slice(first, last + 1)

@@ -47,14 +47,14 @@ def first_look(arrays: Sequence[np.ndarray], sums: bool = True) -> FirstLook:
     FirstLook(sound=False, ones=[(True, True), (True, False)])
     """
     found: list[tuple[bool, ...]] = [()] * len(arrays)
-    groups: dict[tuple[tuple[int, ...], bool], list[int]] = {}
+    groups: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
     for i, X in enumerate(arrays):
-        by_columns = not X.flags.c_contiguous
-        groups.setdefault((X.shape, by_columns), []).append(i)
+        groups.setdefault((X.shape, X.strides), []).append(i)
     sound = sums
     with np.errstate(over="ignore", invalid="ignore"):  # what has no sum of squares is not sound
-        for (shape, by_columns), members in groups.items():
+        for (shape, _), members in groups.items():
             size = int(np.prod(shape))
+            by_columns = not arrays[members[0]].flags.c_contiguous
             if len(members) == 1 or not 0 < size <= _SMALL:
                 for i in members:
                     sound = sound and sound_at_once(arrays[i])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -61,15 +62,12 @@ class HeldSystem(System):
         self.__dict__["_given"] = {}
         super().__init__(*args, **kwargs)
         Y = held.read_only(self._Y)
-        names: dict[int, str] = {}
-        for field, blocks in self._given.items():
-            for j, X in enumerate(blocks):
-                names.setdefault(id(X), f"{self.CALLED[field]} of equation {self.names[j]!r}")
-        views = {id(X): held.read_only(X) for one in self._given.values() for X in one}
-        called = ["endog", *(names[key] for key in views)]
-        watch = held.Watch([Y, *views.values()], called)  # one pass over the data
+        blocks = {id(X): X for one in self._given.values() for X in one}
+        views = {key: held.read_only(X) for key, X in blocks.items()}
         given = {field: [views[id(X)] for X in one] for field, one in self._given.items()}
         number = {id(view): i + 1 for i, view in enumerate(views.values())}
+        called = partial(_called, self.names, self.CALLED, given)
+        watch = held.Watch([Y, *views.values()], called)  # one pass over the data
         self.__dict__.update(_Y=Y, _given=given, _watch=watch, _number=number)
         # Once: for the sake of these Y would be compared before each fit, and then again for rows.
         self.__dict__["sizes"] = largest_values(Y)
@@ -171,6 +169,17 @@ class Guarded(Sequence[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self[:])
+
+
+def _called(
+    names: list[str], called: dict[str, str], given: dict[str, list[np.ndarray]], i: int
+) -> str:
+    """What the caller calls the array with the number ``i``: responses, then distinct designs."""
+    first: dict[int, str] = {}
+    for field, blocks in given.items():
+        for name, X in zip(names, blocks, strict=True):
+            first.setdefault(id(X), f"{called[field]} of equation {name!r}")
+    return ["endog", *first.values()][i]
 
 
 def _of_own_memory(kind: type[System], values: dict[str, Any]) -> System:

@@ -123,6 +123,7 @@ class SystemModel(Listed, SystemAttributes, LikelihoodModel):
         self.equations = list(system.names)
         self.formula_system = None if formula is None else formula.recipe()
         super().__init__(system)
+        self.data.open(system)
         self.k_constant = 0
         self.nobs, self.neqs = system.nobs, len(system.names)
         self._counts, self.n_cells = system.cells.counts, system.cells.n_cells

@@ -19,12 +19,13 @@ from sm_alsgls.data.system import System
 class SystemData(PandasData):
     """Responses, labels and coefficient names of a system.
 
-    statsmodels' own containers hold one response and one design; this one holds the system, so
-    that results are labelled by the same machinery, and makes a DataFrame only when asked.
+    statsmodels' own containers hold one response and one design; this one holds the system, once
+    it is opened, so that results are labelled by the same machinery, and makes a DataFrame only
+    when asked.
     """
 
     def __init__(self, system: System, labels: Labels) -> None:
-        self._system: System | None = system
+        self._system: System | None = None
         self.exog = None
         self.orig_exog = None
         self._index = system.index
@@ -32,6 +33,14 @@ class SystemData(PandasData):
         self._param_names = self._cov_names = labels.params
         self.const_idx, self.k_constant = None, 0
         self._cache: dict[str, Any] = {}
+
+    def open(self, system: System) -> None:
+        """Hold the system.
+
+        Not before statsmodels' constructor is done, which asks for the responses and drops them:
+        many are compared with what they were whenever they are asked for.
+        """
+        self._system = system
 
     @property
     def endog(self) -> np.ndarray:

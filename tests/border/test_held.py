@@ -387,6 +387,31 @@ class TestHeld:
         with pytest.raises(DataChangedError, match="exog of equation 'y3' was changed"):
             _ = res.equations["y3"].fittedvalues
 
+    def test_the_error_names_the_first_that_has_it(self, watched):
+        Y, X = data()
+        model = LowRankSUR(Y, [X[0], X[1], X[1], X[0]], rank=1)
+        X[1][3] += 1.0
+        with pytest.raises(DataChangedError, match="exog of equation 'y2' was changed"):
+            _ = model.exog[2]
+        _ = model.exog[3]
+
+    def test_each_array_is_read_once_until_it_is_used(self, watched, monkeypatch):
+        Y, X = data()
+        read = []
+
+        def counted(arrays):
+            read.append(len(arrays))
+            return prints(arrays)
+
+        prints = held.fingerprints
+        monkeypatch.setattr(held, "fingerprints", counted)
+        model = LowRankSUR(Y, X, rank=1)
+        assert read == [1 + len(X)]
+        np.testing.assert_array_equal(model.data.endog, Y)
+        model.fit(n_starts=1)
+        assert read[1] == 1
+        assert sum(read[2:]) <= 2 * (1 + len(X))
+
     def test_data_put_back_are_good_again(self, watched):
         Y, X = data()
         res = LowRankSUR(Y, X, rank=1).fit()
