@@ -114,6 +114,14 @@ def fingerprints(arrays: Sequence[Array]) -> Array:
     return out
 
 
+def fingerprints_beside(words: Array) -> Array:
+    """Fingerprints (m,) of m arrays whose numbers are rows (m, size), in the order of memory.
+
+    At most 65,536 numbers each; contiguous.
+    """
+    return _print(words.view(np.uint64))
+
+
 class Watch:
     """Fingerprints of arrays, and an error where one has changed.
 
@@ -125,6 +133,8 @@ class Watch:
         What the caller calls each; or the function that says so of its number.
     what : str
         What was made of them.
+    known : sequence of int or None, optional
+        Fingerprints of those of which they were taken before.
 
     Examples
     --------
@@ -144,10 +154,14 @@ class Watch:
         arrays: Sequence[Array],
         names: Sequence[str] | Callable[[int], str],
         what: str = "the model",
+        known: Sequence[int | None] | None = None,
     ) -> None:
         self._arrays, self._what = list(arrays), what
         self._called = names if callable(names) else list(names).__getitem__
-        self._known = fingerprints(self._arrays)
+        given = [None] * len(self._arrays) if known is None else known
+        self._known = np.array([0 if one is None else one for one in given], dtype=np.uint64)
+        new = [i for i, one in enumerate(given) if one is None]
+        self._known[new] = fingerprints([self._arrays[i] for i in new])
 
     def check(self, which: Sequence[int] | None = None) -> None:
         """Compare the arrays with the numbers ``which``, or all, with what they were.

@@ -1,4 +1,4 @@
-"""What is seen of many designs in one pass over them: whether numbers are sound, and 1s.
+"""What is seen of many designs in one pass over them: soundness, 1s, and fingerprints.
 
 Of a thousand small arrays a call for each takes longer than their memory does, so those of one
 shape are copied side by side, as many as stay in the second-level cache, and looked at there.
@@ -7,32 +7,18 @@ shape are copied side by side, as many as stay in the second-level cache, and lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from sm_alsgls.border import held
+from sm_alsgls.data.seen import FirstLook
 from sm_alsgls.data.validity import LARGEST, sound_at_once
 
 # Words that are looked at together, and of the largest array of which others are beside it.
 _TOGETHER, _SMALL = 2**17, 2**14
 
 
-class FirstLook(NamedTuple):
-    """What was seen.
-
-    Attributes
-    ----------
-    sound : bool
-        Whether all numbers are known to be finite, with squares that can be summed.
-    ones : list of tuple of bool
-        Which columns of each array hold 1s.
-    """
-
-    sound: bool
-    ones: list[tuple[bool, ...]]
-
-
-def first_look(arrays: Sequence[np.ndarray], sums: bool = True) -> FirstLook:
+def first_look(arrays: Sequence[np.ndarray], sums: bool = True, prints: bool = False) -> FirstLook:
     """Look at arrays (N, p) of float64.
 
     Parameters
@@ -40,21 +26,24 @@ def first_look(arrays: Sequence[np.ndarray], sums: bool = True) -> FirstLook:
     arrays : sequence of ndarray
     sums : bool
         Whether to find out if they are sound; where not they are not said to be.
+    prints : bool
+        Whether to take fingerprints of those that are looked at side by side.
 
     Examples
     --------
     >>> first_look([np.ones((3, 2)), np.array([[1.0, np.nan], [1.0, 2.0]])])
-    FirstLook(sound=False, ones=[(True, True), (True, False)])
+    FirstLook(sound=False, ones=[(True, True), (True, False)], prints={})
     """
     found: list[tuple[bool, ...]] = [()] * len(arrays)
     groups: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
     for i, X in enumerate(arrays):
         groups.setdefault((X.shape, X.strides), []).append(i)
-    sound = sums
+    sound, taken = sums, dict[int, tuple[np.ndarray, int]]()
     with np.errstate(over="ignore", invalid="ignore"):  # what has no sum of squares is not sound
         for (shape, _), members in groups.items():
             size = int(np.prod(shape))
-            by_columns = not arrays[members[0]].flags.c_contiguous
+            flags = arrays[members[0]].flags
+            by_columns = not flags.c_contiguous
             if len(members) == 1 or not 0 < size <= _SMALL:
                 for i in members:
                     sound = sound and sound_at_once(arrays[i])
@@ -69,7 +58,11 @@ def first_look(arrays: Sequence[np.ndarray], sums: bool = True) -> FirstLook:
                 sound = sound and bool(words @ words < LARGEST**2)
                 for i, ones in zip(batch, _ones_of_each(cube), strict=True):
                     found[i] = ones
-    return FirstLook(sound, found)
+                if prints and (flags.c_contiguous or flags.f_contiguous):
+                    new = held.fingerprints_beside(words.reshape(len(batch), size)).tolist()
+                    for i, one in zip(batch, new, strict=True):
+                        taken[id(arrays[i])] = arrays[i], one
+    return FirstLook(sound, found, taken)
 
 
 def _side_by_side(arrays: list[np.ndarray], words: np.ndarray, by_columns: bool) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sm_alsgls.border import held
 from sm_alsgls.core.rows.same_products import Rows
+from sm_alsgls.data.seen import FirstLook
 from sm_alsgls.data.system import System, largest_values
 
 _S = TypeVar("_S", bound=System)
@@ -67,8 +68,10 @@ class HeldSystem(System):
         given = {field: [views[id(X)] for X in one] for field, one in self._given.items()}
         number = {id(view): i + 1 for i, view in enumerate(views.values())}
         called = partial(_called, self.names, self.CALLED, given)
-        watch = held.Watch([Y, *views.values()], called)  # one pass over the data
-        self.__dict__.update(_Y=Y, _given=given, _watch=watch, _number=number)
+        seen = FirstLook(False, []) if self.seen is None else self.seen
+        known = [None, *map(seen.print_of, blocks.values())]
+        watch = held.Watch([Y, *views.values()], called, known=known)
+        self.__dict__.update(_Y=Y, _given=given, _watch=watch, _number=number, seen=None)
         # Once: for the sake of these Y would be compared before each fit, and then again for rows.
         self.__dict__["sizes"] = largest_values(Y)
         self.__dict__["_guarded"] = {field: self._guard(one) for field, one in given.items()}

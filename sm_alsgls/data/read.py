@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border import held
 from sm_alsgls.border.alignment import by_name, check_rows
 from sm_alsgls.border.frames import to_pandas
 from sm_alsgls.border.labels import spell
 from sm_alsgls.border.numbers import depth, numbers
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.data.first_look import first_look
+from sm_alsgls.data.seen import FirstLook
 from sm_alsgls.data.system import System
 from sm_alsgls.data.validity import (
     check_enough_rows,
@@ -36,13 +38,13 @@ def build_system(endog: Any, exog: Any, missing: str = "none") -> System:
     ShapeError, NonFiniteError, InsufficientRowsError, DegenerateResponseError, OptionError
     """
     check_missing(missing)
-    system, sound = _read_system(endog, exog, missing == "drop", look=True)
+    system = _read_system(endog, exog, missing == "drop", look=True)
     N = system.nobs
     if N == 0:
         if system.n_dropped:
             raise InsufficientRowsError(nothing_left(read_system(endog, exog, False)))
         raise ShapeError(f"the system is empty: 0 rows, {len(system.names)} equations")
-    check_finite(system, sound=sound)
+    check_finite(system)
     check_enough_rows(system.names, system.columns, N)
     check_responses_vary(system.names, responses_vary(system.Y), N, system.Y[0])
     return system
@@ -77,7 +79,7 @@ class Designs(NamedTuple):
     named: tuple[bool, ...]  # whose columns came with names
     index: pd.Index  # of the rows
     labelled: bool  # whether the caller gave it
-    sound: bool  # whether reading has shown that all numbers are finite, and have squares
+    seen: FirstLook  # what reading has seen of them
 
 
 def read_system(endog: Any, exog: Any, drop: bool) -> System:
@@ -89,11 +91,11 @@ def read_system(endog: Any, exog: Any, drop: bool) -> System:
     ------
     ShapeError
     """
-    return _read_system(endog, exog, drop, look=False)[0]
+    return _read_system(endog, exog, drop, look=False)
 
 
-def _read_system(endog: Any, exog: Any, drop: bool, look: bool) -> tuple[System, bool]:
-    """`read_system`, and whether its regressors, where one is to look, are known to be sound."""
+def _read_system(endog: Any, exog: Any, drop: bool, look: bool) -> System:
+    """`read_system`, which looks at the regressors where one is to."""
     if exog is None:
         pairs = isinstance(endog, Mapping) and any(
             isinstance(value, (Mapping, tuple)) for value in endog.values()
@@ -111,8 +113,18 @@ def _read_system(endog: Any, exog: Any, drop: bool, look: bool) -> tuple[System,
     if Y.shape[1] == 0:
         raise ShapeError(f"the system is empty: {len(Y)} rows, 0 equations")
     source = Provenance(made.index, labelled=made.labelled)
-    system = System(names, made.index, Y, made.blocks, made.columns, 0, made.named, source=source)
-    return system.kept(complete_rows(system)) if drop else system, made.sound
+    system = System(
+        names,
+        made.index,
+        Y,
+        made.blocks,
+        made.columns,
+        0,
+        made.named,
+        source=source,
+        seen=made.seen,
+    )
+    return system.kept(complete_rows(system)) if drop else system
 
 
 def complete_rows(system: System) -> np.ndarray:
@@ -150,14 +162,15 @@ def read_designs(
     least : str
         What to give where a design has no columns.
     look : bool
-        Whether to find out if all numbers are finite, while a design is in the cache.
+        Whether to find out if all numbers are finite, while a design is in the cache, and take
+        fingerprints of more than `held.hold` copies.
 
     Raises
     ------
     ShapeError
     """
     values = _by_equation(_read(value, argument), names, argument)
-    blocks, columns, sound = _designs(values, names, argument, letter, look)
+    blocks, columns, seen = _designs(values, names, argument, letter, look)
     for name, X in zip(names, blocks, strict=True):
         if len(X) != N:
             raise ShapeError(
@@ -168,7 +181,7 @@ def read_designs(
             raise ShapeError(f"equation {name!r}: {argument} has no columns; give {least}")
     common, labelled = _common_index(index, [_index_of(x) for x in values], names, N, argument)
     named = tuple(_has_names(x) for x in values)
-    return Designs(blocks, columns, named, common, labelled, sound)
+    return Designs(blocks, columns, named, common, labelled, seen)
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -255,8 +268,8 @@ def _by_equation(given: Any, names: list[str], argument: str) -> list[Any]:
 
 def _designs(
     values: list[Any], names: list[str], argument: str, letter: str, look: bool
-) -> tuple[list[np.ndarray], list[list[str]], bool]:
-    """Blocks and column names of each equation's design, and whether all are known to be sound."""
+) -> tuple[list[np.ndarray], list[list[str]], FirstLook]:
+    """Blocks and column names of each equation's design, and what was seen of them."""
     known: dict[int, np.ndarray] = {}
     given: dict[int, list[str] | None] = {}
     for name, value in zip(names, values, strict=True):
@@ -271,7 +284,8 @@ def _designs(
         known[id(value)], given[id(value)] = X, _given_names(value, name, argument, letter)
     nameless = [key for key, labels in given.items() if labels is None]
     looked = list(known) if look else nameless
-    seen = first_look([known[key] for key in looked], look)
+    many = look and sum(X.size for X in known.values()) > held.COPIED
+    seen = first_look([known[key] for key in looked], look, many)
     ones = dict(zip(looked, seen.ones, strict=True))
     made: dict[tuple[bool, ...], list[str]] = {}
     labelled = {key: labels for key, labels in given.items() if labels is not None}
@@ -280,7 +294,7 @@ def _designs(
             made[ones[key]] = numbered(ones[key], letter)
         labelled[key] = made[ones[key]]
     keys = [id(value) for value in values]
-    return [known[key] for key in keys], [labelled[key] for key in keys], seen.sound
+    return [known[key] for key in keys], [labelled[key] for key in keys], seen
 
 
 def _numbers(value: Any, argument: str, name: str | None) -> np.ndarray:

@@ -16,6 +16,7 @@ from sm_alsgls.core.design.per_equation import Design, of_rows
 from sm_alsgls.core.rows.cells import Cells
 from sm_alsgls.core.rows.same_products import Rows
 from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.seen import FirstLook
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class System:
         Which cells are used, and their weights. Default: all, with none.
     source : Provenance, optional
         Which of the rows that were handed in these are. Default: all.
+    seen : FirstLook, optional
+        What reading has seen of the designs, until something is made of them.
     """
 
     #: Fields that hold K designs each.
@@ -55,6 +58,7 @@ class System:
     named: tuple[bool, ...] = ()
     used: Cells | None = field(default=None, kw_only=True)
     source: Provenance | None = field(default=None, kw_only=True)
+    seen: FirstLook | None = field(default=None, kw_only=True, compare=False, repr=False)
 
     @cached_property
     def cells(self) -> Cells:
@@ -80,7 +84,7 @@ class System:
         made = {id(A): change(A) for A in self.arrays}
         for name in self.DESIGNS:
             others[name] = [made[id(X)] for X in getattr(self, name)]
-        return replace(self, Y=made[id(self.Y)], **others)
+        return replace(self, Y=made[id(self.Y)], seen=None, **others)
 
     def kept(self, keep: np.ndarray) -> Self:
         """The same system on the rows where ``keep`` (N,) is true."""

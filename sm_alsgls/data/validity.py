@@ -55,17 +55,17 @@ def distinct(blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
     return list({id(X): X for X in blocks}.values())
 
 
-def check_finite(system: System, cells: bool = True, sound: bool = False) -> None:
+def check_finite(system: System, cells: bool = True) -> None:
     """Finite numbers everywhere; an error names equation, column and row.
 
-    ``cells`` says whether the system can do without single cells, which is then a remedy;
-    ``sound``, whether its designs are known to be so.
+    ``cells`` says whether the system can do without single cells, which is then a remedy.
 
     Raises
     ------
     NonFiniteError
     """
-    if _sound([system.Y] if sound else system.arrays):
+    known = system.seen is not None and system.seen.sound
+    if _sound([system.Y] if known else system.arrays):
         return
     if not np.isfinite(system.Y).all():
         j = int(np.flatnonzero(~np.isfinite(system.Y).all(axis=0))[0])

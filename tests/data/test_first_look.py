@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sm_alsgls.border import held
 from sm_alsgls.data import first_look as module
 from sm_alsgls.data.first_look import first_look
 
@@ -33,11 +34,24 @@ def test_it_is_that_of_each(arrays, together):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TOGETHER", together)
         patch.setattr(module, "_SMALL", min(together, 30))
-        seen = first_look(arrays)
+        seen, again = first_look(arrays), first_look(arrays, prints=True)
+    assert again[:2] == seen[:2]
+    assert not seen.prints
+    for X in arrays:
+        taken = again.print_of(X)
+        assert taken is None or taken == held.fingerprints([X])[0]
+        assert again.print_of(X.copy()) is None
     for X, ones in zip(arrays, seen.ones, strict=True):
         assert ones == tuple(bool(len(X)) and bool((x == 1.0).all()) for x in X.T)
     assert seen.sound == all(bool((np.abs(X) < 1e152).all()) for X in arrays)
     assert not first_look(arrays, sums=False).sound
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_fingerprints_are_taken_of_arrays_beside_one_another(order):
+    arrays = [np.full((5, 2), float(i), order=order) for i in range(3)]
+    seen = first_look([*arrays, np.ones((4, 3))], prints=True)
+    assert [seen.print_of(X) for X in arrays] == held.fingerprints(arrays).tolist()
 
 
 def test_nothing_is_changed_and_no_filter():
