@@ -50,6 +50,8 @@ _ROUNDING = {False: 1e-12, True: 2e-11}
 _MOST_FLAT = 40
 # The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
 _GLS_SCORE = 1e-10
+# What nobody sees of a log-likelihood.
+_UNSEEN = 1e-10
 # What a sweep must be expected to leave to be the last, in units of what the last may leave.
 _LAST = 10.0
 # Where a sweep leaves more of the score than this, beta and Sigma hang together, and what a last
@@ -341,25 +343,19 @@ class ALS:
             cg = problem.solve(point.normal, point.score, tol=settled)
             gamma = gamma + cg.x
             E = problem.residuals(gamma, self._taken(point))
-            nll = problem.objective(gamma, E, point.cov)
+            # The NLL is a quadratic in beta: it falls by (score + r)'x / 2 where x leaves r.
+            if cg.converged and cg.residual * point.score_beta * problem.K**0.5 <= _UNSEEN:
+                nll -= 0.5 * problem.across.total(float(point.score @ cg.x)) / problem.n_obs
+            else:
+                nll = problem.objective(gamma, E, point.cov)
         # Of a run that has joined another nobody asks how far it had come.
         if status != JOINED:
             measures = problem.stationarity(gamma, E, point.cov, point.factor.at_bound)
         converged = status == "stationary" and max(measures) <= options.gtol
-        return Solution(
-            gamma,
-            E,
-            point.cov,
-            nll,
-            converged,
-            status if converged or status != "stationary" else _ROUNDED,
-            (),
-            point.factor.at_bound,
-            measures.gradient_d,
-            measures.score_beta,
-            self._start.label,
-            point.factor.block,
-        )
+        ended = status if converged or status != "stationary" else _ROUNDED
+        bound, block, label = point.factor.at_bound, point.factor.block, self._start.label
+        found = gamma, E, point.cov, nll, converged, ended, (), bound
+        return Solution(*found, measures.gradient_d, measures.score_beta, label, block)
 
     def _sigma_tol(self, point: _Point) -> float:
         """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and

@@ -78,6 +78,21 @@ def test_gtol_is_obeyed(gtol):
     check_stationary(blocks, Y, problem, fit, tol=2 * gtol)
 
 
+@pytest.mark.parametrize("gtol", [1e-2, 1e-5, 1e-6])
+@pytest.mark.parametrize("lam_B", [0.0, 0.1])
+@pytest.mark.parametrize("lacking", [0.0, 0.1])
+def test_the_last_beta_step_lowers_the_nll_by_what_its_quadratic_says(gtol, lam_B, lacking):
+    """At a gtol of 1e-5 by 1e-10 of it, which rounding does not hide."""
+    for seed in range(3):
+        blocks, Y, r = case("not compressed", seed)
+        there = np.random.default_rng(seed).random(Y.shape) >= lacking
+        problem = Problem(blocks, Y, ALSOptions(gtol=gtol, lam_B=lam_B), mask=there)
+        fit = als(problem, r)
+        assert fit.converged
+        whole = problem.objective(fit.gamma, problem.residuals(fit.gamma), fit.cov)
+        assert fit.nll == pytest.approx(whole, abs=1e-13 * abs(whole), rel=0)
+
+
 def test_sweeps_after_the_beta_step_lie_between():
     blocks, Y, r = case("not compressed")
     fit = als(Problem(blocks, Y, ALSOptions()), r)
