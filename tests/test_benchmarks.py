@@ -246,6 +246,31 @@ def test_everyday_fits_are_taken_apart_beside_their_peers(load):
     assert seconds["loop of OLS"] < seconds["linearmodels"]
 
 
+def test_an_earlier_checkout_is_what_is_timed(load, tmp_path):
+    script = load("then_and_now")
+    rng = np.random.default_rng(0)
+    arrays = tmp_path / "arrays.npz"
+    np.savez(
+        arrays, few_Y=rng.standard_normal((30, 2)), few_0=np.ones((30, 1)), few_1=np.ones((30, 1))
+    )
+    (tmp_path / "sm_alsgls").mkdir()
+    (tmp_path / "sm_alsgls" / "__init__.py").write_text(
+        "class LowRankSUR:\n"
+        "    def __init__(self, Y, X, **kwargs):\n"
+        "        self.given = len(X), kwargs\n"
+        "    def fit(self, **kwargs):\n"
+        "        assert (*self.given, kwargs) == (2, {'rank': 0}, {'n_starts': 1})\n"
+        "        sum(range(20_000_000))\n"
+    )
+    then, now = script.Version(tmp_path, arrays), script.Version(script.HERE, arrays)
+    try:
+        assert then.seconds("few", 0, 1) > 0.1 > now.seconds("few", "ols", 1) > 0.0
+        assert 0.0 < now.seconds("few", "auto", "auto") < 1.0
+    finally:
+        then.close()
+        now.close()
+
+
 def test_als_and_em_are_compared_on_the_same_draws(load, monkeypatch):
     script = load("compare_als_vs_em")
     names = script.available(peer=False)
