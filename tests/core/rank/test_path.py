@@ -35,7 +35,8 @@ def test_a_lone_candidate_is_the_fit_of_the_loop():
     made = problem()
     fit = rank_path(made, [2], n_starts=1)[0]
     alone = als(made, 2)
-    assert (fit.nll, fit.starts, fit.sweeps) == (alone.nll, 1, len(alone.trace) - 1)
+    assert (fit.starts, fit.sweeps) == (1, len(alone.trace) - 1)
+    assert fit.nll == pytest.approx(alone.nll, rel=1e-14, abs=0)
     assert fit.status == alone.status
 
 
