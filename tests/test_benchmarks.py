@@ -229,6 +229,15 @@ def test_nll_without_a_dense_sigma_is_the_same(load, monkeypatch):
     )
 
 
+def test_kernels_of_a_fit_are_timed_beside_what_the_machine_does(load):
+    found = load("growth").kernels(40, 1)
+    assert found["read"] > 0.1
+    assert found["gemm"] > 0.1
+    for name in ("bases", "H g", "score", "S W"):
+        assert 0.0 < found[name]["GB/s"] < 100 * found["read"]
+        assert 0.0 < found[name]["GF"] < 2 * found["gemm"]
+
+
 def test_everyday_fits_are_taken_apart_beside_their_peers(load):
     pytest.importorskip("linearmodels")
     script = load("search_cost")

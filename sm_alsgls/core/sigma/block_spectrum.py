@@ -55,8 +55,8 @@ class Products(Protocol):
         ...
 
 
-class _InMemory:
-    """Residuals that are an array."""
+class InMemory:
+    """`Products` of residuals E (n, K) that are an array, Fortran-ordered."""
 
     first = 0
 
@@ -111,7 +111,7 @@ class BlockSpectrum:
         start: Array | None = None,
         across: Across = ALONE,
     ) -> None:
-        self._E: Products = _InMemory(E) if isinstance(E, np.ndarray) else E
+        self._E: Products = InMemory(E) if isinstance(E, np.ndarray) else E
         self._across = across
         self._scale = 1.0 / n_obs
         self._rank = rank
