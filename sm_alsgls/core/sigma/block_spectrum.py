@@ -65,6 +65,7 @@ class InMemory:
         self.n, self.K = E.shape
 
     def image(self, W: Array) -> tuple[Array, Array]:
+        """See `Products`."""
         # The thin factor contiguous, and few rows at a time: BLAS does not pack E then.
         Z = np.ascontiguousarray(W.T) @ self._Et
         SW = np.empty(W.shape)
@@ -76,6 +77,7 @@ class InMemory:
         return Z, SW
 
     def squares(self) -> Array:
+        """See `Products`."""
         return np.asarray(np.einsum("kn,kn->k", self._Et, self._Et))
 
 
