@@ -176,7 +176,8 @@ def test_traffic_is_what_was_predicted(fitted):
     """Sums of N and r only: a chunk of 800 coefficients and 64,000 responses is none."""
     traffic, sweeps = fitted.model.traffic["fit"], len(fitted.trace) - 1
     rounds = rounds_of(traffic, N, R)
-    assert rounds["steps"] >= sweeps
+    # A beta-step whose end is foreseen takes none.
+    assert sweeps / 2 <= rounds["steps"] <= 2 * sweeps
     assert rounds["passes"] >= sweeps
     made = predicted(N, R, 2, **rounds)
     assert made.to_workers == pytest.approx(traffic.to_workers, rel=0.2)
