@@ -163,7 +163,7 @@ def read_designs(
         What to give where a design has no columns.
     look : bool
         Whether to find out if all numbers are finite, while a design is in the cache, and take
-        fingerprints of more than `held.hold` copies.
+        fingerprints of more than `held.COPIED` of them.
 
     Raises
     ------
@@ -195,7 +195,8 @@ def _read(value: Any, argument: str) -> Any:
         return value
     parts = list(value.values() if many else value)
     if set(map(type, parts)) == {np.ndarray}:  # nothing to ask of each of thousands
-        return value
+        # Not the mapping itself, which may read a file whenever it is asked.
+        return dict(zip(value, parts, strict=True)) if many else value
     made = {id(part): to_pandas(part, argument) for part in parts}
     found = [made[id(part)] for part in parts]
     return dict(zip(value, found, strict=True)) if many else found

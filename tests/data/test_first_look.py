@@ -1,5 +1,7 @@
 """One pass over many designs sees what a look at each of them sees."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from sm_alsgls.border import held
 from sm_alsgls.data import first_look as module
 from sm_alsgls.data.first_look import first_look
+from sm_alsgls.data.read import build_system
 
 NUMBERS = st.sampled_from([1.0, 1.0, 1.0, 0.0, -2.5, np.nan, np.inf, 1e200])
 SHAPES = st.sampled_from([(0, 2), (1, 1), (3, 2), (3, 0), (5, 3), (40, 2)])
@@ -66,3 +69,29 @@ def test_many_rows_are_not_looked_at_here():
     """Their sums of squares come slab by slab, of all designs together."""
     assert not first_look([np.ones((10_000, 2))]).sound
     assert first_look([np.ones((10_000, 2))]).ones == [(True, True)]
+
+
+class Lazy(Mapping):
+    """A mapping that makes its arrays anew whenever it is asked, as of a file."""
+
+    def __init__(self, arrays):
+        self.arrays, self.asked = arrays, 0
+
+    def __len__(self):
+        return len(self.arrays)
+
+    def __iter__(self):
+        return iter(self.arrays)
+
+    def __getitem__(self, name):
+        self.asked += 1
+        return self.arrays[name].copy()
+
+
+def test_a_mapping_that_reads_a_file_is_read_once():
+    rng = np.random.default_rng(0)
+    X = Lazy({name: rng.standard_normal((9, 2)) for name in "abc"})
+    Y = Lazy({name: rng.standard_normal(9) for name in "abc"})
+    system = build_system(Y, X)
+    assert (X.asked, Y.asked) == (3, 3)
+    np.testing.assert_array_equal(system.blocks[1], X.arrays["b"])
