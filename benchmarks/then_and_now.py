@@ -19,7 +19,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 # isort: split
 import one_thread  # noqa: F401  before NumPy
@@ -36,12 +36,13 @@ class Version:
     """A process that fits with one checkout of the package."""
 
     def __init__(self, checkout: Path, arrays: Path) -> None:
+        self._checkout = checkout.resolve()
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(arrays), "--worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(checkout.resolve())},
+            env={**os.environ, "PYTHONPATH": str(self._checkout)},
         )
 
     def seconds(self, *asked: object) -> float:
@@ -49,16 +50,27 @@ class Version:
         to, back = self._process.stdin, self._process.stdout
         if to is None or back is None:
             raise OSError("the process has no pipes")
-        print(*asked, file=to, flush=True)
-        return float(back.readline())
+        try:
+            print(*asked, file=to, flush=True)
+            return float(back.readline())
+        except (ValueError, BrokenPipeError):
+            raise RuntimeError(f"fits of {self._checkout} have ended; see its error") from None
 
-    def close(self) -> None:
-        """Let it end."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
         self._process.communicate()
 
 
 def work(arrays: Path) -> None:
     """Answer lines of (system, rank, starts) with CPU seconds; the rank "ols" is a loop of OLS."""
+    import sm_alsgls
+
+    checkout, found = os.environ["PYTHONPATH"], str(sm_alsgls.__file__)
+    if not found.startswith(checkout):  # an installed one, where the checkout has none
+        raise SystemExit(f"{checkout} has no package sm_alsgls; found {found}")
     warnings.simplefilter("ignore")
     with np.load(arrays) as kept:
         held = dict(kept)
@@ -126,23 +138,21 @@ def main() -> None:
         for name, (*_, blocks, _) in known.items():
             held |= {f"{name}_{j}": X for j, X in enumerate(blocks)}
         np.savez(arrays, **held)  # type: ignore[arg-type]
-        then, now = Version(given.then, arrays), Version(HERE, arrays)
-        print(
-            "| system | r | starts | then, ms of CPU | now | now / then | at the default rank "
-            "| loop of OLS |"
-        )
-        print("|---|---|---|---|---|---|---|---|")
-        for name, (called, rank, starts, *_) in known.items():
-            best = np.full(4, np.inf)
-            for _ in range(given.rounds):
-                one = [then.seconds(name, rank, starts)]
-                one += [now.seconds(name, kind, starts) for kind in (rank, "auto", "ols")]
-                best = np.minimum(best, one)
-            a, b, c, d = 1e3 * best
-            row = f"{a:.1f} | {b:.1f} | {b / a:.3f} | {c:.1f} | {d:.1f}"
-            print(f"| {called} | {rank} | {starts} | {row} |", flush=True)
-        then.close()
-        now.close()
+        with Version(given.then, arrays) as then, Version(HERE, arrays) as now:
+            print(
+                "| system | r | starts | then, ms of CPU | now | now / then | at the default rank "
+                "| loop of OLS |"
+            )
+            print("|---|---|---|---|---|---|---|---|")
+            for name, (called, rank, starts, *_) in known.items():
+                best = np.full(4, np.inf)
+                for _ in range(given.rounds):
+                    one = [then.seconds(name, rank, starts)]
+                    one += [now.seconds(name, kind, starts) for kind in (rank, "auto", "ols")]
+                    best = np.minimum(best, one)
+                a, b, c, d = 1e3 * best
+                row = f"{a:.1f} | {b:.1f} | {b / a:.3f} | {c:.1f} | {d:.1f}"
+                print(f"| {called} | {rank} | {starts} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -271,13 +271,17 @@ def test_an_earlier_checkout_is_what_is_timed(load, tmp_path):
         "        assert (*self.given, kwargs) == (2, {'rank': 0}, {'n_starts': 1})\n"
         "        sum(range(20_000_000))\n"
     )
-    then, now = script.Version(tmp_path, arrays), script.Version(script.HERE, arrays)
-    try:
-        assert then.seconds("few", 0, 1) > 0.1 > now.seconds("few", "ols", 1) > 0.0
-        assert 0.0 < now.seconds("few", "auto", "auto") < 1.0
-    finally:
-        then.close()
-        now.close()
+    with script.Version(tmp_path, arrays) as then, script.Version(script.HERE, arrays) as now:
+        # The other package adds up for longer than two fits of nothing take.
+        assert then.seconds("few", 0, 1) > now.seconds("few", "ols", 1) > 0.0
+        assert now.seconds("few", "auto", "auto") > 0.0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with (
+        script.Version(empty, arrays) as version,
+        pytest.raises(RuntimeError, match="empty have ended"),
+    ):
+        version.seconds("few", 0, 1)
 
 
 def test_als_and_em_are_compared_on_the_same_draws(load, monkeypatch):

@@ -14,7 +14,8 @@ from sm_alsgls.border import held
 from sm_alsgls.data.seen import FirstLook
 from sm_alsgls.data.validity import LARGEST, sound_at_once
 
-# Words that are looked at together, and of the largest array of which others are beside it.
+# Words that are looked at together, and of the largest array of which others are beside it: no more
+# than `held.fingerprints_beside` takes.
 _TOGETHER, _SMALL = 2**17, 2**14
 
 

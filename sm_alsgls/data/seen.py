@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ class FirstLook(NamedTuple):
 
     sound: bool
     ones: list[tuple[bool, ...]]
-    prints: Mapping[int, tuple[np.ndarray, int]] = {}
+    prints: Mapping[int, tuple[np.ndarray, int]] = MappingProxyType({})
 
     def print_of(self, array: np.ndarray) -> int | None:
         """Its fingerprint, where it was taken."""

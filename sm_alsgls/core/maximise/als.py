@@ -343,7 +343,8 @@ class ALS:
             cg = problem.solve(point.normal, point.score, tol=settled)
             gamma = gamma + cg.x
             E = problem.residuals(gamma, self._taken(point))
-            # The NLL is a quadratic in beta: it falls by (score + r)'x / 2 where x leaves r.
+            # The NLL is a quadratic in beta: it falls by (score + r)'x / 2 where x leaves r. The
+            # size of the score, and nearly of x, is sqrt(K) times the largest at most.
             if cg.converged and cg.residual * point.score_beta * problem.K**0.5 <= _UNSEEN:
                 nll -= 0.5 * problem.across.total(float(point.score @ cg.x)) / problem.n_obs
             else:
@@ -354,8 +355,9 @@ class ALS:
         converged = status == "stationary" and max(measures) <= options.gtol
         ended = status if converged or status != "stationary" else _ROUNDED
         bound, block, label = point.factor.at_bound, point.factor.block, self._start.label
-        found = gamma, E, point.cov, nll, converged, ended, (), bound
-        return Solution(*found, measures.gradient_d, measures.score_beta, label, block)
+        return Solution(
+            gamma, E, point.cov, nll, converged, ended, (), bound, *measures, label, block
+        )
 
     def _sigma_tol(self, point: _Point) -> float:
         """Tolerance of the Sigma-step: tied to the score, whose standard error is 1 in total and
