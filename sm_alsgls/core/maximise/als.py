@@ -30,6 +30,7 @@ from sm_alsgls.core.errors.base import SigmaStep
 from sm_alsgls.core.maximise.alternating import Alternating, Scored
 from sm_alsgls.core.maximise.joining import JOINED, leads_to
 from sm_alsgls.core.maximise.loop import iterate
+from sm_alsgls.core.maximise.settling import Settling
 from sm_alsgls.core.maximise.solution import Solution, Start, Sweep
 from sm_alsgls.core.problem import ALSOptions, Problem
 from sm_alsgls.core.second_order.stationarity import Stationarity
@@ -44,20 +45,19 @@ _ROUNDED = (
     "no further descent is possible in double precision; raise gtol, or look at the Heywood cases"
 )
 # Rounding of the NLL, relative; where a d_j is on its bound of 1e-8 of s_j, that equation's
-# residual after the factors has lost four digits, and its share of the NLL too.
-_ROUNDING = {False: 1e-12, True: 2e-11}
+# residual after the factors has lost four digits, and its share of the NLL too: up to 2.3e-11, and
+# between two points twice that.
+_ROUNDING = {False: 1e-12, True: 5e-11}
 # Sweeps in a row that move the NLL by rounding only.
 _MOST_FLAT = 40
-# The score of beta, in standard errors, that the returned coefficients have at the returned Sigma.
-_GLS_SCORE = 1e-10
+# The score of an equation's beta, in standard errors, that is left at the returned Sigma, and about
+# what the largest of K is times their norm over sqrt(K).
+_GLS_SCORE, _SHARE = 1e-10, 4.0
 # What nobody sees of a log-likelihood.
 _UNSEEN = 1e-10
-# What a sweep must be expected to leave to be the last, in units of what the last may leave.
-_LAST = 10.0
-# Where a sweep leaves more of the score than this, beta and Sigma hang together, and what a last
-# beta-step may find is at most so many gtol.
-_QUICK, _SLOWLY = 0.1, 5.0
-# And below which Newton is tried.
+# Where a sweep leaves more of the score than this, its linear system is measured again.
+_QUICK = 0.1
+# The score below which Newton is tried.
 _NEAR = 0.5
 # Secant pairs from which on it is: a run that follows a maximum mostly joins it within a few
 # sweeps, and its Hessians would be 7 % of a fit of 20 equations.
@@ -140,7 +140,7 @@ class ALS:
         self._problem, self._rank, self._start, self._known = problem, rank, start, known
         self._memory = SecantMemory(20, problem.across)
         self._patience = _FIRST if known is None else _FOLLOWING
-        self._nearby = _near_enough(problem.n_obs, problem.K)
+        self._settling = Settling(problem.n_obs, problem.K, problem.options.gtol)
         self._settled: Solution | None = None
         # The score of the sweep before, which tells what the next will leave.
         self._score = 0.0
@@ -199,16 +199,12 @@ class ALS:
             return JOINED
         if state.drop > options.rel_tol * max(1.0, abs(point.nll)):
             return ""
-        near = self._nearby
-        if point.score_beta > _QUICK * self._score:
-            near = min(near, _SLOWLY)
-        # Half: the last beta-step moves the gradient in d a little.
-        if max(point.score_beta / near, 2.0 * point.factor.gradient) > options.gtol:
+        if not self._settling.is_near(point.factor.gradient, point.score_beta, self._score):
             return ""
         self._settled = self._settle(point, "stationary")
-        if self._settled.converged or self._nearby == 1.0:
+        if self._settled.converged or self._settling.only_once:
             return "stationary"
-        self._nearby = max(1.0, 0.1 * self._nearby)
+        self._settling.failed()
         return ""
 
     def step(self, state: _State) -> _State:
@@ -340,6 +336,7 @@ class ALS:
         # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
         settled = max(_GLS_SCORE, options.gtol**2)
         if status == "stationary" and point.score_beta > settled:
+            settled *= max(1.0, problem.K**0.5 / _SHARE)
             cg = problem.solve(point.normal, point.score, tol=settled)
             gamma = gamma + cg.x
             E = problem.residuals(gamma, self._taken(point))
@@ -364,9 +361,7 @@ class ALS:
         so sqrt(2 / N) in a row's log d.
         """
         gtol, score = self._problem.options.gtol, point.score_beta
-        # Sweeps shrink the score by about as much as the one before did.
-        expected = score * score / self._score if 0.0 < score <= _QUICK * self._score else math.inf
-        if expected <= _LAST * self._nearby * gtol:
+        if self._settling.is_last(score, self._score):
             return 0.25 * gtol
         return max(0.25 * gtol, min(1e-2, 0.05 * score / math.sqrt(2.0 * self._problem.n_obs)))
 
@@ -384,14 +379,3 @@ class ALS:
         direction = self._memory.direction(-point.score, solve)
         self._leaves = solved[0].leaves
         return direction, solved[0].iterations
-
-
-def _near_enough(n_obs: int, K: int) -> float:
-    """The score, in units of gtol, from which the beta-step of `_settle` is tried as the last.
-
-    It moves beta by that many standard errors, and a row's gradient in log d by sqrt(2 / N) of
-    that at most, but by 1 / sqrt(K) of it as a rule: an equation's own residuals are orthogonal to
-    its regressors by then, and what others do to the factors averages out. A third of gtol leaves
-    room. Where it moves more, what was spent is the beta-step of the next sweep.
-    """
-    return max(1.0, min(300.0, 0.25 * math.sqrt(n_obs * K / 2.0)))

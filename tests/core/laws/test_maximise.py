@@ -117,8 +117,10 @@ def test_the_profile_is_stationary_and_its_gradient_that_of_differences(fitted):
     def f(first):
         return psi(raw, fit, np.concatenate([first, away[m:]]))
 
-    expected = dense.differences(f, away[:m], 1e-4)
-    np.testing.assert_allclose(found[:m], expected, rtol=1e-6, atol=1e-8)
+    # A Heywood case among the samples has an NLL that is known to 1e-10: of a smaller step that is
+    # what differences would be.
+    expected = dense.differences(f, away[:m], 1e-3)
+    np.testing.assert_allclose(found[:m], expected, rtol=2e-7, atol=1e-8)
 
 
 def test_a_sample_with_a_heywood_case_is_one():

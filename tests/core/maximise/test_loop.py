@@ -1,10 +1,13 @@
 """When the loop stops, what it tells and what it notes, on a method that only counts; and ALS."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from sm_alsgls.core.maximise.als import ALSOptions, Problem, _near_enough, als
+from sm_alsgls.core.maximise.als import ALSOptions, Problem, als
 from sm_alsgls.core.maximise.loop import iterate
+from sm_alsgls.core.maximise.settling import near_enough
 from tests.systems import simulate
 
 
@@ -85,10 +88,29 @@ def test_a_callback_sees_every_sweep_and_may_stop(answer, status):
 
 
 def test_the_score_that_the_last_beta_step_may_find_grows_with_rows_and_equations():
-    sizes = [(1, 1), (20, 1), (60, 4), (200, 500), (500, 200), (1000, 1000), (10**6, 10**4)]
-    found = [_near_enough(*size) for size in sizes]
-    expected = [1.0, 1.0, 0.25 * 120**0.5, 0.25 * 5e4**0.5, 0.25 * 5e4**0.5, 0.25 * 5e5**0.5, 300.0]
+    sizes = [(1, 1), (8, 1), (60, 4), (200, 500), (500, 200), (1000, 1000), (10**6, 10**4)]
+    found = [near_enough(*size) for size in sizes]
+    expected = [1.0, 1.0, *(0.45 * half**0.5 for half in (120.0, 5e4, 5e4, 5e5)), 600.0]
     np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("size", [(1000, 300), (300, 120), (60, 20)])
+def test_a_run_is_settled_at_the_first_sweep_that_is_expected_to_benear_enough(size):
+    N, K = size
+    near = near_enough(N, K)
+    for seed in range(3):
+        X, Y, _ = simulate(N, K, 3, 2, seed=seed)
+        problem = Problem(X, Y, ALSOptions())
+        fit = als(problem, 2)
+        assert fit.converged
+        assert max(fit.gradient_d, fit.score_beta) <= 1e-6
+        assert fit.score_beta <= 4e-10
+        expected = [row.gradient_d + row.score_beta / near for row in fit.trace]
+        assert expected[-1] <= 1e-6
+        # Sweeps of these are quick, so that nothing else holds an attempt back.
+        scores = [row.score_beta for row in fit.trace]
+        quick = [then <= 0.1 * before for before, then in itertools.pairwise(scores)]
+        assert all(one > 1e-6 or not q for one, q in zip(expected[1:-1], quick, strict=False))
 
 
 def test_an_attempt_to_settle_that_is_not_the_last_is_the_next_beta_step(monkeypatch):
