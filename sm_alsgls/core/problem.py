@@ -162,7 +162,7 @@ class Problem:
         self.Y = np.asfortranarray(Y)
         self.gamma_ols, E = self.design.least_squares(self.Y)
         self._E_ols = E if E.size <= _KEPT else None
-        self.s_ols = np.einsum("kn,kn->k", E.T, E.T) / self.counts
+        self.s_ols = np.vecdot(E.T, E.T) / self.counts
         self.floor = self.options.d_floor * self.s_ols
 
     def _ridge_weights(self) -> list[Array]:

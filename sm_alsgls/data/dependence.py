@@ -43,7 +43,7 @@ def check_independent(system: System, problem: Problem) -> None:
     if K < 2:
         return
     E, complete = _residuals(system, problem)
-    length = np.sqrt(np.einsum("kn,kn->k", E, E))
+    length = np.sqrt(np.vecdot(E, E))
     if not length.all():
         return
     few = K <= _SETS

@@ -112,7 +112,7 @@ def _variances(system: System, problem: Problem) -> None:
 
 def _exact_fits(system: System, problem: Problem) -> None:
     Y = problem.Y
-    squares = np.einsum("kn,kn->k", Y.T, Y.T) / problem.n_obs
+    squares = np.vecdot(Y.T, Y.T) / problem.n_obs
     check_not_exact(system.names.__getitem__, problem.s_ols, squares, problem.design.n)
 
 

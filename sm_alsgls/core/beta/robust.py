@@ -63,7 +63,7 @@ class White:
 
     def diagonal(self, A: Array) -> Array:
         """Row sums of squares of A."""
-        return np.einsum("mn,mn->m", A, A)
+        return np.vecdot(A, A)
 
 
 class Clusters:
@@ -120,9 +120,9 @@ class Kernel:
 
     def diagonal(self, A: Array) -> Array:
         """Its diagonal for B = A."""
-        out = np.einsum("mn,mn->m", A, A)
+        out = np.vecdot(A, A)
         for lag in self._lags(A):
-            out += 2.0 * self.weights[lag] * np.einsum("mn,mn->m", A[:, lag:], A[:, :-lag])
+            out += 2.0 * self.weights[lag] * np.vecdot(A[:, lag:], A[:, :-lag])
         return out
 
 

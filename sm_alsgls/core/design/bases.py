@@ -152,7 +152,7 @@ def _gram(Xt: Array) -> Array:
         return np.asarray(np.matmul(Xt, Xt.transpose(0, 2, 1)))
     gram = np.empty((m, p, p))
     np.matmul(Xt[:, 1:], Xt.transpose(0, 2, 1), out=gram[:, 1:])
-    gram[:, 0, 0] = np.einsum("mn,mn->m", Xt[:, 0], Xt[:, 0])
+    gram[:, 0, 0] = np.vecdot(Xt[:, 0], Xt[:, 0])
     gram[:, 0, 1:] = gram[:, 1:, 0]
     return gram
 
@@ -166,7 +166,7 @@ def _householder(Xt: Array, equation: int) -> tuple[Array, Array]:
     if scale.min() < _TINY:
         raise TinyColumnsError(equation, tuple(int(i) for i in np.flatnonzero(scale < _TINY)))
     unit = Xt / scale[:, None]
-    length = np.sqrt(np.einsum("pn,pn->p", unit, unit))
+    length = np.sqrt(np.vecdot(unit, unit))
     unit /= length[:, None]
     R, pivot = scipy.linalg.qr(unit.T, mode="r", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diagonal(R))

@@ -59,7 +59,7 @@ def kept_by(stacks: Callable[[], Iterable[tuple[Array, Array]]], C: Array) -> Ar
         C = C @ turn[:, values < _NEAR]
     most = np.zeros(C.shape[1])
     for left in _left(stacks, C) if C.size else ():
-        most = np.maximum(most, np.einsum("kan,kan->ka", left, left).max(axis=0))
+        most = np.maximum(most, np.vecdot(left, left).max(axis=0))
     return C[:, most <= _ROUNDING**2]
 
 

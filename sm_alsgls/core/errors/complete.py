@@ -70,7 +70,7 @@ class CompleteErrors(FactorLaw, WholeRows):
         if d is None and near is None:
             # Equal shares commute with permuting equations; a saddle they end on shows in the
             # curvature, and other starts are not symmetric.
-            d = 0.5 * np.einsum("kn,kn->k", E.T, E.T) / self.n_obs
+            d = 0.5 * np.vecdot(E.T, E.T) / self.n_obs
         elif d is None and near is not None:
             d = factors_of(near).uniquenesses
         if block is None and near is not None:

@@ -66,7 +66,7 @@ def strengths(design: Instrumented, tau: float = 0.10, level: float = 0.05) -> S
     h = design.on_flat((told & single.repeat(design.p)).astype(float)[None])[:, 0]
     first, left = design.first_stage(h).T, design.fitted(h).T
     left -= first
-    length = np.sqrt(np.einsum("kn,kn->k", first, first))[:, None]
+    length = np.sqrt(np.vecdot(first, first))[:, None]
     width = int(design.over.p.max()) + 1
     for js, over, _ in design.over.tiles(max(1, _CHUNK // (n * width))):
         some = np.flatnonzero(single[js])

@@ -134,7 +134,7 @@ def tsls_t(
     off = np.einsum("rij,rj->ri", A, distance)
     e = u - np.einsum("rm,rmn->rn", off, Y)
     if weights is None:
-        variance = np.einsum("rn,rn->r", e, e) / free * A[:, at, at]
+        variance = np.vecdot(e, e) / free * A[:, at, at]
     else:
         e *= row @ part.W.T
         variance = factor * weights.diagonal(weights.reduce(e.T).T)

@@ -181,7 +181,7 @@ class EM:
         # 3. M-step
         EZ = E.T @ Z
         F = np.linalg.solve(A + N * lam_F * np.eye(F.shape[1]), EZ.T).T
-        s = np.einsum("kn,kn->k", E.T, E.T) / N
+        s = np.vecdot(E.T, E.T) / N
         d = s - np.einsum("kr,kr->k", F, EZ) / N
         at_bound = d < problem.floor
         cov = LowRankDiag.from_factors(F, np.maximum(d, problem.floor))

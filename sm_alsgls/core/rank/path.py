@@ -189,7 +189,7 @@ def factor_steps(
     On small systems also from a start of its own, as factor analysis has several maxima, unless
     ``again``, told the rank and the NLL of the first, says that this is not worth its time.
     """
-    s = np.einsum("kn,kn->k", E.T, E.T) / n_obs
+    s = np.vecdot(E.T, E.T) / n_obs
     last: FactorSolution | None = None
 
     def fit(rank: int, start: FactorSolution | None) -> FactorSolution:

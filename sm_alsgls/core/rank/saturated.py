@@ -45,7 +45,7 @@ class CrossProductCovariance:
 
     def precision_diag(self) -> Array:
         """Diagonal of S^-1, (K,)."""
-        return np.einsum("ij,ij->i", self._inverse, self._inverse)
+        return np.vecdot(self._inverse, self._inverse)
 
     def logdet(self) -> float:
         """log |S|."""

@@ -134,7 +134,7 @@ class LikelihoodHessian(ScaledHessian):
         G = self._G
         inner = ((G @ (G.T @ (dD[:, None] * G))) * G).sum(axis=1)
         diag = -dD * self._square_diag - inner - 2.0 * (PdF * self._PF).sum(axis=1)
-        diag -= (2.0 / N) * np.einsum("kn,kn->k", dW.T, W.T)
+        diag -= (2.0 / N) * np.vecdot(dW.T, W.T)
         g_x = 0.5 * (dD * self._delta_diag + d * diag)
         g_gamma = -self.design.project(dW) / N
         if self._ridge is not None:

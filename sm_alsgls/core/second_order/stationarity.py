@@ -59,7 +59,7 @@ def stationarity(
     score, squares, in_F = np.empty(design.free.P), np.empty(cov.K), np.empty_like(F)
     for equations, basis, at, Wt in normal.solved(E):
         score[at] = np.matmul(basis, Wt[:, :, None]).reshape(-1)
-        squares[equations] = np.einsum("kn,kn->k", Wt, Wt)
+        squares[equations] = np.vecdot(Wt, Wt)
         in_F[equations] = PF[equations] - Wt @ WF / N
     score = design.drop(score) - normal.penalty(gamma)
     in_d = 0.5 * d * (precision - squares / N)

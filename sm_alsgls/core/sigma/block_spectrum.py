@@ -78,7 +78,7 @@ class InMemory:
 
     def squares(self) -> Array:
         """See `Products`."""
-        return np.asarray(np.einsum("kn,kn->k", self._Et, self._Et))
+        return np.asarray(np.vecdot(self._Et, self._Et))
 
 
 class BlockSpectrum:
@@ -157,7 +157,7 @@ class BlockSpectrum:
             gap /= root
             gap -= vectors * theta[:, None]
             # An eigenvalue lies within |gap| of theta: below 1 for sure, the pair is no factor.
-            length = np.sqrt(total(np.einsum("rk,rk->r", gap[:r], gap[:r])))
+            length = np.sqrt(total(np.vecdot(gap[:r], gap[:r])))
             active = np.flatnonzero(theta[:r] + length > 1.0)
             above = theta[active] - 1.0
             gain = np.where(above > 0.0, np.sqrt(np.maximum(above, 0.0)) / theta[active], 1.0)
@@ -307,7 +307,7 @@ def widened(
 
 def _orthonormal(V: Array, across: Across) -> Array:
     """An orthonormal basis of the rows of V."""
-    length = np.sqrt(across.total(np.einsum("ij,ij->i", V, V)))
+    length = np.sqrt(across.total(np.vecdot(V, V)))
     V = V / np.maximum(length, 1e-300)[:, None]
     for _ in range(2):
         found = _by_cholesky(V, across)
@@ -322,7 +322,7 @@ def _complement(V: Array, inverse: Array, M: Array, across: Across) -> Array:
 
     These are nearly orthonormal: ``inverse`` is that of the Cholesky factor of VV'.
     """
-    length = np.sqrt(across.total(np.einsum("ij,ij->i", M, M)))
+    length = np.sqrt(across.total(np.vecdot(M, M)))
     M = M[length > 1e-15] / length[length > 1e-15, None]
     for _ in range(2):
         M = M - (across.total(M @ V.T) @ inverse.T @ inverse) @ V

@@ -143,7 +143,7 @@ def fit_factor(
             f"{largest_rank(K)}"
         )
     Et = E.T
-    s = np.einsum("kn,kn->k", Et, Et) / N
+    s = np.vecdot(Et, Et) / N
     floor = d_floor * s if floor is None else floor
     if rank == 0:
         d = np.maximum(s, floor)
@@ -184,6 +184,6 @@ def _without_cancellation(E: Array, d: Array, V: Array, lam: Array, N: int) -> t
     A = V * np.sqrt(lam - 1.0)
     Z = (A / (lam * root[:, None])).T @ E.T
     U = E.T - (A * root[:, None]) @ Z
-    left = np.einsum("kn,kn->k", U, U) / (N * d)
+    left = np.vecdot(U, U) / (N * d)
     gradient = 0.5 * (1.0 - np.square(V) @ (1.0 - 1.0 / lam) - left)
     return gradient, float(left.sum() + np.einsum("rn,rn->", Z, Z) / N)

@@ -100,7 +100,7 @@ class ObservedObjective:
 
     def __init__(self, E: Array, patterns: Patterns, lam_F: float = 0.0) -> None:
         self.patterns, self._Et, self._lam_F = patterns, E.T, lam_F
-        self._squares = np.einsum("kn,kn->k", E.T, E.T)
+        self._squares = np.vecdot(E.T, E.T)
         self.s = self._squares / patterns.rows
         self.share = patterns.rows / patterns.N
         self.evaluations = 0
@@ -130,7 +130,7 @@ class ObservedObjective:
         if near.size:
             U = self._Et[near] / root[near, None] - A[near] @ Z
             U *= patterns.mask.T[near]
-            U2[near] = np.einsum("kn,kn->k", U, U)
+            U2[near] = np.vecdot(U, U)
             ratio[near] = patterns.rows[near] * _NEAR_HEYWOOD
         delta = (patterns.rows - np.einsum("kr,kr->k", A, spread) - U2) / (2.0 * N)
         logdet = float(patterns.rows @ x + patterns.counts @ core.logdet)

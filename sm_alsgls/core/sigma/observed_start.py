@@ -42,7 +42,7 @@ def available_cells(E: Array, patterns: Patterns, rank: int, d: Array | None = N
     d : ndarray, shape (K,), optional
         Uniquenesses to keep; loadings are then the closed form of the zero-filled problem.
     """
-    s = np.einsum("kn,kn->k", E.T, E.T) / patterns.rows
+    s = np.vecdot(E.T, E.T) / patterns.rows
     s = np.where(s > 0.0, s, 1.0)
     share = patterns.rows / patterns.N
     if rank == 0:

@@ -189,7 +189,7 @@ def available_pairs(E: Array, patterns: Patterns) -> Unrestricted:
     from zero, below which they may lie.
     """
     mask = patterns.mask.astype(float)
-    s = np.sqrt(np.einsum("kn,kn->k", E.T, E.T) / patterns.rows)
+    s = np.sqrt(np.vecdot(E.T, E.T) / patterns.rows)
     s = np.where(s > 0.0, s, 1.0)
     Z = E / s
     S = (Z.T @ Z) / np.maximum(mask.T @ mask, 1.0)

@@ -141,11 +141,11 @@ class TiledDesign:
         poor = np.flatnonzero(np.einsum("mpq,mpq->m", unit, unit) > 1.0 / _PLAIN)
         gamma = np.matmul(basis, tile.Yt[:, :, None])[:, :, 0]
         E = tile.Yt - np.matmul(gamma[:, None, :], basis)[:, 0, :]
-        squares = np.einsum("mn,mn->m", E, E)
-        lengths = np.einsum("mn,mn->m", tile.Yt, tile.Yt)
+        squares = np.vecdot(E, E)
+        lengths = np.vecdot(tile.Yt, tile.Yt)
         # What a design leaves of ones: rounding where it spans them.
         left = np.matmul(basis.sum(axis=2)[:, None, :], basis)[:, 0, :] - 1.0
-        constant = np.einsum("mn,mn->m", left, left) < _SPANS**2 * self.n
+        constant = np.vecdot(left, left) < _SPANS**2 * self.n
         return _Ols(to_beta, poor, gamma, squares, lengths, constant)
 
     def basis(self, t: int, tile: Tile) -> TileBasis:

@@ -64,7 +64,7 @@ def look(source: TileSource, across: Across) -> Look:
         likely = tile.Xt[:, :, 0] == 1.0
         likely[likely] = (tile.Xt[likely] == 1.0).all(axis=1)
         moves = (Y != Y[:, :1]).any(axis=1)
-        return Y[:, 0], moves, np.einsum("mn,mn->m", centred, centred), likely
+        return Y[:, 0], moves, np.vecdot(centred, centred), likely
 
     for t, (value, moves, squares, of_ones) in enumerate(over_tiles(SoundTiles(source), work)):
         at = source.bounds[t]

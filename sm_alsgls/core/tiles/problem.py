@@ -217,7 +217,7 @@ class TiledProblem:
             Wt /= d[at, None]
             Wt -= G[at] @ Z
             score[design.places[t]] = design.basis(t, tile).project(Wt).reshape(-1)
-            squares[at] = np.einsum("mn,mn->m", Wt, Wt)
+            squares[at] = np.vecdot(Wt, Wt)
             in_F[at] = PF[at] - Wt @ WF.T / self.n_obs
 
         for _ in over_tiles(design.source, work):

@@ -83,7 +83,7 @@ class TiledResiduals:
         def work(t: int, tile: Tile) -> None:
             U = self.tile(t, tile)
             U -= A[bounds[t]] @ Z
-            out[bounds[t]] = np.einsum("mn,mn->m", U, U)
+            out[bounds[t]] = np.vecdot(U, U)
 
         for _ in over_tiles(self._design.source, work):
             pass
