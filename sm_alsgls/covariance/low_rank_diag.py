@@ -398,7 +398,7 @@ class LowRankDiag(CovarianceValue):
         array([1.5 , 1.25])
         """
         F = self.loadings
-        return np.asarray(self.uniquenesses + np.vecdot(F, F))
+        return np.asarray(self.uniquenesses + np.einsum("ij,ij->i", F, F))
 
     def to_dense(self) -> Array:
         """Sigma as a new array, shape (K, K); cost O(K^2 r).

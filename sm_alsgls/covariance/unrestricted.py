@@ -298,7 +298,7 @@ class Unrestricted(CovarianceValue):
 
     def precision_diag(self) -> Array:
         """Diagonal of Sigma^-1, (K,): one over the variance of each error given all others."""
-        return np.vecdot(self.inverse_root, self.inverse_root)
+        return np.einsum("ij,ij->i", self.inverse_root, self.inverse_root)
 
     def quad(self, E: npt.ArrayLike) -> float:
         """tr(E Sigma^-1 E'), the sum over rows of e' Sigma^-1 e, as a sum of squares."""

@@ -63,7 +63,7 @@ class White:
 
     def diagonal(self, A: Array) -> Array:
         """Row sums of squares of A."""
-        return np.vecdot(A, A)
+        return np.einsum("mn,mn->m", A, A)
 
 
 class Clusters:

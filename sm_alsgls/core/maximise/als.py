@@ -45,18 +45,18 @@ _ROUNDED = (
     "no further descent is possible in double precision; raise gtol, or look at the Heywood cases"
 )
 # Rounding of the NLL, relative; where a d_j is on its bound of 1e-8 of s_j, that equation's
-# residual after the factors has lost four digits, and its share of the NLL too: up to 2.3e-11, and
-# between two points twice that.
+# residual after the factors has lost four digits, and its share of the NLL too: up to 2.3e-11 in a
+# sample with autoregressive errors over gaps, and between two points twice that.
 _ROUNDING = {False: 1e-12, True: 5e-11}
 # Sweeps in a row that move the NLL by rounding only.
 _MOST_FLAT = 40
-# The score of an equation's beta, in standard errors, that is left at the returned Sigma, and about
-# what the largest of K is times their norm over sqrt(K).
-_GLS_SCORE, _SHARE = 1e-10, 4.0
-# What nobody sees of a log-likelihood.
-_UNSEEN = 1e-10
+# The score of an equation's beta, in standard errors, that is left at the returned Sigma, where
+# the largest of K is this many times the norm of all of them over sqrt(K).
+_GLS_SCORE, _LARGEST = 1e-10, 4.0
+# What nobody sees of an NLL, relative.
+_UNSEEN = 1e-14
 # Where a sweep leaves more of the score than this, its linear system is measured again.
-_QUICK = 0.1
+_ANEW = 0.1
 # The score below which Newton is tried.
 _NEAR = 0.5
 # Secant pairs from which on it is: a run that follows a maximum mostly joins it within a few
@@ -242,7 +242,7 @@ class ALS:
             nll_beta = self._nll_beta(gamma, E, point.cov, factor.nll_near)
         self._score = point.score_beta
         trial = self._point(gamma, E, point.own_E or E is not point.E, factor)
-        if trial.score_beta > _QUICK * point.score_beta:
+        if trial.score_beta > _ANEW * point.score_beta:
             # What was foreseen of its linear system may have changed: the next is measured.
             self._leaves = 1.0
         # 3. Below this the NLL no longer resolves progress that the score still does (Hager and
@@ -326,9 +326,9 @@ class ALS:
     def _settle(self, point: _Point, status: str) -> Solution:
         """Make beta the GLS of the returned Sigma, and measure stationarity there afresh.
 
-        The sweep ends on a Sigma-step, so the score is within gtol but not zero; a few more
-        iterations at the same Sigma can only lower the NLL, and make standard errors and
-        coefficients belong to one another.
+        The sweep ends on a Sigma-step, so the score is small but not zero; a few more iterations at
+        the same Sigma can only lower the NLL, and make standard errors and coefficients belong to
+        one another.
         """
         problem, gamma, E, nll = self._problem, point.gamma, self._residuals(point), point.nll
         options = problem.options
@@ -336,13 +336,15 @@ class ALS:
         # Who asks for little accuracy gets the GLS of the returned Sigma to its square.
         settled = max(_GLS_SCORE, options.gtol**2)
         if status == "stationary" and point.score_beta > settled:
-            settled *= max(1.0, problem.K**0.5 / _SHARE)
-            cg = problem.solve(point.normal, point.score, tol=settled)
+            # One equation may have all of the score: then not by so much that nothing is solved.
+            of_all = min(settled * max(1.0, problem.K**0.5 / _LARGEST), 0.5 * options.gtol)
+            cg = problem.solve(point.normal, point.score, tol=max(settled, of_all))
             gamma = gamma + cg.x
             E = problem.residuals(gamma, self._taken(point))
             # The NLL is a quadratic in beta: it falls by (score + r)'x / 2 where x leaves r. The
             # size of the score, and nearly of x, is sqrt(K) times the largest at most.
-            if cg.converged and cg.residual * point.score_beta * problem.K**0.5 <= _UNSEEN:
+            left = 0.5 * cg.residual * point.score_beta * problem.K**0.5 / problem.n_obs
+            if cg.converged and left <= _UNSEEN * max(1.0, abs(nll)):
                 nll -= 0.5 * problem.across.total(float(point.score @ cg.x)) / problem.n_obs
             else:
                 nll = problem.objective(gamma, E, point.cov)

@@ -27,7 +27,8 @@ class Settling:
     Attributes
     ----------
     only_once : bool
-        Whether an attempt is not made again: half of gtol is left for what it moves.
+        Whether the next attempt ends the run, converged or not. It is made at half of gtol in the
+        gradient and one of gtol in the score only.
 
     Examples
     --------

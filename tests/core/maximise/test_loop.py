@@ -7,7 +7,7 @@ import pytest
 
 from sm_alsgls.core.maximise.als import ALSOptions, Problem, als
 from sm_alsgls.core.maximise.loop import iterate
-from sm_alsgls.core.maximise.settling import near_enough
+from sm_alsgls.core.maximise.settling import Settling, near_enough
 from tests.systems import simulate
 
 
@@ -94,23 +94,77 @@ def test_the_score_that_the_last_beta_step_may_find_grows_with_rows_and_equation
     np.testing.assert_allclose(found, expected)
 
 
-@pytest.mark.parametrize("size", [(1000, 300), (300, 120), (60, 20)])
-def test_a_run_is_settled_at_the_first_sweep_that_is_expected_to_benear_enough(size):
-    N, K = size
-    near = near_enough(N, K)
-    for seed in range(3):
-        X, Y, _ = simulate(N, K, 3, 2, seed=seed)
-        problem = Problem(X, Y, ALSOptions())
-        fit = als(problem, 2)
-        assert fit.converged
-        assert max(fit.gradient_d, fit.score_beta) <= 1e-6
-        assert fit.score_beta <= 4e-10
-        expected = [row.gradient_d + row.score_beta / near for row in fit.trace]
-        assert expected[-1] <= 1e-6
-        # Sweeps of these are quick, so that nothing else holds an attempt back.
-        scores = [row.score_beta for row in fit.trace]
-        quick = [then <= 0.1 * before for before, then in itertools.pairwise(scores)]
-        assert all(one > 1e-6 or not q for one, q in zip(expected[1:-1], quick, strict=False))
+@pytest.mark.parametrize(
+    ("gradient", "score", "before", "near"),
+    [
+        (0.7, 0.1, 1e3, True),
+        (0.7, 0.29, 1e3, True),
+        (0.7, 0.31, 1e3, False),
+        (0.4, 0.7, 1e3, False),
+        (0.0, 0.99, 1e3, True),
+        (0.99, 0.0, 1e3, True),
+        (1.01, 0.0, 1e3, False),
+        # Slow sweeps: eight gtol move the gradient by one.
+        (0.4, 0.1, 0.5, False),
+        (0.4, 0.5 * 8.0 / 318.2, 0.01, True),
+        (0.4, 0.7 * 8.0 / 318.2, 0.01, False),
+    ],
+)
+def test_the_last_beta_step_is_tried_where_the_gradient_is_to_stay_below(
+    gradient, score, before, near
+):
+    """Scores in units of what moves the gradient by gtol."""
+    gtol, whole = 1e-6, near_enough(1000, 1000)
+    settling = Settling(1000, 1000, gtol)
+    assert settling.is_near(gradient * gtol, score * whole * gtol, before * whole * gtol) == near
+
+
+def test_after_failed_attempts_half_of_gtol_is_left_for_what_they_move():
+    settling = Settling(1000, 1000, 1e-6)
+    told = []
+    while not settling.only_once:
+        told.append(settling.is_near(0.0, 250e-6, 1.0))
+        settling.failed()
+    assert told == [True, False, False]
+    assert settling.is_near(0.49e-6, 0.99e-6, 1.0)
+    assert not settling.is_near(0.51e-6, 0.0, 1.0)
+    assert not settling.is_near(0.0, 1.01e-6, 1.0)
+
+
+def test_the_last_sweep_is_foreseen_from_what_the_one_before_left():
+    settling = Settling(1000, 1000, 1e-6)
+    assert settling.is_last(1e-2, 0.2)  # 5e-4 of 1.6e-3
+    assert not settling.is_last(0.15, 10.0)  # 2.2e-3
+    assert not settling.is_last(1e-3, 5e-3)  # slow sweeps
+    assert not settling.is_last(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "rank", "seed", "sweeps"), [((1000, 120), 2, 3, 3), ((400, 200), 3, 0, 4)]
+)
+def test_unrelated_regressors_take_few_sweeps(size, rank, seed, sweeps):
+    """One more, and two, where the score may move half of gtol only."""
+    X, Y, _ = simulate(*size, 3, rank, seed=seed)
+    fit = als(Problem(X, Y, ALSOptions()), rank)
+    assert fit.converged
+    assert len(fit.trace) - 1 <= sweeps
+    assert max(fit.gradient_d, fit.score_beta) <= 1e-6
+    last = fit.trace[-1]
+    assert last.gradient_d + last.score_beta / near_enough(*size) <= 1e-6
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_a_few_equations_with_all_of_the_score_are_solved(seed):
+    """Most have a constant only, so that the norm of all scores is that of a few."""
+    rng = np.random.default_rng(seed)
+    N, K = 100, 300
+    X = [np.ones((N, 1)) for _ in range(K - 8)]
+    X += [np.column_stack([np.ones(N), rng.standard_normal((N, 3))]) for _ in range(8)]
+    Y = rng.standard_normal((N, 2)) @ rng.standard_normal((2, K)) + rng.standard_normal((N, K))
+    fit = als(Problem(X, Y, ALSOptions(gtol=1e-10)), 2)
+    assert fit.converged
+    scores = [row.score_beta for row in fit.trace]
+    assert all(then < before for before, then in itertools.pairwise(scores))
 
 
 def test_an_attempt_to_settle_that_is_not_the_last_is_the_next_beta_step(monkeypatch):
