@@ -11,6 +11,7 @@ from sm_alsgls.border import held
 from sm_alsgls.data import first_look as module
 from sm_alsgls.data.first_look import first_look
 from sm_alsgls.data.read import build_system
+from sm_alsgls.data.seen import FirstLook
 
 NUMBERS = st.sampled_from([1.0, 1.0, 1.0, 0.0, -2.5, np.nan, np.inf, 1e200])
 SHAPES = st.sampled_from([(0, 2), (1, 1), (3, 2), (3, 0), (5, 3), (40, 2)])
@@ -95,3 +96,12 @@ def test_a_mapping_that_reads_a_file_is_read_once():
     system = build_system(Y, X)
     assert (X.asked, Y.asked) == (3, 3)
     np.testing.assert_array_equal(system.blocks[1], X.arrays["b"])
+
+
+def test_a_fingerprint_is_of_that_array_only():
+    """A number that one array had may be another's, once nobody keeps the first."""
+    kept, other = np.ones((3, 2)), np.zeros((3, 2))
+    look = FirstLook(True, [], {id(kept): (kept, 7), id(other): (kept, 7)})
+    assert look.print_of(kept) == 7
+    assert look.print_of(other) is None
+    assert look.print_of(np.ones((3, 2))) is None
