@@ -125,7 +125,7 @@ class ObservedCovariance:
         """Sum over rows of e_n' Sigma_n^-1 e_n, as a sum of squares."""
         Z = self._filtered(self._G.T @ E.T)
         U = self.patterns.masked((E.T - (self._A * np.sqrt(self._d)[:, None]) @ Z).T)
-        squares = np.vecdot(U.T, U.T) / self._d
+        squares = np.einsum("kn,kn->k", U.T, U.T) / self._d
         return float(squares.sum() + np.einsum("rn,rn->", Z, self._frame.prior @ Z))
 
     def nll(self, E: Array) -> float:

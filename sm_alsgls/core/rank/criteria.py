@@ -113,7 +113,7 @@ def leading_eigenvalues(E: Array, n: float, count: int) -> Array:
     >>> bool(np.allclose(values, np.linalg.eigvalsh(Z.T @ Z)[::-1]))
     True
     """
-    Z = E / np.sqrt(np.vecdot(E.T, E.T))
+    Z = E / np.sqrt(np.einsum("kn,kn->k", E.T, E.T))
     rows, K = Z.shape
     least = min(rows, K, math.floor(n))
     count = min(count, least)
