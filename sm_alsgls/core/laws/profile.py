@@ -69,8 +69,13 @@ class Profile:
         return self._minimised(self.best if near is None else near, np.asarray(held, dtype=float))
 
     def lowest(self, held: Array) -> LawFit:
-        """The lower of that, and of what a search finds that knows nothing of the best."""
-        fit = maximise(self.best.system.holding(np.asarray(held, dtype=float)), self._rank)
+        """The lower of that, and of what a search finds that knows nothing of the best.
+
+        It begins where a fit without the laws that are held begins, at zero: at the best values of
+        neighbours it may end on a lower maximum.
+        """
+        begins = self.best.system.at(np.zeros(len(held)))
+        fit = maximise(begins.holding(np.asarray(held, dtype=float)), self._rank)
         if self._restricted:
             fit = restricted_likelihood(fit, self._rank, self._cov)
         return min(self.held(held), fit, key=self.value)
