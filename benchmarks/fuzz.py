@@ -6,7 +6,7 @@ draws (1) values of any kind for any argument of any public callable, and (2) sy
 units, types and with holes, which are fitted and asked for everything that follows. Raw is an
 exception that is not of the package (or of the file system), or a warning that is not. Prints
 what was drawn and the smallest example of each, and exits with 1 if there is one. The tests run
-the same with a small budget (tests/test_border.py).
+the same with a small budget (tests/border/test_border.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests import border
+from tests.border import calls as border
 
 __all__ = ["calls", "fitted", "main", "one_thread"]
 

@@ -799,3 +799,18 @@ def test_interactive_effects_are_measured_against_what_they_leave_out(load):
     assert rmse["within"] > 2.0 * rmse["Bai"]
     assert rmse["weighted"] < rmse["Bai"]
     assert all(0.5 <= share <= 1.0 for share in found["covered"].values())
+
+
+def test_fuzz_draws_what_the_border_must_bear_and_shows_what_it_does_not(
+    load, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)  # comes back from where it goes
+    script = load("fuzz")
+    asked = ["--calls", "20", "--systems", "2"]
+    assert script.main(asked) == 0
+    assert "PASS 20 calls" in capsys.readouterr().out
+    monkeypatch.setattr(script.border, "everything", lambda *_: ZeroDivisionError("odd"))
+    assert script.main(asked) == 1
+    out = capsys.readouterr().out
+    assert "FAIL systems" in out
+    assert "ZeroDivisionError: odd" in out

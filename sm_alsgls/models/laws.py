@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import FormulaError, NonFiniteError, OptionError, ShapeError
 from sm_alsgls.formula.right_side import Variables, named, variables
 from sm_alsgls.formula.time_axis import Axis
+
+T = TypeVar("T")
 
 #: The arguments, as models spell them.
 ARGUMENTS = ("ar", "row_scale", "cell_scale", "spatial_error", "spatial_lag", "standardize")
@@ -184,20 +186,17 @@ def _times(index: pd.Index, time: str | None) -> np.ndarray:
 
 
 def _row_scale(value: Any, rows: Provenance) -> tuple[np.ndarray, tuple[str, ...]]:
+    value = _some(value, "row_scale")
     if not isinstance(value, pd.DataFrame) or not value.index.equals(rows.index):
         value = _per_row(value, rows)
-    return _checked(value.to_numpy(dtype=float)[:, None, :], None, "row_scale", rows.index)[
-        :, 0
-    ], tuple(map(str, value.columns))
+    z = numbers(value, "row_scale")[:, None, :]
+    return _checked(z, None, "row_scale", rows.index)[:, 0], tuple(map(str, value.columns))
 
 
 def _per_row(value: Any, source: Provenance) -> pd.DataFrame:
     """One value for each row of the system, column by column."""
-    found = source.per_row(
-        _some(value, "row_scale"),
-        "row_scale",
-        "cell_scale= is of variables that differ between cells of a row",
-    )
+    value, within = _some(value, "row_scale"), "cell_scale= is of what differs within a row"
+    found = _any(source.per_row(value, "row_scale", within), "row_scale")
     columns = {
         f"z{i + 1}" if one.name is None else str(one.name): numbers(one, "row_scale")
         for i, one in enumerate(found)
@@ -215,23 +214,33 @@ def _some(value: Any, argument: str) -> Any:
         )
     sizes = made.shape if isinstance(made, (pd.DataFrame, np.ndarray)) else (1,)
     if 0 in sizes or (isinstance(made, (list, tuple, dict)) and not made):
-        raise ShapeError(f"{argument} holds nothing; leave it out, or give it a column")
+        _any([], argument)
     return made
+
+
+def _any(found: list[T], argument: str) -> list[T]:
+    """Columns, of which there must be some: lists may hold lists that hold none."""
+    if not found:
+        raise ShapeError(f"{argument} holds nothing; leave it out, or give it a column")
+    return found
 
 
 def _per_cell(value: Any, source: Provenance) -> _Cells:
     """One value for each cell of a long panel."""
     value = _some(value, "cell_scale")
     parts = value if isinstance(value, pd.DataFrame) else None
-    names = [f"z{i + 1}" for i in range(8)] if parts is None else list(map(str, parts.columns))
-    if isinstance(value, str):
+    found = _any(source.per_cell(value, "cell_scale"), "cell_scale")
+    names = [f"z{i + 1}" for i in range(len(found))]
+    if parts is not None:
+        names = list(map(str, parts.columns))
+    elif isinstance(value, str):
         names = [value]
     elif isinstance(value, pd.Series) and value.name is not None:
         names = [str(value.name)]
-    found = source.per_cell(value, "cell_scale")
-    made = [np.array([np.nan if v is None else v for v in np.ravel(M)], float) for M in found]
-    shaped = [one.reshape(np.shape(M)) for one, M in zip(made, found, strict=True)]
-    return _Cells(np.stack(shaped, axis=2), tuple(names[: len(found)]))
+    made = [numbers(one, "cell_scale") for one in found]
+    # What was given row by row is the same in all cells of a row.
+    cells = np.broadcast_arrays(*(one if one.ndim == 2 else one[:, None] for one in made))
+    return _Cells(np.stack(cells, axis=2), tuple(names[: len(made)]))
 
 
 def _cell_scale(
@@ -242,6 +251,7 @@ def _cell_scale(
         value = _per_cell(value, rows)
     if isinstance(value, _Cells):
         z, names = value
+        z = np.repeat(z, K, axis=1) if z.shape[1] == 1 else z
     else:
         value = _some(value, "cell_scale")
         if isinstance(value, pd.DataFrame):

@@ -145,7 +145,7 @@ def test_the_likelihood_is_that_of_all_cells_together():
 BAD = [
     ({"ar": "both"}, OptionError, r"ar must be .*common.*entity"),
     ({"ar": "common", "independent": "entity"}, OptionError, "ar= is of independent='time'"),
-    ({"row_scale": "~ value"}, ShapeError, "row_scale.*cell_scale= is of variables"),
+    ({"row_scale": "~ value"}, ShapeError, "row_scale.*cell_scale= is of what differs"),
     ({"row_scale": "~ nothing"}, FormulaError, "nothing"),
     ({"row_scale": "~"}, FormulaError, "without a left side"),
     ({"cell_scale": "~ 1"}, FormulaError, "no variable"),
@@ -168,6 +168,38 @@ def test_bad_arguments_are_named(kw, error, said):
         LowRankPanel.from_formula(
             "invest ~ value + capital", firms(), 0, entity="firm", time="year", **given
         )
+
+
+@pytest.mark.parametrize("law", ["row_scale", "cell_scale"])
+class TestValuesOfScales:
+    @pytest.mark.parametrize("nothing", [[], [[]], np.empty((0, 2)), pd.DataFrame(index=YEARS)])
+    def test_that_hold_nothing(self, law, nothing):
+        with pytest.raises(ShapeError, match=f"{law} (holds nothing|has 0 rows)"):
+            fitted(firms(), 0, **{law: nothing})
+
+    @pytest.mark.parametrize("by", ["name", "years", "rows"])
+    def test_that_are_text(self, law, by):
+        frame = firms().assign(z="one")
+        text = {
+            "name": "z",
+            "years": pd.DataFrame({"z": "one"}, index=YEARS),
+            "rows": frame[["z"]],
+        }[by]
+        with pytest.raises(ShapeError, match=f"{law}.* holds text, 'one'"):
+            fitted(frame, 0, **{law: text})
+
+
+def test_a_scale_of_cells_may_be_given_by_year():
+    frame = firms()
+    z = pd.Series(np.sin(np.arange(20.0)), index=YEARS, name="z")
+    frame["z"] = frame["year"].map(z)
+    expected = fitted(frame, 0, cell_scale="z")
+    for given in (z, z.to_frame(), [z.to_numpy()]):
+        res = fitted(frame, 0, cell_scale=given)
+        assert res.llf == pytest.approx(expected.llf, abs=1e-9)
+    both = fitted(frame, 0, cell_scale=[z, frame["value"] / 1e3])
+    assert both.llf > expected.llf
+    assert len(both.cell_scale) == 2
 
 
 def test_bad_cells_are_named_by_unit_and_period():

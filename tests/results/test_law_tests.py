@@ -75,8 +75,7 @@ def test_ratios_are_those_of_fits_with_and_without(frame):
     table = whole.law_tests().set_index(["law", "test"])
     assert set(table.index.get_level_values("law")) == set(laws)
     for name in laws:
-        # Without AR errors the maximum is a Heywood case, .25 above the one that the whole fit leads
-        # to.
+        # Without AR errors a Heywood case is the maximum, .25 above what the whole fit leads to.
         others = {k: v for k, v in laws.items() if k != name}
         without = fitted(frame, reml=False, **others)
         row = table.loc[(name, "likelihood ratio")]

@@ -19,8 +19,16 @@ Array = np.ndarray
 
 
 def unit_columns(E: Array) -> Array:
-    """Columns of ``E`` (n, K) over their lengths."""
-    return np.asarray(E / np.sqrt(np.einsum("nk,nk->k", E, E)))
+    """Columns of ``E`` (n, K) over their lengths, whatever their units; what is zero stays so.
+
+    >>> unit_columns(np.array([[3e-170, 0.0], [4e-170, 0.0]]))
+    array([[0.6, 0. ],
+           [0.8, 0. ]])
+    """
+    size = np.abs(E).max(axis=0, initial=0.0)
+    Z = E / np.where(size > 0.0, size, 1.0)
+    length = np.sqrt(np.einsum("nk,nk->k", Z, Z))
+    return np.asarray(Z / np.where(length > 0.0, length, 1.0))
 
 
 def sum_of_correlations(Z: Array) -> float:
