@@ -20,7 +20,7 @@ class ALSOptions:
         deviation of OLS) / (root mean square of the regressor); constants are not penalised.
         Without units, so that rescaling data never changes a fit. Default 0.
     d_floor : float
-        Lower bound of d_j as a share of equation j's OLS residual variance.
+        Lower bound of d_j as a share of equation j's OLS residual variance, above 1e-16.
     rel_tol : float
         Largest relative fall of the NLL per row in the last sweep.
     gtol : float
@@ -57,9 +57,12 @@ class ALSOptions:
                 raise OptionError(
                     f"{name} must be at least 0 and at most 1e12, got {getattr(self, name)!r}"
                 )
-        for name in ("d_floor", "cg_tol"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise OptionError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}")
+        # A share below 1e-16 is rounding of the variance; 1 / d of one below 1e-200 is no double.
+        for name, least in (("d_floor", 1e-16), ("cg_tol", 0.0)):
+            if not least < getattr(self, name) < 1.0:
+                raise OptionError(
+                    f"{name} must lie between {least:g} and 1, got {getattr(self, name)!r}"
+                )
         if not 0.0 < self.gtol <= 1.0:
             raise OptionError(
                 f"gtol must be positive and at most 1, one standard error of a score; got "

@@ -132,7 +132,7 @@ def test_weights_of_zero(parts):
         ({"tol": -1.0}, "tol must be a number between 0 and 1"),
         ({"tol": 2.0}, "tol must be a number between 0 and 1"),
         ({"maxiter": 0}, "maxiter must be a whole number >= 1"),
-        ({"d_floor": 2.0}, "d_floor must lie between 0 and 1"),
+        ({"d_floor": 2.0}, "d_floor must lie between 1e-16 and 1"),
         ({"cov_type": "KH"}, "has none; use one of"),
         ({"cov_type": "pcse"}, "use one of"),
         ({"callback": 3}, "callback must be a function"),

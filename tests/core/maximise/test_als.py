@@ -257,7 +257,7 @@ BAD = [
     ("lam_F", -1e-3), ("lam_F", np.nan), ("lam_F", np.inf), ("lam_F", "0"), ("lam_F", None),
     ("lam_B", -1.0), ("lam_B", True), ("lam_B", [0.0]),
     ("rel_tol", -1e-6), ("rel_tol", np.nan),
-    ("d_floor", 0.0), ("d_floor", 1.0), ("d_floor", np.nan), ("d_floor", -1e-8),
+    ("d_floor", 0.0), ("d_floor", 1.0), ("d_floor", np.nan), ("d_floor", -1e-8), ("d_floor", 1e-200),
     ("cg_tol", 0.0), ("cg_tol", 1.0), ("cg_tol", "small"),
     ("gtol", 0.0), ("gtol", -1.0), ("gtol", np.nan), ("gtol", np.inf),
     ("max_sweeps", 0), ("max_sweeps", 10.0), ("max_sweeps", -3), ("max_sweeps", False),
