@@ -42,6 +42,8 @@ def _settings(budget: int) -> settings:
 
 def calls(budget: int, number: int) -> int:
     """Draw values for arguments; the number that was drawn."""
+    from matplotlib import pyplot
+
     drawn = 0
 
     @seed(number)
@@ -52,6 +54,7 @@ def calls(budget: int, number: int) -> int:
         drawn += 1
         one, value = data.draw(border.calls())
         error = border.outcome(one, value)
+        pyplot.close("all")  # which warns of the 21st
         assert border.typed(error), f"{one.label}: {type(error).__name__}: {error}"
 
     each()
