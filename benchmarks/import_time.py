@@ -50,7 +50,11 @@ print(1e3 * (time.process_time() - start), len(set(sys.modules) - before))
 
 
 def environment(checkout: Path, kept: str) -> dict[str, str]:
-    """Byte code of every checkout is kept in a directory outside it."""
+    """Byte code of every checkout is kept in a directory outside it.
+
+    And Python runs with -P: the directory where this is called, which may hold the package too,
+    would come first.
+    """
     env = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONPYCACHEPREFIX": kept}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     return env
@@ -58,7 +62,7 @@ def environment(checkout: Path, kept: str) -> dict[str, str]:
 
 def imported(statement: str, env: dict[str, str]) -> tuple[float, int]:
     """Milliseconds of a statement, and how many modules it loads."""
-    command = [sys.executable, "-c", TIMED.format(statement=statement)]
+    command = [sys.executable, "-P", "-c", TIMED.format(statement=statement)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     taken, modules = done.stdout.split()
     return float(taken), int(modules)
@@ -68,7 +72,7 @@ def first_line(arguments: tuple[str, ...], env: dict[str, str]) -> float:
     """Seconds until a program has said something, or until its end where it says nothing."""
     start = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-P", *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as program:
         assert program.stdout is not None
         program.stdout.readline()

@@ -1,17 +1,18 @@
-"""``InTiles``: `LowRankSUR` of equations that are not in memory is a class of its own."""
+"""``InTiles``: `LowRankSUR` of equations that are not in memory is a class of its own.
+
+Which is imported where such equations are handed in: sixty modules that other fits never need, a
+seventh of the time in which `LowRankSUR` is imported.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sm_alsgls.border.dask_inputs import chunked_along
-from sm_alsgls.data.many.chunks import read_chunks
-from sm_alsgls.data.many.dasked import read_dask, read_panel
 from sm_alsgls.data.many.tiled import is_tiled, read_mapped
-from sm_alsgls.formula.dask_panel import panel_chunks
-from sm_alsgls.models.many import ManySUR
-from sm_alsgls.models.many_dask import DaskSUR
-from sm_alsgls.models.many_keywords import refuse_of_model
+
+if TYPE_CHECKING:
+    from sm_alsgls.models.many import ManySUR
 
 
 class InTiles:
@@ -25,8 +26,13 @@ class InTiles:
         # As of pathlib.Path: what comes back is no instance, so that nothing is initialised again.
         made: Any
         if is_tiled(exog):
+            from sm_alsgls.models.many import ManySUR
+
             made = ManySUR(read_mapped(endog, exog), *args, **kwargs)
         elif chunked_along(endog, exog) == "equations":
+            from sm_alsgls.data.many.dasked import read_dask
+            from sm_alsgls.models.many_dask import DaskSUR
+
             made = DaskSUR(read_dask(endog, exog), *args, **kwargs)
         else:
             made = super().__new__(cls)
@@ -79,6 +85,9 @@ class InTiles:
         >>> res.params["y7"].index.tolist(), res.equations["y7"].params.round(0).tolist()
         (['const', 'x1'], [1.0, 1.0])
         """
+        from sm_alsgls.data.many.chunks import read_chunks
+        from sm_alsgls.models.many import ManySUR
+
         return ManySUR(read_chunks(tiles), rank, **kwargs)
 
 
@@ -101,6 +110,11 @@ def of_dask_panel(
     ------
     ShapeError, UnbalancedPanelError, FormulaError, OptionError
     """
+    from sm_alsgls.data.many.dasked import read_panel
+    from sm_alsgls.formula.dask_panel import panel_chunks
+    from sm_alsgls.models.many_dask import DaskSUR
+    from sm_alsgls.models.many_keywords import refuse_of_model
+
     beyond = {name: value for name, value in asked.items() if value not in (None, False)}
     refuse_of_model(beyond)
     panel = panel_chunks(formula, data, groups=groups, time=time, scope=scope)
