@@ -15,13 +15,16 @@ from sm_alsgls.data.weights import check_weights, normalised, read_weights
 from sm_alsgls.exceptions import DegenerateResponseError, InsufficientRowsError, ShapeError
 
 
-def cell_system(endog: Any, exog: Any, missing: str, weights: Any) -> System:
+def cell_system(
+    endog: Any, exog: Any, missing: str, weights: Any, together: bool = False
+) -> System:
     """Read ``endog`` and ``exog`` in any of the forms `LowRankSUR` documents, cell by cell.
 
     1. A cell (n, j) is there where y_nj and every regressor of equation j in row n are.
     2. Weights are checked in cells that are there; zero takes a cell out.
     3. What is missing elsewhere is dropped by rows ("drop"), cells ("fiml"), or refused.
     4. Rows without a cell are dropped; every equation must have more rows than regressors.
+    5. Weights are taken over their mean in each equation, or in all of them ``together``.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def cell_system(endog: Any, exog: Any, missing: str, weights: Any) -> System:
         system = replace(system, Y=np.where(out & present[keep], np.nan, system.Y))
     mask = None if used.all() else np.asfortranarray(used)
     if w is not None:
-        w = normalised(w, used)
+        w = normalised(w, used, together)
         w = None if ((w == 1.0) | (w == 0.0)).all() else w  # 0 is a hole without a weight
     if mask is None and w is None:
         return system

@@ -196,8 +196,12 @@ def lay_out(
         _check_swept(effects, independent, own, there, ordered)
         means = _means(Y, X, there, columns, endog)
         names = _left(X, columns, constant, swept)
-        X = X[:, :, [columns.index(name) for name in names]]
-        if not level:
+        kept = [columns.index(name) for name in names]
+        X = X[:, :, kept]
+        if level:
+            # The law of the errors is blind to levels of rows; who looks at residuals is not.
+            Y, X = Y - means.y_row[:, None], X - means.X_row[:, kept]
+        else:
             Y, X = forward_deviations(Y), _deviations(X)
             equations = equations[:-1]
         if of_equations:

@@ -159,8 +159,11 @@ def check_weights(
             )
 
 
-def normalised(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def normalised(weights: np.ndarray, mask: np.ndarray, together: bool = False) -> np.ndarray:
     """Weights over their mean: of the rows, or of the used cells of each equation.
+
+    ``together`` is over that of all used cells: where all equations have one variance, a weight
+    says as much between equations as it does within one.
 
     A cell that is not used keeps its weight, since imputation needs the variance sigma_jj / w of
     a missing response; where it has no number above zero the weight is 0.
@@ -169,7 +172,8 @@ def normalised(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return weights / weights.mean()
     with np.errstate(invalid="ignore"):
         given = np.where(np.isfinite(weights) & (weights > 0.0), weights, 0.0)
-    return given / (np.where(mask, given, 0.0).sum(axis=0) / mask.sum(axis=0))
+    axis = None if together else 0
+    return given / (np.where(mask, given, 0.0).sum(axis=axis) / mask.sum(axis=axis))
 
 
 def _columns(labels: pd.Index, names: list[str]) -> np.ndarray:

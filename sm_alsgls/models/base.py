@@ -13,6 +13,7 @@ from statsmodels.base.model import LikelihoodModel
 from sm_alsgls.border.arguments import choice
 from sm_alsgls.border.dask_inputs import chunked_along, partitions_of
 from sm_alsgls.core.errors.law import Law
+from sm_alsgls.core.errors.words import OF_ALL
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.options import ALSOptions
@@ -45,8 +46,12 @@ from sm_alsgls.results.shown import Listed
 _FAR = 1e70
 
 
-def read(endog: Any, exog: Any, missing: str = "none", weights: Any = None) -> System:
+def read(
+    endog: Any, exog: Any, missing: str = "none", weights: Any = None, rank: Any = None
+) -> System:
     """The checked system of what a user hands in, in any of the forms `LowRankSUR` documents.
+
+    Where ``rank`` is that of one variance for all equations, weights are not scaled in each.
 
     Raises
     ------
@@ -74,7 +79,8 @@ def read(endog: Any, exog: Any, missing: str = "none", weights: Any = None) -> S
         )
     if weights is None and missing != "fiml":
         return hold(build_system(endog, exog, missing))
-    return hold(cell_system(endog, exog, missing, weights))
+    together = isinstance(rank, str) and rank in OF_ALL
+    return hold(cell_system(endog, exog, missing, weights, together))
 
 
 class SystemModel(Listed, SystemAttributes, LikelihoodModel):

@@ -99,7 +99,9 @@ class LowRankPanel(ByFactors, OfFormula, MaximumLikelihood):
         "fiml" uses every cell that is there, by the exact likelihood; "drop" removes a row
         (period, or unit) in which any cell is missing or absent; with the others that is an error.
     weights : array_like (n,), optional
-        Analytic weights of the cells.
+        Analytic weights of the cells: the error of one has variance sigma_jj / w. They are divided
+        by their mean in each equation; of rank="spherical" or "exchangeable", which have one
+        variance for all, by that of all cells.
     ar : {"common", "entity"}, optional
         Errors are first-order autoregressive over time, with one coefficient or one for each unit,
         by the exact likelihood of the rows that are there, Prais and Winsten's first row with it.
@@ -253,7 +255,7 @@ class LowRankPanel(ByFactors, OfFormula, MaximumLikelihood):
                 "weighted errors are correlated"
             )
         holes = any(np.isnan(M.to_numpy()).any() for M in (wide.endog, *wide.exog))
-        system = read(wide.endog, wide.exog, "fiml" if holes else "none", weights)
+        system = read(wide.endog, wide.exog, "fiml" if holes else "none", weights, rank)
         # Formulas make designs without means, and before deviations.
         plain = not wide.layout.mundlak and not wide.layout.swept and built.specs
         if (kept := system.provenance.rows) is not None:

@@ -94,19 +94,19 @@ def _given_laws(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovari
     if choice.cov_type == "sandwich":
         corrected = estimate.debiased
     if corrected:
-        taken = p + (estimate.df.taken if choice.kwds["dof"] == "p+r" else 0)
-        factor = np.sqrt(counts / (counts - taken))
+        taken = estimate.df.taken if choice.kwds["dof"] == "p+r" else 0.0
+        factor = np.sqrt(counts / estimate.df.left(taken))
     scale = labels.mean(factor) * (bent(estimate, bread) if corrected else 1.0)
     if choice.cov_type == "sandwich":
         W = sigma.solve(sample.E)
         return WorkingCovariance(bread, W, N, scale)
-    cells, E = sample.cells, used_residuals(estimate)
+    # As the law has it, which may be blind to what Sigma itself sees: levels that are swept out.
+    E, sees = used_residuals(estimate), problem.observed(sigma)
     if choice.cov_type == "HAC":
         weights = weights_of_time(choice.kwds, N)
-        W = cells.solve(E, sigma)
-        return SandwichCovariance(bread, sample.blocks, W, weights, scale)
+        return SandwichCovariance(bread, sample.blocks, sees.solve(E), weights, scale)
     factor = beside_leverage(estimate, bread) if choice.power else scale
-    seen = System(bread, sample.blocks, E, cells, sigma)
+    seen = System(bread, sample.blocks, E, sees, sigma)
 
     def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
         weights = White() if code is None else Clusters(code, debias=debias)

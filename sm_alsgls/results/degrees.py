@@ -24,6 +24,11 @@ class Degrees:
         Whether variances are divided by what is left, in place of N_j.
     given : float, optional
         Of t tests, where it does not follow from the equations.
+    swept : int
+        Cells of which nothing is left: levels of rows that the likelihood is blind to.
+    free : int, optional
+        Free coefficients, where all equations have one variance: what is left of the cells of
+        all is then what it is divided by, and coefficients that equations share are taken once.
     """
 
     counts: np.ndarray
@@ -31,16 +36,29 @@ class Degrees:
     taken: float
     debiased: bool
     given: float | None = None
+    swept: int = 0
+    free: int | None = None
 
     @cached_property
     def equation(self) -> np.ndarray:
-        """N_j - p_j - r, (K,)."""
-        return self.counts - self.p - self.taken
+        """N_j - p_j - r, (K,), or an equation's share of what is left of all."""
+        return self.left(self.taken)
+
+    def left(self, taken: float) -> np.ndarray:
+        """The same where the law takes so much, (K,)."""
+        if self.free is None:
+            return self.counts - self.p - taken
+        return self.counts * (self._of_all(self.free) / self._of_all(0))
+
+    def _of_all(self, free: int) -> float:
+        return float(self.counts.sum() - self.swept - free)
 
     @cached_property
     def t(self) -> np.ndarray:
         """Of t tests about one equation, (K,)."""
-        return self.equation if self.given is None else np.full(len(self.p), self.given)
+        if self.given is not None:
+            return np.full(len(self.p), self.given)
+        return self.equation if self.free is None else np.full(len(self.p), self._of_all(self.free))
 
     @property
     def fewest(self) -> float:

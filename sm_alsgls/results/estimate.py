@@ -118,8 +118,8 @@ class Estimate(Fitted):
 
     @property
     def df_resid(self) -> float:
-        """Cells less parameters."""
-        return float(self.n_cells) - self.df_model
+        """Cells less parameters, and less levels of rows that are swept out of them."""
+        return float(self.n_cells - self.df.swept) - self.df_model
 
     @property
     def df_inference(self) -> float:

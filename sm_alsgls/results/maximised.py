@@ -54,6 +54,7 @@ def maximised(
         nll = made.nll if plain else problem.nll(best.E, best.cov) - beside
         sigma = made.fit.sigma
     restrictions = model.restrictions
+    free = labels.P - (0 if restrictions is None else len(restrictions.q))
     return Estimate(
         model=model,
         labels=labels,
@@ -64,7 +65,15 @@ def maximised(
         at_bound=best.at_bound,
         usage=usage,
         nobs=model.nobs,
-        df=Degrees(usage.counts, labels.p, problem.errors.taken(rank), debiased, choice.df),
+        df=Degrees(
+            usage.counts,
+            labels.p,
+            problem.errors.taken(rank),
+            debiased,
+            choice.df,
+            problem.errors.swept * model.nobs,
+            free if problem.errors.one_variance else None,
+        ),
         df_model=df_model,
         freedom=Freedom(None if restrictions is None else restrictions.R),
         choice=choice,

@@ -39,8 +39,7 @@ import numpy as np
 
 from sm_alsgls.core.beta.small_sample import ALONE, Units
 from sm_alsgls.core.design.base import Bread
-from sm_alsgls.core.rows.cells import Cells
-from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.base import Covariance, RowCovariance
 from sm_alsgls.progress import counted
 
 Array = np.ndarray
@@ -62,21 +61,21 @@ class System:
         K designs (N, p_j) times the roots of the weights, zero in missing cells.
     E : ndarray, shape (N, K)
         Residuals, likewise.
-    cells : Cells
-        Which cells there are.
+    seen : RowCovariance
+        The working covariance as the rows see it.
     sigma : Covariance
-        The working covariance.
+        The same, of a whole row.
     """
 
     bread: Bread
     blocks: Sequence[Array]
     E: Array
-    cells: Cells
+    seen: RowCovariance
     sigma: Covariance
 
     def solve(self, M: Array) -> Array:
         """Rows M (N, K) times Sigma_n^-1, zero in missing cells."""
-        return self.cells.solve(M, self.sigma)
+        return self.seen.solve(M)
 
     def basis(self, j: int) -> Array:
         """Q_j on the rows of the data, (N, p_j)."""

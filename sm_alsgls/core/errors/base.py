@@ -109,6 +109,10 @@ class Errors(Protocol):
     bends : bool
         Whether residuals of the maximum are smaller than those of OLS by more than GLS makes
         them, because they are fitted by Sigma: then `interval_sigma` is that of OLS residuals.
+    swept : int
+        Cells of each row of which nothing is left: levels that the likelihood is blind to.
+    one_variance : bool
+        Whether all errors have one, and nothing else.
     """
 
     K: int
@@ -117,6 +121,8 @@ class Errors(Protocol):
     whole: bool
     climbs: bool
     bends: bool
+    swept: int
+    one_variance: bool
 
     @property
     def counts(self) -> Array: ...  # noqa: D102

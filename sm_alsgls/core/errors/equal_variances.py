@@ -46,6 +46,8 @@ class EqualVariances(TiedLaw):
     array([3.5, 3.5])
     """
 
+    one_variance = True
+
     def parameters(self, rank: int) -> int:
         """1."""
         return 1

@@ -75,7 +75,7 @@ class ObservedExchangeable(TiedCells):
         spread: Spread | None = None,
     ) -> None:
         super().__init__(patterns, units)
-        self.level, self._spread = level, spread
+        self.level, self._spread, self.one_variance = level, spread, not level
         self._cells = float(self._T.sum())
 
     def rescaled(self, c: Array) -> Self:

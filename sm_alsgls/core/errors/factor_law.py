@@ -25,6 +25,8 @@ class FactorLaw:
     K: int
     climbs = True
     bends = False
+    swept = 0
+    one_variance = False
 
     def parameters(self, rank: int) -> int:
         """K r + K - r (r - 1) / 2."""

@@ -61,6 +61,8 @@ class Tied(NoCurvature, abc.ABC):
     units: Array
     climbs = False
     bends = False
+    swept = 0
+    one_variance = False
 
     def taken(self, rank: int) -> float:
         """0: all equations have one parameter or two together."""

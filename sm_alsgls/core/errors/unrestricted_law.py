@@ -18,6 +18,8 @@ class UnrestrictedLaw:
     K: int
     climbs = False
     bends = True
+    swept = 0
+    one_variance = False
 
     def parameters(self, rank: int) -> int:
         """K (K + 1) / 2."""

@@ -51,6 +51,9 @@ class WithinRows(TiedCells):
     array([0.9, 0.9, 0.9])
     """
 
+    swept = 1
+    one_variance = True
+
     def __init__(self, patterns: Patterns, units: Array | None = None) -> None:
         super().__init__(patterns, units)
         self._left = float(patterns.n_cells - patterns.N)

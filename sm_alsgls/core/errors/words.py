@@ -8,3 +8,5 @@ EXCHANGEABLE = "exchangeable"
 SPHERICAL = "spherical"
 #: That of one variance within rows, whose levels are swept out.
 WITHIN = "within"
+#: Those that know one variance for all equations, so that weights compare equations too.
+OF_ALL = (EXCHANGEABLE, SPHERICAL, WITHIN)

@@ -87,6 +87,8 @@ class SpatialError(NoCurvature, WholeRows):
     name = "spatial_error"
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
+    swept = 0
+    one_variance = False
 
     def __init__(self, left: Errors, weights: SpatialWeights, lam: float) -> None:
         super().__init__(left.K, left.n_obs)

@@ -87,6 +87,8 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
 
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
+    swept = 0
+    one_variance = False
 
     def __init__(
         self,

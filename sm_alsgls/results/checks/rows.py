@@ -135,9 +135,11 @@ def _row_variables(
 def outlying_rows(estimate: Estimate, E: np.ndarray, alpha: float) -> tuple[Check, pd.DataFrame]:
     """Distances e_n' Sigma_n^-1 e_n of the cells that each row has."""
     index = estimate.sample.index
-    W = estimate.sample.cells.solve(E, estimate.row_sigma)
+    problem = estimate.sample.problem
+    W = problem.observed(estimate.row_sigma).solve(E)
     distance = np.einsum("nk,nk->n", W, E)
-    pvalues = stats.chi2.sf(distance, np.isfinite(residuals(estimate)).sum(axis=1))
+    cells = np.isfinite(residuals(estimate)).sum(axis=1) - problem.errors.swept
+    pvalues = stats.chi2.sf(distance, np.maximum(cells, 1))
     rows = pd.DataFrame({"distance": distance, "pvalue": pvalues, "leverage": np.nan}, index=index)
     outlying = family(
         OUTLYING, distance, pvalues, pd.Index(index), alpha,

@@ -41,7 +41,8 @@ def build(kind, seed=0):
         for j, x in enumerate(cells.used_blocks(X))
     ]
     E = cells.used(rng.standard_normal((N, K)))
-    return System(problem.covariance(sigma), blocks, E, cells, sigma), restrictions
+    sees = problem.observed(sigma)
+    return System(problem.covariance(sigma), blocks, E, sees, sigma), restrictions
 
 
 class Dense:
@@ -167,7 +168,8 @@ def test_sandwich_eta(shared):
         X = [system.blocks[1]] * K
         cells = Cells(N, K)
         problem = Problem.from_rows(cells.rows(X, system.E), ALSOptions())
-        system = System(problem.covariance(system.sigma), X, system.E, cells, system.sigma)
+        sees = problem.observed(system.sigma)
+        system = System(problem.covariance(system.sigma), X, system.E, sees, system.sigma)
     P = system.bread.shape[0]
     R = np.zeros((3, P))
     if shared:
