@@ -269,7 +269,7 @@ def test_an_earlier_checkout_is_what_is_timed(load, tmp_path):
         "        self.given = len(X), kwargs\n"
         "    def fit(self, **kwargs):\n"
         "        assert (*self.given, kwargs) == (2, {'rank': 0}, {'n_starts': 1})\n"
-        "        sum(range(20_000_000))\n"
+        "        sum(range(4_000_000))\n"
     )
     with script.Version(tmp_path, arrays) as then, script.Version(script.HERE, arrays) as now:
         # The other package adds up for longer than two fits of nothing take.
