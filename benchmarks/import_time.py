@@ -72,7 +72,10 @@ def first_line(arguments: tuple[str, ...], env: dict[str, str]) -> float:
     """Seconds until a program has said something, or until its end where it says nothing."""
     start = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-P", *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-P", *arguments],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as program:
         assert program.stdout is not None
         program.stdout.readline()

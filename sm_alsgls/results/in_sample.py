@@ -45,8 +45,9 @@ def fitted(estimate: Estimate) -> np.ndarray:
     if estimate.sample.cells.complete:
         return model.endog - residuals(estimate)
     made = np.column_stack([X @ b for X, b in zip(model.exog, estimate.beta, strict=True)])
-    lagged = estimate.sample.lagged
-    return made if lagged is None else made + lagged
+    for beside in (estimate.sample.lagged, estimate.sample.levels(estimate.beta)):
+        made = made if beside is None else made + beside
+    return made
 
 
 @kept
@@ -85,7 +86,7 @@ def regressors(estimate: Estimate) -> int:
 def rsquared(estimate: Estimate) -> np.ndarray:
     """1 - SSR/SST of each equation (K,); SST about the mean where its design spans a constant."""
     rows, E = _before(estimate), estimate.sample.E
-    if estimate.laws is not None:
+    if estimate.laws is not None or estimate.sample.problem.errors.swept:
         E = np.nan_to_num(residuals(estimate))
     about = np.where(spans_constant(estimate), rows.centred(rows.Y), rows.Y)
     return 1.0 - np.square(E).sum(axis=0) / np.square(about).sum(axis=0)

@@ -145,13 +145,30 @@ class Sample:
     def residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray:
         """Y - X beta on the rows of the data, (N, K) Fortran-ordered; NaN in missing cells.
 
-        Of Y less its spatial lag, where it has one.
+        Of Y less its spatial lag, where it has one, and less the levels of rows that are swept out.
         """
         if self._left is None:
-            return residuals(self.model.endog, self.model.exog, beta)
+            E = residuals(self.model.endog, self.model.exog, beta)
+            levels = self._levels(E)
+            return E if levels is None else E - levels
         E = residuals(self._left.responses, self.model.exog, beta)
         mask = self.cells.mask
         return E if mask is None or self.lagged is None else np.where(mask, E, np.nan)
+
+    def levels(self, beta: Sequence[np.ndarray]) -> np.ndarray | None:
+        """What the likelihood is blind to in each row, (N, 1); None where it is to nothing.
+
+        Zero but of rows that miss cells, where constants of the equations are there as well.
+        """
+        if not self.problem.errors.swept:
+            return None
+        return self._levels(residuals(self.model.endog, self.model.exog, beta))
+
+    def _levels(self, E: np.ndarray) -> np.ndarray | None:
+        if not self.problem.errors.swept:
+            return None
+        there = np.isfinite(E)
+        return np.where(there, E, 0.0).sum(axis=1, keepdims=True) / there.sum(axis=1, keepdims=True)
 
     def filled_residuals(self, beta: Sequence[np.ndarray]) -> np.ndarray | None:
         """`residuals` with the means of missing cells; None but where rows know of these."""

@@ -67,7 +67,9 @@ class TestLeastSquaresWithDummies:
             res.pvalues[names], 2.0 * stats.t.sf(np.abs(b[:2] / se), df), rtol=1e-6
         )
         # Rows are what is independent.
-        scores = pd.DataFrame(Z * e[:, None]).groupby(d[{"entity": "i", "time": "t"}[independent]].to_numpy())
+        scores = pd.DataFrame(Z * e[:, None]).groupby(
+            d[{"entity": "i", "time": "t"}[independent]].to_numpy()
+        )
         meat = scores.sum().to_numpy()
         by_hand = np.sqrt(np.diag(bread @ meat.T @ meat @ bread))[:2]
         robust = res.get_robustcov_results("HC0")
@@ -81,13 +83,17 @@ class TestLeastSquaresWithDummies:
         )
         np.testing.assert_allclose(holes, whole, rtol=0.25)
 
-    def test_residuals_are_within_rows_whether_a_cell_is_missing_or_not(self):
+    @pytest.mark.parametrize(("independent", "effects"), LAYOUTS)
+    def test_residuals_are_those_of_dummies_beside_missing_cells(self, independent, effects):
         d = panel(True)
-        res, Z = fitted(d, "entity", "entity"), dummies(d, "entity")
+        res, Z = fitted(d, independent, effects), dummies(d, effects)
         e = d["y"].to_numpy() - Z @ np.linalg.lstsq(Z, d["y"], rcond=None)[0]
-        found = res.resid.stack().dropna().to_numpy()
-        np.testing.assert_allclose(found, e, atol=1e-9)
-        assert res.equations[res.model.equations[0]].rsquared > 0.0
+        found = res.resid if independent == "entity" else res.resid.T
+        np.testing.assert_allclose(found.stack().dropna(), e, atol=1e-8)
+        np.testing.assert_allclose(
+            (res.fittedvalues + res.resid).stack().dropna(),
+            pd.DataFrame(res.model.endog).stack().dropna(), atol=1e-9,
+        )  # fmt: skip
 
 
 class TestWeights:

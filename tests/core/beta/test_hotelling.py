@@ -49,7 +49,8 @@ class Dense:
     """Everything of the module's docstring, row by row, with K x K and P x P arrays."""
 
     def __init__(self, system, restrictions, R, code, power=0.5):
-        X, sigma, mask = system.blocks, system.sigma.to_dense(), system.cells.mask
+        X, sigma = system.blocks, system.sigma.to_dense()
+        mask = None if system.seen is system.sigma else system.seen.patterns.mask
         P = [np.zeros((K, K)) for _ in range(N)]
         for n in range(N):
             seen = np.flatnonzero(np.ones(K, bool) if mask is None else mask[n])
