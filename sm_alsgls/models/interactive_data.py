@@ -89,7 +89,7 @@ def read_arrays(
     ShapeError, UnbalancedPanelError, NonFiniteError, OptionError, RankDeficientError
     """
     missing = choice(missing, "missing", MISSING)
-    frame, entity, time = read_long(endog, exog, entity, time)
+    frame, entity, time, _ = read_long(endog, exog, entity, time)
     built = of_long(frame, entity, time, missing in ("fiml", "drop"))
     response = getattr(endog, "name", None) or "y"
     return _cells(built, entity, time, response, missing, own, factors)
