@@ -593,6 +593,6 @@ class TestRowLabels:
         plain = {"entity": d["unit"].to_numpy(), "time": d["t"].to_numpy()}
         with pytest.raises(ShapeError, match="weights has labels that number the rows"):
             LowRankPanel(d["y"].to_numpy(), exog.to_numpy(), 0, **plain, weights=d["w"])
+        plain["entity"] = pd.Series(range(300))
         with pytest.raises(ShapeError, match="entity has 300 labels for 216 rows"):
-            plain["entity"] = pd.Series(range(300))
             LowRankPanel(d["y"].to_numpy(), exog.to_numpy(), 0, **plain)
