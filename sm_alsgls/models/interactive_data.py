@@ -105,8 +105,8 @@ def read_formula(
     scope: dict[str, Any],
     own: Own,
     factors: str,
-) -> PanelCells:
-    """Cells of a formula and a long DataFrame.
+) -> tuple[PanelCells, FormulaSystem]:
+    """Cells of a formula and a long DataFrame, and what formulas make of new data.
 
     Parameters
     ----------
@@ -137,7 +137,8 @@ def read_formula(
         scope=scope,
     )
     response = formula.partition("~")[0].strip()
-    return _cells(built, entity, time, response, missing, as_columns(own, built), factors)
+    cells = _cells(built, entity, time, response, missing, as_columns(own, built), factors)
+    return cells, built.recipe()
 
 
 def _cells(

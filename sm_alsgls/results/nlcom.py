@@ -303,10 +303,9 @@ def nlcom(estimate: Fitted, functions: Any) -> NonlinearCombinations:
     Parameters
     ----------
     functions : str, callable, list or mapping
-        ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks where they
-        are numbers or hold operators), ``+ - * / **``, parentheses, log, exp, sqrt. Or a
-        callable of the coefficients, a Series by name (complex in complex steps), which returns
-        one or several numbers. Several in a list, or in a mapping from their labels.
+        ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks if numbers or
+        with operators), ``+ - * / **``, parentheses, log, exp, sqrt. Or a callable of the Series
+        of coefficients (complex in complex steps). Several in a list or a mapping from labels.
 
     Returns
     -------
