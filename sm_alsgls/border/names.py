@@ -35,3 +35,31 @@ def close(name: Any, known: Sequence[Any], what: str = "there are") -> str:
     if near:
         return f" (did you mean {' or '.join(texts[key] for key in near)}?)"
     return f" ({what} {listed(map(shown, known))})"
+
+
+def is_number(name: str) -> bool:
+    """Whether a name reads as a number, so that text that holds it may mean either.
+
+    Examples
+    --------
+    >>> from sm_alsgls.border.names import is_number
+    >>> [is_number(name) for name in ("1", "-1e3", "nan", "x1")]
+    [True, True, True, False]
+    """
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def ticked(name: str) -> str:
+    """A coefficient's name as text takes it: in backticks where it reads as a number.
+
+    Examples
+    --------
+    >>> from sm_alsgls.border.names import ticked
+    >>> ticked("1"), ticked("x1")
+    ('`1`', 'x1')
+    """
+    return f"`{name}`" if is_number(name) else name

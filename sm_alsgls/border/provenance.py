@@ -155,6 +155,17 @@ class Provenance:
                 out.append(values.iloc[rows].to_numpy())
         return out
 
+    def ordered(self, value: pd.Series, argument: str) -> pd.Series:
+        """A Series by the labels of the rows, numbered, in their order and of its own dtype.
+
+        Raises
+        ------
+        ShapeError
+            It has no label for a row, or labels that repeat in another order.
+        """
+        found = self._read(Vector.of(value, value.index, value.name), argument)
+        return found.values.rename(value.name)
+
     # -- how it was handed in -----------------------------------------------------------------
 
     def _vectors(self, value: Any, argument: str) -> Iterator[Vector]:
@@ -258,9 +269,10 @@ class Provenance:
         target, needed, of_data = wanted[best]
         if hits[best] < 1.0:
             where = target[needed[np.flatnonzero(found[best][needed] < 0)[0]]]
+            other = "a plain array" if self.frame is None else "a column of the data by its name"
             raise ShapeError(
                 f"{argument} has no label for row {shown(where)}; give it the row labels of the "
-                "data, or a column of the data by its name"
+                f"data, or pass {other}"
             )
         read = _Read(take(values, found[best]), of_data)
         if by_position is not None and not self._agree([read, by_position]):

@@ -13,7 +13,7 @@ from statsmodels.formula._manager import FormulaManager
 from sm_alsgls.border.alignment import by_coefficient, by_name, nameless
 from sm_alsgls.border.frames import to_pandas
 from sm_alsgls.border.labels import spell
-from sm_alsgls.border.names import close
+from sm_alsgls.border.names import close, is_number, listed, ticked
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import RestrictionError
 
@@ -32,7 +32,7 @@ def read_constraints(
         labels of hypotheses q goes by them. Names in strings may
         hold spaces, commas or brackets, and may stand in backticks: they are replaced by plain
         ones before the engine reads them, and a chain becomes its pairs, which formulaic would
-        misread.
+        misread. A name that is a number, ``"1"``, must stand in them: a bare number is a number.
     names : list of str
         Coefficients, P of them.
     called : str
@@ -77,24 +77,28 @@ def _from_text(
     constraints: str | list[str], names: list[str], called: str
 ) -> tuple[np.ndarray, np.ndarray]:
     whole = constraints if isinstance(constraints, str) else ", ".join(constraints)
-    position = {name: i for i, name in enumerate(names)}
-    used: list[int] = []
     # Engines space the terms of formulas as they like: I(x1**2) is called I(x1 ** 2).
     squeezed = _without_spaces(whole)
-    longest = sorted((n for n in names if _without_spaces(n) in squeezed), key=len, reverse=True)
-    spaced = {_without_spaces(name): position[name] for name in longest}
+    alike: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        if (tight := _without_spaces(name)) and tight in squeezed:
+            alike.setdefault(tight, []).append(i)
+    used: list[int] = []
 
     def plain(found: re.Match[str]) -> str:
-        i = position.get(found[1], spaced[_without_spaces(found[1])])
+        i = _named(found, names, alike, whole)
         if i not in used:
             used.append(i)
         return f"b{used.index(i)}_"
 
+    longest = sorted(alike, key=len, reverse=True)
+    text = whole
     if longest:
-        known = "|".join(r"\s*".join(map(re.escape, _without_spaces(name))) for name in longest)
-        text = re.sub(rf"`?(?<!\w)({known})(?!\w)`?", plain, whole)
-    else:
-        text = whole
+        every = _one_of(longest)
+        # A bare number is a number, whatever coefficients are called.
+        bare = _one_of([name for name in longest if not is_number(name)])
+        pattern = rf"`(?P<ticked>\s*(?:{every})\s*)`|(?<![\w.])(?P<bare>{bare})(?!\w)"
+        text = re.sub(pattern, plain, whole)
     if found := re.search(r"[<>!]=?|==", text):
         raise RestrictionError(
             f"cannot read the hypothesis {whole!r}: {found[0]!r} is not for hypotheses, which are "
@@ -110,14 +114,42 @@ def _from_text(
     try:
         parsed = FormulaManager().get_linear_constraints(", ".join(pairs), short)
         values = np.asarray(parsed.constraint_matrix, dtype=float)
+        if not used:  # formulaic takes 2 = 2
+            raise ValueError("no coefficient is in it")
     except Exception as error:
         raise RestrictionError(
             f"cannot read the hypothesis {whole!r}; coefficients are named {called}, for "
-            f"example {names[0]!r}{_unknown(text, names)}"
+            f"example {ticked(names[0])!r}{_unknown(text, names)}"
         ) from error
     R = np.zeros((len(values), len(names)))
     R[:, used] = values
     return R, np.asarray(parsed.constraint_values, dtype=float).ravel()
+
+
+def _one_of(squeezed: list[str]) -> str:
+    """A pattern of names, spaced anyhow; of no names one that nothing matches."""
+    return "|".join(r"\s*".join(map(re.escape, name)) for name in squeezed) or "(?!)"
+
+
+def _named(found: re.Match[str], names: list[str], alike: dict[str, list[int]], whole: str) -> int:
+    """Which coefficient a hypothesis names: as it is written, else the one that differs in spaces.
+
+    Spaces around what is not in backticks are the hypothesis' own, and tell no names apart.
+    """
+    text = found["ticked"] or found["bare"]
+    group = alike[_without_spaces(text)]
+    if found["ticked"]:
+        exact = [i for i in group if names[i] == text]
+    else:
+        exact = [i for i in group if names[i].strip() == text]
+    chosen = exact or group
+    if len(chosen) > 1:
+        raise RestrictionError(
+            f"{text!r} in the hypothesis {whole!r} may be any of the coefficients "
+            f"{listed(repr(names[i]) for i in chosen)}, whose names differ in spaces; write the "
+            f"one that is meant in backticks, '`{names[chosen[0]]}` = 0', or pass a matrix R"
+        )
+    return chosen[0]
 
 
 def _without_spaces(text: str) -> str:
@@ -127,6 +159,11 @@ def _without_spaces(text: str) -> str:
 def _unknown(text: str, names: list[str]) -> str:
     """What in a hypothesis, whose names of coefficients were replaced, is none, and the nearest."""
     for word in re.findall(r"[^\W\d]\w*(?:[.:]\w+|\([^()]*\)|\[[^\]]*\])*", text):
-        if not re.fullmatch(r"b\d+_", word):
-            return f"; no coefficient is called {word!r}{close(word, names)}"
+        if re.fullmatch(r"b\d+_", word) or word in names:
+            continue
+        return f"; no coefficient is called {word!r}{close(word, names)}"
+    numbers_too = [name for name in names if is_number(_without_spaces(name))]
+    if numbers_too:
+        one = max(numbers_too, key=lambda name: len(name) if name in text else 0)
+        return f"; names that are numbers stand in backticks, '`{one}` = 0'"
     return ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sm_alsgls.border.names import ticked
 from sm_alsgls.core.design.restricted import InconsistentRestrictionsError
 
 
@@ -34,7 +35,7 @@ class Restrictions:
             weight = self.R[i, k]
             sign = "-" if weight < 0 else "+"
             size = "" if abs(weight) == 1.0 else f"{abs(weight):g} "
-            terms.append(f"{sign} {size}{names[k]}")
+            terms.append(f"{sign} {size}{ticked(names[k])}")
         return f"{' '.join(terms).removeprefix('+ ') or '0'} = {self.q[i]:g}"
 
     def explain(self, error: InconsistentRestrictionsError, names: list[str]) -> str:

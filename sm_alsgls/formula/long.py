@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from sm_alsgls.border.alignment import check_rows
 from sm_alsgls.border.arguments import came
 from sm_alsgls.border.frames import level_names, to_pandas
 from sm_alsgls.border.labels import spell
 from sm_alsgls.border.numbers import numbers
+from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.exceptions import FormulaError, ShapeError
 from sm_alsgls.formula import panel
 from sm_alsgls.formula.system import FormulaSystem
@@ -18,7 +20,26 @@ from sm_alsgls.formula.system import FormulaSystem
 _RESPONSE = "endog"
 
 
-def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> tuple[pd.DataFrame, str, str]:
+class Long(NamedTuple):
+    """A panel's columns in one table.
+
+    Attributes
+    ----------
+    frame : DataFrame (n, p + 3)
+        Regressors, the response (``endog``), entities and times.
+    entity, time : str
+        What the last two are called.
+    labelled : bool
+        Whether labels of rows are the caller's; else rows are numbered.
+    """
+
+    frame: pd.DataFrame
+    entity: str
+    time: str
+    labelled: bool
+
+
+def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> Long:
     """One table of a panel's columns, and what its entities and times are called.
 
     Parameters
@@ -26,19 +47,15 @@ def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> tuple[pd.DataFra
     endog : array_like (n,), Series or DataFrame of one column
     exog : array_like (n, p), Series or DataFrame
     entity, time : array_like (n,) or Series, optional
-        Labels; of data whose index has two levels these are the default.
-
-    Returns
-    -------
-    frame : DataFrame (n, p + 3)
-        Regressors, the response (``endog``), entities and times.
-    entity, time : str
+        Labels; of data whose index has two levels these are the default. A Series goes by its
+        row labels, in any order, where the data have some; else in the order that it has.
 
     Raises
     ------
     ShapeError
     """
     endog, exog = to_pandas(endog, "endog"), to_pandas(exog, "exog")
+    given = {"entity": to_pandas(entity, "entity"), "time": to_pandas(time, "time")}
     y = numbers(endog, "endog")
     X = numbers(exog, "exog")
     X = X[:, None] if X.ndim == 1 else X
@@ -48,11 +65,13 @@ def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> tuple[pd.DataFra
             "a long panel has one response and one row of regressors for each (entity, time): "
             f"endog (n,) and exog (n, p); got shapes {y.shape} and {X.shape}"
         )
-    index = next((v.index for v in (endog, exog) if isinstance(v, (pd.Series, pd.DataFrame))), None)
-    for name, value in (("endog", endog), ("exog", exog)):
-        if isinstance(value, (pd.Series, pd.DataFrame)) and not value.index.equals(index):
-            raise ShapeError(f"{name}: its index is not that of endog; align the two")
-    index = pd.RangeIndex(len(y)) if index is None else index
+    # The first that has row labels gives them to the others.
+    sides = [v for v in (endog, exog, *given.values()) if isinstance(v, pd.Series | pd.DataFrame)]
+    found = next((v.index for v in sides if len(v) == len(y)), None)
+    index = pd.RangeIndex(len(y)) if found is None else found
+    rows = Provenance(index, labelled=found is not None)
+    if isinstance(exog, pd.Series | pd.DataFrame):
+        check_rows(exog.index, index, "exog", ShapeError)
     if isinstance(exog, pd.DataFrame):
         columns = [spell(column) for column in exog.columns]
     elif isinstance(exog, pd.Series) and exog.name is not None:
@@ -61,7 +80,7 @@ def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> tuple[pd.DataFra
         columns = _numbered(X)
     names, labels = [], []
     levels = level_names(index) if index.nlevels == 2 else None
-    for i, (argument, value) in enumerate((("entity", entity), ("time", time))):
+    for i, (argument, value) in enumerate(given.items()):
         if value is None:
             if levels is None:
                 raise ShapeError(
@@ -71,12 +90,16 @@ def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> tuple[pd.DataFra
             names.append(str(levels[i]))
             labels.append(pd.Series(index.get_level_values(i)))
             continue
-        value = to_pandas(value, argument)
-        column = value if isinstance(value, pd.Series) else pd.Series(_labels(value, argument))
+        if isinstance(value, pd.Series):
+            column = (
+                rows.ordered(value, argument) if rows.labelled else value.reset_index(drop=True)
+            )
+        else:
+            column = pd.Series(_labels(value, argument))
         if len(column) != len(y):
             raise ShapeError(f"{argument} has {len(column)} labels for {len(y)} rows")
         names.append(argument if column.name is None else str(column.name))
-        labels.append(column.reset_index(drop=True))
+        labels.append(column)
     taken = [*names, _RESPONSE]
     both = sorted(set(columns) & set(taken))
     if both or len(set(columns)) < len(columns) or names[0] == names[1]:
@@ -85,7 +108,7 @@ def read_long(endog: Any, exog: Any, entity: Any, time: Any) -> tuple[pd.DataFra
     frame = pd.DataFrame(X, columns=columns)
     frame[_RESPONSE] = y
     frame[names[0]], frame[names[1]] = labels[0].array, labels[1].array
-    return frame.set_axis(index), names[0], names[1]
+    return Long(frame.set_axis(index), names[0], names[1], rows.labelled)
 
 
 def of_long(frame: pd.DataFrame, groups: str, time: str, holes: bool) -> FormulaSystem:

@@ -43,7 +43,8 @@ class CCEPanel(CellsPanel):
     rank : "auto"
         There is no number of factors to give.
     entity, time : array_like (n,) or Series, optional
-        Labels of units and periods; default the two levels of the data's index.
+        Labels of units and periods; default the two levels of the data's index. A Series goes by
+        its row labels, in any order.
     effects : {"entity"}, optional
         Units have constants in any case; averages stand for effects of periods.
     heterogeneous : bool or list of str

@@ -15,6 +15,7 @@ from sm_alsgls.border.provenance import snapshot
 from sm_alsgls.data.keywords import keywords
 from sm_alsgls.data.panel_cells import EFFECTS, PanelCells
 from sm_alsgls.exceptions import ShapeError
+from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.markup import listed, table
 from sm_alsgls.models.interactive_data import CellsData, read_formula, refuse_others
 from sm_alsgls.models.of_formula import check_columns
@@ -44,10 +45,11 @@ class CellsPanel(Listed, Model):
     factors: ClassVar[str] = ""
     _formula_max_endog = None
     # What statsmodels' results look up.
-    _unlisted = frozenset(("initialize", "k_constant"))
+    _unlisted = frozenset(("formula_system", "initialize", "k_constant"))
 
     rank_method: str | None = None
     rank_selection: RankSelection | None = None
+    formula_system: FormulaSystem | None = None
 
     def _read(self, cells: PanelCells, effects: Any) -> None:
         """Everything after the cells were read, and before factors are looked at."""
@@ -89,8 +91,12 @@ class CellsPanel(Listed, Model):
         refuse_others(unknown, keywords(cls.from_formula), "from_formula()", cls.factors)
         data = frame_of(data)
         check_columns(entity=entity, time=time)
-        cells = read_formula(formula, data, entity, time, subset, missing, scope, own, cls.factors)
+        cells, recipe = read_formula(
+            formula, data, entity, time, subset, missing, scope, own, cls.factors
+        )
         model = cls._of_cells(cells, **how)
+        # Tests of terms know by it whose columns are whose.
+        model.formula_system = recipe
         model.formula, model.data.frame = formula, snapshot(data)
         return model
 

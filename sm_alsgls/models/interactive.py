@@ -57,7 +57,8 @@ class InteractivePanel(CellsPanel):
         Horenstein's (2013) ratios, all of the residuals of a fit with the most factors; "cv" is
         cross-validation by blocks of cells.
     entity, time : array_like (n,) or Series, optional
-        Labels of units and periods; default the two levels of the data's index.
+        Labels of units and periods; default the two levels of the data's index. A Series goes by
+        its row labels, in any order.
     effects : {"entity", "time", "both"}, optional
         Additive effects beside the factors.
     heterogeneous : list of str, optional

@@ -89,7 +89,7 @@ def read_arrays(
     ShapeError, UnbalancedPanelError, NonFiniteError, OptionError, RankDeficientError
     """
     missing = choice(missing, "missing", MISSING)
-    frame, entity, time = read_long(endog, exog, entity, time)
+    frame, entity, time, _ = read_long(endog, exog, entity, time)
     built = of_long(frame, entity, time, missing in ("fiml", "drop"))
     response = getattr(endog, "name", None) or "y"
     return _cells(built, entity, time, response, missing, own, factors)
@@ -105,8 +105,8 @@ def read_formula(
     scope: dict[str, Any],
     own: Own,
     factors: str,
-) -> PanelCells:
-    """Cells of a formula and a long DataFrame.
+) -> tuple[PanelCells, FormulaSystem]:
+    """Cells of a formula and a long DataFrame, and what formulas make of new data.
 
     Parameters
     ----------
@@ -137,7 +137,8 @@ def read_formula(
         scope=scope,
     )
     response = formula.partition("~")[0].strip()
-    return _cells(built, entity, time, response, missing, as_columns(own, built), factors)
+    cells = _cells(built, entity, time, response, missing, as_columns(own, built), factors)
+    return cells, built.recipe()
 
 
 def _cells(

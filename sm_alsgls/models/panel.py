@@ -211,11 +211,11 @@ class LowRankPanel(ByFactors, OfFormula, MaximumLikelihood):
         effects = None if effects is None else choice(effects, "effects", _EFFECTS)
         mundlak, own = flag(mundlak, "mundlak"), asked(heterogeneous)
         if _formula is None:
-            frame, entity, time = read_long(endog, exog, entity, time)
+            frame, entity, time, labelled = read_long(endog, exog, entity, time)
             independent = which_rows(independent, frame, entity, time)
             groups, rows = (entity, time) if independent == "time" else (time, entity)
             built = of_long(frame, groups, rows, missing in ("fiml", "drop"))
-            source = Provenance(built.endog.index, built.rows, labels=frame.index, time=rows)
+            source = Provenance(built.endog.index, built.rows, frame.index, labelled, time=rows)
             weights = weights_of_data(weights, source, list(built.endog))
         else:
             built, weights, source = _formula, _weights, provenance_of(_formula, _frame)

@@ -14,23 +14,27 @@ from sm_alsgls.border.arguments import came, choice, flag
 from sm_alsgls.border.arguments import names as names_of
 from sm_alsgls.exceptions import OptionError
 from sm_alsgls.formula.engine import EquationSpec
+from sm_alsgls.formula.system import FormulaSystem
 from sm_alsgls.results.coefficients import bse
 from sm_alsgls.results.estimate import Estimate
+from sm_alsgls.results.fitted import Fitted
 from sm_alsgls.results.hypotheses import wald_test
 
 
-def columns_by_term(estimate: Estimate) -> dict[str, np.ndarray]:
+def columns_by_term(estimate: Fitted) -> dict[str, np.ndarray]:
     """Positions of each term of the formulas, all columns of a categorical together.
 
     Columns of a model without formulas are terms of their own.
     """
-    formula = estimate.model.formula_system
+    # Not every model of coefficients can have one.
+    formula: FormulaSystem | None = getattr(estimate.model, "formula_system", None)
     if formula is None:
         return estimate.labels.by_variable
     found: dict[str, dict[int, None]] = {}
     labels = estimate.labels
     every = np.arange(labels.P)
-    for j, spec in enumerate(formula.specs):
+    # Cells of a panel are one equation here, whose units have one right-hand side.
+    for j, spec in enumerate(formula.specs[: labels.K]):
         owner = _owners(spec)
         for i, column in zip(every[labels.columns(j)], labels.regressors[j], strict=True):
             found.setdefault(owner.get(column, column), {})[int(i)] = None
@@ -118,7 +122,7 @@ def test_across(estimate: Estimate, variable: str, null: str = "zero") -> Contra
     return wald_test(estimate, R, scalar=True)
 
 
-def _selectors(estimate: Estimate, at: np.ndarray) -> np.ndarray:
+def _selectors(estimate: Fitted, at: np.ndarray) -> np.ndarray:
     """Rows (m, P) that pick coefficients in units of their standard errors.
 
     The units leave the statistic alone, and keep `wald_test` from calling the covariance of
@@ -151,7 +155,7 @@ def _zero_test(estimate: Estimate, at: np.ndarray) -> ContrastResults:
 
 
 def wald_test_terms(
-    estimate: Estimate,
+    estimate: Fitted,
     skip_single: bool = False,
     extra_constraints: Sequence[tuple[str, Any]] | None = None,
     combine_terms: Sequence[str] | None = None,

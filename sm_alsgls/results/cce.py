@@ -9,6 +9,7 @@ import pandas as pd
 
 from sm_alsgls.border.arguments import level, text
 from sm_alsgls.exceptions import NotApplicableError
+from sm_alsgls.results.across import wald_test_terms
 from sm_alsgls.results.cce_estimate import CCEEstimate, choose_cce
 from sm_alsgls.results.checks.cce import diagnostics
 from sm_alsgls.results.coefficient import CoefficientResults
@@ -161,6 +162,7 @@ class CCEPanelResults(NoLikelihood, FamiliarCells, CoefficientResults):
         title = text(title, "title") or "Panel with Common Correlated Effects"
         return table_of(estimate, title, left, right, alpha, notes)
 
+    wald_test_terms = method(wald_test_terms)
     diagnostics = method(diagnostics)
 
 

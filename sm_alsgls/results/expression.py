@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sm_alsgls.border.names import close
+from sm_alsgls.border.names import close, is_number, listed, ticked
 from sm_alsgls.exceptions import OptionError
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -35,8 +35,9 @@ class Expression:
     Parameters
     ----------
     text : str
-        ``"b_price / b_income"``: numbers, names of coefficients (in backticks if need be), + - *
-        / **, parentheses, and log, exp, sqrt.
+        ``"b_price / b_income"``: numbers, names of coefficients (in backticks if need be, as
+        where a name is a number: a bare number is a number), + - * / **, parentheses, and log,
+        exp, sqrt.
     names : list of str
         Of the coefficients, in order. They may hold spaces, brackets or operators.
 
@@ -58,36 +59,47 @@ class Expression:
         self._mark = "b"
         while self._mark in unicodedata.normalize("NFKC", text):
             self._mark += "_"
-        position = {name: i for i, name in enumerate(names)}
+        # Spaces around what is not in backticks are the text's own.
+        alike: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            alike.setdefault(name.strip(), []).append(i)
 
         def plain(found: re.Match[str]) -> str:
-            i = position[found["ticked"] or found["bare"]]
+            i = names.index(found["ticked"]) if found["ticked"] else self._alone(alike, found)
             if i not in self.used:
                 self.used.append(i)
             return f" {self._mark}{self.used.index(i)}_ "
 
-        known = sorted((n for n in names if n in text), key=len, reverse=True)
-        if known:
-            one = "|".join(map(re.escape, known))
-            pattern = rf"`(?P<ticked>{one})`|(?<![\w.])(?P<bare>{one})(?!\w|\()"
-            read = re.sub(pattern, plain, text)
-        else:
-            read = text
+        self._names = names
+        exact = _one_of([name for name in names if name in text])
+        bare = _one_of([name for name in alike if name in text and not is_number(name)])
+        pattern = rf"`(?P<ticked>{exact})`|(?<![\w.])(?P<bare>{bare})(?!\w|\()"
+        read = re.sub(pattern, plain, text)
         try:
             tree = ast.parse(read.strip(), mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             said = error.args[0] if error.args else type(error).__name__
             raise OptionError(
                 f"cannot read {_short(text)} ({said}); write it in the names of coefficients, "
-                f"for example '{names[0]} / {names[-1]}'"
+                f"for example '{ticked(names[0])} / {ticked(names[-1])}'"
             ) from error
-        self._names = names
         self._tree = tree.body
         self._check(self._tree)
 
     def __call__(self, params: np.ndarray) -> Any:
         """The value at coefficients (P,), real or complex."""
         return self._value(self._tree, params)
+
+    def _alone(self, alike: dict[str, list[int]], found: re.Match[str]) -> int:
+        """The coefficient of a name that is not in backticks."""
+        group = alike[found["bare"]]
+        if len(group) > 1:
+            raise OptionError(
+                f"{found['bare']!r} in {_short(self.text)} may be any of the coefficients "
+                f"{listed(repr(self._names[i]) for i in group)}, whose names differ in spaces; "
+                "write the one that is meant in backticks"
+            )
+        return group[0]
 
     def _check(self, node: ast.AST, depth: int = 0) -> None:
         if depth > _DEEPEST:
@@ -106,10 +118,12 @@ class Expression:
                     raise OptionError(f"{_short(self.text)} holds a number beyond 1e308")
             case ast.Name(id=name):
                 if not self._is_coefficient(name):
-                    raise OptionError(
-                        f"{self.text!r}: no coefficient {name!r}"
-                        f"{close(name, self._names, 'there are')}"
+                    near = (
+                        f" outside backticks; write '{ticked(name)}'"
+                        if name in self._names
+                        else close(name, self._names, "there are")
                     )
+                    raise OptionError(f"{self.text!r}: no coefficient {name!r}{near}")
             case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if (
                 name in _FUNCTIONS
             ):
@@ -144,6 +158,12 @@ class Expression:
             case ast.Call(func=ast.Name(id=name), args=[argument]):
                 return _FUNCTIONS[name](self._value(argument, params))
         raise AssertionError(ast.dump(node))  # `_check` has seen it
+
+
+def _one_of(names: list[str]) -> str:
+    """A pattern of names, the longest first; of no names one that nothing matches."""
+    longest = sorted(filter(None, names), key=len, reverse=True)
+    return "|".join(map(re.escape, longest)) or "(?!)"
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from sm_alsgls.exceptions import NotApplicableError
 from sm_alsgls.results import interactive_parts as parts
 from sm_alsgls.results import interactive_summary
+from sm_alsgls.results.across import wald_test_terms
 from sm_alsgls.results.checks.interactive import diagnostics
 from sm_alsgls.results.coefficient import CoefficientResults
 from sm_alsgls.results.counterfactual import counterfactual
@@ -178,6 +179,7 @@ class InteractivePanelResults(NoLikelihood, FamiliarCells, CoefficientResults):
         return self.fittedvalues
 
     summary = method(interactive_summary.summary)
+    wald_test_terms = method(wald_test_terms)
     bootstrap = method(bootstrap)
     counterfactual = method(counterfactual)
     factor_test = method(factor_test)

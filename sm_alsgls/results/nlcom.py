@@ -25,6 +25,7 @@ from scipy import stats
 
 from sm_alsgls.border.alignment import by_name, nameless
 from sm_alsgls.border.arguments import came, level
+from sm_alsgls.border.names import ticked
 from sm_alsgls.border.numbers import numbers
 from sm_alsgls.exceptions import CallableError, NonFiniteError, OptionError, RestrictionError
 from sm_alsgls.results.coefficients import bse, df_of, of_combinations
@@ -161,8 +162,8 @@ class Functions:
         if not parts:
             raise OptionError(
                 "functions of coefficients are text such as "
-                f"'{names[0]} / {names[-1]}', a callable, a list of these or a mapping from "
-                f"labels; got {came(what)}"
+                f"'{ticked(names[0])} / {ticked(names[-1])}', a callable, a list of these or a "
+                f"mapping from labels; got {came(what)}"
             )
         self._parts: list[Any] = []
         for part in parts:
@@ -302,10 +303,9 @@ def nlcom(estimate: Fitted, functions: Any) -> NonlinearCombinations:
     Parameters
     ----------
     functions : str, callable, list or mapping
-        ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks where they
-        hold operators), ``+ - * / **``, parentheses, log, exp, sqrt. Or a callable of the
-        coefficients, a Series by name (complex in complex steps), which returns one or
-        several numbers. Several in a list, or in a mapping from their labels.
+        ``"IBM_value / IBM_capital"``: numbers, names of coefficients (in backticks if numbers or
+        with operators), ``+ - * / **``, parentheses, log, exp, sqrt. Or a callable of the Series
+        of coefficients (complex in complex steps). Several in a list or a mapping from labels.
 
     Returns
     -------

@@ -43,7 +43,8 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
     Raises
     ------
     OptionError
-        Without restrictions there is nothing to test.
+        Without restrictions there is nothing to test; or ``unrestricted`` shares coefficients
+        between equations, as panels and ``common=`` do: that is tested as well.
     """
     # Who has a likelihood has a model that can be fitted again.
     model = cast(LikelihoodModel, restricted.model)
@@ -63,6 +64,19 @@ def restriction_tests(restricted: Estimate, unrestricted: object = None) -> pd.D
         free = found
     R, q = of_free_coefficients(restricted.labels, model.restrictions)
     m = len(q)
+    if not free.labels.own:
+        raise OptionError(
+            f"unrestricted: its equations share {len(free.labels.common)} of its "
+            f"{free.labels.P} coefficients, as the restricted fit's do, and these tests are of all "
+            "restrictions, that one too; leave it out, and the unpooled model is fitted, or pass "
+            "results that share none. What fit_constrained adds alone is tested by "
+            "unrestricted.wald_test and unrestricted.compare_lr(restricted)"
+        )
+    if free.labels.P != R.shape[1]:
+        raise OptionError(
+            f"unrestricted has {free.labels.P} coefficients where the equations have "
+            f"{R.shape[1]}; pass results of the same equations and regressors, or leave it out"
+        )
     lr, lr_pvalue, lr_df = compare_lr(free, restricted)
     wald = wald_test(free, (R, q), use_f=False, scalar=True).statistic
     sigma = restricted.sigma.scaled(restricted.df.correction)

@@ -520,3 +520,79 @@ class TestNewData:
         designs = [pd.DataFrame(X, columns=["x", "z"]) for X in swept.model.exog]
         again = swept.predict(designs, transform=False)
         np.testing.assert_allclose(again, swept.fittedvalues, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::statsmodels.tools.sm_exceptions.ModelWarning")
+class TestRowLabels:
+    """Labels decide where both sides have some, in every kind of panel."""
+
+    KINDS = (
+        {"rank": 0, "effects": "entity"},
+        {"rank": 1, "factors": "fixed"},
+        {"factors": "cce"},
+    )
+
+    @staticmethod
+    def fit(d, exog, entity, time, **how):
+        return LowRankPanel(d["y"], exog, entity=entity, time=time, **how).fit()
+
+    @pytest.mark.parametrize("how", KINDS)
+    def test_entity_and_time_in_another_order(self, how):
+        d = panel(9, 24).set_index(np.arange(9 * 24)[::-1])
+        exog = d[["x", "z"]].assign(const=1.0)
+        there = self.fit(d, exog, d["unit"], d["t"], **how).params
+        s = d.sample(frac=1.0, random_state=1)
+        for entity, time in ((s["unit"], s["t"]), (d["unit"], s["t"]), (s["unit"], d["t"])):
+            found = self.fit(d, exog, entity, time, **how).params
+            np.testing.assert_array_equal(found, there)
+        # Labels that came as arrays have none, and more labels than rows do no harm.
+        found = self.fit(d, exog, d["unit"].to_numpy(), s["t"], **how).params
+        np.testing.assert_array_equal(found, there)
+        few = d[d["t"] != d["t"].min()]
+        by_few = self.fit(few, exog.loc[few.index], few["unit"], few["t"], **how).params
+        found = self.fit(few, exog.loc[few.index], s["unit"], s["t"], **how).params
+        np.testing.assert_array_equal(found, by_few)
+
+    @pytest.mark.parametrize("how", KINDS)
+    def test_labels_that_do_not_match(self, how):
+        d = panel(9, 24)
+        exog, s = d[["x", "z"]].assign(const=1.0), d.sample(frac=1.0, random_state=1)
+        for name in ("entity", "time"):
+            given = {"entity": d["unit"], "time": d["t"]}
+            given[name] = given[name].set_axis(d.index + 3)
+            with pytest.raises(ShapeError, match=f"{name} has no label for row 0; .*plain array"):
+                self.fit(d, exog, **given, **how)
+        again = d.set_axis(d["unit"].array)
+        assert self.fit(again, exog.set_axis(again.index), again["unit"], again["t"], **how)
+        mixed = again["t"].iloc[s.index]
+        with pytest.raises(ShapeError, match="time: row labels repeat with different values"):
+            self.fit(again, exog.set_axis(again.index), again["unit"], mixed, **how)
+        with pytest.raises(ShapeError, match="row labels of exog differ .* first at position 0"):
+            self.fit(d, exog.loc[s.index], d["unit"], d["t"], **how)
+
+    def test_types_of_labels_stay(self):
+        d = panel(9, 24)
+        exog = d[["x", "z"]].assign(const=1.0)
+        unit = d["unit"].astype(pd.CategoricalDtype(sorted(d["unit"].unique(), reverse=True)))
+        s = unit.sample(frac=1.0, random_state=1)
+        one, other = (LowRankPanel(d["y"], exog, 0, entity=u, time=d["t"]) for u in (unit, s))
+        assert one.equations == other.equations
+
+    def test_data_without_labels(self):
+        """Arrays go by position; labels of entity, time and weights are of one another."""
+        d = panel(9, 24)
+        d["w"] = np.random.default_rng(8).uniform(0.5, 2.0, len(d))
+        d = d.sample(frac=1.0, random_state=1)
+        s = d.sample(frac=1.0, random_state=2)
+        exog = d[["x", "z"]].assign(const=1.0)
+        how = {"entity": d["unit"], "time": d["t"], "weights": d["w"]}
+        there = LowRankPanel(d["y"], exog, 0, **how).fit().params
+        for more in ({}, {"time": s["t"]}, {"weights": s["w"]}):
+            found = LowRankPanel(d["y"].to_numpy(), exog.to_numpy(), 0, **how | more).fit().params
+            np.testing.assert_allclose(found, there.to_numpy(), rtol=1e-10)
+        plain = {"entity": d["unit"].to_numpy(), "time": d["t"].to_numpy()}
+        with pytest.raises(ShapeError, match="weights has labels that number the rows"):
+            LowRankPanel(d["y"].to_numpy(), exog.to_numpy(), 0, **plain, weights=d["w"])
+        plain["entity"] = pd.Series(range(300))
+        with pytest.raises(ShapeError, match="entity has 300 labels for 216 rows"):
+            LowRankPanel(d["y"].to_numpy(), exog.to_numpy(), 0, **plain)
