@@ -139,6 +139,6 @@ def _known(fit: LawFit) -> bool:
 
 
 def few(fit: LawFit) -> bool:
-    """Whether H is small, and its coordinates are products of rows with equations of their own."""
+    """Whether H is small enough to be formed."""
     P, N = fit.problem.design.P, fit.problem.n_obs
-    return P <= _P and N * P**2 <= _PRODUCTS and fit.problem.errors.whole
+    return P <= _P and N * P**2 <= _PRODUCTS

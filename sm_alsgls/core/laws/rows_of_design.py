@@ -13,7 +13,7 @@ import numpy as np
 
 from sm_alsgls.core.design.base import Linear
 from sm_alsgls.core.problem import Problem
-from sm_alsgls.covariance.base import Covariance
+from sm_alsgls.covariance.base import Covariance, information
 
 Array = np.ndarray
 
@@ -25,13 +25,27 @@ def own_products(problem: Problem, cov: Covariance) -> Array:
     """sum_n X_n' P X_n in the design's coordinates, (P, P).
 
     By P fitted systems where coordinates are few beside those of the free design, O(n K P), else
-    of the free design's Gram matrix.
+    of the free design's Gram matrix. Where cells are missing P is of the cells of each row, or of
+    all of them, and whoever knows it adds up.
     """
     design = problem.design
+    if not problem.errors.whole:
+        return _dropped(design, _among_holes(problem, cov))
     if _FEW * design.P * design.K < design.free.P**2:
         fitted = [design.fitted(unit) for unit in np.eye(design.P)]
         return _symmetric(np.array([design.project(cov.solve(Z)) for Z in fitted]))
     return _dropped(design, design.free.stacked.spread(_precision(cov)))
+
+
+def _among_holes(problem: Problem, cov: Covariance) -> Array:
+    """The same of the free design, cell by cell."""
+    free = problem.design.free
+    H = information(problem.observed(cov), [free.basis(j) for j in range(free.K)])
+    # Equations follow one another there, and are sorted by their number of regressors here.
+    out = np.empty_like(H)
+    mine = np.concatenate([np.arange(free.P)[free.equation_slice(j)] for j in range(free.K)])
+    out[np.ix_(mine, mine)] = H
+    return out
 
 
 def lagged_products(problem: Problem, cov: Covariance) -> Array:

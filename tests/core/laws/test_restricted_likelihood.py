@@ -16,9 +16,11 @@ from sm_alsgls.core.laws.maximise import maximise
 from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.laws.restricted_likelihood import restricted_likelihood
 from sm_alsgls.core.laws.row_scale import RowScale
+from sm_alsgls.core.laws.rows_of_design import own_products
 from sm_alsgls.core.maximise.als import als
 from sm_alsgls.core.maximise.solution import Start
 from sm_alsgls.core.options import ALSOptions
+from sm_alsgls.covariance import LowRankDiag
 from tests.core.laws import dense
 from tests.core.laws.grunfeld import blocks, grunfeld, references
 from tests.core.laws.panels import panel
@@ -174,3 +176,99 @@ def test_fits_by_dense_products_are_the_same(own_constants, monkeypatch):
     np.testing.assert_allclose(again, beta, rtol=1e-8, atol=1e-8)
     for a, b in zip(other.found.best.nuisance[1:3], fit.found.best.nuisance[1:3], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
+
+
+class TestMissingCells:
+    """log|X' Omega^-1 X| of the cells that there are, and REML by brute force."""
+
+    N, K = 14, 4
+
+    def system(self, kind, rank, values):
+        rng = np.random.default_rng([2, rank])
+        N, K = self.N, self.K
+        mask = rng.random((N, K)) > 0.25
+        mask[0] = True
+        z = rng.standard_normal((N, 1))
+        ar = AR.of(N, values[:1], K, mask=mask)
+        scale = RowScale(z, K, values[-1:], mask=mask)
+        law = {"ar": ar, "scale": scale, "both": Chain([ar, scale])}[kind]
+        # Numbers of regressors that differ, so that coordinates are not in the order of equations.
+        X = [
+            np.column_stack([np.ones(N), rng.standard_normal((N, p))]) * mask[:, [j]]
+            for j, p in enumerate((2, 1, 2, 1))
+        ]
+        E = rng.standard_normal((N, 1)) + rng.standard_normal((N, K))
+        Y = np.where(mask, 2.0 + np.cumsum(E, axis=0), 0.0)
+        raw = RawSystem(Y, X, law, TIGHT, mask=mask)
+        cov = LowRankDiag(0.7 * rng.standard_normal((K, rank)), rng.uniform(0.5, 1.5, K))
+        return raw, cov, z
+
+    def dense_information(self, raw, cov, z, kind, values):
+        times = np.arange(self.N)
+        if kind == "scale":
+            # Up to the scale of all rows, which is Sigma's.
+            root = np.exp(0.5 * z * values[-1]).repeat(self.K, axis=1)
+            left = raw.filter.rows(np.ones((self.N, self.K)))
+            root /= root[0, 0] * left[0, 0]
+            np.testing.assert_allclose((root * left)[raw.mask], 1.0, rtol=1e-12)
+            Omega = dense.scaled(root, np.kron(np.eye(self.N), cov.to_dense()))
+        else:
+            assert kind == "ar"
+            Omega = dense.stationary(values[0], times, cov.to_dense())
+        at = np.flatnonzero(raw.mask.ravel())
+        X = scipy.linalg.block_diag(*raw.raw)  # equations after equations
+        X = X.reshape(self.K, self.N, -1).transpose(1, 0, 2).reshape(self.N * self.K, -1)[at]
+        return X.T @ np.linalg.solve(Omega[np.ix_(at, at)], X)
+
+    @pytest.mark.parametrize("rank", [0, 1])
+    @pytest.mark.parametrize("kind", ["ar", "scale"])
+    def test_the_determinant_is_that_of_observed_cells(self, kind, rank):
+        values = np.array([0.6]) if kind == "ar" else np.array([0.8])
+        raw, cov, z = self.system(kind, rank, values)
+        problem = raw.problem(compress=False)
+        assert not problem.errors.whole
+        found = module._log_det(problem.design, own_products(problem, cov))
+        H = self.dense_information(raw, cov, z, kind, values)
+        assert found == pytest.approx(np.linalg.slogdet(H)[1], abs=1e-9)
+
+    def test_the_value_is_where_the_dense_criterion_is_least(self):
+        raw, _, _ = self.system("ar", 0, np.zeros(1))
+        ml = maximise(raw, 0)
+        fit = restricted_likelihood(ml, 0)
+        best = fit.found.best
+        assert best.converged
+        X = scipy.linalg.block_diag(*raw.raw)
+        X = X.reshape(self.K, self.N, -1).transpose(1, 0, 2).reshape(self.N * self.K, -1)
+        at = np.flatnonzero(raw.mask.ravel())
+        y, X = raw.Y.ravel()[at], X[at]
+        equation = np.tile(np.arange(self.K), self.N)[at]
+
+        def criterion(values):
+            """Everything else at its maximum, by iterated generalised least squares."""
+            base = dense.stationary(values[0], np.arange(self.N), np.eye(self.K))[np.ix_(at, at)]
+            s = np.ones(self.K)
+            for _ in range(500):
+                root = np.sqrt(s[equation])
+                W = np.linalg.inv(base * np.outer(root, root))
+                H = X.T @ W @ X
+                e = y - X @ np.linalg.solve(H, X.T @ W @ y)
+                inverse = np.linalg.inv(base)
+                new = np.array(
+                    [
+                        e[equation == j] @ inverse[np.ix_(equation == j, equation == j)]
+                        @ e[equation == j] / (equation == j).sum()
+                        for j in range(self.K)
+                    ]
+                )  # fmt: skip
+                done, s = np.abs(new / s - 1.0).max() < 1e-13, new
+                if done:
+                    break
+            Omega = base * np.outer(np.sqrt(s[equation]), np.sqrt(s[equation]))
+            return 0.5 * dense.minus_twice_log_density(e, Omega) + 0.5 * np.linalg.slogdet(H)[1]
+
+        size = best.nuisance.cov[0, 0] ** 0.5
+        slope = dense.differences(criterion, best.nuisance.values, 1e-3) * size
+        assert abs(slope[0]) < 2e-3
+        there = dense.differences(criterion, ml.found.best.nuisance.values, 1e-3) * size
+        assert abs(there[0]) > 0.1
+        assert self.N * fit.restricted == pytest.approx(criterion(best.nuisance.values), abs=1e-7)
