@@ -250,7 +250,8 @@ class GapCovariance:
             mine = np.flatnonzero(cells == j)
             values = weights[mine, None] * X[spans.row[spans.cell[mine]]]
             np.add.at(moved, spans.source[mine], values)
-            out[:, at] = (moved[:, None, :] * G[j][None, :, None]).reshape(N * r, -1)
+            # Without factors there are no rows of which a width could be told.
+            out[:, at] = (moved[:, None, :] * G[j][None, :, None]).reshape(N * r, X.shape[1])
         return self.factors.half(out)
 
     def information(self, blocks: Sequence[Array]) -> Array:

@@ -82,6 +82,28 @@ def test_nlmes_autoregression_across_gaps():
     assert res.ar["coef"].iloc[0] == pytest.approx(expected["phi"], abs=1e-4)
 
 
+@pytest.mark.parametrize("rank", [0, "spherical"])
+def test_without_factors_autoregression_of_each_entity_crosses_a_missing_cell(rank):
+    """Likelihood and standard errors are those of the dense covariance of the cells."""
+    frame = firms()[["invest", "value", "year", "firm"]].drop(index=45)
+    model = LowRankPanel.from_formula(
+        "invest ~ value", frame, rank, entity="firm", time="year", ar="entity"
+    )
+    res = model.fit(gtol=1e-9, debiased=False)  # draws coefficients together: empirical Bayes
+    rho, cov = res.ar["coef"].to_numpy(), res.sigma.to_dense()
+    mask = np.ones((20, 10), dtype=bool)
+    mask[4, 5] = False
+    wide = frame.pivot(index="year", columns="firm", values=["invest", "value"]).to_numpy()
+    X = np.stack([np.ones((20, 10)), np.nan_to_num(wide[:, 10:])], axis=2)
+    E = np.nan_to_num(wide[:, :10]) - X @ res.params.to_numpy()
+    Omega = dense.recursion(rho, 20, cov)
+    assert res.llf == pytest.approx(-20 * dense.nll(E, Omega, mask), abs=1e-6)
+    at = np.flatnonzero(mask.ravel())
+    Z = X.reshape(200, 2)[at]
+    H = Z.T @ np.linalg.solve(Omega[np.ix_(at, at)], Z)
+    np.testing.assert_allclose(res.cov_params(), np.linalg.inv(H), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("law", "name", "symbol"), [("error", "spatial_error", "lam"), ("lag", "spatial_lag", "rho")]
 )

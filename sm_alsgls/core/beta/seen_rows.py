@@ -93,7 +93,7 @@ class SeenRows:
             # X_n g_j, (r, n, jb), times q_nj.
             Xg = np.einsum("abn,jb->anj", root, G[equations])
             q = basis[:, :, rows].transpose(2, 0, 1)
-            out[:, :, at] = (Xg[..., None] * q).reshape(len(out), len(q), -1)
+            out[:, :, at] = (Xg[..., None] * q).reshape(len(out), len(q), at.stop - at.start)
         return out.reshape(-1, self.design.P)
 
     def dual(self) -> SeenDual:

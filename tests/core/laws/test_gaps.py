@@ -141,8 +141,10 @@ def test_the_gradient_in_sigma_is_that_of_differences(case, lam_F):
     np.testing.assert_allclose(point.gradient, expected, rtol=1e-7, atol=1e-8)
 
 
-def test_products_and_information_are_those_of_the_dense_covariance(case):
-    values, times, E, mask, cov = case
+@pytest.mark.parametrize("r", [0, R])
+def test_products_and_information_are_those_of_the_dense_covariance(case, r):
+    values, times, E, mask, _ = case
+    cov = covariance(np.random.default_rng(r), r)
     law = AR.of(N, values, K, times=times, mask=mask)
     seen, TE = GapCovariance(cov, Patterns(mask), law.spread), law.rows(E)
     at = np.flatnonzero(mask.ravel())
@@ -233,6 +235,20 @@ def test_the_fit_is_the_maximum_of_the_dense_likelihood(m):
     assert f(theta) == pytest.approx(best.nll, rel=1e-11)
     assert np.abs(dense.differences(f, theta, 1e-4)).max() < 2e-6
     assert lowest_curvature(fit.problem.hessian(best.gamma, best.E, best.cov)).lowest > -1e-5
+
+
+def test_without_factors_kernels_have_rows_of_no_factor():
+    rng = np.random.default_rng(3)
+    mask = rng.random((40, 6)) > 0.2
+    mask[0] = True
+    cov = LowRankDiag(np.zeros((6, 0)), rng.uniform(0.5, 1.5, 6))
+    for law in (AR.of(40, np.array([0.6]), 6, mask=mask), RowScale(np.zeros((40, 1)), 6, [0.0])):
+        raw = system(rng, law, mask)
+        problem = raw.problem()
+        kernel = problem.errors.information(problem.design, cov)._kernel
+        V = kernel.half(slice(0, problem.design.n))
+        assert V.shape == (0, problem.design.P)
+        np.testing.assert_allclose(kernel.matrix(), kernel.matrix() - V.T @ V)
 
 
 def test_standard_errors_are_of_the_dense_information():
