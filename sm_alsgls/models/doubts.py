@@ -7,13 +7,20 @@ import warnings
 import numpy as np
 
 from sm_alsgls.border.blame import caller
+from sm_alsgls.border.labels import shown
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.instruments.three_stage import ThreeStage
+from sm_alsgls.core.laws.estimated import HOLES, Estimated
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.maximise.solution import Solution
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
-from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, RankWarning
+from sm_alsgls.exceptions import (
+    ConvergenceWarning,
+    HeywoodWarning,
+    RankWarning,
+    RestrictedLikelihoodWarning,
+)
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.results.maximum import Messages
 
@@ -21,12 +28,18 @@ from sm_alsgls.results.maximum import Messages
 _SPENT = 0.2
 
 
-def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem) -> None:
+def warn(
+    model: SystemModel,
+    messages: Messages,
+    found: Search,
+    problem: Problem,
+    laws: Estimated | None = None,
+) -> None:
     """Say what is doubtful about a fit, to whoever called `fit`.
 
     Warns
     -----
-    ConvergenceWarning, HeywoodWarning, RankWarning
+    ConvergenceWarning, HeywoodWarning, RankWarning, RestrictedLikelihoodWarning
     """
     best = found.best
     K, left = model.neqs, model.system.scarcest[0] - model.system.scarcest[1]
@@ -52,6 +65,26 @@ def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem
         warnings.warn(message, HeywoodWarning, stacklevel=caller())
     if not found.bounded:
         warnings.warn(messages.unbounded(), RankWarning, stacklevel=caller())
+    if laws is not None and laws.uncorrected:
+        warnings.warn(_uncorrected(model, laws), RestrictedLikelihoodWarning, stacklevel=caller())
+
+
+def _uncorrected(model: SystemModel, laws: Estimated) -> str:
+    """Whose bias stays, why, and what to do."""
+    why, remedy = laws.uncorrected, ""
+    if why == HOLES:
+        mask = model.system.cells.patterns.mask
+        n, j = np.argwhere(~mask)[0]
+        where = f"equation {model.equations[j]!r}, row {shown(model.system.index[n])}"
+        count = int((~mask).sum())
+        why = f"{count} of {mask.size} cells {'is' if count == 1 else 'are'} missing ({where})"
+        remedy = "use whole rows (missing='drop'), or "
+    return (
+        f"reml=True: parameters of the laws of the errors are by {laws.how}, not corrected for the "
+        f"estimation of coefficients, as the restricted likelihood does only where rows are whole "
+        f"and coefficients few: {why}. AR coefficients are then too small and scales too large; "
+        f"{remedy}say reml=False, which is the maximum and does not warn"
+    )
 
 
 def warn_of_spare(messages: Messages, last: LastFactor | None) -> bool:

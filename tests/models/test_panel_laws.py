@@ -9,6 +9,7 @@ from sm_alsgls.exceptions import (
     FormulaError,
     NonFiniteError,
     OptionError,
+    RestrictedLikelihoodWarning,
     ShapeError,
 )
 from tests.core.laws import dense
@@ -89,7 +90,8 @@ def test_without_factors_autoregression_of_each_entity_crosses_a_missing_cell(ra
     model = LowRankPanel.from_formula(
         "invest ~ value", frame, rank, entity="firm", time="year", ar="entity"
     )
-    res = model.fit(gtol=1e-9, debiased=False)  # draws coefficients together: empirical Bayes
+    with pytest.warns(RestrictedLikelihoodWarning, match="by empirical Bayes, .*1 of 200 cells"):
+        res = model.fit(gtol=1e-9, debiased=False)  # draws coefficients together
     rho, cov = res.ar["coef"].to_numpy(), res.sigma.to_dense()
     mask = np.ones((20, 10), dtype=bool)
     mask[4, 5] = False

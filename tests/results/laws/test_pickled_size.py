@@ -12,6 +12,7 @@ from sm_alsgls.covariance.patterns import Patterns
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sm_alsgls.exceptions.RestrictedLikelihoodWarning")
 def test_a_law_adds_what_its_filter_leaves_and_little_else():
     rng = np.random.default_rng(0)
     T, k = 100, 40
