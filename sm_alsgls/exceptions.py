@@ -161,6 +161,10 @@ class FewGroupsWarning(AlsglsWarning):
     """A random effect is seen in a few groups only, so that its variance is hardly known."""
 
 
+class RestrictedLikelihoodWarning(AlsglsWarning):
+    """Parameters of laws are those of the maximum, though ``reml=True`` asks for corrected ones."""
+
+
 class HeywoodWarning(AlsglsWarning):
     """A unique variance sits at its lower bound: that equation is fitted by the factors alone."""
 

@@ -24,6 +24,7 @@ from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.held_system import hold
 from sm_alsgls.data.keywords import coefficients
 from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.new_weights import NewWeights
 from sm_alsgls.data.parameters import Parameters
 from sm_alsgls.data.partitions import read_partitions
 from sm_alsgls.data.problem import build_problem
@@ -103,8 +104,8 @@ class SystemModel(Listed, SystemAttributes, LikelihoodModel):
     _unlisted = frozenset(
         (
             "formula_system", "has_likelihood", "initialize", "k_constant", "labels", "law", "laws",
-            "parameters", "provenance", "raw_system", "results_class", "rows_are_units", "system",
-            "system_of_ranks", "unmade",
+            "new_weights", "parameters", "provenance", "raw_system", "results_class",
+            "rows_are_units", "system", "system_of_ranks", "unmade",
         )
     )  # fmt: skip
     #: Whether a likelihood is maximised, which some rules for the rank look at.
@@ -113,6 +114,8 @@ class SystemModel(Listed, SystemAttributes, LikelihoodModel):
     unmade: str | None = None
     #: What errors follow beside Sigma.
     laws: ErrorLaws | None = None
+    #: What makes weights of new data.
+    new_weights: NewWeights | None = None
     #: Whether rows are units of a panel, and equations its periods.
     rows_are_units: bool = False
 

@@ -300,7 +300,7 @@ class Construction(OfFormula):
             )
         if len(model.equations) == 1:
             warn_of_one(model.equations[0], data, groups, rows=model.nobs)
-        return cls._of(model, formula, frame, source, scale)
+        return cls._of(model, formula, frame, source, scale, weights)
 
 
 def _refuse_with_parts(by_dask: bool, **given: Any) -> None:

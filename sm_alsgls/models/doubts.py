@@ -9,11 +9,17 @@ import numpy as np
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.names import listed
 from sm_alsgls.core.instruments.three_stage import ThreeStage
+from sm_alsgls.core.laws.estimated import Estimated
 from sm_alsgls.core.maximise.found import Search
 from sm_alsgls.core.maximise.solution import Solution
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rank.excess import LastFactor, spare_factor
-from sm_alsgls.exceptions import ConvergenceWarning, HeywoodWarning, RankWarning
+from sm_alsgls.exceptions import (
+    ConvergenceWarning,
+    HeywoodWarning,
+    RankWarning,
+    RestrictedLikelihoodWarning,
+)
 from sm_alsgls.models.base import SystemModel
 from sm_alsgls.results.maximum import Messages
 
@@ -21,12 +27,18 @@ from sm_alsgls.results.maximum import Messages
 _SPENT = 0.2
 
 
-def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem) -> None:
+def warn(
+    model: SystemModel,
+    messages: Messages,
+    found: Search,
+    problem: Problem,
+    laws: Estimated | None = None,
+) -> None:
     """Say what is doubtful about a fit, to whoever called `fit`.
 
     Warns
     -----
-    ConvergenceWarning, HeywoodWarning, RankWarning
+    ConvergenceWarning, HeywoodWarning, RankWarning, RestrictedLikelihoodWarning
     """
     best = found.best
     K, left = model.neqs, model.system.scarcest[0] - model.system.scarcest[1]
@@ -52,6 +64,18 @@ def warn(model: SystemModel, messages: Messages, found: Search, problem: Problem
         warnings.warn(message, HeywoodWarning, stacklevel=caller())
     if not found.bounded:
         warnings.warn(messages.unbounded(), RankWarning, stacklevel=caller())
+    if laws is not None and laws.uncorrected:
+        warnings.warn(_uncorrected(laws), RestrictedLikelihoodWarning, stacklevel=caller())
+
+
+def _uncorrected(laws: Estimated) -> str:
+    """Whose bias stays, why, and what to do."""
+    return (
+        f"reml=True: parameters of the laws of the errors are by {laws.how}, not corrected for the "
+        f"estimation of coefficients by the restricted likelihood: {laws.uncorrected}. AR "
+        "coefficients are then too small and scales too large; say reml=False, which is the "
+        "maximum and does not warn"
+    )
 
 
 def warn_of_spare(messages: Messages, last: LastFactor | None) -> bool:

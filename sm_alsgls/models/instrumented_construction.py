@@ -217,7 +217,7 @@ class InstrumentedConstruction(OfFormula):
         _check_brackets(model.system, built)
         if len(model.equations) == 1:
             warn_of_one(model.equations[0], data, groups, model.nobs, "2SLS")
-        return cls._of(model, formula, frame, source)
+        return cls._of(model, formula, frame, source, weights=weights)
 
 
 def _check_brackets(system: InstrumentedSystem, built: FormulaSystem) -> None:

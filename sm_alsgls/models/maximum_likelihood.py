@@ -211,7 +211,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             Of laws of the errors (``ar=``, ``row_scale=``, ...), which the maximum of the
             likelihood takes for less than they are: correct their parameters for the estimation
             of coefficients (`sm_alsgls.core.laws.estimated`), with the coefficients and Sigma
-            that go with them. ``llf`` is that of the maximum all the same. False: the maximum.
+            that go with them. ``llf`` is that of the maximum all the same. False: the maximum, as
+            it is with a warning where coefficients are more than 1,500.
         cov_type, cov_kwds, use_t : str, mapping, bool
             Standard errors; see `LowRankSURResults.get_robustcov_results`, which changes them
             without refitting. ``use_t`` defaults to ``debiased``. "pcse" is for rank=0, and makes
@@ -248,6 +249,8 @@ class MaximumLikelihood(Likelihood, SystemModel):
             The best point is not stationary; the message says why and what to do.
         HeywoodWarning
             Some uniqueness ended on its lower bound.
+        RestrictedLikelihoodWarning
+            ``reml=True``, and parameters of laws are those of the maximum; it says why.
         RankWarning
             The likelihood has no bound at this rank (`core.sigma.bounded`), so only the first
             start was run; or the last factor is weaker than noise is half the time. In
@@ -304,7 +307,7 @@ class MaximumLikelihood(Likelihood, SystemModel):
                 made = self._with_laws(options, method, reml, limit, rng, first, watching)
                 problem, found = made.fit.problem, made.fit.found
                 laws = FittedLaws.of(self.laws, made, problem.errors.taken(order))
-        warn(self, messages, found, problem)
+        warn(self, messages, found, problem, made)
         estimate = maximised(
             self,
             problem,

@@ -15,6 +15,7 @@ from sm_alsgls.border.arguments import came, count, is_label, mapping
 from sm_alsgls.border.blame import caller
 from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.data.error_laws import ErrorLaws
+from sm_alsgls.data.new_weights import NewWeights
 from sm_alsgls.data.system import System
 from sm_alsgls.exceptions import FormulaError, OneEquationWarning, OptionError
 from sm_alsgls.formula.build import FormulaSystem, caller_scope
@@ -30,6 +31,8 @@ class OfFormula:
         data: SystemData
         formula: Any
         laws: ErrorLaws | None
+        new_weights: NewWeights | None
+        provenance: Provenance
         _source: Provenance | None
 
         @property
@@ -43,11 +46,12 @@ class OfFormula:
         frame: Any,
         source: Provenance | None = None,
         scale: Variables | None = None,
+        weights: Any = None,
     ) -> Self:
         """The model that formulas and data made, which remembers them.
 
         The system may have dropped more rows than the formulas. ``scale`` makes the variables of
-        scales of errors of new data.
+        scales of errors of new data; ``weights`` are as the caller gave them.
         """
         model.formula, model.data.frame = formula, frame
         if model.laws is not None:
@@ -55,6 +59,9 @@ class OfFormula:
         if source is not None:
             dropped = model.system.provenance.rows
             model._source = source if dropped is None else source.kept(dropped)
+        if isinstance(frame, pd.DataFrame):
+            rows = model.provenance
+            model.new_weights = NewWeights.of_model(weights, frame, model.system, rows)
         return model
 
 

@@ -384,7 +384,7 @@ class LowRankPanel(ByFactors, OfFormula, MaximumLikelihood):
             **wanted._asdict(),
             _weights=weights_of_data(weights, source, list(built.endog)),
         )
-        return cls._of(model, formula, frame, scale=scale)
+        return cls._of(model, formula, frame, scale=scale, weights=weights)
 
     def _header(self) -> Callable[[Estimate], Header]:
         selection = self.rank_selection

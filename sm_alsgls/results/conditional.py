@@ -10,7 +10,8 @@ is linear in beta, with gradient g: x_nj in the coefficients of equation j, -w_l
 l in O. So its variance is g' V g, and that of the response about it v_nj + g' V g. Sigma is taken
 as known.
 
-A weighted row has sqrt(weight) e_nj in place of e_nj; a cell without a weight counts as 1.
+A weighted row has sqrt(weight) e_nj in place of e_nj (`results.roots_of_weights`); a cell without a
+weight counts as 1.
 
 Where errors follow laws, e_n has the covariance that a row has by itself (`results.row_laws`): the
 rows before are not given. Where filters differ between equations rows have covariances of their
@@ -39,6 +40,7 @@ from sm_alsgls.results.new_rows import NewRows, rows_of_system, select
 from sm_alsgls.results.new_scales import laid_scales
 from sm_alsgls.results.prediction import SystemPrediction, frozen
 from sm_alsgls.results.reduced_form import reduced_means, variances_of
+from sm_alsgls.results.roots_of_weights import laid_roots, own_roots
 from sm_alsgls.results.row_laws import (
     covariances_of_estimation_rows,
     of_new_row,
@@ -117,6 +119,18 @@ def _covariances(estimate: Estimate, laid: Laid, new: bool) -> tuple[np.ndarray 
     return of_new_rows(estimate, Rows(np.where(known, scale, 1.0)), covariances=True), known
 
 
+def _weighted(estimate: Estimate, laid: Laid, table: Table, new: bool) -> Table:
+    """With roots of weights, and without responses of weight 0."""
+    if not new:
+        root = own_roots(estimate)
+        return table if root is None else table._replace(root=root)
+    found = laid_roots(estimate, laid)
+    if found is None:
+        return table
+    root, out = found
+    return table._replace(root=root, Y=np.where(out, np.nan, table.Y))
+
+
 class RowsSeen(Protocol):
     """Rows seen through holes: of one Sigma, or of one each."""
 
@@ -157,6 +171,7 @@ class Conditional:
         laid = laid_out(estimate.model, rows, exog, transform, "given=")
         table = known_cells(estimate.model, laid, exog, transform, given)
         if estimate.laws is None:
+            table = _weighted(estimate, laid, table, exog is not None)
             pairs = zip(laid.designs, estimate.beta, strict=True)
             fitted = np.column_stack([X @ b for X, b in pairs])
             means = RowMeans(estimate, laid.designs, fitted)
@@ -177,11 +192,12 @@ class Conditional:
         O(P^2) a cell with V whole; beyond P = 4,000 a linear solve a cell.
         """
         out, root = np.full(wanted.shape, np.nan), self._root
+        seen = np.nan_to_num(root)  # what has no scale is not seen, and has no part in others
         for j in range(wanted.shape[1]):
             t = np.flatnonzero(np.isfinite(self._means.mean[:, j]) & wanted[:, j])
             if not len(t):
                 continue
-            c = -self._observed.weights(t, np.full(len(t), j)) * root[t] / root[t, j][:, None]
+            c = -self._observed.weights(t, np.full(len(t), j)) * seen[t] / root[t, j][:, None]
             c[:, j] = 1.0
             out[t, j] = self._means.of_combinations(t, c)
         return out

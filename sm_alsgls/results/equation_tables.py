@@ -154,10 +154,8 @@ def augment(
         made = whole[whole["equation"] == name].drop(columns="equation").reset_index(drop=True)
         return presented(made, AUGMENT, style, backend)
     fitted = predict_equation(estimate, j, data, True)
-    variances = None
-    if estimate.laws is not None:
-        rows = rows_of_equation(estimate.model, j, data, True)
-        variances = variances_of_pieces(estimate, rows, False)
+    rows = rows_of_equation(estimate.model, j, data, True)
+    variances = variances_of_pieces(estimate, rows, False)
     each = estimate.sigma.diag()[j] if variances is None else rows.fill(variances).ravel()
     observed = np.full(len(fitted), np.nan)
     formula = estimate.model.formula_system

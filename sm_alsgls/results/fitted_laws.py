@@ -42,6 +42,8 @@ class FittedLaws:
         d b / d values, where the coefficients are not orthogonal to these.
     centre : ndarray, shape (m,), or None
         The means of what explains scales, at which these are 1.
+    uncorrected : str
+        See `core.laws.estimated.Estimated`.
     """
 
     names: tuple[str, ...]
@@ -58,6 +60,7 @@ class FittedLaws:
     row_sigma: Covariance | None
     slopes: np.ndarray | None
     centre: np.ndarray | None = None
+    uncorrected: str = ""
 
     @classmethod
     def of(cls, laws: ErrorLaws, made: Estimated, taken: float) -> FittedLaws:
@@ -87,6 +90,7 @@ class FittedLaws:
             None if fit.graded is None else fit.found.best.cov,
             fit.slopes if laws.lag is not None else None,
             None if laws.scale is None else centred(laws.scale, K, fit.system.mask).centre,
+            made.uncorrected,
         )
 
     @property

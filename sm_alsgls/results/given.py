@@ -70,7 +70,7 @@ def laid_out(model: Model, rows: NewRows, exog: Any, transform: bool, argument: 
 
 
 def known_cells(model: Model, laid: Laid, exog: Any, transform: bool, given: Any) -> Table:
-    """All that is known of the rows to predict."""
+    """All that is known of the rows to predict, but for weights: roots are 1."""
     everything, codes = laid.everything, laid.codes
     long = everything.columns is None
     if given is True or _names_only(given):
@@ -84,12 +84,7 @@ def known_cells(model: Model, laid: Laid, exog: Any, transform: bool, given: Any
         Y[t, piece.j] = known[piece.at] if long else known[:, piece.j]
     if _names_only(given):
         Y[:, np.setdiff1d(np.arange(K), select(model, given))] = np.nan
-    root = np.ones((T, K))
-    cells = model.system.cells if exog is None else None
-    if cells is not None and cells.weighted:
-        each = np.broadcast_to(cells.root, (T, K))
-        root = np.where(each > 0.0, each, 1.0)
-    return Table(laid.designs, Y, root, laid.places)
+    return Table(laid.designs, Y, np.ones((T, K)), laid.places)
 
 
 def _names_only(given: Any) -> bool:

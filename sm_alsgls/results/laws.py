@@ -128,6 +128,8 @@ def about_laws(estimate: Estimate) -> list[str]:
         more = "; log-likelihood, AIC and BIC are those of the maximum"
     if how == BAYES:
         more = "; the log-likelihood is that at these values"
+    if laws.uncorrected:
+        how += f", without restricted likelihood ({laws.uncorrected})"
     return [f"{'; '.join(said)}; what is left is independent between rows. By {how}{more}."]
 
 

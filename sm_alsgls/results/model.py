@@ -16,6 +16,7 @@ from sm_alsgls.core.laws.raw_system import RawSystem
 from sm_alsgls.core.options import ALSOptions
 from sm_alsgls.data.error_laws import ErrorLaws
 from sm_alsgls.data.labels import Labels
+from sm_alsgls.data.new_weights import NewWeights
 from sm_alsgls.data.restrictions import Restrictions
 from sm_alsgls.data.system import System
 from sm_alsgls.formula.system import FormulaSystem
@@ -54,6 +55,8 @@ class Model(CoefficientModel, Protocol):
         Why new data do not become designs, where formulas made those of the model.
     laws : ErrorLaws or None
         What errors follow beside Sigma.
+    new_weights : NewWeights or None
+        What makes weights of new data.
     rows_are_units : bool
         Whether rows are units of a panel, and equations its periods.
     """
@@ -65,6 +68,7 @@ class Model(CoefficientModel, Protocol):
     formula_system: FormulaSystem | None
     unmade: str | None
     laws: ErrorLaws | None
+    new_weights: NewWeights | None
     rows_are_units: bool
 
     @property

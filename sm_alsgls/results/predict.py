@@ -47,7 +47,7 @@ def predict(
         E[y_nj | y_nO]. True takes those in the data (of the estimation rows, or of formulas'
         data); names of equations take only theirs; otherwise responses, NaN or left out where
         unknown (of a long panel one for each row of the data). A cell's own response is never
-        used for it.
+        used for it. Rows have their weights: see `get_prediction`.
 
     Notes
     -----
@@ -83,6 +83,12 @@ def get_prediction(
     that of new rows is told by the data, which must have the columns of ``row_scale=`` or
     ``cell_scale=``. Where these were given as values, or designs are (``transform=False``), new
     rows are of mean scale.
+
+    With ``weights=`` it is sigma_jj / w, w over the mean of the estimation rows' weights. These
+    have their own; new rows those of the column that ``weights=`` of ``from_formula`` named, where
+    the data have it: NaN is unknown, a weight of 0 leaves a response out of ``given`` and its cell
+    as one of weight 1. New rows have weight 1 where weights were given as values, the column is not
+    in the data, or designs are given (``transform=False``).
 
     With ``given`` standard errors of observations are those about the conditional mean, and
     take Sigma as known; see `sm_alsgls.results.conditional`.

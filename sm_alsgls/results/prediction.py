@@ -72,11 +72,12 @@ class SystemPrediction:
         ``cov_type`` the results have, and its root.
     var_resid : DataFrame or Series
         Error variance sigma_jj of the equation, times N / (N - p_j - r) where the results are
-        debiased. Where errors follow laws that of a row by itself: sigma_jj / (1 - rho_j^2) of
-        autoregressive ones, what neighbours add, and scales: of the rows that were estimated from,
-        and of new ones whose data have what explains scales, by a formula or a column's name
-        (where scales were given as values, or designs with ``transform=False``, new rows are of
-        mean scale).
+        debiased. Over the weight of the row where the fit has weights: new rows have that of the
+        column that ``weights=`` named, or 1, the mean, where the data lack it. Where errors follow
+        laws that of a row by itself: sigma_jj / (1 - rho_j^2) of autoregressive ones, what
+        neighbours add, and scales: of the rows that were estimated from, and of new ones whose data
+        have what explains scales, by a formula or a column's name (where scales were given as
+        values, or designs with ``transform=False``, new rows are of mean scale).
     var_obs, se_obs : DataFrame or Series
         var_pred_mean + var_resid, and its root: a new observation's error is independent of the
         coefficients.
@@ -223,7 +224,7 @@ class SystemPrediction:
         Notes
         -----
         Only m combinations of the coefficients are computed. Add ``res.sigma.to_dense()`` for the
-        covariance of the observations.
+        covariance of the observations, of a row of weight 1.
         """
         cells = self._rows.of_system(row)
         names = [self._labels.equations[j] for j, _ in cells]

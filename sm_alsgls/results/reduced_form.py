@@ -22,6 +22,7 @@ from sm_alsgls.results.estimate import Estimate
 from sm_alsgls.results.given import Laid, laid_out
 from sm_alsgls.results.new_rows import NewRows, rows_of_system
 from sm_alsgls.results.new_scales import laid_scales, scales_of
+from sm_alsgls.results.roots_of_weights import new_roots, own_roots
 from sm_alsgls.results.row_laws import (
     lag_of,
     of_estimation_rows,
@@ -112,9 +113,9 @@ def variances_of(estimate: Estimate, laid: Laid, own: bool) -> np.ndarray:
 
 
 def variances_of_pieces(estimate: Estimate, rows: NewRows, own: bool) -> list[np.ndarray] | None:
-    """The same of rows without a lag, piece by piece; None where errors follow no laws."""
+    """The same of rows without a lag, piece by piece; None where all are those of Sigma."""
     if estimate.laws is None:
-        return None
+        return _weighted(estimate, rows, own)
     if own:
         found = of_estimation_rows(estimate)
         alone = of_new_row(estimate).diag()
@@ -124,6 +125,18 @@ def variances_of_pieces(estimate: Estimate, rows: NewRows, own: bool) -> list[np
     cells = [(piece.at if long else slice(None), piece.j) for piece in rows.pieces]
     every = new_variances(estimate, labels, len(rows.index), scales_of(estimate, rows), cells)
     return [every[at] for at in cells]
+
+
+def _weighted(estimate: Estimate, rows: NewRows, own: bool) -> list[np.ndarray] | None:
+    """sigma_jj / w, piece by piece."""
+    root = own_roots(estimate) if own else new_roots(estimate, rows)
+    if root is None:
+        return None
+    each, long = estimate.sigma.diag(), rows.columns is None and not own
+    cells = [(piece.at if long else slice(None), piece.j) for piece in rows.pieces]
+    # A cell of hardly any weight may have a variance beyond the largest double.
+    with np.errstate(over="ignore"):
+        return [each[j] / np.square(root[at, j]) for at, j in cells]
 
 
 def new_variances(

@@ -24,6 +24,7 @@ from sm_alsgls.results.in_sample import innovations, residuals
 from sm_alsgls.results.new_rows import rows_of_system
 from sm_alsgls.results.predict import predict
 from sm_alsgls.results.reduced_form import reduced_rows, variances_of, variances_of_pieces
+from sm_alsgls.results.roots_of_weights import new_roots
 from sm_alsgls.results.row_laws import lag_of
 from sm_alsgls.results.table_style import AUGMENT, GLANCE, TIDY, presented
 
@@ -151,12 +152,13 @@ def augment(
                              row has
         ============  =====  =============================================================
 
-        In new long data, rows of one time are those with the same value of the time column;
-        without it ``unique_resid`` is NaN (without ``time=`` in the model, the groups' rows
-        are matched by their order). Where the fit has weights, standardised residuals of the
-        estimation rows are those of resid times the root of the weight. Where errors follow laws
-        they are those of innovations; of new rows, of which nothing before is known, std_resid is
-        by the variance of a row by itself and unique_resid NaN.
+        In new long data, rows of one time are those with the same value of the time column; without
+        it ``unique_resid`` is NaN (without ``time=`` in the model, the groups' rows are matched by
+        their order). Where the fit has weights, standardised residuals are those of resid times the
+        root of the weight, which new data tell where they have the column that ``weights=`` named
+        (else it is 1). Where errors follow laws they are those of innovations; of new rows, of
+        which nothing before is known, std_resid is by the variance of a row by itself and
+        unique_resid NaN.
     """
     return presented(_augmented(estimate, data), AUGMENT, style, backend)
 
@@ -202,18 +204,21 @@ def _new(estimate: Estimate, data: Any) -> pd.DataFrame:
         return _long(estimate, fitted.index, observed, fitted.to_numpy(), observed)
     data = with_levels(table(data), (formula.groups, formula.time))
     fitted = predict(estimate, data)
+    root = new_roots(estimate, rows_of_system(estimate.model, data, True, None))
     if formula.groups is None:
         found = replay_responses(formula.specs, data, formula.scope)
         missing = np.full(len(data), np.nan)
         observed = np.column_stack([missing if y is None else y for y in found])
         values = fitted.to_numpy()
-        return _long(estimate, fitted.index, observed, values, observed - values)
+        resid = observed - values
+        return _long(estimate, fitted.index, observed, values, resid, resid * _or_one(root))
     y = replay_responses(formula.specs[:1], data, formula.scope)[0]
     observed = np.full(len(data), np.nan) if y is None else y
     group = panel.equation_names(data[formula.groups], names)
     resid = observed - fitted.to_numpy()
     position = group.map({name: j for j, name in enumerate(names)}).to_numpy()
     sigma = estimate.sigma
+    left = resid * _or_one(None if root is None else root[np.arange(len(root)), position])
     return pd.DataFrame(
         {
             "row": data.index,
@@ -221,10 +226,14 @@ def _new(estimate: Estimate, data: Any) -> pd.DataFrame:
             "observed": observed,
             "fitted": fitted.to_numpy(),
             "resid": resid,
-            "std_resid": resid / np.sqrt(sigma.diag()[position]),
-            "unique_resid": _of_cells(sigma, resid, position, _times(formula, data, group)),
+            "std_resid": left / np.sqrt(sigma.diag()[position]),
+            "unique_resid": _of_cells(sigma, left, position, _times(formula, data, group)),
         }
     )
+
+
+def _or_one(root: np.ndarray | None) -> np.ndarray | float:
+    return 1.0 if root is None else root
 
 
 def _times(formula: FormulaSystem, data: pd.DataFrame, group: pd.Series) -> np.ndarray | None:

@@ -112,7 +112,7 @@ def fitted(frame, names, by_time, rank, **options):
         "y ~ x", frame, rank, entity="i", time="t", effects=None, missing="fiml",
         independent="time" if by_time else "entity", **laws,
     )  # fmt: skip
-    return model.fit(gtol=1e-8, **options)
+    return model.fit(gtol=1e-8, reml=False, **options)
 
 
 @functools.cache

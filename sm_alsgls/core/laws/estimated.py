@@ -9,7 +9,9 @@ more spread. What is done about it depends on the laws:
     other AR coefficients and scales        the restricted likelihood (`restricted_likelihood`)
     spatial parameters alone                the maximum
 
-Restricted likelihoods and leverages form H, O(N P^2 + P^3): up to some 1,500 coefficients.
+Restricted likelihoods and leverages form H, O(N P^2 + P^3): up to some 1,500 coefficients. Where
+there is none the estimate is the maximum, and says why (`Estimated.uncorrected`). The regression
+with leverages is of whole rows; scales of others have the restricted likelihood.
 """
 
 from __future__ import annotations
@@ -62,17 +64,25 @@ class Estimated(NamedTuple):
         Per row, of the maximum; of the fit itself where that was not sought.
     fewer : float
         What drawing values to their mean takes off the number of parameters.
+    uncorrected : str
+        Why values that are corrected for the estimation of coefficients elsewhere are not, though
+        that was asked for; "" where they are, or none is, or the maximum was not found.
     """
 
     fit: LawFit
     how: str
     nll: float
     fewer: float = 0.0
+    uncorrected: str = ""
 
 
 ML, REML, LEVERAGES, BAYES = (
     "maximum likelihood", "restricted likelihood", "leverages", "empirical Bayes",
 )  # fmt: skip
+
+
+# Why there is no restricted likelihood: its steps have no scale.
+_UNKNOWN = "a value is on a bound, or its variance is not known"
 
 
 def estimated(
@@ -112,7 +122,8 @@ def estimated(
     """
     if reml and kinds.each is not None:
         shrunk = shrunken_ar(system, rank, at=kinds.each, n_starts=n_starts, rng=rng)
-        if few(shrunk):
+        why = lacking(shrunk)
+        if not why:
             tied = replace(shrunk.system, filter=shrunk.system.filter.tied())
             best, design = shrunk.found.best, tied.problem().design
             gamma = design.from_beta(shrunk.problem.design.to_beta(best.gamma))
@@ -122,11 +133,14 @@ def estimated(
                 restricted = restricted_likelihood(ml, rank)
                 shrunk = moved_as_common(shrunk, ml, restricted, rank, kinds.each)
         fewer = len(shrunk.prior.values) - shrunk.prior.df
-        return Estimated(shrunk, BAYES, shrunk.found.best.nll, fewer)
+        return Estimated(shrunk, BAYES, shrunk.found.best.nll, fewer, why)
     ml = maximise(system, rank, n_starts=n_starts, rng=rng, first=first, callback=callback)
     nll = ml.found.best.nll
-    if not (reml and kinds.corrected and _known(ml) and few(ml) and ml.found.best.converged):
+    if not (reml and kinds.corrected and ml.found.best.converged):
         return Estimated(ml, ML, nll)
+    why = lacking(ml)
+    if why or not _known(ml):
+        return Estimated(ml, ML, nll, uncorrected=why or _UNKNOWN)
     if kinds.rows and (system.mask is None or system.mask.all()):
         return Estimated(leverage_scale(ml, rank), LEVERAGES, nll)
     return Estimated(restricted_likelihood(ml, rank), REML, nll)
@@ -140,5 +154,12 @@ def _known(fit: LawFit) -> bool:
 
 def few(fit: LawFit) -> bool:
     """Whether H is small enough to be formed."""
+    return not lacking(fit)
+
+
+def lacking(fit: LawFit) -> str:
+    """Why H is not formed: it is large; "" where it is."""
     P, N = fit.problem.design.P, fit.problem.n_obs
-    return P <= _P and N * P**2 <= _PRODUCTS
+    if P > _P:
+        return f"{P:,} coefficients are more than {_P:,}"
+    return f"{P:,} coefficients are too many for {N:,} rows" if N * P**2 > _PRODUCTS else ""
