@@ -59,7 +59,7 @@ class OfFormula:
         if source is not None:
             dropped = model.system.provenance.rows
             model._source = source if dropped is None else source.kept(dropped)
-        if isinstance(frame, pd.DataFrame):
+        if weights is not None and isinstance(frame, pd.DataFrame):
             rows = model.provenance
             model.new_weights = NewWeights.of_model(weights, frame, model.system, rows)
         return model

@@ -99,9 +99,8 @@ class LowRankPanel(ByFactors, OfFormula, MaximumLikelihood):
         "fiml" uses every cell that is there, by the exact likelihood; "drop" removes a row
         (period, or unit) in which any cell is missing or absent; with the others that is an error.
     weights : array_like (n,), optional
-        Analytic weights of the cells: the error of one has variance sigma_jj / w. They are divided
-        by their mean in each equation; of rank="spherical" or "exchangeable", which have one
-        variance for all, by that of all cells.
+        Analytic weights of the cells: variances are sigma_jj / w, w over the mean of its equation;
+        of rank="spherical" or "exchangeable", which have one variance for all, over that of all.
     ar : {"common", "entity"}, optional
         Errors are first-order autoregressive over time, with one coefficient or one for each unit,
         by the exact likelihood of the rows that are there, Prais and Winsten's first row with it.

@@ -94,8 +94,8 @@ def _given_laws(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovari
     if choice.cov_type == "sandwich":
         corrected = estimate.debiased
     if corrected:
-        taken = estimate.df.taken if choice.kwds["dof"] == "p+r" else 0.0
-        factor = np.sqrt(counts / estimate.df.left(taken))
+        taken = p + (estimate.df.taken if choice.kwds["dof"] == "p+r" else 0)
+        factor = np.sqrt(counts / (counts - taken))
     scale = labels.mean(factor) * (bent(estimate, bread) if corrected else 1.0)
     if choice.cov_type == "sandwich":
         W = sigma.solve(sample.E)
@@ -106,7 +106,7 @@ def _given_laws(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovari
         weights = weights_of_time(choice.kwds, N)
         return SandwichCovariance(bread, sample.blocks, sees.solve(E), weights, scale)
     factor = beside_leverage(estimate, bread) if choice.power else scale
-    seen = System(bread, sample.blocks, E, sees, sigma)
+    seen = System(bread, sample.blocks, E, sample.cells.mask, sees, sigma)
 
     def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
         weights = White() if code is None else Clusters(code, debias=debias)

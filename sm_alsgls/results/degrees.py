@@ -42,12 +42,8 @@ class Degrees:
     @cached_property
     def equation(self) -> np.ndarray:
         """N_j - p_j - r, (K,), or an equation's share of what is left of all."""
-        return self.left(self.taken)
-
-    def left(self, taken: float) -> np.ndarray:
-        """The same where the law takes so much, (K,)."""
         if self.free is None:
-            return self.counts - self.p - taken
+            return self.counts - self.p - self.taken
         return self.counts * (self._of_all(self.free) / self._of_all(0))
 
     def _of_all(self, free: int) -> float:

@@ -40,6 +40,10 @@ class Recorded(InstrumentedConstruction):
         self.equations, self.nobs = self.system.names, self.system.nobs
         self.data = SimpleNamespace()
 
+    @property
+    def provenance(self):
+        return self.__dict__.get("_source", self.system.provenance)
+
 
 @pytest.fixture
 def wide():

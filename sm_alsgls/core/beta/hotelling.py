@@ -58,9 +58,11 @@ class System:
     ----------
     bread : Bread
     blocks : sequence of ndarray
-        K designs (N, p_j) times the roots of the weights, zero in missing cells.
+        K designs (N, p_j) times the roots of the weights, zero where they miss something.
     E : ndarray, shape (N, K)
-        Residuals, likewise.
+        Residuals, zero in missing cells.
+    mask : ndarray of bool, shape (N, K), or None
+        Cells that are there; None where all are.
     seen : RowCovariance
         The working covariance as the rows see it.
     sigma : Covariance
@@ -70,12 +72,13 @@ class System:
     bread: Bread
     blocks: Sequence[Array]
     E: Array
+    mask: Array | None
     seen: RowCovariance
     sigma: Covariance
 
     def solve(self, M: Array) -> Array:
         """Rows M (N, K) times Sigma_n^-1, zero in missing cells."""
-        return self.seen.solve(M)
+        return self.seen.solve(M if self.mask is None else np.where(self.mask, M, 0.0))
 
     def basis(self, j: int) -> Array:
         """Q_j on the rows of the data, (N, p_j)."""
