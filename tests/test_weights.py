@@ -269,6 +269,25 @@ class TestForms:
         ):
             assert LowRankSUR(endog, exog, 1, weights=w).fit().llf == pytest.approx(expected)
 
+    def test_labels_of_rows_that_have_none(self, data):
+        """A column of a sorted frame beside arrays of it: its numbers are not those of the rows."""
+        X, Y, row, cell = data
+        order = np.random.default_rng(0).permutation(N)
+        text = pd.Series(row, [f"t{n}" for n in range(N)])
+        expected = LowRankSUR(Y, X, 0, weights=row).fit().llf
+        for w in (text, pd.Series(row), pd.Series(row, order + N)):
+            assert LowRankSUR(Y, X, 0, weights=w).fit().llf == pytest.approx(expected)
+        names = [f"y{j + 1}" for j in range(K)]
+        for w in (
+            pd.Series(row, order),
+            pd.DataFrame(cell, order, names),
+            {name: pd.Series(cell[:, j], order) for j, name in enumerate(names)},
+        ):
+            with pytest.raises(ShapeError, match="number the rows in another order.*plain array"):
+                LowRankSUR(Y, X, 0, weights=w)
+        same = pd.Series(np.full(N, 2.0), order)
+        assert LowRankSUR(Y, X, 0, weights=same).fit().nobs == N
+
     def test_from_system(self, data):
         X, Y, row, _ = data
         pairs = {f"y{j + 1}": (Y[:, j], X[j]) for j in range(K)}

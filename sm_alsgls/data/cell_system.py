@@ -40,7 +40,7 @@ def cell_system(
     used, w = present, None
     wanted = np.ones((1, 1), dtype=bool)
     if weights is not None:
-        w = read_weights(weights, names, index)
+        w = read_weights(weights, names, system.provenance)
         check_weights(w, present, names, index)
         with np.errstate(invalid="ignore"):
             wanted = (w if w.ndim == 2 else w[:, None]) > 0.0

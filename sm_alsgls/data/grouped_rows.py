@@ -157,6 +157,11 @@ def read_arrays(
         Z, columns_re, named_re = made.blocks[0], made.columns[0], made.named[0]
         if not source.labelled and made.labelled:
             source = replace(source, index=made.index, labelled=True)
+    if not source.labelled:
+        # The first that has row labels gives them to the others.
+        each = (to_pandas(v, "groups") for v in (groups, time, levels, weights) if v is not None)
+        sides = [v.index for v in each if isinstance(v, pd.Series | pd.DataFrame) and len(v) == n]
+        source = replace(source, index=sides[0], labelled=True) if sides else source
     label = per_row(groups, "groups", source)
     called = "groups" if label.name is None else str(label.name)
     times = None if time is None else per_row(time, "time", source)

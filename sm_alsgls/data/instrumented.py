@@ -293,7 +293,7 @@ def _chosen_rows(system: InstrumentedSystem, drop: bool, weights: Any) -> Instru
     keep, w = np.ones(N, dtype=bool), None
     complete = complete_rows(system) if drop else keep
     if weights is not None:
-        w = read_weights(weights, system.names, system.index)
+        w = read_weights(weights, system.names, system.provenance)
         if w.ndim == 2:
             raise OptionError(
                 f"weights: a system with instruments has one weight a row, got {w.shape[1]} "

@@ -16,7 +16,7 @@ from sm_alsgls.border.provenance import Provenance
 from sm_alsgls.exceptions import NonFiniteError, OptionError, ShapeError
 
 
-def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
+def read_weights(weights: Any, names: list[str], rows: Provenance) -> np.ndarray:
     """Weights as numbers: (N,), one a row, or (N, K), one a row and equation.
 
     Labelled ones are put in the order of the rows, and of the equations.
@@ -30,22 +30,22 @@ def read_weights(weights: Any, names: list[str], index: pd.Index) -> np.ndarray:
         at = by_name(weights, names, "weights", ShapeError, noun="equation")
         given = list(weights.values())
         pairs = zip(names, at, strict=True)
-        return np.column_stack([_vector(given[i], index, name) for name, i in pairs])
+        return np.column_stack([_vector(given[i], rows, name) for name, i in pairs])
     if isinstance(weights, pd.DataFrame):
         labels = [spell(column, names) for column in weights.columns]
         if not labels:
             raise ShapeError("weights is a DataFrame without columns")
         if len(labels) > 1 or labels == names:
             columns = weights.iloc[:, _columns(weights.columns, names)]
-            return _numbers(_aligned(columns, index, None), None)
+            return _numbers(_aligned(columns, rows, None), None)
         weights = weights.iloc[:, 0]
     if isinstance(weights, pd.Series):
-        return _vector(weights, index, None)
+        return _vector(weights, rows, None)
     values: np.ndarray = _numbers(weights, None)
-    shape: tuple[int, ...] = values.shape
-    if shape not in ((len(index),), (len(index), len(names)), (len(index), 1)):
+    shape, n = values.shape, len(rows.index)
+    if shape not in ((n,), (n, len(names)), (n, 1)):
         raise ShapeError(
-            f"weights must hold one for each of {len(index)} rows, or for each row and each of "
+            f"weights must hold one for each of {n} rows, or for each row and each of "
             f"{len(names)} equations; got shape {values.shape}"
         )
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
@@ -183,23 +183,35 @@ def _columns(labels: pd.Index, names: list[str]) -> np.ndarray:
     return by_name(labels, names, "weights", ShapeError, noun="equation")
 
 
-def _vector(value: Any, index: pd.Index, name: str | None) -> np.ndarray:
+def _vector(value: Any, rows: Provenance, name: str | None) -> np.ndarray:
     value = to_pandas(value, "weights")
     if isinstance(value, pd.DataFrame) and value.shape[1] == 1:
         value = value.iloc[:, 0]
     if isinstance(value, pd.Series):
-        value = _aligned(value, index, name)
+        value = _aligned(value, rows, name)
     values = _numbers(value, name)
-    if values.shape != (len(index),):
+    n = len(rows.index)
+    if values.shape != (n,):
         of = "" if name is None else f" of equation {name!r}"
-        raise ShapeError(f"weights{of} must hold {len(index)} numbers, got {values.shape}")
+        raise ShapeError(f"weights{of} must hold {n} numbers, got {values.shape}")
     return values
 
 
-def _aligned(value: Any, index: pd.Index, name: str | None) -> Any:
+def _aligned(value: Any, rows: Provenance, name: str | None) -> Any:
+    """In the order of the rows; of rows that we have numbered, if it leaves no doubt."""
     of = "" if name is None else f" of equation {name!r}"
-    at = rows_by_label(value.index, index, f"weights{of}", ShapeError)
-    return value if at is None else value.iloc[at]
+    alone = not rows.labelled and len(value) == len(rows.index)
+    if alone and not value.index.isin(rows.index).any():
+        return value  # labels of something else, in the order of the rows
+    at = rows_by_label(value.index, rows.index, f"weights{of}", ShapeError)
+    if at is None:
+        return value
+    if alone and not np.array_equal(value.iloc[at].to_numpy(), value.to_numpy()):
+        raise ShapeError(
+            f"weights{of} has labels that number the rows in another order, and endog and exog "
+            "have none; pass a plain array in the order of their rows"
+        )
+    return value.iloc[at]
 
 
 def _numbers(value: Any, name: str | None) -> np.ndarray:

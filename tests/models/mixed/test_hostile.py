@@ -120,6 +120,16 @@ class TestRows:
             LowRankMixedLM.from_chunks(chunks)
 
 
+def test_columns_with_row_labels_beside_arrays_go_by_those_of_one_another():
+    y, X, w = DATA["y"].to_numpy(), DATA[["x1"]].to_numpy(), np.exp(DATA["x2"])
+    turned = np.random.default_rng(0).permutation(len(DATA))
+    expected = LowRankMixedLM(y, X, DATA["g"], weights=w).fit()
+    found = LowRankMixedLM(y, X, DATA["g"], weights=w.iloc[turned]).fit()
+    assert found.llf == pytest.approx(expected.llf, abs=1e-9)
+    with pytest.raises(ShapeError, match="weights has no label for row"):
+        LowRankMixedLM(y, X, DATA["g"], weights=w.set_axis(range(len(w))))
+
+
 class TestNewRows:
     """Rows go by their labels, or are refused: never by position where labels say otherwise."""
 
