@@ -100,13 +100,13 @@ def _given_laws(estimate: Estimate, choice: CovarianceChoice) -> ParameterCovari
     if choice.cov_type == "sandwich":
         W = sigma.solve(sample.E)
         return WorkingCovariance(bread, W, N, scale)
-    # As the law has it, which may be blind to what Sigma itself sees: levels that are swept out.
-    E, sees = used_residuals(estimate), problem.observed(sigma)
+    cells, E = sample.cells, used_residuals(estimate)
     if choice.cov_type == "HAC":
         weights = weights_of_time(choice.kwds, N)
-        return SandwichCovariance(bread, sample.blocks, sees.solve(E), weights, scale)
+        W = cells.solve(E, sigma)
+        return SandwichCovariance(bread, sample.blocks, W, weights, scale)
     factor = beside_leverage(estimate, bread) if choice.power else scale
-    seen = System(bread, sample.blocks, E, sample.cells.mask, sees, sigma)
+    seen = System(bread, sample.blocks, E, cells, sigma)
 
     def one_way(code: np.ndarray | None, debias: bool) -> BiasReducedCovariance:
         weights = White() if code is None else Clusters(code, debias=debias)

@@ -15,6 +15,7 @@ from sm_alsgls.core.laws.law_fit import LawFit
 from sm_alsgls.core.laws.raw_system import RawSystem, fills
 from sm_alsgls.core.problem import Problem
 from sm_alsgls.core.rows.cells import Cells
+from sm_alsgls.core.rows.swept_cells import SweptCells
 from sm_alsgls.data.removed import gone
 from sm_alsgls.data.system import System
 from sm_alsgls.results.left_by_laws import LeftByLaws
@@ -85,7 +86,11 @@ class Sample:
     @property
     def cells(self) -> Cells:
         """Which cells are used, and their weights."""
-        return self.model.system.cells if self._left is None else self._left.cells
+        cells = self.model.system.cells if self._left is None else self._left.cells
+        law = None if self.seen is None else self.seen.problem.errors
+        if law is None or not law.swept:
+            return cells
+        return SweptCells(cells.N, cells.K, cells.mask, cells.weights, law=law)
 
     @property
     def lagged(self) -> np.ndarray | None:

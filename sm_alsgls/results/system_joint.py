@@ -116,7 +116,7 @@ def residual_test(estimate: Estimate, R: np.ndarray, q: np.ndarray, note: str = 
         nu = float(estimate.df.equation[_equations(estimate, R)].min())
         factor = np.sqrt(estimate.counts / estimate.df.equation)
     factor = estimate.labels.least(factor)
-    system = System(bread, problem.rows.blocks, E, None, problem.observed(sigma), sigma)
+    system = System(bread, problem.rows.blocks, E, estimate.sample.cells, sigma)
     if 2 * m > nu and not (shared and m <= nu):
         why = f"{m} hypotheses are many for {nu:.0f} degrees of freedom"
         return bonferroni(estimate, R, q, f"{note}; {why}" if note else why)
@@ -149,8 +149,7 @@ def _least_squares(estimate: Estimate, R: np.ndarray, q: np.ndarray) -> Found:
         )
     E = sample.E
     nu = float(estimate.df.t[_equations(estimate, R)].min())
-    problem, sigma = sample.problem, estimate.row_sigma
-    system = System(V.bread, problem.rows.blocks, E, None, problem.observed(sigma), sigma)
+    system = System(V.bread, sample.problem.rows.blocks, E, sample.cells, estimate.row_sigma)
     S, s = orthogonal(estimate, R, q)
     eta = sandwich_eta(system, S, nu, root=E.T / np.sqrt(estimate.nobs))
     if eta < 2.0 * m:

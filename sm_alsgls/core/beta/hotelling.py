@@ -39,7 +39,8 @@ import numpy as np
 
 from sm_alsgls.core.beta.small_sample import ALONE, Units
 from sm_alsgls.core.design.base import Bread
-from sm_alsgls.covariance.base import Covariance, RowCovariance
+from sm_alsgls.core.rows.cells import Cells
+from sm_alsgls.covariance.base import Covariance
 from sm_alsgls.progress import counted
 
 Array = np.ndarray
@@ -58,27 +59,24 @@ class System:
     ----------
     bread : Bread
     blocks : sequence of ndarray
-        K designs (N, p_j) times the roots of the weights, zero where they miss something.
+        K designs (N, p_j) times the roots of the weights, zero in missing cells.
     E : ndarray, shape (N, K)
-        Residuals, zero in missing cells.
-    mask : ndarray of bool, shape (N, K), or None
-        Cells that are there; None where all are.
-    seen : RowCovariance
-        The working covariance as the rows see it.
+        Residuals, likewise.
+    cells : Cells
+        Which cells there are.
     sigma : Covariance
-        The same, of a whole row.
+        The working covariance.
     """
 
     bread: Bread
     blocks: Sequence[Array]
     E: Array
-    mask: Array | None
-    seen: RowCovariance
+    cells: Cells
     sigma: Covariance
 
     def solve(self, M: Array) -> Array:
         """Rows M (N, K) times Sigma_n^-1, zero in missing cells."""
-        return self.seen.solve(M if self.mask is None else np.where(self.mask, M, 0.0))
+        return self.cells.solve(M, self.sigma)
 
     def basis(self, j: int) -> Array:
         """Q_j on the rows of the data, (N, p_j)."""

@@ -135,10 +135,10 @@ def _row_variables(
 def outlying_rows(estimate: Estimate, E: np.ndarray, alpha: float) -> tuple[Check, pd.DataFrame]:
     """Distances e_n' Sigma_n^-1 e_n of the cells that each row has."""
     index = estimate.sample.index
-    problem = estimate.sample.problem
-    W = problem.observed(estimate.row_sigma).solve(E)
+    sample = estimate.sample
+    W = sample.cells.solve(E, estimate.row_sigma)
     distance = np.einsum("nk,nk->n", W, E)
-    cells = np.isfinite(residuals(estimate)).sum(axis=1) - problem.errors.swept
+    cells = np.isfinite(residuals(estimate)).sum(axis=1) - sample.problem.errors.swept
     pvalues = stats.chi2.sf(distance, np.maximum(cells, 1))
     rows = pd.DataFrame({"distance": distance, "pvalue": pvalues, "leverage": np.nan}, index=index)
     outlying = family(

@@ -41,15 +41,14 @@ def build(kind, seed=0):
         for j, x in enumerate(cells.used_blocks(X))
     ]
     E = cells.used(rng.standard_normal((N, K)))
-    sees = problem.observed(sigma)
-    return System(problem.covariance(sigma), blocks, E, mask, sees, sigma), restrictions
+    return System(problem.covariance(sigma), blocks, E, cells, sigma), restrictions
 
 
 class Dense:
     """Everything of the module's docstring, row by row, with K x K and P x P arrays."""
 
     def __init__(self, system, restrictions, R, code, power=0.5):
-        X, sigma, mask = system.blocks, system.sigma.to_dense(), system.mask
+        X, sigma, mask = system.blocks, system.sigma.to_dense(), system.cells.mask
         P = [np.zeros((K, K)) for _ in range(N)]
         for n in range(N):
             seen = np.flatnonzero(np.ones(K, bool) if mask is None else mask[n])
@@ -168,8 +167,7 @@ def test_sandwich_eta(shared):
         X = [system.blocks[1]] * K
         cells = Cells(N, K)
         problem = Problem.from_rows(cells.rows(X, system.E), ALSOptions())
-        sees = problem.observed(system.sigma)
-        system = System(problem.covariance(system.sigma), X, system.E, None, sees, system.sigma)
+        system = System(problem.covariance(system.sigma), X, system.E, cells, system.sigma)
     P = system.bread.shape[0]
     R = np.zeros((3, P))
     if shared:
