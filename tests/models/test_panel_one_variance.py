@@ -96,6 +96,33 @@ class TestLeastSquaresWithDummies:
         )  # fmt: skip
 
 
+class TestNeighbours:
+    """Spatial errors of one variance, whole or with missing responses: the same degrees."""
+
+    @pytest.mark.parametrize("holes", [False, True])
+    def test_errors(self, holes):
+        d = panel(False)
+        if holes:
+            d.loc[HOLES, "y"] = np.nan
+        W = 0.5 * (np.roll(np.eye(N), 1, axis=1) + np.roll(np.eye(N), -1, axis=1))
+        model = LowRankPanel.from_formula(
+            "y ~ x + z", d, "spherical", entity="i", time="t", independent="time",
+            spatial_error=W, missing="fiml",
+        )  # fmt: skip
+        res = model.fit()
+        d = d.sort_values(["t", "i"])
+        seen = d["y"].notna().to_numpy()
+        B = np.linalg.inv(np.eye(N) - res.law_params()["coef"].iloc[0] * W)
+        Omega = np.kron(np.eye(T), B @ B.T)[np.ix_(seen, seen)]
+        X = np.column_stack([np.ones(N * T), d[["x", "z"]]])[seen]
+        df = seen.sum() - 3
+        assert res.df_resid_inference == df
+        s = res.sigma.diag()[0] * seen.sum() / df
+        V = s * np.linalg.inv(X.T @ np.linalg.solve(Omega, X))
+        names = ["Intercept", "x", "z"]
+        np.testing.assert_allclose(res.bse[names], np.sqrt(np.diag(V)), rtol=1e-6)
+
+
 class TestWeights:
     """They compare cells of different equations as well."""
 

@@ -88,7 +88,6 @@ class SpatialError(NoCurvature, WholeRows):
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
     swept = 0
-    one_variance = False
 
     def __init__(self, left: Errors, weights: SpatialWeights, lam: float) -> None:
         super().__init__(left.K, left.n_obs)
@@ -99,6 +98,7 @@ class SpatialError(NoCurvature, WholeRows):
                 f"spatial weights are of {weights.K} units, and there are {left.K} equations"
             )
         self.left, self.weights, self.lam = left, weights, float(lam)
+        self.one_variance = left.one_variance
         self._log_det = weights.log_det(self.lam)
         self.constant = left.constant - self._log_det.value
         self.nuisance = Nuisance(

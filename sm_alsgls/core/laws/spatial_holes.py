@@ -88,7 +88,6 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     climbs = False  # Starts of one rank are not grown from another's.
     bends = False
     swept = 0
-    one_variance = False
 
     def __init__(
         self,
@@ -99,6 +98,7 @@ class SpatialHoles(NoCurvature, RowsWithHoles):
     ) -> None:
         super().__init__(patterns)
         self.whole_rows, self._lag, self._reach = whole, lag, reach
+        self.one_variance = whole.one_variance
         own: Nuisance = getattr(whole, "nuisance", NO_NUISANCE)
         self._error = cast(SpatialError, whole) if len(own.values) else None
         self._own = whole if self._error is None else self._error.left
